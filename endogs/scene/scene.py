@@ -1,0 +1,71 @@
+"""A scene: canonical Gaussians, their deformation, and the cameras and units of the clip they were fitted to."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from endogs.camera import Camera
+from endogs.gaussians import Gaussians
+from endogs.scene.deformation import Deformation
+
+
+@dataclass
+class Scene:
+    """A deformable set of Gaussians."""
+
+    base: Tensor
+    """(N, 14) canonical Gaussians, packed as in `endogs.gaussians`."""
+    deformation: Deformation
+    """How they change over time."""
+    times: np.ndarray
+    """(F,) float64 seconds of the clip's frames."""
+    K: np.ndarray
+    """(F, 3, 3) float64 intrinsics of the frames, pixels."""
+    world_to_camera: np.ndarray
+    """(F, 4, 4) float64 poses of the frames."""
+    width: int
+    """Image width in pixels."""
+    height: int
+    """Image height in pixels."""
+    units: str = "relative"
+    """"mm" or "relative" (median depth of the first frame = 100)."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """JSON: where the scene came from (clip, options, split, configuration, versions, metrics)."""
+
+    def __len__(self) -> int:
+        """Number of Gaussians."""
+        return self.base.shape[0]
+
+    @torch.no_grad()
+    def packed_at(self, time: float) -> Tensor:
+        """The packed Gaussians (N, 14) at `time`, seconds."""
+        return self.deformation.packed_at(self.base, time)
+
+    def gaussians_at(self, time: float) -> Gaussians:
+        """The Gaussians at `time`, seconds, with unit quaternions."""
+        packed = self.packed_at(time)
+        packed[:, 3:7] = torch.nn.functional.normalize(packed[:, 3:7], dim=1)
+        return Gaussians.from_packed(packed)
+
+    @property
+    def duration(self) -> float:
+        """Time of the last frame, seconds."""
+        return float(self.times[-1])
+
+    @property
+    def static_camera(self) -> bool:
+        """Whether one camera serves all frames."""
+        return bool(np.allclose(self.world_to_camera, self.world_to_camera[:1]) and np.allclose(self.K, self.K[:1]))
+
+    def camera(self, frame: int) -> Camera:
+        """The camera of a frame of the clip."""
+        return Camera.from_numpy(self.K[frame], self.world_to_camera[frame], self.width, self.height).to(
+            self.base.device
+        )
+
+    def nearest_frame(self, time: float) -> int:
+        """The clip's frame nearest to `time`, seconds."""
+        return int(np.argmin(np.abs(self.times - time)))

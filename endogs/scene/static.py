@@ -1,0 +1,34 @@
+"""No deformation: a rigid scene."""
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from endogs.scene.deformation import Deformation
+
+
+class StaticDeformation(Deformation):
+    """The Gaussians never change."""
+
+    kind: ClassVar[str] = "none"
+
+    def packed_at(self, base: Tensor, time: float) -> Tensor:
+        """A copy of `base` (N, 14) at every time."""
+        return base.clone()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Nothing to store."""
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """Nothing to store."""
+        return {}
+
+    @classmethod
+    def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "StaticDeformation":
+        """The one static deformation."""
+        return cls()
+
+    def kept(self, keep: Tensor) -> "StaticDeformation":
+        """Itself: there is nothing per Gaussian."""
+        return self
