@@ -84,8 +84,8 @@ class RoundingMargin:
     """(H, W) smallest distance of any yes-or-no decision at the pixel from tipping, in units of the estimated relative
     float32 rounding error: alpha against 1/255 and 0.999, and which of two Gaussians is in front. Infinite if none."""
     alpha_error: Tensor
-    """(H, W) first-order bound on the pixel's rounding error for values in [0, 1]: sum of alpha_i T_i times the relative
-    error of alpha_i."""
+    """(H, W) first-order bound on the pixel's rounding error for values in [0, 1]: sum of alpha_i T_i times the
+    relative error of alpha_i."""
 
 
 @torch.no_grad()
