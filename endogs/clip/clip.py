@@ -1,0 +1,150 @@
+"""A clip: frames with their times, cameras, tissue masks, depth and right views."""
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip.config import ClipOptions
+from endogs.clip.frame_cache import DEFAULT_BYTES, FrameCache
+from endogs.clip.framing import Framing
+from endogs.clip.ignored_area import ignored_area
+from endogs.clip.recording import Recording
+
+if TYPE_CHECKING:
+    from endogs.camera import Camera
+
+BIG_FRAME = 3000
+"""Pixels of the longer side from which memory deserves a note (4K and beyond)."""
+
+
+class Clip:
+    """Frames of an endoscopic video, cropped and resized as the options say.
+
+    Frames are decoded when asked for and kept as uint8 in a cache bounded in bytes; no float copy of the clip exists.
+    Every array that is returned is the caller's own.
+    """
+
+    def __init__(
+        self, recording: Recording, options: ClipOptions | None = None, cache_bytes: int = DEFAULT_BYTES
+    ) -> None:
+        """Raises InputError for a crop, rows or a mask that do not fit the recording."""
+        options = options or ClipOptions()
+        self.options = options
+        self._recording = recording
+        self._framing = Framing.of(recording.width, recording.height, options)
+        self._cache = FrameCache(cache_bytes)
+        self.name = recording.source.resolve().stem if recording.source.is_file() else recording.source.resolve().name
+        """The file's or folder's name, without an extension."""
+        self.source = recording.source
+        """The file or folder."""
+        self.kind = recording.kind
+        """The layout: "video", "image-folder", "endonerf" or "calibrated-folder"."""
+        self.width, self.height = self._framing.width, self._framing.height
+        self.original_size = (recording.width, recording.height)
+        """(width, height) before cropping and resizing."""
+        self.time_offset = float(recording.times[0])
+        """Seconds from the first frame of the input to the first frame that is read."""
+        self.times: NDArray[np.float64] = recording.times - recording.times[0]
+        """(F,) seconds since the first frame that is read."""
+        self.K: NDArray[np.float64] = self._framing.intrinsics(recording.K)
+        """(F, 3, 3) intrinsics in pixels of the cropped and resized frames, centres at +0.5."""
+        self.world_to_camera: NDArray[np.float64] = recording.world_to_camera
+        """(F, 4, 4) OpenCV axes, world units."""
+        self.K_is_guess = recording.K_is_guess
+        """True when neither the input nor the options said what the focal length is."""
+        self.units: Literal["mm", "relative"] = recording.units
+        """World units."""
+        self.baseline = recording.baseline if recording.right_images is not None else None
+        """World units from the left to the right camera along x, None without right views."""
+        self.has_masks = recording.masks is not None
+        self.has_depth = recording.depths is not None
+        self.has_right = recording.right_images is not None
+        self.depth_is_quantized = recording.depth_is_quantized
+        """True when depth came in 8 bits, at most 255 different values."""
+        self.static_camera = bool(np.ptp(recording.world_to_camera, axis=0).max() < 1e-9)
+        """True when every frame has the same pose."""
+        self.notes: list[str] = [*recording.notes, *self._memory_notes()]
+        """Sentences a user should read: what was guessed, missing, or heavy."""
+        self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
+        """(H, W) True where --ignore-rows or --ignore-mask says that there is never tissue, in both views."""
+        for index, image in recording.framed.items():
+            self._cache.put(("image", index), image)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) RGB of frame `index`."""
+        return self._image("image", index).copy()
+
+    def right_image(self, index: int) -> NDArray[np.uint8] | None:
+        """uint8 (H, W, 3) RGB of the rectified right view, None when the clip has none."""
+        return self._image("right", index).copy() if self.has_right else None
+
+    def tissue_mask(self, index: int) -> NDArray[np.bool_]:
+        """bool (H, W), True where tissue is seen: not an instrument, not an ignored area."""
+        masks, index = self._recording.masks, self._checked(index)
+        if masks is None:
+            return ~self.ignored
+        tissue = self._cache.get(("mask", index), lambda: self._framing.labels(masks.read(index)))
+        return np.asarray(tissue & ~self.ignored)
+
+    def depth(self, index: int) -> NDArray[np.float32] | None:
+        """float32 (H, W) z-depth in world units, 0 = unknown, None when the clip has no depth."""
+        depths, index = self._recording.depths, self._checked(index)
+        if depths is None:
+            return None
+        raw = self._cache.get(("depth", index), lambda: self._framing.labels(depths.read(index)))
+        depth = raw.astype(np.float32) * np.float32(self._recording.depth_unit)
+        return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+
+    def camera(self, index: int) -> "Camera":
+        """The camera of frame `index`, float32 on the CPU."""
+        from endogs.camera import Camera
+
+        index = self._checked(index)
+        return Camera.from_numpy(self.K[index], self.world_to_camera[index], self.width, self.height)
+
+    def right_camera(self, index: int) -> "Camera":
+        """The camera of the right view: the left one moved by `baseline` along its own x axis.
+
+        Raises ValueError when the clip has no right views.
+        """
+        from endogs.camera import Camera
+
+        if self.baseline is None:
+            raise ValueError(f"{self.source} has no right views, so there is no right camera")
+        index = self._checked(index)
+        world_to_right = self.world_to_camera[index].copy()
+        world_to_right[0, 3] -= self.baseline
+        return Camera.from_numpy(self.K[index], world_to_right, self.width, self.height)
+
+    def _image(self, view: str, index: int) -> NDArray[np.uint8]:
+        index = self._checked(index)
+        reader = self._recording.images if view == "image" else self._recording.right_images
+        assert reader is not None
+        return self._cache.get((view, index), lambda: self._framing.image(reader.read(index)))
+
+    def _checked(self, index: int) -> int:
+        """`index` with negative ones counted from the end, or IndexError."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"frame {index} of a clip of {len(self)} frames")
+        return int(index) % len(self)
+
+    def _memory_notes(self) -> list[str]:
+        views = 2 if self._recording.right_images is not None else 1
+        megabytes = self.width * self.height * 3 * len(self) * views / 1e6
+        kept = self._cache.limit / 1e6
+        if megabytes > kept:
+            return [
+                f"memory: {len(self)} frames of {self.width} x {self.height} take {megabytes:.0f} MB decoded; at most "
+                f"{kept:.0f} MB are kept and the rest is decoded again when needed, which is slow: --max-size, "
+                "--stride or --end make it lighter."
+            ]
+        if max(self.width, self.height) >= BIG_FRAME:
+            return [
+                f"memory: frames of {self.width} x {self.height} take {megabytes:.0f} MB decoded, and fitting needs "
+                "several times as much per frame as at 640 x 512: --max-size makes it lighter."
+            ]
+        return []

@@ -1,0 +1,52 @@
+"""Settings of the clip readers and of `endogs inspect`; importing this file imports neither torch nor numpy."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """Which part of a clip is read, and what its files do not say about themselves.
+
+    Rows, columns and focal lengths are in pixels of the original, before `crop` and `max_size`.
+    """
+
+    start: float | None = None
+    """First time that is read, in seconds from the first frame of the input."""
+    end: float | None = None
+    """Last time that is read, in seconds from the first frame of the input."""
+    stride: int = 1
+    """Keep every n-th frame of the range, n >= 1."""
+    max_size: int | None = None
+    """Shrink frames so that the longer side has at most this many pixels; never enlarges."""
+    crop: tuple[int, int, int, int] | None = None
+    """Keep only columns X0 to X1 and rows Y0 to Y1, as X0 Y0 X1 Y1, the ends excluded."""
+    ignore_rows: tuple[str, ...] = ()
+    """Rows A:B of the original, B excluded, that show no tissue, such as 495:512 for a user interface."""
+    ignore_mask: Path | None = None
+    """An image of the original's size; where it is not zero there is never tissue."""
+    mask_instrument_value: int = 255
+    """The value that means instrument in mask files: 255 or 0."""
+    focal: float | None = None
+    """Focal length in pixels, for a clip that comes without one, or instead of its own."""
+    fps: float | None = None
+    """Frames per second, instead of the clip's own timestamps; image folders have none and take 30."""
+    depth_unit_mm: float | None = None
+    """Millimetres per unit of the depth files, instead of the clip's own value."""
+    pose_convention: Literal["opengl", "llff", "opencv"] = "opengl"
+    """Axes of the poses in poses_bounds.npy: EndoNeRF writes opengl, COLMAP through LLFF writes llff."""
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Say what the reader understood of a clip, and draw a contact sheet of it."""
+
+    input: Positional[Path]
+    """A video, a folder of images, or a data set folder."""
+    clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
+    """How the clip is read."""
+    out: Path | None = None
+    """Where the contact sheet PNG goes; by default NAME-inspect.png in the current folder."""

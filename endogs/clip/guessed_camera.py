@@ -1,0 +1,28 @@
+"""The camera of a clip that says nothing about its camera."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip.config import ClipOptions
+
+FOCAL_PER_SIDE = 1.2
+"""Guessed focal length per pixel of the longer side: 45 degrees across it, typical of laparoscopes."""
+
+
+def guessed_intrinsics(
+    width: int, height: int, options: ClipOptions, pixel_aspect: float = 1.0
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Intrinsics (3, 3) from `options.focal` or a guess, principal point in the middle, and notes saying so.
+
+    `pixel_aspect` is the width of a pixel over its height; the focal length counts in pixel heights.
+    """
+    focal = FOCAL_PER_SIDE * max(width * pixel_aspect, height) if options.focal is None else options.focal
+    K = np.array([[focal / pixel_aspect, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], np.float64)
+    if options.focal is not None:
+        return K, ["the principal point is unknown and taken in the middle of the image."]
+    return K, [f"the camera is unknown: focal length guessed as {focal:.0f} pixels; --focal sets it."]
+
+
+def still_poses(count: int) -> NDArray[np.float64]:
+    """`count` identity poses (count, 4, 4): the camera is taken to stand still."""
+    return np.eye(4)[None].repeat(count, 0)

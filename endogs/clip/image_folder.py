@@ -1,0 +1,51 @@
+"""A plain folder of images, or one with `images/` and no calibration."""
+
+from pathlib import Path
+
+from endogs.clip.config import ClipOptions
+from endogs.clip.frame_folders import read_frame_folders
+from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
+from endogs.clip.image_files import list_images
+from endogs.clip.recording import Recording
+
+KIND = "image-folder"
+
+
+def why_not(path: Path) -> str | None:
+    """Why `path` is not an image folder, None when it is one."""
+    if not path.is_dir():
+        return "not a folder"
+    if list_images(path) or list_images(path / "images"):
+        return None
+    return "neither the folder nor its images/ holds PNG, JPEG, BMP, TIFF or WebP files"
+
+
+def read(path: Path, options: ClipOptions) -> Recording:
+    """Images in natural order, with masks/, depth/ beside images/ where present; camera guessed, pose still."""
+    folder = path / "images" if list_images(path / "images") else path
+    frames = read_frame_folders(path, folder, options, fps=None)
+    K, notes = guessed_intrinsics(frames.width, frames.height, options)
+    right_notes = []
+    if frames.right_images is not None:
+        right_notes.append(
+            "right views are not used: the distance between the cameras is unknown; add calibration.json."
+        )
+    unit = options.depth_unit_mm
+    count = len(frames.times)
+    return Recording(
+        source=path,
+        kind=KIND,
+        width=frames.width,
+        height=frames.height,
+        times=frames.times,
+        K=K[None].repeat(count, 0),
+        world_to_camera=still_poses(count),
+        images=frames.images,
+        K_is_guess=options.focal is None,
+        masks=frames.masks,
+        depths=frames.depths,
+        depth_unit=unit or 1.0,
+        units="mm" if unit is not None and frames.depths is not None else "relative",
+        depth_is_quantized=frames.depth_is_quantized,
+        notes=[*frames.notes, *notes, *right_notes],
+    )

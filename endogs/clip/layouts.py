@@ -1,0 +1,41 @@
+"""Recognizes the layout of an input and reads it."""
+
+from pathlib import Path
+
+from endogs.clip import calibrated_folder, endonerf, image_folder, video
+from endogs.clip.clip import Clip
+from endogs.clip.config import ClipOptions
+from endogs.errors import InputError
+
+LAYOUTS = (video, calibrated_folder, endonerf, image_folder)
+"""Readers, the most specific first; each has KIND, why_not(path) and read(path, options)."""
+
+
+def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
+    """Read a video file, an image folder, an EndoNeRF data set or a folder with calibration.json.
+
+    Raises InputError when the path is missing or has none of these layouts, saying why each was rejected, and for
+    anything wrong inside the layout that fits.
+    """
+    path, options = Path(path).expanduser(), options or ClipOptions()
+    _check_numbers(options)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder: check the path.")
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError(f"{path}: the folder is empty: give a video, an image folder or a data set folder.")
+    reasons = []
+    for layout in LAYOUTS:
+        reason = layout.why_not(path)
+        if reason is None:
+            return Clip(layout.read(path, options), options)
+        reasons.append(f"{layout.KIND}: {reason}")
+    raise InputError(f"{path}: no known layout ({'; '.join(reasons)}): give a video or a folder of images.")
+
+
+def _check_numbers(options: ClipOptions) -> None:
+    """InputError for options that no layout could use."""
+    for flag, value in (("--fps", options.fps), ("--depth-unit-mm", options.depth_unit_mm), ("--focal", options.focal)):
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"{flag} {value:g} must be a positive number.")
+    if options.mask_instrument_value not in (0, 255):
+        raise InputError(f"--mask-instrument-value {options.mask_instrument_value} must be 255 or 0.")

@@ -1,0 +1,56 @@
+"""Instrument masks in files, with their polarity checked."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip.image_files import check_sizes, read_gray
+from endogs.errors import InputError
+
+SAMPLES = 12
+"""Masks that are looked at when a clip is opened."""
+HIDDEN_LIMIT = 0.9
+"""A larger share of hidden pixels means that the masks are the wrong way round."""
+
+
+class MaskFiles:
+    """Instrument masks that are decoded when read."""
+
+    def __init__(self, paths: list[Path], bright_is_instrument: bool, threshold: int) -> None:
+        self.paths = paths
+        self.bright_is_instrument = bright_is_instrument
+        self.threshold = threshold
+
+    def read(self, index: int) -> NDArray[np.bool_]:
+        """bool (H, W), True where tissue is seen."""
+        bright = read_gray(self.paths[index]) > self.threshold
+        return ~bright if self.bright_is_instrument else bright
+
+
+def sampled(count: int, samples: int = SAMPLES) -> list[int]:
+    """At most `samples` indices spread evenly over `count`, first and last included."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, samples))})
+
+
+def mask_files(paths: list[Path], size: tuple[int, int], instrument_value: int, notes: list[str]) -> MaskFiles:
+    """The masks in `paths`, one per image of `size` (width, height); `instrument_value` is 255 or 0.
+
+    Masks of 0 and 1 are read as 0 and 255, with a note. Raises InputError when a mask has another size, or when the
+    masks hide more than 90 % of the pixels of the sampled frames.
+    """
+    check_sizes(paths, *size, Path("its image"))
+    looked_at = [read_gray(paths[i]) for i in sampled(len(paths))]
+    threshold = 127
+    if max(int(mask.max()) for mask in looked_at) == 1:
+        threshold = 0
+        notes.append(f"{paths[0].parent.name}/ holds values 0 and 1, read as 0 and 255.")
+    masks = MaskFiles(paths, instrument_value == 255, threshold)
+    bright = float(np.mean([(mask > threshold).mean() for mask in looked_at]))
+    hidden = bright if masks.bright_is_instrument else 1 - bright
+    if hidden > HIDDEN_LIMIT:
+        raise InputError(
+            f"{paths[0].parent}: the masks hide {100 * hidden:.0f} % of the clip, so {instrument_value} seems to mean "
+            f"tissue in them: use --mask-instrument-value {255 - instrument_value}."
+        )
+    return masks

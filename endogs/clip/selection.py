@@ -1,0 +1,50 @@
+"""Which frames of the input are read: --start, --end, --stride."""
+
+from collections.abc import Iterable
+
+from endogs.clip.config import ClipOptions
+from endogs.errors import InputError
+
+
+class Selection:
+    """Decides frame by frame, in order of time, whether a frame is kept."""
+
+    def __init__(self, options: ClipOptions) -> None:
+        """Raises InputError for a stride below 1, a negative start, or an end before the start."""
+        self.start = 0.0 if options.start is None else options.start
+        self.end = float("inf") if options.end is None else options.end
+        self.stride = options.stride
+        self._seen = 0
+        if self.stride < 1:
+            raise InputError(f"--stride {self.stride} must be 1 or more.")
+        if self.start < 0:
+            raise InputError(f"--start {self.start:g} is before the first frame: times count from the first frame.")
+        if self.end < self.start:
+            raise InputError(f"--end {self.end:g} comes before --start {self.start:g}: no frame is left.")
+
+    def keeps(self, time: float) -> bool:
+        """Whether the next frame, at `time` seconds since the first, is kept; call once per frame, in order."""
+        # Timestamps are multiples of 1/90000 s or so; half a microsecond absorbs their rounding to decimals.
+        if not self.start - 5e-7 <= time <= self.end + 5e-7:
+            return False
+        self._seen += 1
+        return (self._seen - 1) % self.stride == 0
+
+    def is_past(self, time: float) -> bool:
+        """Whether no later frame can be kept."""
+        return time > self.end + 5e-7
+
+    def indices(self, times: Iterable[float], source: object) -> list[int]:
+        """Indices of the kept times; InputError naming `source` when none is."""
+        times = list(times)
+        kept = [index for index, time in enumerate(times) if self.keeps(time)]
+        if not kept:
+            raise self.nothing_left(source, times[-1])
+        return kept
+
+    def nothing_left(self, source: object, last: float) -> InputError:
+        """The error of a clip whose last frame, at `last` seconds, comes before the start."""
+        return InputError(
+            f"{source}: no frame between --start {self.start:g} and --end {self.end:g} s; "
+            f"the clip's last frame is at {last:.3f} s."
+        )
