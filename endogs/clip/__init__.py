@@ -1,6 +1,7 @@
 """Clips and their readers, one file per layout.
 
 The names are loaded when first used, so that `endogs.clip.config` can be imported without numpy or OpenCV.
+`inspect` is not among them: it is both a module and its function, and is imported as `endogs.clip.inspect.inspect`.
 """
 
 from importlib import import_module
@@ -9,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from endogs.clip.clip import Clip
     from endogs.clip.config import ClipOptions, Inspect
-    from endogs.clip.inspect import inspect
     from endogs.clip.layouts import load_clip
     from endogs.clip.splits import Split, split_frames
 
-__all__ = ["Clip", "ClipOptions", "Inspect", "Split", "inspect", "load_clip", "split_frames"]
+__all__ = ["Clip", "ClipOptions", "Inspect", "Split", "load_clip", "split_frames"]
 
 _HOMES = {
     "Clip": "clip",
@@ -26,9 +26,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "inspect":
-        # The module and its function share a name; importing the module binds it here first.
-        return import_module("endogs.clip.inspect").inspect
     if name in _HOMES:
         return getattr(import_module(f"endogs.clip.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'endogs.clip' has no attribute {name!r}")

@@ -43,10 +43,11 @@ def read(path: Path, options: ClipOptions) -> Recording:
     framed: dict[int, NDArray[np.uint8]] = {}
     budget, seen, last, size, pixel_aspect = DEFAULT_BYTES, 0, 0.0, (0, 0), 1.0
     times: list[float] = []
-    interlaced = False
+    interlaced = ended_early = False
     for key, seconds, frame in frames.decode():
         time = seen / options.fps if options.fps else seconds
         if selection.is_past(time):
+            ended_early = True
             break
         if framing is None:
             size = (frame.width, frame.height)
@@ -75,6 +76,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
         raise selection.nothing_left(path, last)
 
     notes = list(frames.notes)
+    if not ended_early and not frames.damage:
+        frames.damage = _what_is_missing(frames, seen, last)
     if frames.damage:
         notes.append(
             f"the video is damaged or truncated ({frames.damage}): the {seen} frames that could be decoded are used."
@@ -108,6 +111,10 @@ class VideoFrames:
         """Of each chosen frame, its timestamp in the stream's time base, or its position where there are none."""
         self.damage = ""
         """What stopped or disturbed decoding, empty when nothing did."""
+        self.announced = 0
+        """Frames that the file says it holds, 0 when it does not say."""
+        self.announced_seconds = 0.0
+        """Duration that a file of nothing but video says it has, 0 when it does not say."""
         self.notes: list[str] = []
         self.pixel_aspect: float | None = None
         """Width of a pixel over its height, when the file says so."""
@@ -132,6 +139,9 @@ class VideoFrames:
             stream.thread_type = "AUTO"
             aspect = stream.sample_aspect_ratio
             self.pixel_aspect = float(aspect) if aspect else None
+            self.announced = int(stream.frames)
+            if len(container.streams) == 1 and container.duration:
+                self.announced_seconds = container.duration / av.time_base
             if seek_to is not None:
                 container.seek(seek_to, backward=True, stream=stream)
             yield from self._timed(container, stream)
@@ -167,7 +177,11 @@ class VideoFrames:
                 self.damage = _message(error)
                 return
             try:
-                yield from packet.decode()
+                for frame in packet.decode():
+                    if frame.is_corrupt:
+                        self.damage = "pictures with missing parts are left out"
+                    else:
+                        yield frame
             except av.FFmpegError as error:
                 if not isinstance(error, av.EOFError):
                     self.damage = _message(error)
@@ -200,6 +214,17 @@ class VideoFrames:
                 break
         self._forward = None
         return None
+
+
+def _what_is_missing(frames: "VideoFrames", seen: int, last: float) -> str:
+    """What a file that ended without an error announced and did not hold, empty when nothing is missing."""
+    if frames.announced > seen:
+        return f"it announces {frames.announced} frames"
+    # Two frame intervals of slack: durations are rounded, and may or may not count the last frame's own.
+    slack = 2 * last / max(1, seen - 1) + 0.1
+    if not frames.announced and seen > 1 and frames.announced_seconds > last + slack:
+        return f"it announces {frames.announced_seconds:.2f} s and ends at {last:.2f} s"
+    return ""
 
 
 def _pixels(frame: Any) -> NDArray[np.uint8]:

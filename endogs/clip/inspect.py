@@ -1,0 +1,111 @@
+"""`endogs inspect`: what the reader understood, before anyone waits for a fit."""
+
+from pathlib import Path
+
+import numpy as np
+
+from endogs.clip.clip import Clip
+from endogs.clip.config import Inspect
+from endogs.clip.contact_sheet import contact_sheet, write_png
+from endogs.clip.coverage import Coverage, coverage
+from endogs.clip.layouts import load_clip
+
+
+def inspect(config: Inspect) -> None:
+    """Print what the reader understood of `config.input` and write a contact sheet; InputError for bad input."""
+    from rich.console import Console
+    from rich.table import Table
+
+    clip = load_clip(config.input, config.clip)
+    seen = coverage(clip)
+    console = Console(highlight=False)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in describe(clip, seen):
+        table.add_row(name, value, style=None)
+    console.print(table)
+    for note in clip.notes:
+        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
+
+    # A little beyond the percentiles, so that the nearest and farthest tissue keeps its shade.
+    depth_range = (seen.depth_range[0], seen.depth_range[2]) if seen.depth_range else None
+    out = config.out or Path(f"{clip.name}-inspect.png")
+    write_png(out, contact_sheet(clip, depth_range))
+    console.print(f"contact sheet: {out}", markup=False, soft_wrap=True)
+
+
+def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
+    """Rows (name, value) in words and numbers, for people."""
+    rows = [
+        ("clip", f"{clip.source} ({clip.kind})"),
+        ("frames", f"{len(clip)}" + (f", from {clip.time_offset:.3f} s of the input" if clip.time_offset else "")),
+        ("size", _size(clip)),
+        ("time", _time(clip.times)),
+        ("camera", _camera(clip)),
+        ("pose", "standing still" if clip.static_camera else f"moving, {_path_length(clip):.4g} {_unit(clip)} in all"),
+        ("units", "millimetres" if clip.units == "mm" else "relative: the input does not say what a length is"),
+        ("masks", _masks(clip, seen)),
+        ("depth", _depth(clip, seen)),
+        ("right view", f"yes, {clip.baseline:.4g} {_unit(clip)} to the right" if clip.has_right else "none"),
+    ]
+    if seen.ignored:
+        rows.append(("ignored", f"{100 * seen.ignored:.1f} % of every frame, by --ignore-rows or --ignore-mask"))
+    return rows
+
+
+def _unit(clip: Clip) -> str:
+    return "mm" if clip.units == "mm" else "units"
+
+
+def _size(clip: Clip) -> str:
+    size = f"{clip.width} x {clip.height}"
+    original = f"{clip.original_size[0]} x {clip.original_size[1]}"
+    return size if size == original else f"{size}, from {original} by --crop or --max-size"
+
+
+def _time(times: np.ndarray) -> str:
+    if len(times) == 1:
+        return "a single instant"
+    steps = np.diff(times)
+    rate = f"{1 / np.median(steps):.3f} frames per second"
+    if np.ptp(steps) > 0.1 * np.median(steps):
+        rate += f", uneven (steps of {1000 * steps.min():.1f} to {1000 * steps.max():.1f} ms)"
+    return f"{times[-1]:.3f} s at {rate}"
+
+
+def _camera(clip: Clip) -> str:
+    K = clip.K[0]
+    field_of_view = np.degrees(np.arctan2(K[0, 2], K[0, 0]) + np.arctan2(clip.width - K[0, 2], K[0, 0]))
+    text = (
+        f"fx {K[0, 0]:.2f}, fy {K[1, 1]:.2f}, cx {K[0, 2]:.2f}, cy {K[1, 2]:.2f} px; {field_of_view:.1f} degrees wide"
+    )
+    if np.ptp(clip.K, axis=0).max() > 0:
+        text += "; differs between frames, this is the first"
+    return text + (" (a guess)" if clip.K_is_guess else "")
+
+
+def _path_length(clip: Clip) -> float:
+    rotations, translations = clip.world_to_camera[:, :3, :3], clip.world_to_camera[:, :3, 3]
+    centres = -np.einsum("fji,fj->fi", rotations, translations)
+    return float(np.linalg.norm(np.diff(centres, axis=0), axis=1).sum())
+
+
+def _masks(clip: Clip, seen: Coverage) -> str:
+    if seen.instruments is None:
+        return "none: everything is taken as tissue"
+    low, mean, high = (100 * share for share in seen.instruments)
+    return (
+        f"{clip.options.mask_instrument_value} = instrument; they hide {mean:.1f} % of the frame "
+        f"({low:.1f} to {high:.1f} % in {len(seen.frames)} frames)"
+    )
+
+
+def _depth(clip: Clip, seen: Coverage) -> str:
+    if not clip.has_depth:
+        return "none"
+    if seen.depth_range is None:
+        return f"given, but unknown everywhere in the {len(seen.frames)} frames looked at"
+    low, median, high = seen.depth_range
+    text = f"{low:.4g} to {high:.4g} {_unit(clip)} (1 to 99 %), median {median:.4g}; known in "
+    return text + f"{100 * seen.depth_known:.1f} % of the pixels" + ("; 8-bit" if clip.depth_is_quantized else "")
