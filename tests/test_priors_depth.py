@@ -1,0 +1,181 @@
+"""Depth priors, speculars and tissue masks on images whose truth is known."""
+
+import numpy as np
+import pytest
+
+from endogs.errors import InputError
+from endogs.geometry import pixel_rays
+from endogs.priors.depth import DepthPrediction, GivenDepth, PhotometricDepth, choose_depth_prior, to_depth
+from endogs.priors.photometric import masked_low_pass, photometric_depth, view_mask
+from endogs.priors.speculars import bright_mask, large_clipped_mask, specular_mask
+from endogs.priors.tissue import erode_tissue_mask
+
+HEIGHT, WIDTH = 120, 160
+K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
+
+
+class OneFrame:
+    source = "clip"
+
+    def __init__(self, image, mask=None, depth=None):
+        self._image, self._depth = image, depth
+        self._mask = np.ones(image.shape[:2], bool) if mask is None else mask
+        self.K = K[None]
+        self.has_depth = depth is not None
+
+    def image(self, i):
+        return self._image
+
+    def tissue_mask(self, i):
+        return self._mask
+
+    def depth(self, i):
+        return self._depth
+
+
+def shaded(depth, albedo=(0.9, 0.45, 0.35)):
+    """uint8 sRGB of a Lambertian surface under a light at the camera: I = albedo cos(theta) / distance^2."""
+    points = pixel_rays(K, WIDTH, HEIGHT) * depth[..., None]
+    normal = np.cross(np.gradient(points, axis=1), np.gradient(points, axis=0))
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    distance = np.linalg.norm(points, axis=-1)
+    cosine = np.abs((normal * points).sum(-1)) / distance
+    light = cosine / distance**2
+    linear = light[..., None] * np.asarray(albedo) / np.percentile(light, 99.5) * 0.8
+    return np.round(255 * linear.clip(0, 1) ** (1 / 2.2)).astype(np.uint8)
+
+
+def bump():
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    return 100 - 30 * np.exp(-((x - 70) ** 2 + (y - 65) ** 2) / (2 * 40.0**2))
+
+
+def slant():
+    return np.broadcast_to(np.linspace(60, 140, WIDTH), (HEIGHT, WIDTH)).astype(float)
+
+
+# The prior knows nothing of slopes, whose shading reads as distance: a bump comes out flatter than a slanted plane.
+@pytest.mark.parametrize(("surface", "correlation"), [(bump, 0.75), (slant, 0.99)])
+def test_photometric_depth_orders_a_shaded_surface(surface, correlation):
+    depth = surface()
+    log_z, confidence = photometric_depth(shaded(depth), np.ones(depth.shape, bool), K)
+    assert log_z.dtype == confidence.dtype == np.float32
+    assert abs(np.median(log_z)) < 1e-3
+    assert np.corrcoef(log_z.ravel(), np.log(depth).ravel())[0, 1] > correlation
+    assert confidence.min() >= 0
+    assert confidence.max() <= 1
+    assert np.median(confidence) > 0.5
+
+
+def test_photometric_depth_ignores_instruments_and_guesses_behind_them():
+    depth = slant()
+    clean = shaded(depth)
+    mask = np.ones(depth.shape, bool)
+    mask[30:80, 60:90] = False
+    dirty = clean.copy()
+    dirty[~mask] = 250
+    expected, _ = photometric_depth(clean, np.ones_like(mask), K)
+    log_z, confidence = photometric_depth(dirty, mask, K)
+    assert np.isfinite(log_z).all()
+    assert (confidence[~mask] == 0).all()
+    assert np.abs(log_z - expected)[mask].max() < 0.1
+    assert np.abs(log_z - expected)[~mask].max() < 0.2
+
+
+def test_photometric_depth_outside_the_view_is_unknown():
+    image = shaded(bump())
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    outside = (x - 80) ** 2 + (y - 60) ** 2 > 70**2
+    image[outside] = 3
+    assert (view_mask(image) == ~outside).all()
+    clip = OneFrame(image)
+    prediction = PhotometricDepth().predict(clip, 0)
+    assert np.isnan(prediction.value[outside]).all()
+    assert (prediction.confidence[outside] == 0).all()
+    depth = to_depth(prediction)
+    assert (depth[outside] == 0).all()
+    assert np.median(depth[~outside & (prediction.confidence > 0)]) == pytest.approx(100, rel=1e-3)
+
+
+@pytest.mark.parametrize("image", [np.zeros((40, 50, 3), np.uint8), np.full((40, 50, 3), 255, np.uint8)])
+def test_photometric_depth_of_a_hopeless_image_does_not_fail(image):
+    mask = np.zeros((40, 50), bool)
+    for tissue in (mask, ~mask):
+        log_z, confidence = photometric_depth(image, tissue, K)
+        assert np.isfinite(confidence).all()
+        assert log_z.shape == (40, 50)
+        assert np.isfinite(log_z).all() or np.isnan(log_z).all()
+
+
+def test_masked_low_pass_averages_what_is_seen():
+    value = np.full((40, 60), 5, np.float32)
+    value[:, 30:] = 999
+    weight = (value < 900).astype(np.float32)
+    mean, support = masked_low_pass(value, weight, 2)
+    np.testing.assert_allclose(mean, 5, atol=1e-3)
+    assert support[20, 5] == pytest.approx(1, abs=0.01)
+    assert support[20, 55] < 0.01
+
+
+def test_to_depth_of_each_kind():
+    ones = np.ones((1, 3), np.float32)
+
+    def depth(value, kind, median=100.0):
+        return to_depth(DepthPrediction(np.array([value], np.float32), kind, ones), median)[0].tolist()
+
+    assert depth([0, 50, 80], "metric") == [0, 50, 80]
+    assert depth([1, 2, 4], "depth") == [50, 100, 200]
+    assert depth([1, 2, 4], "disparity", 10) == [20, 10, 5]
+    assert depth([0, np.log(2), np.nan], "logdepth", 1.5) == pytest.approx([1, 2, 0])
+    assert depth([np.nan, np.nan, np.nan], "logdepth") == [0, 0, 0]
+
+
+def test_given_depth_and_the_choice_of_a_prior():
+    depth = np.array([[0, 50, np.nan]], np.float32)
+    mask = np.array([[True, False, True]])
+    clip = OneFrame(np.zeros((1, 3, 3), np.uint8), mask, depth)
+    prediction = GivenDepth().predict(clip, 0)
+    assert prediction.kind == "metric"
+    assert prediction.value.tolist() == [[0, 50, 0]]
+    assert prediction.confidence.tolist() == [[0, 0, 0]]
+    assert isinstance(choose_depth_prior("auto", clip), GivenDepth)
+    assert isinstance(choose_depth_prior("photometric", clip), PhotometricDepth)
+    without = OneFrame(np.zeros((1, 3, 3), np.uint8))
+    assert isinstance(choose_depth_prior("auto", without), PhotometricDepth)
+    with pytest.raises(InputError, match="no depth maps"):
+        choose_depth_prior("given", without)
+    with pytest.raises(InputError, match="no depth maps"):
+        GivenDepth().predict(without, 0)
+    with pytest.raises(InputError, match="no such depth prior"):
+        choose_depth_prior("magic", clip)
+
+
+def test_speculars_are_small_bright_and_grey():
+    image = np.empty((100, 160, 3), np.uint8)
+    image[:] = (150, 70, 60)
+    image[50:53, 80:84] = 250
+    image[20:24, 20:24] = (170, 150, 145)
+    image[70:80, 100:110] = (200, 80, 60)
+    found = specular_mask(image)
+    assert found[50:53, 80:84].all()
+    assert found[20:24, 20:24].all(), "a soft highlight"
+    assert not found[70:80, 100:110].any(), "bright red tissue"
+    assert found.mean() < 0.01
+    image[:40] = 255
+    assert bright_mask(image)[:38].all()
+    assert large_clipped_mask(image)[:40].all()
+    assert not specular_mask(image)[:40].any(), "a near wall is no highlight"
+
+
+def test_erosion_keeps_the_image_border():
+    mask = np.ones((20, 30), bool)
+    assert erode_tissue_mask(mask, 3).all()
+    mask[10, 15] = False
+    eroded = erode_tissue_mask(mask, 2)
+    assert not eroded[8:13, 15].any()
+    assert not eroded[10, 13:18].any()
+    assert eroded[10, 12]
+    assert eroded[7, 15]
+    assert eroded[0].all()
+    assert (~eroded).sum() < 25
+    np.testing.assert_array_equal(erode_tissue_mask(mask, 0), mask)

@@ -1,0 +1,202 @@
+"""Optical flow, tracks and virtual frames on images whose motion is known."""
+
+import cv2
+import numpy as np
+import pytest
+
+from endogs.priors.flow import ClipFlows, consistency_mask, dis_flow, sample, warp
+from endogs.priors.tracks import chain_tracks, track_pixels
+from endogs.priors.virtual_frames import flow_from_between, interpolate, make_virtual_frames
+
+SIZE = (96, 128)
+
+
+def texture(seed=0, size=SIZE):
+    noise = np.random.default_rng(seed).standard_normal((size[0] + 64, size[1] + 64, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    return ((smooth - smooth.min()) / np.ptp(smooth) * 235 + 10).astype(np.float32)
+
+
+def cut(image, dx, dy, size=SIZE):
+    """The window of a big texture whose content has moved by (dx, dy)."""
+    matrix = np.float32([[1, 0, dx - 32], [0, 1, dy - 32]])
+    return np.round(cv2.warpAffine(image, matrix, size[::-1], flags=cv2.INTER_CUBIC)).clip(0, 255).astype(np.uint8)
+
+
+class MovingClip:
+    """Frames of a texture that moves by a constant velocity."""
+
+    def __init__(self, frames=5, velocity=(2.0, -1.0)):
+        big = texture()
+        self.frames = [cut(big, velocity[0] * i, velocity[1] * i) for i in range(frames)]
+        self.times = np.arange(frames) / 10
+        self.masks = [np.ones(SIZE, bool) for _ in range(frames)]
+        self.reads = 0
+
+    def image(self, i):
+        self.reads += 1
+        return self.frames[i]
+
+    def tissue_mask(self, i):
+        return self.masks[i]
+
+
+def test_flow_finds_a_translation():
+    clip = MovingClip()
+    flow = dis_flow(clip.image(0), clip.image(1))
+    assert flow.shape == (*SIZE, 2)
+    assert flow.dtype == np.float32
+    np.testing.assert_allclose(flow[16:-16, 16:-16].reshape(-1, 2).mean(0), (2, -1), atol=0.05)
+
+
+def test_flow_does_not_depend_on_opencvs_threads():
+    clip = MovingClip(2)
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        two = dis_flow(clip.image(0), clip.image(1))
+        assert cv2.getNumThreads() == 2, "the caller's thread count comes back"
+        cv2.setNumThreads(1)
+        one = dis_flow(clip.image(0), clip.image(1))
+    finally:
+        cv2.setNumThreads(before)
+    np.testing.assert_array_equal(one, two)
+
+
+def test_sample_is_bilinear_and_repeats_edges():
+    image = np.array([[0.0, 1.0], [2.0, 3.0]], np.float32)
+    x = np.array([0, 0.5, 1, 0.25, -3, 9], np.float32)
+    y = np.array([0, 0.5, 1, 0, 0, 9], np.float32)
+    np.testing.assert_allclose(sample(image, x, y), [0, 1.5, 3, 0.25, 0, 3])
+    assert sample(image[..., None].repeat(3, 2), x, y).shape == (6, 3)
+    assert sample(np.ones((1, 1), np.float32), x, y).tolist() == [1] * 6
+
+
+def test_warp_shows_a_where_b_is_looked_up_by_the_flow_from_a_to_b():
+    clip = MovingClip(2)
+    flow = np.full((*SIZE, 2), (2, -1), np.float32)
+    seen = warp(clip.image(1), flow)
+    np.testing.assert_array_equal(seen[8:-8, 8:-8], clip.image(0)[8:-8, 8:-8])
+
+
+def test_consistency_refuses_what_does_not_come_back_and_what_leaves():
+    forward = np.full((20, 30, 2), (3, 0), np.float32)
+    backward = -forward
+    ok = consistency_mask(forward, backward)
+    assert ok[:, :27].all()
+    assert not ok[:, 28:].any(), "leaves the image"
+    backward[:, 15:] = 0
+    ok = consistency_mask(forward, backward)
+    assert ok[:, :11].all()
+    assert not ok[:, 13:].any(), "does not come back"
+
+
+def test_clip_flows_are_computed_once_and_in_both_directions():
+    clip = MovingClip(4)
+    flows = ClipFlows(clip.image)
+    seen = []
+    flows.precompute([0, 1, 3], lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (4, 4)
+    reads = clip.reads
+    there, back = flows.flow(1, 3), flows.flow(3, 1)
+    assert clip.reads == reads, "memoized"
+    np.testing.assert_allclose(there[30:-30, 30:-30].mean((0, 1)), (4, -2), atol=0.1)
+    np.testing.assert_allclose(back[30:-30, 30:-30].mean((0, 1)), (-4, 2), atol=0.1)
+    exact = dis_flow(clip.image(1), clip.image(3))
+    assert np.abs(there - exact).max() < 0.02, "half precision loses at most a hundredth of a pixel"
+
+
+def zoom_flow(size, factor):
+    """Flow of a zoom about the image's centre, in the convention that pixel centres are at +0.5."""
+    y, x = np.mgrid[: size[0], : size[1]] + 0.5
+    return np.stack([(x - size[1] / 2) * (factor - 1), (y - size[0] / 2) * (factor - 1)], -1).astype(np.float32)
+
+
+def test_tracks_follow_a_zoom_in_both_directions():
+    size, factor, frames, start = (60, 80), 1.05, 7, 3
+    forward = [zoom_flow(size, factor)] * (frames - 1)
+    backward = [zoom_flow(size, 1 / factor)] * (frames - 1)
+    pixels = np.array([[40.0, 30.0], [50.25, 40.5], [22.0, 11.0], [79.0, 30.0]], np.float32)
+    positions, valid = chain_tracks(forward, backward, start, pixels)
+    centre = np.array([40.0, 30.0])
+    for k in range(frames):
+        truth = centre + (pixels[:3] - centre) * factor ** (k - start)
+        np.testing.assert_allclose(positions[k, :3], truth, atol=1e-3)
+    assert valid[:, :3].all()
+    assert valid[:, 3].tolist() == [True] * 4 + [False] * 3, "leaves the image on the next step and stays lost"
+
+
+def test_tracks_end_at_instruments_and_at_inconsistent_flow():
+    size = (20, 40)
+    right = np.full((*size, 2), (2, 0), np.float32)
+    forward, backward = [right] * 4, [-right] * 4
+    masks = [np.ones(size, bool) for _ in range(5)]
+    masks[2][:, 8:11] = False
+    pixels = np.array([[5.0, 10.0], [20.0, 10.0]], np.float32)
+    positions, valid = chain_tracks(forward, backward, 0, pixels, masks)
+    assert valid[:, 0].tolist() == [True, True, False, False, False]
+    assert valid[:, 1].all()
+    np.testing.assert_allclose(positions[-1], pixels + np.float32([8, 0]), err_msg="lost tracks continue as a guess")
+    _, valid = chain_tracks(forward, [-right, -right, right, -right], 0, pixels)
+    assert valid[:, 1].tolist() == [True, True, True, False, False]
+
+
+def test_track_pixels_over_training_frames_only():
+    clip = MovingClip(6)
+    frames = [0, 2, 3, 5]
+    pixels = np.array([[64.5, 48.5]], np.float32)
+    tracks = track_pixels(clip, ClipFlows(clip.image), frames, 2, pixels)
+    assert tracks.positions.shape == (4, 1, 2)
+    truth = [pixels[0] + (2 * (i - 2), -(i - 2)) for i in frames]
+    np.testing.assert_allclose(tracks.positions[:, 0], truth, atol=0.25)
+    assert tracks.valid.all()
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1 / 3, 0.5, 1.0])
+def test_interpolation_of_a_translation_is_the_frame_in_between(fraction):
+    big = texture()
+    a, b, truth = cut(big, 0, 0), cut(big, 6, -3), cut(big, 6 * fraction, -3 * fraction)
+    forward = np.full((*SIZE, 2), (6, -3), np.float32)
+    image = interpolate(a, b, flow_from_between(forward, fraction), flow_from_between(-forward, 1 - fraction), fraction)
+    error = np.abs(image.astype(float) - truth)[8:-8, 8:-8]
+    assert error.mean() < 1.0
+    blend = (1 - fraction) * a + fraction * b.astype(float)
+    if 0 < fraction < 1:
+        assert error.mean() < 0.2 * np.abs(blend - truth)[8:-8, 8:-8].mean()
+
+
+def test_flow_from_between_solves_a_zoom():
+    size, factor, fraction = (60, 80), 1.1, 0.5
+    y, x = np.mgrid[:60, :80] + 0.5
+    middle = 1 + fraction * (factor - 1)
+    truth = np.stack([(x - 40) * (1 / middle - 1), (y - 30) * (1 / middle - 1)], -1)
+    found = flow_from_between(zoom_flow(size, factor), fraction)
+    assert np.abs(found - truth)[8:-8, 8:-8].max() < 0.01
+    assert np.abs(-fraction * zoom_flow(size, factor) - truth)[8:-8, 8:-8].max() > 0.05, "the naive form is off"
+
+
+def test_virtual_frames_times_weights_and_the_side_an_instrument_hides():
+    clip = MovingClip(4)
+    clip.masks[1][:, 60:80] = False
+    clip.frames[1] = clip.frames[1].copy()
+    clip.frames[1][:, 60:80] = 255
+    flows = ClipFlows(clip.image)
+    made = make_virtual_frames(clip, flows, [1, 0, 3])
+    np.testing.assert_allclose([v.time for v in made], [0.1 / 3, 0.2 / 3, 0.1 + 0.2 / 3, 0.1 + 0.4 / 3])
+    assert [(v.before, v.after) for v in made] == [(0, 1), (0, 1), (1, 3), (1, 3)]
+    first = made[0]
+    assert first.image.dtype == np.uint8
+    assert first.weight.dtype == np.float32
+    assert first.weight[20:-20, 20:50].min() == 1
+    assert first.image[20:-20, 64:76].max() < 255, "the instrument of frame 1 is not blended in"
+
+    all_hidden = make_virtual_frames(clip, flows, [0, 1], mask=lambda i: np.zeros(SIZE, bool))
+    assert not any(v.weight.any() for v in all_hidden)
+
+
+def test_virtual_frames_at_listed_times():
+    clip = MovingClip(4)
+    made = make_virtual_frames(clip, ClipFlows(clip.image), [0, 1, 3], times=[0.2, 0.1, 0.05, 0.3, 0.9, -1])
+    np.testing.assert_allclose([v.time for v in made], [0.05, 0.2])
+    truth = clip.frames[2].astype(float)[16:-16, 16:-16]
+    assert np.abs(made[1].image[16:-16, 16:-16] - truth).mean() < 2
