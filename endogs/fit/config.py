@@ -1,0 +1,141 @@
+"""Options of `endogs reconstruct`, and the fit's numbers that a preset resolves them to. No torch here."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from endogs.clip.config import ClipOptions
+
+Preset = Literal["fast", "balanced", "best"]
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Adam's step sizes. Positions are in pixel footprints: the width z/f of a pixel at the scene's median depth."""
+
+    position: float
+    """Pixel footprints per step."""
+    quat: float
+    """Unitless."""
+    log_scale: float
+    """Natural logarithm per step."""
+    opacity: float
+    """Logit per step."""
+    color: float
+    """Of the range [0, 1], per step."""
+    final: float
+    """The rates decay exponentially to this fraction of themselves, in (0, 1]."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Every number of the fit. Values measured on two real clips; see docs/BENCHMARKS.md."""
+
+    iterations: int = 1500
+    """Optimization steps, each on one frame."""
+    initial_gaussians: int = 60_000
+    """Gaussians placed before the fit, about."""
+    insertions: tuple[tuple[float, int], ...] = ((0.14, 20_000), (0.27, 20_000), (0.4, 20_000))
+    """Density control: (fraction of the iterations, Gaussians to insert where the residual is high)."""
+    gaussians_cap: int = 120_000
+    """Never more Gaussians than this."""
+    knot_frames: float = 2.0
+    """Frames of the clip per knot interval of the spline."""
+    base_rates: LearningRates = LearningRates(0.2, 3e-3, 1e-2, 3e-2, 3e-3, 0.1)
+    """Step sizes of the canonical Gaussians."""
+    control_rates: LearningRates = LearningRates(0.3, 5e-3, 1e-2, 3e-2, 5e-3, 0.03)
+    """Step sizes of the spline's control points."""
+    start_opacity: float = 0.8
+    """Opacity of new Gaussians, in (0, 1)."""
+    start_scale: float = 0.7
+    """Standard deviation of new Gaussians, in spacings of the points."""
+    insertion_opacity: float = 0.6
+    """Opacity of inserted Gaussians, in (0, 1)."""
+    insertion_spacing: float = 0.7
+    """Size of inserted Gaussians, in the mean spacing of those that are already there."""
+    mask_erosion: int = 2
+    """Pixels by which the tissue masks shrink for training, so that tool edges do not bleed."""
+    ssim_weight: float = 0.0
+    """Share of D-SSIM in the colour loss, 0..1 (+.16 dB per iteration, nothing per second)."""
+    depth_weight: float = 1.0
+    """Weight of the depth loss when depth is metric (given or stereo)."""
+    relative_depth_weight: float = 0.02
+    """Weight of the depth loss when depth is known up to an affine map of its logarithm."""
+    depth_anchor: float = 1e-3
+    """Weight that holds mean and spread of log depth where a relative prior put them."""
+    unseen_weight: float = 0.02
+    """Weight of smooth depth and colour at pixels that no training frame ever shows as tissue."""
+    acceleration_weight: float = 0.0
+    """Decay of the control points' second differences per step; 0 switches it off (it never raised held-out PSNR)."""
+    virtual_share: float = 8 / 63
+    """Share of the steps spent on flow-interpolated frames between neighbouring training frames."""
+    prune_opacity: float = 0.02
+    """Gaussians whose opacity stays below this at all times are removed at insertions."""
+    checkpoint_seconds: float = 120.0
+    """Time between checkpoints."""
+
+    def with_iterations(self, iterations: int) -> "FitConfig":
+        """The same schedule stretched or squeezed to another number of steps (insertions are fractions)."""
+        return replace(self, iterations=iterations)
+
+
+PRESETS: dict[str, FitConfig] = {
+    "fast": FitConfig(
+        iterations=500, initial_gaussians=45_000, insertions=((0.4, 10_000),), gaussians_cap=55_000, virtual_share=0.1
+    ),
+    "balanced": FitConfig(),
+    "best": FitConfig(
+        iterations=3000,
+        initial_gaussians=80_000,
+        insertions=((0.1, 30_000), (0.2, 30_000), (0.3, 30_000), (0.4, 30_000)),
+        gaussians_cap=200_000,
+    ),
+}
+"""What `--preset` selects."""
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Turn a clip into a deformable 3D Gaussian scene."""
+
+    input: Positional[Path]
+    """Video file, image folder or data set."""
+    out: Path | None = None
+    """Output folder; by default the clip's name with `_endogs` appended, in the current folder."""
+    preset: Preset = "balanced"
+    """Speed against quality: about 25 s, 90 s or several minutes for 63 frames of 640x512 on two cores."""
+    clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
+    """How the clip is read."""
+    split: Literal["standard", "gap", "novel-view", "all"] = "standard"
+    """Frames kept for testing: every eighth, gaps of five, the right view, or none."""
+    depth: Literal["auto", "given", "photometric"] = "auto"
+    """Where depth comes from: the data set, or brightness (light and camera are co-located)."""
+    masks: Literal["auto", "given", "none"] = "auto"
+    """Instrument masks: the data set's when it has them, the data set's or an error, or none."""
+    deformation: Literal["spline", "none"] = "spline"
+    """How the scene moves: a B-spline per Gaussian, or not at all."""
+    iterations: int | None = None
+    """Optimization steps instead of the preset's."""
+    gaussians: int | None = None
+    """Hard cap on the number of Gaussians instead of the preset's."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the fit runs."""
+    seed: int = 0
+    """Seed of everything random; the same seed on one machine gives the same scene."""
+    resume: bool = False
+    """Continue the run that was interrupted in the output folder."""
+
+    def fit_config(self) -> FitConfig:
+        """The preset's numbers with this run's overrides."""
+        config = PRESETS[self.preset]
+        if self.iterations is not None:
+            config = config.with_iterations(self.iterations)
+        if self.gaussians is not None:
+            config = replace(
+                config,
+                gaussians_cap=self.gaussians,
+                initial_gaussians=min(config.initial_gaussians, self.gaussians),
+            )
+        return config

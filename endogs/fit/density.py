@@ -1,0 +1,113 @@
+"""Density control: Gaussians go where the residual is high, and those that show nothing are dropped."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from endogs.fit.config import FitConfig
+from endogs.fit.optimizer import SplineAdam
+from endogs.gaussians import OPACITY
+from endogs.render import Rendering
+from endogs.scene.observations import Observations
+from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
+from endogs.scene.spline import SplineDeformation
+
+STRIDE = 2
+"""Residuals are kept at every second pixel of every second row."""
+
+
+@dataclass
+class ResidualMaps:
+    """What each training frame's last rendering got wrong."""
+
+    residual: Tensor
+    """(F, H/2, W/2) mean absolute colour difference times the colour weight."""
+    depth: Tensor
+    """(F, H/2, W/2) rendered z-depth, 0 where nothing was drawn."""
+
+    @staticmethod
+    def empty(frames: int, height: int, width: int) -> "ResidualMaps":
+        """No frame has been rendered yet."""
+        shape = (frames, -(-height // STRIDE), -(-width // STRIDE))
+        return ResidualMaps(torch.zeros(shape), torch.zeros(shape))
+
+    @torch.no_grad()
+    def record(self, frame: int, rendering: Rendering, image: Tensor, weight: Tensor) -> float:
+        """Keep a frame's residual, image (H, W, 3) and weight (H, W) being uint8; returns the mean squared error."""
+        difference = rendering.color[::STRIDE, ::STRIDE] - image[::STRIDE, ::STRIDE] / 255
+        share = weight[::STRIDE, ::STRIDE] / 255
+        self.residual[frame] = difference.abs().mean(-1) * share
+        self.depth[frame] = rendering.depth[::STRIDE, ::STRIDE]
+        return float((difference.square().mean(-1) * share).sum() / share.sum().clamp_min(1e-6))
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Frame, row, column (P,) of `count` cells drawn with probability proportional to the residual, and z-depth.
+
+        Systematic sampling: evenly spaced quantiles with one random offset each, which covers better than independent
+        draws. Fewer come back when cells without depth were drawn, none when there is no residual.
+        """
+        weight = self.residual * (self.depth > 0)
+        total = weight.flatten().double().cumsum(0)
+        if not total[-1] > 0:
+            return (*torch.zeros(3, 0, dtype=torch.long), torch.zeros(0))
+        quantile = (torch.arange(count) + torch.rand(count, generator=generator)).double() / count
+        flat = torch.searchsorted(total, quantile * total[-1]).clamp_max(total.numel() - 1)
+        flat = flat[weight.flatten()[flat] > 0]
+        _, rows, columns = weight.shape
+        frame, cell = flat // (rows * columns), flat % (rows * columns)
+        return frame, cell // columns, cell % columns, self.depth.flatten()[flat]
+
+
+def insert_where_wrong(
+    optimizer: SplineAdam,
+    maps: ResidualMaps,
+    observations: Observations,
+    count: int,
+    config: FitConfig,
+    generator: torch.Generator,
+) -> int:
+    """Insert up to `count` Gaussians where the residual is high, within the cap; returns how many.
+
+    They lie on the rendered surface, and their splines start from tracks like those of the first Gaussians.
+    """
+    count = min(count, config.gaussians_cap - optimizer.base.shape[0])
+    if count <= 0:
+        return 0
+    frame, row, column, depth = maps.draw(count, generator)
+    if len(frame) == 0:
+        return 0
+    pixels = torch.stack([column, row], 1) * STRIDE + STRIDE * torch.rand(len(frame), 2, generator=generator)
+    height, width = observations.size
+    pixels = torch.minimum(pixels, torch.tensor([width - 0.51, height - 0.51]))
+    area = float(np.mean([np.count_nonzero(mask) for mask in observations.masks]))
+    spacing = config.insertion_spacing * float(np.sqrt(area / optimizer.base.shape[0]))
+    seeds = Seeds(
+        frame.numpy().astype(np.intp),
+        pixels.numpy().astype(np.float32),
+        depth.numpy().astype(np.float32),
+        np.full(len(frame), spacing, np.float32),
+    )
+    deformation = optimizer.deformation
+    knots = deformation.knots if isinstance(deformation, SplineDeformation) else None
+    base, control = gaussians_from_seeds(observations, seeds, knots, Look(config.insertion_opacity, config.start_scale))
+    device = optimizer.base.device
+    optimizer.append(base.to(device), None if control is None else control.to(device))
+    return len(base)
+
+
+def drop_transparent(optimizer: SplineAdam, opacity: float) -> int:
+    """Drop Gaussians whose opacity is below `opacity` at all times; returns how many.
+
+    A B-spline stays within the range of its control points, so their largest logit bounds every instant.
+    """
+    logit = optimizer.base[:, OPACITY]
+    if isinstance(optimizer.deformation, SplineDeformation):
+        logit = logit + optimizer.deformation.control[:, :, OPACITY].amax(0)
+    keep = logit >= float(np.log(opacity / (1 - opacity)))
+    dropped = int((~keep).sum())
+    if dropped and dropped < len(keep):
+        optimizer.keep(keep)
+        return dropped
+    return 0

@@ -1,0 +1,178 @@
+"""The optimization loop: render a view, compare, step, and now and then insert, drop, save and report."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from endogs.fit.checkpoint import Checkpoint, save_checkpoint
+from endogs.fit.config import FitConfig
+from endogs.fit.density import ResidualMaps, drop_transparent, insert_where_wrong
+from endogs.fit.interrupt import InterruptFlag
+from endogs.fit.losses import UnseenPairs, photometric_loss, unseen_smoothness
+from endogs.fit.optimizer import SplineAdam
+from endogs.fit.progress import FitProgress
+from endogs.fit.views import TrainingViews, schedule
+from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
+from endogs.render import rasterize_packed
+
+CHECK_STEPS = 50
+"""Steps between looks at all parameters, and between progress records."""
+PSNR_MEMORY = 0.9
+"""Share of the past in the running mean of the squared error."""
+
+
+class FitDiverged(RuntimeError):
+    """The fit produced a number that is not finite. Says at which step and in which attribute."""
+
+
+@dataclass
+class Fit:
+    """A fit in progress: everything that changes from step to step, and what it is made of."""
+
+    optimizer: SplineAdam
+    views: TrainingViews
+    config: FitConfig
+    seed: int
+    run: dict[str, Any] = field(default_factory=dict)
+    """JSON of what was started; a checkpoint resumes only into the same."""
+    step: int = 0
+    """Steps done."""
+    log: list[dict[str, Any]] = field(default_factory=list)
+    """Progress records: step, loss, terms, psnr (training), gaussians, seconds."""
+    interrupted: bool = False
+    """Whether Ctrl-C ended the loop."""
+
+    def __post_init__(self) -> None:
+        height, width = self.views.observations.size
+        self.maps = ResidualMaps.empty(len(self.views.real), height, width)
+        self._order = schedule(
+            len(self.views.real),
+            self.views.virtual_count,
+            self.config.iterations,
+            self.config.virtual_share,
+            self.seed,
+        ).tolist()
+        self._insertions = {round(part * self.config.iterations): count for part, count in self.config.insertions}
+        unseen = self.views.unseen
+        self._unseen = None if unseen is None else UnseenPairs.of(torch.from_numpy(unseen))
+        self._squared_error = math.nan
+
+    def checkpoint(self) -> Checkpoint:
+        """The state between two steps."""
+        tensors = self.optimizer.state() | {"residual": self.maps.residual, "residual_depth": self.maps.depth}
+        tensors["squared_error"] = torch.tensor([self._squared_error], dtype=torch.float64)
+        return Checkpoint(self.step, tensors, self.run, self.log)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint of the same run."""
+        tensors = {name: t.to(self.optimizer.base.device) for name, t in checkpoint.tensors.items()}
+        self.optimizer.load_state(tensors)
+        self.maps = ResidualMaps(checkpoint.tensors["residual"], checkpoint.tensors["residual_depth"])
+        self._squared_error = float(checkpoint.tensors["squared_error"])
+        self.step, self.log = checkpoint.step, list(checkpoint.log)
+
+    def take_step(self) -> tuple[float, dict[str, float]]:
+        """One step; returns the loss and its terms. Raises FitDiverged, before anything was changed by it."""
+        config, optimizer = self.config, self.optimizer
+        if self.step in self._insertions:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+            drop_transparent(optimizer, config.prune_opacity)
+            insert_where_wrong(
+                optimizer, self.maps, self.views.observations, self._insertions[self.step], config, generator
+            )
+        view = self.views[self._order[self.step]]
+        packed = optimizer.packed_at(view.time)
+        try:
+            rendering = rasterize_packed(packed, view.camera)
+        except ValueError as error:
+            raise FitDiverged(f"the fit diverged at step {self.step}: {error}") from error
+        loss, terms = photometric_loss(
+            rendering,
+            view.image,
+            view.weight.to(torch.float32) / 255,
+            view.depth,
+            None if view.depth_weight is None else view.depth_weight.to(torch.float32) / 255,
+            self.views.depth_kind,
+            config,
+            self.views.anchor,
+        )
+        if self._unseen is not None and config.unseen_weight > 0:
+            loss = loss + config.unseen_weight * unseen_smoothness(rendering, self._unseen)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            bad = ", ".join(name for name, term in terms.items() if not math.isfinite(term)) or "smoothness"
+            raise FitDiverged(f"the fit diverged at step {self.step}: the loss is not finite ({bad})")
+        loss.backward()
+        assert packed.grad is not None
+        optimizer.step(packed.grad, view.time, self.step / config.iterations)
+        if view.frame is not None:
+            error = self.maps.record(view.frame, rendering, view.image, view.weight)
+            known = math.isfinite(self._squared_error)
+            self._squared_error = PSNR_MEMORY * self._squared_error + (1 - PSNR_MEMORY) * error if known else error
+        self.step += 1
+        return value, terms
+
+    @property
+    def psnr(self) -> float:
+        """Running training PSNR over tissue, dB."""
+        return -10 * math.log10(max(self._squared_error, 1e-12)) if math.isfinite(self._squared_error) else math.nan
+
+
+ATTRIBUTES = {"means": MEANS, "quats": QUATS, "log_scales": LOG_SCALES, "opacity": OPACITY, "colors": COLORS}
+
+
+def check_finite(fit: Fit) -> None:
+    """Raise FitDiverged with the step and the attribute when a parameter is not finite."""
+    for name, tensor in {"canonical": fit.optimizer.base, **fit.optimizer.deformation.tensors()}.items():
+        if bool(torch.isfinite(tensor.sum())):
+            continue
+        for attribute, channels in ATTRIBUTES.items():
+            if not bool(torch.isfinite(tensor[..., channels]).all()):
+                raise FitDiverged(f"the fit diverged at step {fit.step}: {name} {attribute} are not finite")
+
+
+def run_fit(
+    fit: Fit,
+    checkpoints: Path | None = None,
+    show: bool = True,
+    on_step: Callable[[Fit], None] | None = None,
+) -> None:
+    """Run the remaining steps. With a folder, checkpoints go there every `config.checkpoint_seconds` and at Ctrl-C.
+
+    Raises FitDiverged; the last checkpoint, which was checked before it was written, stays. `on_step` is called after
+    every step.
+    """
+    started = saved = time.monotonic()
+    before = fit.log[-1]["seconds"] if fit.log else 0.0
+    total = fit.config.iterations
+    with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress:
+        while fit.step < total and not interrupt.raised:
+            value, terms = fit.take_step()
+            count = fit.optimizer.base.shape[0]
+            if fit.step % CHECK_STEPS == 0 or fit.step == total:
+                check_finite(fit)
+                seconds = round(before + time.monotonic() - started, 3)
+                record = {"step": fit.step, "loss": value, **terms, "psnr": fit.psnr, "gaussians": count}
+                fit.log.append({**record, "seconds": seconds})
+            if show:
+                progress.update(fit.step, value, fit.psnr, count)
+            if on_step is not None:
+                on_step(fit)
+            if checkpoints is not None and time.monotonic() - saved > fit.config.checkpoint_seconds:
+                check_finite(fit)
+                save_checkpoint(fit.checkpoint(), checkpoints)
+                saved = time.monotonic()
+        fit.interrupted = fit.step < total
+    if fit.interrupted and checkpoints is not None:
+        check_finite(fit)
+        save_checkpoint(fit.checkpoint(), checkpoints)
+
+
+def run_identity(config: FitConfig, **facts: Any) -> dict[str, Any]:
+    """JSON that tells two runs apart: the fit's numbers and the given facts."""
+    return {"fit": asdict(config) | {"insertions": [list(i) for i in config.insertions]}, **facts}

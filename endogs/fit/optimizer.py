@@ -1,0 +1,167 @@
+"""Adam on canonical Gaussians and the four active control points of a spline.
+
+The spline is linear, so the gradient of every control point is a multiple of the rendered Gaussians' gradient
+(rank 1), and neither a graph nor a gradient buffer of the parameters' size is needed. A step touches 4/Kn of them.
+D. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015; bias is corrected by each knot's own step count.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from endogs.fit.config import FitConfig, LearningRates
+from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
+from endogs.scene.deformation import Deformation
+from endogs.scene.spline import ACTIVE, SplineDeformation
+
+BETAS = (0.9, 0.999)
+EPS = 1e-15
+
+
+def adam_slice(
+    param: Tensor,
+    m: Tensor,
+    v: Tensor,
+    grad: Tensor,
+    lr: Tensor,
+    step: int,
+    betas: tuple[float, float] = BETAS,
+    eps: float = EPS,
+) -> None:
+    """One Adam step in place on param (N, 14) with moments m, v (N, 14); lr (14,) per channel, step counts from 1."""
+    m.lerp_(grad, 1 - betas[0])
+    v.mul_(betas[1]).addcmul_(grad, grad, value=1 - betas[1])
+    denominator = v.sqrt().div_((1 - betas[1] ** step) ** 0.5).add_(eps)
+    param.sub_((m * (lr / (1 - betas[0] ** step))).div_(denominator))
+
+
+def channel_rates(rates: LearningRates, pixel_footprint: float, device: torch.device | str = "cpu") -> Tensor:
+    """Learning rates per channel (14,) float32; positions scale with the width of a pixel in the scene."""
+    lr = torch.empty(CHANNELS)
+    lr[MEANS] = rates.position * pixel_footprint
+    lr[QUATS] = rates.quat
+    lr[LOG_SCALES] = rates.log_scale
+    lr[OPACITY] = rates.opacity
+    lr[COLORS] = rates.color
+    return lr.to(device)
+
+
+@dataclass
+class Moments:
+    """Adam's running mean and uncentred variance."""
+
+    m: Tensor
+    v: Tensor
+
+    @staticmethod
+    def zeros_like(param: Tensor) -> "Moments":
+        """Moments of a parameter that has not been stepped yet."""
+        return Moments(torch.zeros_like(param), torch.zeros_like(param))
+
+
+@dataclass
+class SplineAdam:
+    """Owns the trained scene: canonical Gaussians, their deformation (spline or static) and the moments."""
+
+    base: Tensor
+    """(N, 14)."""
+    deformation: Deformation
+    """A SplineDeformation is trained; a static one has no parameters."""
+    config: FitConfig
+    pixel_footprint: float
+    """Median z/f, world units per pixel."""
+    base_moments: Moments = field(init=False)
+    control_moments: Moments | None = field(init=False, default=None)
+    base_steps: int = 0
+    knot_steps: list[int] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.base_moments = Moments.zeros_like(self.base)
+        if isinstance(self.deformation, SplineDeformation):
+            self.control_moments = Moments.zeros_like(self.deformation.control)
+            self.knot_steps = [0] * self.deformation.knots.count
+        self._base_lr = channel_rates(self.config.base_rates, self.pixel_footprint, self.base.device)
+        self._control_lr = channel_rates(self.config.control_rates, self.pixel_footprint, self.base.device)
+
+    @torch.no_grad()
+    def packed_at(self, time: float) -> Tensor:
+        """The Gaussians at `time` as a leaf (N, 14) that collects a gradient."""
+        return self.deformation.packed_at(self.base, time).requires_grad_(True)
+
+    @torch.no_grad()
+    def step(self, grad: Tensor, time: float, progress: float) -> None:
+        """Step with the gradient (N, 14) of the Gaussians rendered at `time`; `progress` in [0, 1] sets the decay."""
+        self.base_steps += 1
+        lr = self._base_lr * self.config.base_rates.final**progress
+        adam_slice(self.base, self.base_moments.m, self.base_moments.v, grad, lr, self.base_steps)
+        deformation = self.deformation
+        if not isinstance(deformation, SplineDeformation) or self.control_moments is None:
+            return
+        index, weights = deformation.knots.locate(time)
+        lr = self._control_lr * self.config.control_rates.final**progress
+        for knot, weight in zip(range(index, index + ACTIVE), weights, strict=True):
+            if weight < 1e-6:
+                continue
+            self.knot_steps[knot] += 1
+            adam_slice(
+                deformation.control[knot],
+                self.control_moments.m[knot],
+                self.control_moments.v[knot],
+                grad * weight,
+                lr,
+                self.knot_steps[knot],
+            )
+        if self.config.acceleration_weight > 0:
+            relax_acceleration(deformation.control, index, self.config.acceleration_weight)
+
+    @torch.no_grad()
+    def append(self, base: Tensor, control: Tensor | None) -> None:
+        """Add Gaussians (M, 14) with control points (Kn, M, 14); their moments start at zero."""
+        self.base = torch.cat([self.base, base])
+        self.base_moments = _appended(self.base_moments, base, 0)
+        if isinstance(self.deformation, SplineDeformation) and self.control_moments is not None:
+            assert control is not None
+            self.deformation = self.deformation.with_control(torch.cat([self.deformation.control, control], 1))
+            self.control_moments = _appended(self.control_moments, control, 1)
+
+    @torch.no_grad()
+    def keep(self, keep: Tensor) -> None:
+        """Drop the Gaussians outside the mask (N,)."""
+        self.base = self.base[keep]
+        self.base_moments = Moments(self.base_moments.m[keep], self.base_moments.v[keep])
+        self.deformation = self.deformation.kept(keep)
+        if self.control_moments is not None:
+            self.control_moments = Moments(
+                self.control_moments.m[:, keep].contiguous(), self.control_moments.v[:, keep].contiguous()
+            )
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that a checkpoint needs, by name."""
+        state = {"base": self.base, "base_m": self.base_moments.m, "base_v": self.base_moments.v}
+        state["steps"] = torch.tensor([self.base_steps, *self.knot_steps])
+        state |= self.deformation.tensors()
+        if self.control_moments is not None:
+            state |= {"control_m": self.control_moments.m, "control_v": self.control_moments.v}
+        return state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state()`; the deformation must be of the same kind and knots."""
+        self.base = state["base"]
+        self.base_moments = Moments(state["base_m"], state["base_v"])
+        self.base_steps, *self.knot_steps = state["steps"].tolist()
+        if isinstance(self.deformation, SplineDeformation):
+            self.deformation = self.deformation.with_control(state["control"])
+            self.control_moments = Moments(state["control_m"], state["control_v"])
+
+
+def relax_acceleration(control: Tensor, index: int, weight: float) -> None:
+    """A gradient step on the squared second difference of the inner active control points (Kn, N, 14), in place."""
+    for knot in (index + 1, index + 2):
+        bend = control[knot - 1] - 2 * control[knot] + control[knot + 1]
+        control[knot].add_(bend, alpha=2 * weight)
+
+
+def _appended(moments: Moments, like: Tensor, dim: int) -> Moments:
+    zeros = torch.zeros_like(like)
+    return Moments(torch.cat([moments.m, zeros], dim), torch.cat([moments.v, zeros], dim))

@@ -1,0 +1,124 @@
+"""`endogs reconstruct`: read, guess, initialize, fit, write and evaluate."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from endogs.clip import Clip, load_clip
+from endogs.clip.splits import Split, split_frames
+from endogs.errors import InputError
+from endogs.fit.checkpoint import load_checkpoint
+from endogs.fit.config import Reconstruct
+from endogs.fit.loop import Fit, run_fit, run_identity
+from endogs.fit.run_record import StageClock, peak_memory_mb, software_versions, to_json, write_json, write_json_lines
+from endogs.fit.setup import choose_device, choose_masks, differences, finished_scene, new_optimizer
+from endogs.fit.views import TrainingViews
+from endogs.priors.depth import choose_depth_prior
+from endogs.priors.flow import ClipFlows
+from endogs.scene import Scene
+from endogs.scene.scene_file import FILE_NAME, save_scene
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a reconstruction leaves."""
+
+    scene: Scene
+    out: Path
+    """Folder of scene.safetensors, run.json, metrics.json, metrics.jsonl and preview.mp4."""
+    metrics: dict[str, Any]
+    """As in metrics.json; empty after Ctrl-C."""
+    record: dict[str, Any]
+    """As in run.json."""
+
+
+def reconstruct(input: str | Path, **options: Any) -> Result:
+    """Fit a deformable scene to a clip; options are those of `endogs.fit.config.Reconstruct`.
+
+    `reconstruct("clip.mp4", preset="fast", clip=ClipOptions(stride=2))`. Raises InputError for bad input and
+    FitDiverged when the fit produces numbers that are not finite.
+    """
+    options = {key: Path(value) if key == "out" else value for key, value in options.items()}
+    return execute(Reconstruct(Path(input), **options), StageClock())
+
+
+def run(config: Reconstruct) -> None:
+    """The command line's verb."""
+    result = execute(config, StageClock(from_process_start=True))
+    print_summary(result)
+
+
+def execute(config: Reconstruct, clock: StageClock) -> Result:
+    """The whole pipeline."""
+    out = config.out if config.out is not None else Path(f"{config.input.resolve().stem}_endogs")
+    checkpoints = out / "checkpoints"
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: --out names a file; give a folder")
+    checkpoint = load_checkpoint(checkpoints) if config.resume else None
+    fit_config = config.fit_config()
+    device = choose_device(config.device)
+    with clock.stage("read"):
+        clip = load_clip(config.input, config.clip)
+        split = split_frames(len(clip), config.split)
+        masks = choose_masks(clip, config.masks)
+    with clock.stage("priors"):
+        flows = ClipFlows(clip.image)
+        flows.precompute(split.train)
+        prior = choose_depth_prior(config.depth, clip)
+        views = TrainingViews(clip, split.train, flows, masks, prior, fit_config, device)
+    identity = to_json(
+        run_identity(
+            fit_config,
+            clip=clip.name,
+            frames=[len(clip), clip.width, clip.height],
+            split=split.name,
+            depth=views.depth_kind,
+            masks=config.masks,
+            deformation=config.deformation,
+            seed=config.seed,
+        )
+    )
+    with clock.stage("init"):
+        optimizer = new_optimizer(clip, views, fit_config, config.deformation, device, empty=checkpoint is not None)
+        fit = Fit(optimizer, views, fit_config, config.seed, identity)
+        if checkpoint is not None:
+            if checkpoint.run != identity:
+                raise InputError(
+                    f"{checkpoints}: the checkpoint belongs to a run with other input or options "
+                    f"({differences(checkpoint.run, identity)}); repeat them or run without --resume"
+                )
+            fit.restore(checkpoint)
+    out.mkdir(parents=True, exist_ok=True)
+    with clock.stage("fit"):
+        run_fit(fit, checkpoints)
+    about = {
+        "clip": clip.name,
+        "config": to_json(config),
+        "split": to_json(split),
+        "depth_kind": views.depth_kind,
+        "iterations": fit.step,
+        "seed": config.seed,
+        "versions": software_versions(),
+    }
+    scene = finished_scene(optimizer, clip, about)
+    with clock.stage("write"):
+        save_scene(scene, out / FILE_NAME)
+        write_json_lines(fit.log, out / "metrics.jsonl")
+    metrics: dict[str, Any] = {}
+    if not fit.interrupted:
+        metrics = judge(scene, clip, split, flows, masks, out, clock)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    record = {
+        "seconds": clock.record(),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "gaussians": len(scene),
+        "iterations": fit.step,
+        "interrupted": fit.interrupted,
+        "backend": backend_name(),
+        "config": to_json(config) | {"fit": to_json(fit_config)},
+        "versions": software_versions(),
+        "seed": config.seed,
+    }
+    write_json(record, out / "run.json")
+    return Result(scene, out, metrics, record)

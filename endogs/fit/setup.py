@@ -1,0 +1,87 @@
+"""From a clip's training views to a fit that can start."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from endogs.clip import Clip
+from endogs.errors import InputError
+from endogs.fit.config import FitConfig
+from endogs.fit.optimizer import SplineAdam
+from endogs.fit.views import Mask, TrainingViews
+from endogs.gaussians import CHANNELS
+from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
+from endogs.scene.initialization import initialize
+from endogs.scene.placement import Look
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of `--device`. `auto` is the CPU, whose rasterizer is compiled; raises InputError without a GPU."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    return torch.device("cuda" if name == "cuda" else "cpu")
+
+
+def choose_masks(clip: Clip, name: str) -> Callable[[int], Mask]:
+    """Tissue masks (H, W) of clip frames by index, as `--masks` says. Raises InputError when given ones are missing."""
+    if name == "given" and not clip.has_masks:
+        raise InputError(f"{clip.source}: the clip has no instrument masks; use --masks none or --masks auto")
+    if name == "none":
+        return lambda i: ~clip.ignored
+    return clip.tissue_mask
+
+
+def clip_knots(clip: Clip, config: FitConfig) -> Knots:
+    """Knots over the whole clip, every `config.knot_frames` frames of its typical frame interval."""
+    interval = float(np.median(np.diff(clip.times))) if len(clip) > 1 else 1.0
+    return Knots.over(0.0, float(clip.times[-1]), config.knot_frames * interval)
+
+
+def new_optimizer(
+    clip: Clip, views: TrainingViews, config: FitConfig, deformation: str, device: torch.device, empty: bool = False
+) -> SplineAdam:
+    """The initialized scene and its optimizer; `empty` leaves out the Gaussians, for a checkpoint to bring them."""
+    knots = clip_knots(clip, config) if deformation == "spline" else None
+    if empty:
+        base = torch.zeros(0, CHANNELS)
+        control = None if knots is None else torch.zeros(knots.count, 0, CHANNELS)
+    else:
+        look = Look(config.start_opacity, config.start_scale)
+        count = min(config.initial_gaussians, config.gaussians_cap)
+        base, control = initialize(views.observations, count, knots, look, views.unseen)
+    shape = StaticDeformation() if knots is None or control is None else SplineDeformation(control.to(device), knots)
+    return SplineAdam(base.to(device), shape, config, pixel_footprint(views))
+
+
+def pixel_footprint(views: TrainingViews) -> float:
+    """Width of a pixel at the median depth of the first training frame, world units: the unit of learning rates."""
+    depth = views.depth(0)
+    known = depth[views.observations.masks[0] & (depth > 0)]
+    known = known if known.size else depth[depth > 0]
+    if known.size == 0:
+        raise InputError("the first training frame has no depth; use --depth photometric")
+    return float(np.median(known)) / float(views.observations.K[0, 0, 0])
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Names of the entries in which two run identities differ."""
+    before, now = before | before.get("fit", {}), now | now.get("fit", {})
+    keys = sorted((set(before) | set(now)) - {"fit"})
+    return ", ".join(key for key in keys if before.get(key) != now.get(key))
+
+
+def finished_scene(optimizer: SplineAdam, clip: Clip, metadata: dict[str, Any]) -> Scene:
+    """The scene as it stands, with the clip's cameras and units."""
+    return Scene(
+        optimizer.base.detach(),
+        optimizer.deformation,
+        clip.times,
+        clip.K,
+        clip.world_to_camera,
+        clip.width,
+        clip.height,
+        clip.units,
+        metadata,
+    )

@@ -1,0 +1,173 @@
+"""What a step is trained on: the training frames with their weights and depth, and the virtual frames between them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endogs.camera import Camera
+from endogs.clip import Clip
+from endogs.fit.config import FitConfig
+from endogs.fit.losses import DepthAnchor
+from endogs.priors.depth import DepthPrediction, DepthPrior, to_depth
+from endogs.priors.flow import ClipFlows
+from endogs.priors.tissue import erode_tissue_mask
+from endogs.priors.virtual_frames import make_virtual_frames
+from endogs.scene.observations import Observations
+
+Mask = NDArray[np.bool_]
+RELATIVE_PRIOR_FRAMES = 8
+"""Training frames that get a relative depth prior. A still camera cannot see depth, so more add time and no truth."""
+VIRTUAL_FRACTIONS = (1 / 3, 2 / 3)
+"""Where virtual frames lie between two training frames. A single held-out frame between them lies at 1/2."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One image to match."""
+
+    time: float
+    """Seconds."""
+    camera: Camera
+    image: Tensor
+    """(H, W, 3) uint8 sRGB."""
+    weight: Tensor
+    """(H, W) uint8, 255 = full weight in the colour loss. Bytes, because a clip has many views."""
+    frame: int | None
+    """Index into the training frames; None for a virtual frame."""
+    depth: Tensor | None = None
+    """(H, W) float16 or float32, in the prior's own kind; 0 where its weight is 0."""
+    depth_weight: Tensor | None = None
+    """(H, W) uint8, 255 = full weight in the depth loss."""
+
+
+class TrainingViews:
+    """The views of one clip's training frames; virtual frames are made when a step first asks for them."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        frames: list[int],
+        flows: ClipFlows,
+        masks: Callable[[int], Mask],
+        prior: DepthPrior,
+        config: FitConfig,
+        device: torch.device,
+    ) -> None:
+        """`frames` are the clip's training frames, ascending; `masks(i)` the tissue mask (H, W) of clip frame i."""
+        self._clip, self._flows, self._device = clip, flows, device
+        self.frames = frames
+        self._eroded = {i: erode_tissue_mask(masks(i), config.mask_erosion) for i in frames}
+        self._prior = prior
+        self._predictions: dict[int, DepthPrediction] = {}
+        first = self.prediction(0)
+        self.depth_kind: str = first.kind
+        self.metric = first.kind == "metric"
+        count = len(frames) if self.metric else min(len(frames), RELATIVE_PRIOR_FRAMES)
+        with_depth = set(np.linspace(0, len(frames) - 1, count).round().astype(int).tolist())
+        self.real = [self._real_view(k, k in with_depth) for k in range(len(frames))]
+        self._virtual: dict[int, View] = {}
+        unseen = ~np.logical_or.reduce([masks(i) for i in frames]) & ~clip.ignored
+        self.unseen: Mask | None = unseen if clip.static_camera and unseen.any() else None
+        self.observations = Observations(clip, frames, flows, [masks(i) for i in frames], self.depth, self.metric)
+        self.anchor = None if self.metric else _anchor_of(to_depth(first), self._eroded[frames[0]])
+
+    @property
+    def virtual_count(self) -> int:
+        """How many virtual frames there are."""
+        return len(VIRTUAL_FRACTIONS) * (len(self.frames) - 1)
+
+    def prediction(self, k: int) -> DepthPrediction:
+        """The depth prior of training frame `k`, computed once."""
+        if k not in self._predictions:
+            self._predictions[k] = self._prior.predict(self._clip, self.frames[k])
+        return self._predictions[k]
+
+    def depth(self, k: int) -> NDArray[np.float32]:
+        """Z-depth (H, W) of training frame `k` in world units, 0 = unknown."""
+        return to_depth(self.prediction(k))
+
+    def __getitem__(self, index: int) -> View:
+        """Real views first, then virtual ones."""
+        if index < len(self.real):
+            return self.real[index]
+        index -= len(self.real)
+        if index not in self._virtual:
+            gap = index // len(VIRTUAL_FRACTIONS)
+            for part, view in enumerate(self._virtual_views(gap)):
+                self._virtual[gap * len(VIRTUAL_FRACTIONS) + part] = view
+        return self._virtual[index]
+
+    def _real_view(self, k: int, with_depth: bool) -> View:
+        i = self.frames[k]
+        view = View(
+            float(self._clip.times[i]),
+            self._clip.camera(i).to(self._device),
+            torch.from_numpy(self._clip.image(i)).to(self._device),
+            _bytes(self._eroded[i]).to(self._device),
+            k,
+        )
+        if not with_depth:
+            return view
+        prediction = self.prediction(k)
+        weight = np.where(np.isfinite(prediction.value) & self._eroded[i], prediction.confidence, 0)
+        value = torch.from_numpy(np.where(weight > 0, prediction.value, 0).astype(np.float32))
+        # Log depth to three digits is plenty; metric depth is kept exact.
+        value = value if self.metric else value.half()
+        return replace(view, depth=value.to(self._device), depth_weight=_bytes(weight).to(self._device))
+
+    def _virtual_views(self, gap: int) -> list[View]:
+        """The virtual frames between training frames `gap` and `gap` + 1."""
+        before, after = self.frames[gap], self.frames[gap + 1]
+        made = make_virtual_frames(
+            self._clip,
+            self._flows,
+            [before, after],
+            fractions=VIRTUAL_FRACTIONS,
+            mask=lambda i: self._eroded[i],
+            threads=1,
+        )
+        return [
+            View(
+                frame.time,
+                self._clip.camera(before if fraction < 0.5 else after).to(self._device),
+                torch.from_numpy(frame.image).to(self._device),
+                _bytes(frame.weight).to(self._device),
+                None,
+            )
+            for frame, fraction in zip(made, VIRTUAL_FRACTIONS, strict=True)
+        ]
+
+
+def schedule(real: int, virtual: int, iterations: int, virtual_share: float, seed: int) -> Tensor:
+    """Which view each step takes (iterations,): every real view once per round in random order, virtual ones between.
+
+    Depends only on the arguments, so that a resumed run takes the same views. With one training frame, or a share of 0,
+    there are no virtual steps.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    share = virtual_share if virtual else 0.0
+    is_virtual = torch.rand(iterations, generator=generator) < share
+    count = int(is_virtual.sum())
+    order = torch.empty(iterations, dtype=torch.long)
+    order[~is_virtual] = _rounds(real, iterations - count, generator)
+    order[is_virtual] = real + _rounds(virtual, count, generator)
+    return order
+
+
+def _rounds(count: int, length: int, generator: torch.Generator) -> Tensor:
+    if length == 0:
+        return torch.empty(0, dtype=torch.long)
+    return torch.cat([torch.randperm(count, generator=generator) for _ in range(-(-length // count))])[:length]
+
+
+def _bytes(weight: NDArray) -> Tensor:
+    return torch.from_numpy(np.rint(weight.astype(np.float32) * 255).astype(np.uint8))
+
+
+def _anchor_of(depth: NDArray[np.float32], mask: Mask) -> DepthAnchor | None:
+    log_z = np.log(depth[mask & (depth > 0)])
+    return DepthAnchor(float(log_z.mean()), float(log_z.std())) if log_z.size else None

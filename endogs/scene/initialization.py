@@ -1,0 +1,158 @@
+"""Where the first Gaussians go: the best seen frame's tissue, what later frames uncover, and what no frame shows."""
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endogs.errors import InputError
+from endogs.scene.observations import ColoredTracks, Observations, follow, pixel_index
+from endogs.scene.placement import Look, Seeds, gaussians_from_seeds, still_gaussians
+from endogs.scene.spline import Knots
+
+FIRST_SHARE = 0.51
+"""Part of the wanted Gaussians that the first frame receives; the rest is for what it does not show."""
+CHECKED_FRAMES = 9
+"""Frames looked at for tissue that no Gaussian follows."""
+SPARSE = 0.3
+"""A neighbourhood with less than this part of its Gaussians left counts as uncovered."""
+UNSEEN_SPACING = 2.0
+"""Spacing of the Gaussians behind what never moves away, in spacings of the others."""
+
+
+def lattice(width: int, height: int, spacing: float) -> NDArray[np.float32]:
+    """Points (P, 2) of a regular lattice over an image, every other row shifted by half a spacing."""
+    rows = np.arange(spacing / 2, height, spacing)
+    columns = np.arange(spacing / 4, width, spacing)
+    x = columns[None, :] + (np.arange(len(rows)) % 2)[:, None] * (spacing / 2)
+    points = np.stack(np.broadcast_arrays(x, rows[:, None]), -1).reshape(-1, 2)
+    return points[points[:, 0] < width].astype(np.float32)
+
+
+def on_mask(points: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The points (P, 2) whose pixel is set in the mask (H, W)."""
+    return points[mask[points[:, 1].astype(int), points[:, 0].astype(int)]]
+
+
+def filled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values (H, W) > 0 with their zeros continued from around them; all zero stays all zero.
+
+    Pull and push (Gortler et al., "The lumigraph", 1996): means of what is known over ever larger blocks, then back,
+    each hole taking the finest mean that exists.
+    """
+    height, width = values.shape
+    known = (values > 0).astype(np.float32)
+    if min(height, width) == 1 or known.all() or not known.any():
+        return values if not known.any() or known.all() else np.where(known > 0, values, values[known > 0].mean())
+    size = (-(-width // 2), -(-height // 2))
+    reach = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(values * known, size, interpolation=cv2.INTER_AREA) / np.maximum(reach, 1e-6)
+    coarse = filled(np.where(reach > 0, mean, 0).astype(np.float32))
+    return np.where(known > 0, values, cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def first_frame(observations: Observations) -> int:
+    """The training frame that shows the most tissue; the earliest of equals."""
+    return int(np.argmax([np.count_nonzero(mask) for mask in observations.masks]))
+
+
+def uncovered_mask(positions: NDArray[np.float32], mask: NDArray[np.bool_], spacing: float) -> NDArray[np.bool_]:
+    """Tissue (H, W) around which fewer than SPARSE of the expected points (P, 2) of that spacing are found."""
+    height, width = mask.shape
+    cell = 2 * spacing
+    shape = (int(np.ceil(height / cell)), int(np.ceil(width / cell)))
+    column = (positions / cell).astype(np.int64)
+    inside = (column >= 0).all(1) & (column[:, 0] < shape[1]) & (column[:, 1] < shape[0])
+    flat = column[inside, 1] * shape[1] + column[inside, 0]
+    found = np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float32) / 4
+    tissue = cv2.resize(mask.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA)
+    found = cv2.blur(np.minimum(found, 2), (3, 3), borderType=cv2.BORDER_REPLICATE)
+    expected = cv2.blur(tissue, (3, 3), borderType=cv2.BORDER_REPLICATE)
+    sparse = (found < SPARSE * expected) & (tissue > 0.25)
+    return cv2.resize(sparse.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).view(bool) & mask
+
+
+def initialize(
+    observations: Observations,
+    count: int,
+    knots: Knots | None,
+    look: Look,
+    unseen: NDArray[np.bool_] | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """About `count` canonical Gaussians (N, 14), never more, and their control points (Kn, N, 14) or None.
+
+    `unseen` (H, W) marks pixels that no training frame shows as tissue although the camera stands still: they get
+    Gaussians too, coloured and placed by their surroundings, so that a removed instrument leaves no hole.
+    Raises InputError when no training frame shows tissue or depth.
+    """
+    parts = [
+        gaussians_from_seeds(observations, seeds, knots, look, tracks)
+        for seeds, tracks in seed_tissue(observations, count)
+    ]
+    left = count - sum(len(base) for base, _ in parts)
+    if unseen is not None and unseen.any() and left > 0:
+        base = behind_instruments(observations, unseen, parts[0][0].shape[0], look)[:left]
+        control = None if knots is None else torch.zeros(knots.count, len(base), base.shape[1])
+        parts.append((base, control))
+    controls = [control for _, control in parts if control is not None]
+    return torch.cat([base for base, _ in parts]), torch.cat(controls, 1) if controls else None
+
+
+def seed_tissue(observations: Observations, count: int) -> list[tuple[Seeds, ColoredTracks]]:
+    """Seeds with their tracks: the first frame's tissue, then what no track covers in later and earlier frames."""
+    start = first_frame(observations)
+    area = int(np.count_nonzero(observations.masks[start]))
+    if area == 0:
+        raise InputError("no training frame shows tissue: check the masks, --ignore-rows and --crop")
+    height, width = observations.size
+    spacing = float(np.sqrt(area / max(1.0, FIRST_SHARE * count)))
+    grid = lattice(width, height, spacing)
+    first_depth = filled(np.where(observations.masks[start], observations.depth(start), 0))
+    if not (first_depth > 0).all():
+        raise InputError("the first training frame has no depth at any tissue pixel; use --depth photometric")
+    placed: list[tuple[Seeds, ColoredTracks]] = []
+
+    def place(frame: int, pixels: NDArray[np.float32], depth: NDArray[np.float32]) -> None:
+        z = depth[pixel_index(pixels, (height, width))]
+        size = len(pixels)
+        seeds = Seeds(np.full(size, frame, np.intp), pixels, z, np.full(size, spacing, np.float32))
+        placed.append((seeds, follow(observations, seeds.frame, pixels, z)))
+
+    place(start, on_mask(grid, observations.masks[start])[:count], first_depth)
+    for frame in np.unique(np.linspace(0, len(observations) - 1, CHECKED_FRAMES).round().astype(int)).tolist():
+        left = count - sum(len(seeds) for seeds, _ in placed)
+        if frame == start or left <= 0:
+            continue
+        mask = observations.masks[frame]
+        known = np.concatenate([tracks.positions[frame][tracks.valid[frame]] for _, tracks in placed])
+        pixels = on_mask(grid, uncovered_mask(known, mask, spacing))
+        if len(pixels) > left:
+            pixels = pixels[np.linspace(0, len(pixels) - 1, left).astype(int)]
+        if len(pixels) == 0:
+            continue
+        if observations.metric:
+            surface = observations.depth(frame)
+        else:
+            # Relative depth flickers between frames: continue the surface that the tracks carry.
+            surface = np.zeros((height, width), np.float32)
+            z = np.concatenate([tracks.depth[frame][tracks.valid[frame]] for _, tracks in placed])
+            surface[pixel_index(known, (height, width))] = z
+        surface = filled(np.where(mask, surface, 0))
+        place(frame, pixels, surface if (surface > 0).all() else first_depth)
+    return placed
+
+
+def behind_instruments(observations: Observations, unseen: NDArray[np.bool_], first_count: int, look: Look) -> Tensor:
+    """Still Gaussians (P, 14) over pixels that are never seen, with depth and colour continued from around them."""
+    height, width = unseen.shape
+    frame = first_frame(observations)
+    mask = observations.masks[frame]
+    spacing = UNSEEN_SPACING * float(np.sqrt(np.count_nonzero(mask) / first_count))
+    pixels = on_mask(lattice(width, height, spacing), unseen)
+    depth = filled(np.where(mask, observations.depth(frame), 0))[pixel_index(pixels, unseen.shape)]
+    image = observations.images[frame].astype(np.float32) / 255
+    smooth = [filled(np.where(mask, np.maximum(image[..., c], 1e-3), 0)) for c in range(3)]
+    colors = np.stack([channel[pixel_index(pixels, unseen.shape)] for channel in smooth], -1)
+    footprint = spacing * depth / observations.K[frame, 0, 0]
+    return still_gaussians(observations.unproject(frame, pixels, depth), colors, footprint, look)

@@ -1,0 +1,153 @@
+"""What the training frames say: images, masks, times, cameras, depth, and where their pixels go."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip import Clip
+from endogs.geometry import invert_rigid
+from endogs.priors.flow import ClipFlows
+
+Pixels = NDArray[np.float32]
+RELATIVE, ABSOLUTE = 0.01, 0.5
+"""Forward-backward test of a flow step in square pixels, as in `endogs.priors.flow.consistency_mask`."""
+DEPTH_JUMP = 0.1
+"""Metric depth that changes by more than this part between two frames has left the tracked tissue."""
+
+
+class Observations:
+    """The training frames in the order of time. Never a test frame."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        frames: list[int],
+        flows: ClipFlows,
+        masks: list[NDArray[np.bool_]],
+        depth: Callable[[int], NDArray[np.float32]],
+        metric: bool,
+    ) -> None:
+        """`frames` are clip indices, ascending; `masks` their tissue masks; `depth(k)` the z-depth (H, W) of frames[k],
+        world units, 0 = unknown. `metric` says that depth may be compared between frames; otherwise it is taken to be
+        constant along a track.
+        """
+        self.frames = frames
+        self.times: NDArray[np.float64] = clip.times[frames]
+        self.images = [clip.image(i) for i in frames]
+        self.masks = masks
+        self.K: NDArray[np.float64] = clip.K[frames]
+        self.world_to_camera: NDArray[np.float64] = clip.world_to_camera[frames]
+        self.depth = depth
+        self.metric = metric
+        self._flows = flows
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.masks[0].shape[0], self.masks[0].shape[1]
+
+    def flow(self, start: int, end: int) -> NDArray[np.float32]:
+        """Optical flow (H, W, 2) between two neighbouring training frames, pixels."""
+        return self._flows.flow(self.frames[start], self.frames[end])
+
+    def unproject(self, frame: int, pixels: Pixels, depth: NDArray[np.float32]) -> NDArray[np.float64]:
+        """World points (P, 3) of pixels (P, 2; x, y with pixel centres at +0.5) at z-depth (P,)."""
+        K = self.K[frame]
+        ray = np.concatenate([(pixels - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((len(pixels), 1))], 1)
+        camera_to_world = invert_rigid(self.world_to_camera[frame])
+        return (ray * depth[:, None]) @ camera_to_world[:3, :3].T + camera_to_world[:3, 3]
+
+
+@dataclass
+class ColoredTracks:
+    """P points followed through all F training frames, with the colour and depth seen along the way.
+
+    Where a track is not valid, every value is held from the last valid frame, outwards from the point's own frame.
+    """
+
+    positions: Pixels
+    """(F, P, 2) pixels, centres at +0.5."""
+    valid: NDArray[np.bool_]
+    """(F, P) every flow step from the point's own frame was confirmed by the reverse flow and landed on tissue."""
+    colors: NDArray[np.float32]
+    """(F, P, 3) sRGB in [0, 1]."""
+    depth: NDArray[np.float32]
+    """(F, P) z-depth, world units."""
+
+
+def pixel_index(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row and column (P,) of the pixels that contain the points (P, 2), clamped into an image of (height, width)."""
+    x = np.clip(pixels[:, 0], 0, size[1] - 1).astype(np.intp)
+    y = np.clip(pixels[:, 1], 0, size[0] - 1).astype(np.intp)
+    return y, x
+
+
+def lookup(image: NDArray, pixels: Pixels) -> NDArray[np.float32]:
+    """Bilinear samples (P, C) of an image (H, W, C) at points (P, 2), pixel centres at +0.5, border replicated."""
+    # remap takes at most 32767 columns or rows, so the points are laid out in rows of 1024; it is ten times faster
+    # than fancy indexing.
+    count = len(pixels)
+    grid = np.zeros((max(1, -(-count // 1024)) * 1024, 2), np.float32)
+    grid[:count] = pixels - 0.5
+    out = cv2.remap(image, grid.reshape(-1, 1024, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return out.reshape(len(grid), -1)[:count].astype(np.float32)
+
+
+def follow(
+    observations: Observations, start: NDArray[np.intp], pixels: Pixels, depth: NDArray[np.float32]
+) -> ColoredTracks:
+    """Follow pixels (P, 2) of z-depth (P,), each from its own training frame `start` (P,), to all frames.
+
+    With metric depth, the depth of other frames is read along the track unless it jumps; otherwise it is held.
+    """
+    frames, count = len(observations), len(pixels)
+    tracks = ColoredTracks(
+        np.empty((frames, count, 2), np.float32),
+        np.zeros((frames, count), bool),
+        np.empty((frames, count, 3), np.float32),
+        np.empty((frames, count), np.float32),
+    )
+    for frame in np.unique(start):
+        own = np.flatnonzero(start == frame)
+        tracks.positions[frame, own] = pixels[own]
+        tracks.valid[frame, own] = True
+        tracks.colors[frame, own] = lookup(observations.images[frame], pixels[own]) / 255
+        tracks.depth[frame, own] = depth[own]
+    for step in (1, -1):
+        for frame in range(0, frames - 1) if step == 1 else range(frames - 1, 0, -1):
+            active = np.flatnonzero(start <= frame if step == 1 else start >= frame)
+            if len(active):
+                _advance(observations, tracks, frame, frame + step, active)
+    return tracks
+
+
+def _advance(
+    observations: Observations, tracks: ColoredTracks, here: int, there: int, active: NDArray[np.intp]
+) -> None:
+    """One flow step of the active points (A,) from frame `here` to its neighbour `there`."""
+    position = tracks.positions[here, active]
+    move = lookup(observations.flow(here, there), position)
+    after = position + move
+    back = lookup(observations.flow(there, here), after)
+    gap = np.square(move + back).sum(1)
+    ok = gap < RELATIVE * (np.square(move).sum(1) + np.square(back).sum(1)) + ABSOLUTE
+    height, width = observations.size
+    ok &= (after >= 0).all(1) & (after[:, 0] <= width) & (after[:, 1] <= height)
+    y, x = pixel_index(after, observations.size)
+    ok &= observations.masks[there][y, x] & tracks.valid[here, active]
+    tracks.positions[there, active] = np.where(ok[:, None], after, position)
+    tracks.valid[there, active] = ok
+    color = lookup(observations.images[there], after) / 255
+    tracks.colors[there, active] = np.where(ok[:, None], color, tracks.colors[here, active])
+    depth = tracks.depth[here, active]
+    if observations.metric:
+        seen = observations.depth(there)[y, x]
+        steady = ok & (seen > 0) & (np.abs(seen / np.maximum(depth, 1e-6) - 1) < DEPTH_JUMP)
+        depth = np.where(steady, seen, depth)
+    tracks.depth[there, active] = depth
