@@ -279,3 +279,32 @@ def test_overflowing_scales_are_not_drawn() -> None:
     torch.testing.assert_close(fields(rendering), fields(alone))
     fields(rendering).sum().backward()
     assert torch.isfinite(leaf.grad).all()
+
+
+@pytest.mark.parametrize("antialiased", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_stays_within_the_rounding_margin(kind: str, antialiased: bool) -> None:
+    """The margin excuses few pixels, and bounds what float32 does to all others."""
+    scene = make_scene(kind, 300, (50, 31), seed=9, antialiased=antialiased)
+    margin = rounding_margin(scene.packed, scene.camera, antialiased=antialiased)
+    certain = margin.decisions > 2
+    assert certain.double().mean() > 0.95
+    exact, rounded = render(scene), render(scene.to(torch.float32))
+    assert rounded.color.dtype == torch.float32
+    off = (rounded.color.double() - exact.color).abs().amax(-1)
+    assert (off <= 2e-6 + margin.alpha_error)[certain].all()
+    assert margin.alpha_error.max() < 1e-3
+
+
+def test_a_decision_on_the_edge_has_no_margin() -> None:
+    """Alpha just at 1/255 at one pixel, two depths one rounding error apart at another, and neither elsewhere."""
+    camera = unit_camera()
+    edge = one_gaussian(0.05 * 2, 0.05 * 2, 2, 1e-6, 0.5, 1.0)  # centred on the pixel centre (4.5, 3.5)
+    edge[OPACITY] = math.log(1 / 254) + 1e-9
+    decisions = rounding_margin(torch.tensor([edge], dtype=torch.float64), camera).decisions
+    assert decisions[3, 4] < 0.1
+    assert decisions[0, 0] > 1000
+    for gap, certain in ((1e-7, False), (0.0, True), (0.1, True)):
+        pair = [one_gaussian(0, 0, z, 0.3, 0.8, 0.5) for z in (2.0, 2.0 * (1 + gap))]
+        decisions = rounding_margin(torch.tensor(pair, dtype=torch.float64), camera).decisions
+        assert bool(decisions[3, 4] > 2) is certain

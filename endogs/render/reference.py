@@ -45,7 +45,8 @@ def rasterize_reference(
     check_inputs(packed, camera, features, background)
     camera = camera.to(packed.device, packed.dtype)
     order, projection = _drawn(packed, camera, antialiased)
-    values = [packed[:, COLORS][order], projection.depths[:, None]]
+    # Alpha is summed like a channel: 1 - T_end would lose the digits that dividing a depth by a small alpha needs.
+    values = [packed[:, COLORS][order], projection.depths[:, None], torch.ones_like(projection.depths)[:, None]]
     if normals:
         values.append(gaussian_normals(packed, camera.world_to_camera)[order])
     if features is not None:
@@ -65,11 +66,10 @@ def rasterize_reference(
 
     accumulated = _over_tiles(camera, projection, composite, empty=[0.0] * channels.shape[1] + [1.0], like=packed)
     accumulated = accumulated + channels[:0].sum()  # an empty image stays differentiable, with zero gradients
-    color, depth, transmittance = accumulated[..., :3], accumulated[..., 3], accumulated[..., -1]
-    rest = accumulated[..., 4:-1]
+    color, depth, alpha = accumulated[..., :3], accumulated[..., 3], accumulated[..., 4]
+    rest, transmittance = accumulated[..., 5:-1], accumulated[..., -1]
     if background is not None:
         color = color + transmittance[..., None] * background.to(packed)
-    alpha = 1 - transmittance
     drawn = alpha >= 1e-6
     depth = torch.where(drawn, depth / torch.where(drawn, alpha, torch.ones_like(alpha)), torch.zeros_like(depth))
     normal = unit_normals(rest[..., :3]) if normals else None

@@ -36,7 +36,7 @@ def save_scene(scene: Scene, path: Path | str) -> None:
     """
     tensors = {"base": scene.base.float()}
     tensors |= {_DEFORMATION + name: value.float() for name, value in scene.deformation.tensors().items()}
-    one_camera = (scene.K == scene.K[:1]).all() and (scene.world_to_camera == scene.world_to_camera[:1]).all()
+    one_camera = (scene.K[:1] == scene.K).all() and (scene.world_to_camera == scene.world_to_camera[:1]).all()
     frames = slice(0, 1) if one_camera else slice(None)
     metadata = {
         "units": scene.units,
