@@ -1,5 +1,6 @@
 """A clip: frames with their times, cameras, tissue masks, depth and right views."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -31,7 +32,8 @@ class Clip:
         """Raises InputError for a crop, rows or a mask that do not fit the recording."""
         options = options or ClipOptions()
         self.options = options
-        self._recording = recording
+        # Without the frames that were decoded while reading: from here on only the bounded cache holds pixels.
+        self._recording = replace(recording, framed={})
         self._framing = Framing.of(recording.width, recording.height, options)
         self._cache = FrameCache(cache_bytes)
         self.name = recording.source.resolve().stem if recording.source.is_file() else recording.source.resolve().name

@@ -1,5 +1,7 @@
 """A picture of a few frames of a clip with what the reader understood of them."""
 
+import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +47,6 @@ def contact_sheet(clip: Clip, depth_range: tuple[float, float] | None, columns: 
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:
     """Write an RGB image (H, W, 3) as PNG, under a temporary name first; InputError when the folder refuses it."""
-    import os
-
     import cv2
 
     done, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
@@ -58,7 +58,8 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
         temporary.write_bytes(data.tobytes())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({error.strerror}): choose another --out.") from error
 
 
