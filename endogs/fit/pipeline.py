@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from endogs.clip import Clip, load_clip
-from endogs.clip.splits import Split, split_frames
+from endogs.clip import load_clip
+from endogs.clip.splits import split_frames
 from endogs.errors import InputError
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct

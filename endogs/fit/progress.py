@@ -26,10 +26,11 @@ class FitProgress:
         if self._terminal:
             from rich.console import Console
             from rich.live import Live
+            from rich.text import Text
 
             live = Live("", console=Console(file=self._stream), auto_refresh=False)
             live.start()
-            self._live = lambda text: live.update(text, refresh=True)
+            self._live = lambda text: live.update(Text(text), refresh=True)
             self._close = live.stop
         return self
 

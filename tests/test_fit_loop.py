@@ -1,0 +1,163 @@
+"""The loop: schedules, density control, checkpoints, resuming, and stopping."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from sliding_clip import sliding_clip
+
+from endogs.errors import InputError
+from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
+from endogs.fit.config import FitConfig
+from endogs.fit.density import ResidualMaps, drop_transparent
+from endogs.fit.loop import Fit, FitDiverged, run_fit
+from endogs.fit.optimizer import SplineAdam
+from endogs.fit.setup import choose_masks, new_optimizer
+from endogs.fit.views import TrainingViews, schedule
+from endogs.gaussians import OPACITY
+from endogs.priors.depth import choose_depth_prior
+from endogs.priors.flow import ClipFlows
+from endogs.scene import Knots, SplineDeformation
+
+CONFIG = FitConfig(
+    iterations=24,
+    initial_gaussians=150,
+    gaussians_cap=185,
+    insertions=((0.3, 20), (0.5, 30)),
+    mask_erosion=1,
+    prune_opacity=0.05,
+)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return sliding_clip(tmp_path_factory.mktemp("clip"), frames=6)
+
+
+def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
+    frames = [0, 2, 3, 4, 5]
+    flows = ClipFlows(clip.image, finest_scale=0)
+    cpu = torch.device("cpu")
+    views = TrainingViews(
+        clip, frames, flows, choose_masks(clip, "auto"), choose_depth_prior("auto", clip), config, cpu
+    )
+    return Fit(new_optimizer(clip, views, config, deformation, cpu), views, config, seed)
+
+
+def test_schedule_shows_every_view_once_per_round():
+    order = schedule(7, 12, 2000, 0.25, seed=3)
+    real = order[order < 7]
+    assert torch.equal(real[:7].sort().values, torch.arange(7))
+    assert torch.bincount(real).float().std() < 1
+    assert 0.2 < float((order >= 7).float().mean()) < 0.3
+    assert order.max() < 19
+    assert torch.equal(order, schedule(7, 12, 2000, 0.25, seed=3))
+    assert not torch.equal(order, schedule(7, 12, 2000, 0.25, seed=4))
+    assert (schedule(1, 0, 10, 0.25, seed=0) == 0).all()
+
+
+@pytest.mark.parametrize("deformation", ["spline", "none"])
+def test_the_loss_falls_and_the_cap_holds(clip, deformation):
+    fit = new_fit(clip, replace(CONFIG, iterations=40), deformation=deformation)
+    first, _ = fit.take_step()
+    run_fit(fit, show=False)
+    assert fit.step == 40
+    assert fit.log[-1]["loss"] < 0.8 * first
+    assert 150 * 0.8 < fit.optimizer.base.shape[0] <= CONFIG.gaussians_cap
+    assert fit.psnr > 20
+
+
+def test_resuming_is_bit_identical(clip, tmp_path):
+    whole = new_fit(clip)
+    run_fit(whole, show=False)
+    part = new_fit(clip)
+    for _ in range(11):
+        part.take_step()
+    save_checkpoint(part.checkpoint(), tmp_path)
+    again = new_fit(clip)
+    again.restore(load_checkpoint(tmp_path))
+    assert again.step == 11
+    run_fit(again, show=False)
+    ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert again.log[-1]["psnr"] == whole.log[-1]["psnr"]
+
+
+def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path):
+    fit = new_fit(clip, replace(CONFIG, checkpoint_seconds=0.0))
+
+    def poison(fit):
+        if fit.step == 5:
+            fit.optimizer.base[3, OPACITY] = float("nan")
+
+    with pytest.raises(FitDiverged, match=r"step 5.*opacit"):
+        run_fit(fit, tmp_path, show=False, on_step=poison)
+    kept = load_checkpoint(tmp_path)
+    assert kept.step == 4
+    assert all(torch.isfinite(t).all() for t in kept.tensors.values())
+
+
+def test_ctrl_c_ends_between_two_steps_and_saves(clip, tmp_path):
+    fit = new_fit(clip)
+
+    def press(fit):
+        if fit.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run_fit(fit, tmp_path, show=False, on_step=press)
+    assert fit.interrupted
+    assert load_checkpoint(tmp_path).step == fit.step
+    assert 3 <= fit.step <= 4
+
+
+def test_residuals_draw_where_the_error_is():
+    maps = ResidualMaps.empty(2, 20, 24)
+    maps.depth[:] = 50
+    assert len(maps.draw(10, torch.Generator())[0]) == 0
+    maps.residual[1, 4:6, 7:9] = 1
+    maps.residual[0, 2, 3] = 4
+    frame, row, column, depth = maps.draw(400, torch.Generator().manual_seed(0))
+    assert (depth == 50).all()
+    assert int((frame == 0).sum()) == pytest.approx(200, abs=2)
+    assert set(row[frame == 1].tolist()) == {4, 5}
+    assert set(column[frame == 1].tolist()) == {7, 8}
+
+
+def test_only_gaussians_that_never_show_are_dropped():
+    knots = Knots(0.0, 1.0, 1)
+    base = torch.zeros(3, 14)
+    base[:, OPACITY] = torch.tensor([-9.0, -9.0, 1.0])
+    control = torch.zeros(knots.count, 3, 14)
+    control[2, 1, OPACITY] = 8.5
+    optimizer = SplineAdam(base, SplineDeformation(control, knots), CONFIG, 1.0)
+    assert drop_transparent(optimizer, 0.02) == 1
+    assert optimizer.base[:, OPACITY].tolist() == [-9.0, 1.0]
+    assert drop_transparent(optimizer, 0.02) == 0
+
+
+def test_a_broken_or_missing_checkpoint_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="no checkpoint"):
+        load_checkpoint(tmp_path)
+    save_checkpoint(Checkpoint(3, {"a": torch.ones(2)}, {"x": 1}, []), tmp_path)
+    assert load_checkpoint(tmp_path).run == {"x": 1}
+    assert [p.name for p in tmp_path.iterdir()] == [FILE_NAME]
+    path = tmp_path / FILE_NAME
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(InputError, match="cannot be read"):
+        load_checkpoint(tmp_path)
+
+
+def test_views_weigh_tissue_only_and_virtual_frames_lie_at_thirds(clip):
+    fit = new_fit(clip)
+    views = fit.views
+    for k in range(len(views.real)):
+        assert (views[k].weight[36:] == 0).all()
+        assert (views[k].weight[5:30, 5:40] == 255).all()
+    assert views.virtual_count == 8
+    times = [views[len(views.real) + k].time for k in range(8)]
+    assert times[:2] == pytest.approx([0.2 / 3, 0.4 / 3])
+    assert min(abs(t - clip.times[1]) for t in times) > 0.02
+    assert views.unseen is None

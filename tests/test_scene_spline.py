@@ -1,0 +1,88 @@
+"""The spline deformation against scipy's B-splines, and the static one."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.interpolate import BSpline
+
+from endogs.gaussians import CHANNELS
+from endogs.scene import DEFORMATIONS, Knots, Scene, SplineDeformation, StaticDeformation
+from endogs.scene.spline import cubic_weights, spline_evaluate
+from endogs.scene.spline_fit import fit_control
+
+
+@given(st.floats(0, 1))
+def test_weights_are_a_partition_of_unity(fraction):
+    weights = cubic_weights(fraction)
+    assert sum(weights) == pytest.approx(1)
+    assert min(weights) >= 0
+
+
+@given(st.floats(0.01, 9.99), st.integers(0, 1000))
+def test_evaluation_equals_scipy(time, seed):
+    knots = Knots.over(0.0, 10.0, 1.3)
+    control = torch.from_numpy(np.random.default_rng(seed).normal(size=(knots.count, 2, CHANNELS))).float()
+    base = torch.ones(2, CHANNELS)
+    packed = SplineDeformation(control, knots).packed_at(base, time)
+    positions = knots.start + knots.interval * (np.arange(knots.count + 4) - 3)
+    expected = 1 + BSpline(positions, control.numpy().astype(np.float64), 3)(time)
+    np.testing.assert_allclose(packed.numpy(), expected, atol=1e-5)
+
+
+def test_knots_cover_the_clip_and_clamp_outside():
+    knots = Knots.over(0.0, 1.0, 0.25)
+    assert (knots.intervals, knots.count) == (4, 7)
+    assert Knots.over(0.0, 0.0, 0.25).intervals == 1
+    assert knots.locate(5.0) == knots.locate(1.0)
+    assert knots.locate(-5.0) == knots.locate(0.0)
+    np.testing.assert_allclose(knots.basis(np.linspace(-1, 2, 20)).sum(1), 1)
+    with pytest.raises(ValueError, match="positive"):
+        Knots.over(0.0, 1.0, 0.0)
+
+
+def test_least_squares_follows_a_smooth_track_and_rests_without_motion():
+    times = np.linspace(0, 2, 41)
+    knots = Knots.over(0.0, 2.0, 0.1)
+    track = np.stack([np.sin(3 * times), np.zeros_like(times)], -1)[:, None].astype(np.float32)
+    control = fit_control(knots, times, track)
+    assert control.shape == (knots.count, 1, 2)
+    fitted = np.einsum("fk,kpc->fpc", knots.basis(times), control)
+    assert np.abs(fitted - track).max() < 0.02
+    assert np.abs(control[..., 1]).max() == 0
+
+
+def test_deformations_survive_their_parts():
+    knots = Knots(0.0, 0.5, 3)
+    control = torch.randn(knots.count, 5, CHANNELS)
+    spline = SplineDeformation(control, knots)
+    again = DEFORMATIONS["spline"].from_parts(spline.tensors(), spline.settings())
+    base = torch.randn(5, CHANNELS)
+    assert torch.equal(again.packed_at(base, 0.7), spline.packed_at(base, 0.7))
+    keep = torch.tensor([True, False, True, False, True])
+    assert torch.equal(spline.kept(keep).packed_at(base[keep], 0.7), spline.packed_at(base, 0.7)[keep])
+    with pytest.raises(ValueError, match="do not fit"):
+        SplineDeformation(control[:-1], knots)
+    static = StaticDeformation.from_parts({}, {})
+    packed = static.packed_at(base, 3.0)
+    assert torch.equal(packed, base)
+    assert packed.data_ptr() != base.data_ptr()
+
+
+def test_evaluation_is_linear_in_the_control_points():
+    base, control = torch.randn(3, CHANNELS), torch.randn(4, 3, CHANNELS)
+    weights = cubic_weights(0.3)
+    moved = spline_evaluate(base, control, weights) - base
+    assert torch.allclose(spline_evaluate(base, 2 * control, weights) - base, 2 * moved, atol=1e-6)
+
+
+def test_scene_gives_unit_quaternions_and_the_nearest_frame():
+    base = torch.randn(4, CHANNELS)
+    pose = np.tile(np.eye(4), (3, 1, 1))
+    scene = Scene(base, StaticDeformation(), np.array([0.0, 0.1, 0.5]), np.tile(np.eye(3), (3, 1, 1)), pose, 8, 6)
+    assert torch.allclose(scene.gaussians_at(0.1).quats.norm(dim=1), torch.ones(4))
+    assert (scene.nearest_frame(0.2), scene.nearest_frame(9.0), scene.duration) == (1, 2, 0.5)
+    assert scene.static_camera
+    pose[1, 0, 3] = 1
+    assert not scene.static_camera
