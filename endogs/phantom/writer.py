@@ -1,0 +1,142 @@
+"""Writes a phantom as a clip folder with its truth."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.errors import InputError
+from endogs.geometry import invert_rigid
+from endogs.phantom.config import Phantom
+from endogs.phantom.light import AMBIENT, FILM, TISSUE_WRAP, WATER_REFLECTANCE
+from endogs.phantom.render import Frame, Studio, View
+
+DEPTH_UNIT_MM = 0.01
+"""Millimetres per unit of the 16-bit depth pictures; 0 is unknown."""
+
+
+def write_phantom(config: Phantom, progress: Callable[[int, int], None] = lambda done, total: None) -> Path:
+    """Renders the phantom and writes it to `config.out`; returns that folder.
+
+    `progress(done, total)` is called after each frame. The folder appears only when it is complete. It holds
+
+        images/000000.png ...        sRGB; images_right/ when stereo
+        masks/000000.png             255 = instrument
+        depth/000000.png             16 bits, 0.01 mm per unit, of what is seen, instruments included
+        calibration.json             fx, fy, cx, cy (pixels), baseline_mm (stereo), fps, depth_unit_mm
+        poses.tum                    one line a frame: time tx ty tz qx qy qz qw, T_world_camera of the left camera, mm
+        truth/depth_without_instruments/000000.png   the tissue's depth, also behind the instruments
+        truth/tracks.npz             positions (F, P, 3) float32 mm, visible (F, P) bool, times (F,) s
+        truth/light.json             the lamp and the reflection model
+        truth/phantom.json           the options that made it
+
+    Raises InputError for an option out of range, an `out` that already holds something, or one not writable.
+    """
+    config.check()
+    out = config.out
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} already exists and is not empty; name a new folder for the phantom.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    except OSError as failure:
+        raise InputError(f"{out} cannot be created ({failure.strerror}); name a folder you may write to.") from failure
+    try:
+        partial.chmod(0o755)
+        _write_frames(config, partial, progress)
+        if out.exists():
+            out.rmdir()
+        os.replace(partial, out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return out
+
+
+def _write_frames(config: Phantom, folder: Path, progress: Callable[[int, int], None]) -> None:
+    studio = Studio(config)
+    tissue_folder = folder / "truth" / "depth_without_instruments"
+    names = ["images", "masks", "depth"] + (["images_right"] if config.view == "stereo" else [])
+    for path in [*(folder / name for name in names), tissue_folder]:
+        path.mkdir(parents=True)
+    frames: list[Frame] = []
+    poses = []
+    for index, frame in enumerate(studio.frames()):
+        file = f"{index:06d}.png"
+        _write_image(folder / "images" / file, frame.left)
+        if frame.right is not None:
+            _write_image(folder / "images_right" / file, frame.right)
+        _write_png(folder / "masks" / file, frame.left.instrument.astype(np.uint8) * 255)
+        _write_png(folder / "depth" / file, _depth_units(frame.left.depth))
+        _write_png(tissue_folder / file, _depth_units(frame.left.tissue_depth))
+        poses.append(tum_line(index / config.fps, invert_rigid(frame.world_to_camera)))
+        frames.append(frame)
+        progress(index + 1, config.frames)
+
+    (folder / "poses.tum").write_text("\n".join(["# time tx ty tz qx qy qz qw (T_world_camera, mm)", *poses]) + "\n")
+    K = studio.K
+    calibration = {"fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2]}
+    if config.view == "stereo":
+        calibration["baseline_mm"] = config.baseline
+    calibration |= {"fps": config.fps, "depth_unit_mm": DEPTH_UNIT_MM}
+    _write_json(folder / "calibration.json", calibration)
+    np.savez_compressed(
+        folder / "truth" / "tracks.npz",
+        positions=np.stack([f.tracks for f in frames]),
+        visible=np.stack([f.visible for f in frames]),
+        times=np.arange(len(frames)) / config.fps,
+    )
+    _write_json(folder / "truth" / "light.json", light_description(config, studio, frames))
+    options = {name: value for name, value in asdict(config).items() if name != "out"}
+    _write_json(folder / "truth" / "phantom.json", options)
+
+
+def light_description(config: Phantom, studio: Studio, frames: list[Frame]) -> dict[str, object]:
+    """The lamp and the reflection model, as in `endogs.phantom.light`, in JSON's types."""
+    return {
+        "model": "radiance = intensity (reference_distance_mm / d)^2 [albedo/pi (wrapped cosine + ambient) + film]",
+        "intensity": studio.intensity,
+        "reference_distance_mm": config.distance,
+        "position_world_mm": [frame.lamp.position.tolist() for frame in frames],
+        "tissue_wrap_rgb": np.round(TISSUE_WRAP.astype(float), 6).tolist(),
+        "ambient": AMBIENT,
+        "film_reflectance": WATER_REFLECTANCE * config.wetness,
+        "film_lobes_weight_roughness": FILM,
+        "vignetting_corner_loss": config.vignetting,
+        "response": "sRGB",
+    }
+
+
+def tum_line(time: float, world_from_camera: NDArray[np.float64]) -> str:
+    """A line of a TUM trajectory: seconds, translation, quaternion xyzw of T_world_camera (4, 4)."""
+    from scipy.spatial.transform import Rotation
+
+    quaternion = Rotation.from_matrix(world_from_camera[:3, :3]).as_quat()
+    return " ".join(f"{value:.9f}" for value in (time, *(world_from_camera[:3, 3] + 0.0), *quaternion))
+
+
+def _depth_units(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
+    return np.clip(np.round(depth / DEPTH_UNIT_MM), 0, 65535).astype(np.uint16)
+
+
+def _write_image(path: Path, view: View) -> None:
+    _write_png(path, view.image[..., ::-1])
+
+
+def _write_png(path: Path, image: NDArray) -> None:
+    # Through memory, so that a full disk raises and a path in any script works on every system.
+    done, encoded = cv2.imencode(".png", image)
+    if not done:
+        raise ValueError(f"cannot encode a picture of shape {image.shape} and type {image.dtype}")
+    path.write_bytes(encoded.tobytes())
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
