@@ -164,15 +164,16 @@ def test_the_wrong_polarity_is_refused_with_the_right_option(tmp_path, written, 
         load_clip(tmp_path, ClipOptions(mask_instrument_value=option))
 
 
-def test_masks_of_zero_and_one_are_understood(tmp_path):
+@pytest.mark.parametrize("label", [1, 38])
+def test_masks_of_labels_are_understood(tmp_path, label):
     write_images(tmp_path / "images", 1)
     (tmp_path / "masks").mkdir()
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    mask[3:9, 2:5] = 1
+    mask[3:9, 2:5] = label
     cv2.imwrite(str(tmp_path / "masks" / "0.png"), mask)
     clip = load_clip(tmp_path)
     np.testing.assert_array_equal(clip.tissue_mask(0), mask == 0)
-    assert any("0 and 1" in note for note in clip.notes)
+    assert any(f"up to {label} only" in note for note in clip.notes)
 
 
 def test_missing_masks_are_named(tmp_path):
@@ -269,7 +270,7 @@ def test_trajectory_poses_are_camera_to_world_with_w_last(tmp_path):
     root = write_calibrated(tmp_path / "clip", count=2, fps=None)
     half = np.sqrt(0.5)
     # The second camera stands at (1, 2, 3), turned by +90 degrees about y: its forward axis is the world's +x.
-    (root / "trajectory.txt").write_text(f"# t x y z qx qy qz qw\n7.0 0 0 0 0 0 0 1\n7.4 1 2 3 0 {half} 0 {half}\n")
+    (root / "poses.tum").write_text(f"# t x y z qx qy qz qw\n7.0 0 0 0 0 0 0 1\n7.4 1 2 3 0 {half} 0 {half}\n")
     clip = load_clip(root)
     assert not clip.static_camera
     np.testing.assert_allclose(clip.times, [0, 0.4])
@@ -292,8 +293,8 @@ def test_trajectory_poses_are_camera_to_world_with_w_last(tmp_path):
 )
 def test_bad_trajectories_are_named(tmp_path, text, message):
     root = write_calibrated(tmp_path / "clip", count=2)
-    (root / "trajectory.txt").write_text(text)
-    with pytest.raises(InputError, match=rf"trajectory\.txt.*{message}"):
+    (root / "poses.tum").write_text(text)
+    with pytest.raises(InputError, match=rf"poses\.tum.*{message}"):
         load_clip(root)
 
 

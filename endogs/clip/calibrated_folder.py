@@ -1,4 +1,4 @@
-"""A folder with calibration.json: images/, and optionally images_right/, masks/, depth/, trajectory.txt."""
+"""A folder with calibration.json: images/, and optionally images_right/, masks/, depth/, poses.tum."""
 
 import json
 from pathlib import Path
@@ -28,16 +28,16 @@ def why_not(path: Path) -> str | None:
 
 
 def read(path: Path, options: ClipOptions) -> Recording:
-    """The frames with the camera of calibration.json and the poses of trajectory.txt.
+    """The frames with the camera of calibration.json and the poses of poses.tum.
 
     calibration.json holds `fx`, `fy`, `cx`, `cy` (pixels, centres at +0.5) and may hold `baseline_mm`, `fps`,
-    `depth_unit_mm` and the `width` and `height` that it is for. trajectory.txt is in the TUM format, one row per image:
+    `depth_unit_mm` and the `width` and `height` that it is for. poses.tum is in the TUM format, one row per image:
     time (s), position and quaternion xyzw of the camera in the world; without it the camera stands still.
     """
     file = path / "calibration.json"
     calibration = _load(file)
     fps = _positive(calibration, "fps", file, required=False)
-    poses_file = path / "trajectory.txt"
+    poses_file = path / "poses.tum"
     pose_times, world_to_camera = read_trajectory(poses_file) if poses_file.is_file() else (None, None)
     frames = read_frame_folders(path, path / "images", options, fps, None if fps is not None else pose_times)
     if world_to_camera is not None and len(world_to_camera) != frames.total:

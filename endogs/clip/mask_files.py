@@ -36,15 +36,16 @@ def sampled(count: int, samples: int = SAMPLES) -> list[int]:
 def mask_files(paths: list[Path], size: tuple[int, int], instrument_value: int, notes: list[str]) -> MaskFiles:
     """The masks in `paths`, one per image of `size` (width, height); `instrument_value` is 255 or 0.
 
-    Masks of 0 and 1 are read as 0 and 255, with a note. Raises InputError when a mask has another size, or when the
-    masks hide more than 90 % of the pixels of the sampled frames.
+    In masks that hold labels or a dark palette, nothing above 127, all above 0 counts as 255, with a note. Raises
+    InputError when a mask has another size, or when the masks hide more than 90 % of the pixels of the sampled frames.
     """
     check_sizes(paths, *size, Path("its image"))
     looked_at = [read_gray(paths[i]) for i in sampled(len(paths))]
     threshold = 127
-    if max(int(mask.max()) for mask in looked_at) == 1:
+    brightest = max(int(mask.max()) for mask in looked_at)
+    if 0 < brightest <= threshold:
         threshold = 0
-        notes.append(f"{paths[0].parent.name}/ holds values 0 and 1, read as 0 and 255.")
+        notes.append(f"{paths[0].parent.name}/ holds values up to {brightest} only: all above 0 are read as 255.")
     masks = MaskFiles(paths, instrument_value == 255, threshold)
     bright = float(np.mean([(mask > threshold).mean() for mask in looked_at]))
     hidden = bright if masks.bright_is_instrument else 1 - bright

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import av
 
 KIND = "video"
+READ_ON = 16
+"""Chosen frames up to this far ahead are reached by decoding on, farther ones by seeking."""
 
 
 def why_not(path: Path) -> str | None:
@@ -71,7 +73,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
             budget -= image.nbytes
     if framing is None:
         reason = frames.damage or "it has no video frames"
-        raise InputError(f"{path}: not a video that can be decoded ({reason}): convert it to H.264 MP4 and try again.")
+        raise InputError(
+            f"{path}: not a video that can be decoded ({reason}): convert it to H.264 MP4, or copy it again if it was cut."
+        )
     if not times:
         raise selection.nothing_left(path, last)
 
@@ -120,7 +124,7 @@ class VideoFrames:
         """Width of a pixel over its height, when the file says so."""
         self._has_timestamps = True
         self._forward: Iterator[tuple[int, float, Any]] | None = None
-        self._position = -1
+        self._index = -1
 
     def decode(self, seek_to: int | None = None) -> "Iterator[tuple[int, float, av.VideoFrame]]":
         """(key, seconds since the first frame of the file, frame), from the start or a key frame before `seek_to`."""
@@ -192,25 +196,25 @@ class VideoFrames:
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) RGB of a chosen frame: decoding goes on from where it was, or from a key frame before it."""
-        key = self.keys[index]
-        if self._forward is not None and key > self._position:
-            found = self._advance(key)
+        if self._forward is not None and 0 < index - self._index <= READ_ON:
+            found = self._advance(index)
             if found is not None:
                 return found
-        for seek_to in (key, None) if self._has_timestamps else (None,):
-            self._forward, self._position = self.decode(seek_to), -1
-            found = self._advance(key)
+        for seek_to in (self.keys[index], None) if self._has_timestamps else (None,):
+            self._forward = self.decode(seek_to)
+            found = self._advance(index)
             if found is not None:
                 return found
         raise InputError(f"{self.path}: frame {index} was readable before and is not now: has the file changed?")
 
-    def _advance(self, key: int) -> NDArray[np.uint8] | None:
+    def _advance(self, index: int) -> NDArray[np.uint8] | None:
+        """Decode on to chosen frame `index`; None when it does not come."""
         assert self._forward is not None
-        for position, _, frame in self._forward:
-            self._position = position
-            if position == key:
+        for key, _, frame in self._forward:
+            if key == self.keys[index]:
+                self._index = index
                 return _pixels(frame)
-            if position > key:
+            if key > self.keys[index]:
                 break
         self._forward = None
         return None
