@@ -1,0 +1,92 @@
+// The records that binning and rasterization share.
+#pragma once
+#include <cstdint>
+
+#include "cpu/simd.h"
+
+namespace endogs::ENDOGS_ISA {
+
+constexpr int kTile = 16;                   // pixels on a side
+constexpr int kBlockWidth = 4;              // a SIMD vector is a block of 4 x (lanes / 4) pixels
+constexpr int kBlockHeight = kLanes / 4;
+constexpr int kBlockColumns = kTile / kBlockWidth;
+constexpr int kBlocks = kTile * kTile / kLanes;
+
+template <int Blocks>
+struct MaskWordFor {
+    using type = uint64_t;
+};
+template <>
+struct MaskWordFor<16> {
+    using type = uint16_t;
+};
+template <>
+struct MaskWordFor<32> {
+    using type = uint32_t;
+};
+using MaskWord = MaskWordFor<kBlocks>::type;  // which blocks of a tile a Gaussian reaches
+
+constexpr float kMinAlpha = 1.0f / 255.0f;
+constexpr float kMaxAlpha = 0.999f;
+constexpr float kLog2Of255 = 7.99435344f;
+constexpr float kOpaque = 1e-4f;      // a block whose every pixel lets less through than this is finished
+constexpr int kOpaqueCheck = 16;      // Gaussians between two such checks
+
+// log2 of alpha at offset d from the mean is log2_opacity + a dx^2 + b dx dy + c dy^2.
+struct alignas(64) Splat {
+    float mean_x, mean_y, a, b, c, log2_opacity;
+    float channel[4];  // red, green, blue, z
+    uint16_t tile_x0, tile_y0, tile_x1, tile_y1;
+    uint32_t slot;  // index of its first (Gaussian, tile) candidate, row-major over the tile rectangle
+    uint32_t depth_key;
+    uint32_t padding[2];
+};
+static_assert(sizeof(Splat) == 64);
+
+struct Entry {
+    uint32_t gaussian, slot;
+    MaskWord mask;
+};
+
+struct Grid {
+    int width, height, columns, rows;
+    Grid(int w, int h) : width(w), height(h), columns((w + kTile - 1) / kTile), rows((h + kTile - 1) / kTile) {}
+    int tiles() const { return columns * rows; }
+};
+
+// The `bins` buffer: masks by slot, tile ranges, entries.
+struct Bins {
+    MaskWord* masks;
+    uint32_t* tile_begin;  // tiles + 1
+    Entry* entries;
+
+    static std::size_t round_up(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+    static std::size_t bytes(int64_t slots, const Grid& grid) {
+        return round_up(sizeof(MaskWord) * slots) + round_up(sizeof(uint32_t) * (grid.tiles() + 1)) +
+               round_up(sizeof(Entry) * slots);
+    }
+    Bins(void* memory, int64_t slots, const Grid& grid) {
+        char* at = static_cast<char*>(memory);
+        masks = reinterpret_cast<MaskWord*>(at);
+        at += round_up(sizeof(MaskWord) * slots);
+        tile_begin = reinterpret_cast<uint32_t*>(at);
+        at += round_up(sizeof(uint32_t) * (grid.tiles() + 1));
+        entries = reinterpret_cast<Entry*>(at);
+    }
+};
+
+// Pixel offsets of the lanes inside a block.
+struct LaneOffsets {
+    vf x, y;
+    LaneOffsets() {
+        alignas(64) float xs[kLanes], ys[kLanes];
+        for (int lane = 0; lane < kLanes; ++lane) {
+            xs[lane] = static_cast<float>(lane % kBlockWidth);
+            ys[lane] = static_cast<float>(lane / kBlockWidth);
+        }
+        x = load(xs);
+        y = load(ys);
+    }
+};
+
+}  // namespace endogs::ENDOGS_ISA

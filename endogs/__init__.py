@@ -1,0 +1,33 @@
+"""endogs: deformable 3D Gaussian scenes from endoscopic video.
+
+The names a notebook needs are loaded when first used, so that `import endogs` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from endogs.camera import Camera
+    from endogs.clip import load_clip
+    from endogs.fit import reconstruct
+    from endogs.gaussians import Gaussians
+    from endogs.render import rasterize
+    from endogs.scene import Scene
+
+__version__ = "0.1.0"
+__all__ = ["Camera", "Gaussians", "Scene", "__version__", "load_clip", "rasterize", "reconstruct"]
+
+_HOMES = {
+    "Camera": "endogs.camera",
+    "Gaussians": "endogs.gaussians",
+    "Scene": "endogs.scene",
+    "load_clip": "endogs.clip",
+    "rasterize": "endogs.render",
+    "reconstruct": "endogs.fit",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'endogs' has no attribute {name!r}")

@@ -1,0 +1,62 @@
+"""Rigid motions and pinhole projection, in OpenCV axes (x right, y down, z forward)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def rotation_from_quaternion(quat_wxyz: Array) -> Array:
+    """Rotation matrices (..., 3, 3) of quaternions (..., 4) in wxyz order, normalized here.
+
+    Raises ValueError for a zero quaternion, which has no direction.
+    """
+    quat = np.asarray(quat_wxyz, np.float64)
+    norm = np.linalg.norm(quat, axis=-1, keepdims=True)
+    if np.any(norm == 0):
+        raise ValueError("a zero quaternion is not a rotation")
+    w, x, y, z = np.moveaxis(quat / norm, -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def invert_rigid(transform: Array) -> Array:
+    """Inverse of rigid 4x4 transforms (..., 4, 4) by transposing the rotation."""
+    transform = np.asarray(transform, np.float64)
+    rotation = np.swapaxes(transform[..., :3, :3], -1, -2)
+    inverse = np.zeros_like(transform)
+    inverse[..., :3, :3] = rotation
+    inverse[..., :3, 3] = -np.einsum("...ij,...j->...i", rotation, transform[..., :3, 3])
+    inverse[..., 3, 3] = 1
+    return inverse
+
+
+def look_at(eye: Array, target: Array, up: Array) -> Array:
+    """`world_to_camera` (4, 4) of a camera at `eye` looking at `target`, with `up` pointing to the top of the image."""
+    forward = np.asarray(target, np.float64) - np.asarray(eye, np.float64)
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, np.asarray(up, np.float64))
+    right /= np.linalg.norm(right)
+    camera_to_world = np.eye(4)
+    camera_to_world[:3, :3] = np.stack([right, np.cross(forward, right), forward], 1)
+    camera_to_world[:3, 3] = eye
+    return invert_rigid(camera_to_world)
+
+
+def pixel_rays(K: Array, width: int, height: int) -> Array:
+    """Camera-space directions (height, width, 3) with z = 1 through the pixel centres (at +0.5)."""
+    x = (np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]
+    y = (np.arange(height) + 0.5 - K[1, 2]) / K[1, 1]
+    return np.stack(np.broadcast_arrays(x[None, :], y[:, None], np.ones((1, 1))), -1)
+
+
+def unproject(depth: NDArray[np.float32], K: Array, world_to_camera: Array) -> Array:
+    """World points (height, width, 3) of a z-depth map (height, width); pixels of depth 0 land on the camera centre."""
+    height, width = depth.shape
+    points = pixel_rays(K, width, height) * np.asarray(depth, np.float64)[..., None]
+    camera_to_world = invert_rigid(world_to_camera)
+    return points @ camera_to_world[:3, :3].T + camera_to_world[:3, 3]

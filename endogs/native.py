@@ -1,0 +1,63 @@
+"""The compiled kernels (`endogs._native`), or the reason why they are not there."""
+
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+
+@cache
+def _load() -> tuple[ModuleType | None, str]:
+    try:
+        return import_module("endogs._native"), ""
+    except ImportError as error:
+        return None, str(error)
+
+
+def available() -> bool:
+    """Whether endogs was installed with its compiled part."""
+    return _load()[0] is not None
+
+
+def problem() -> str:
+    """Why the compiled part cannot be loaded; empty when it can."""
+    return _load()[1]
+
+
+def module() -> ModuleType:
+    """The compiled module. Raises RuntimeError with the reason when it is missing."""
+    loaded, reason = _load()
+    if loaded is None:
+        raise RuntimeError(f"the compiled part of endogs is missing ({reason}); reinstall it where a C++ compiler is")
+    return loaded
+
+
+def instruction_sets() -> list[str]:
+    """Instruction sets that this machine and build support, widest first, e.g. ["avx512", "avx2", "portable"]."""
+    return list(module().instruction_sets())
+
+
+def instruction_set() -> str:
+    """The instruction set in use."""
+    return str(module().instruction_set())
+
+
+def use_instruction_set(name: str) -> None:
+    """Switches every kernel to another instruction set. Raises ValueError for one that is not supported."""
+    module().use_instruction_set(name)
+
+
+def threads() -> int:
+    """Number of threads the kernels use."""
+    return int(module().threads())
+
+
+def set_threads(count: int) -> None:
+    """Sets the number of threads (>= 1). Results are bit-identical for any number."""
+    module().set_threads(count)
+
+
+def cuda_problem() -> str:
+    """Why the CUDA part cannot run here, in one sentence; empty when a test kernel ran and was right."""
+    if not available():
+        return problem()
+    return str(module().cuda_self_check())

@@ -1,0 +1,231 @@
+"""The compiled CPU rasterizer as a torch operator.
+
+`render` is a custom operator with a registered gradient and a fake implementation, so that autograd, torch.compile and
+`torch.library.opcheck` know it; the compiled module itself sees only DLPack arrays.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from endogs import native
+from endogs.camera import Camera
+from endogs.gaussians import CHANNELS
+from endogs.render.inputs import check_inputs
+from endogs.render.normals import gaussian_normals, unit_normals
+from endogs.render.rendering import Rendering
+
+PLANES = 5
+"""Planes of an image before its features: red, green, blue, accumulated z, alpha."""
+
+
+@torch.library.custom_op("endogs::render", mutates_args=(), device_types="cpu")
+def _render(
+    packed: Tensor,
+    world_to_camera: Tensor,
+    K: Tensor,
+    features: Tensor | None,
+    screen_gradients: Tensor | None,
+    width: int,
+    height: int,
+    near: float,
+    antialiased: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    extra = 0 if features is None else features.shape[1]
+    image = torch.empty((PLANES + extra, height, width), dtype=torch.float32)
+    rows = None if features is None else features.contiguous()
+    splats, bins, _ = native.module().render_forward(
+        packed.contiguous(), world_to_camera.contiguous(), K.contiguous(), near, antialiased, rows, image
+    )
+    return image, torch.from_dlpack(splats), torch.from_dlpack(bins)
+
+
+@_render.register_fake
+def _(
+    packed: Tensor,
+    world_to_camera: Tensor,
+    K: Tensor,
+    features: Tensor | None,
+    screen_gradients: Tensor | None,
+    width: int,
+    height: int,
+    near: float,
+    antialiased: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    extra = 0 if features is None else features.shape[1]
+    context = torch.library.get_ctx()
+    state = [torch.empty(context.new_dynamic_size(), dtype=torch.uint8) for _ in range(2)]
+    return packed.new_empty((PLANES + extra, height, width)), state[0], state[1]
+
+
+@torch.library.custom_op("endogs::render_backward", mutates_args=("screen_gradients",), device_types="cpu")
+def _render_backward(
+    image_grad: Tensor,
+    packed: Tensor,
+    world_to_camera: Tensor,
+    K: Tensor,
+    features: Tensor | None,
+    image: Tensor,
+    splats: Tensor,
+    bins: Tensor,
+    screen_gradients: Tensor | None,
+    near: float,
+    antialiased: bool,
+    with_pose: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    packed_grad = torch.empty_like(packed, memory_format=torch.contiguous_format)
+    pose_grad = torch.zeros((4, 4), dtype=torch.float64)
+    rows = None if features is None else features.contiguous()
+    features_grad = torch.empty((0, 0)) if rows is None else torch.zeros_like(rows)
+    native.module().render_backward(
+        packed.contiguous(),
+        world_to_camera.contiguous(),
+        K.contiguous(),
+        near,
+        antialiased,
+        rows,
+        image,
+        splats,
+        bins,
+        image_grad.contiguous(),
+        packed_grad,
+        pose_grad if with_pose else None,
+        None if rows is None else features_grad,
+        screen_gradients,
+    )
+    return packed_grad, pose_grad.to(world_to_camera.dtype), features_grad
+
+
+@_render_backward.register_fake
+def _(
+    image_grad: Tensor,
+    packed: Tensor,
+    world_to_camera: Tensor,
+    K: Tensor,
+    features: Tensor | None,
+    image: Tensor,
+    splats: Tensor,
+    bins: Tensor,
+    screen_gradients: Tensor | None,
+    near: float,
+    antialiased: bool,
+    with_pose: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    features_grad = packed.new_empty((0, 0)) if features is None else torch.empty_like(features)
+    return torch.empty_like(packed), torch.empty_like(world_to_camera), features_grad
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    packed, world_to_camera, K, features, screen_gradients, _, _, near, antialiased = inputs
+    image, splats, bins = output
+    ctx.save_for_backward(packed, world_to_camera, K, features, image, splats, bins)
+    ctx.screen_gradients = screen_gradients  # written by the backward pass, so not saved as an input of it
+    ctx.near, ctx.antialiased = near, antialiased
+    ctx.mark_non_differentiable(splats, bins)
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, image_grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+    packed, world_to_camera, K, features, image, splats, bins = ctx.saved_tensors
+    if image_grad is None:
+        return (None,) * 9
+    packed_grad, pose_grad, features_grad = _render_backward(
+        image_grad,
+        packed,
+        world_to_camera,
+        K,
+        features,
+        image,
+        splats,
+        bins,
+        ctx.screen_gradients,
+        ctx.near,
+        ctx.antialiased,
+        ctx.needs_input_grad[1],
+    )
+    return (
+        packed_grad,
+        pose_grad if ctx.needs_input_grad[1] else None,
+        None,
+        None if features is None else features_grad,
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+_render.register_autograd(_backward, setup_context=_setup_context)
+
+
+def render_planes(
+    packed: Tensor,
+    camera: Camera,
+    *,
+    features: Tensor | None = None,
+    antialiased: bool = False,
+    screen_gradients: Tensor | None = None,
+) -> Tensor:
+    """Planes (5 + C, H, W) float32: colour over black, accumulated z, alpha, and C features; the kernel's own layout.
+
+    packed (N, 14) and features (N, C) float32 on the CPU. `screen_gradients` (N,) float32 is overwritten by the backward
+    pass. Gradients reach packed, features and the camera's pose, not K. Raises ValueError naming the attribute when an
+    input has a wrong shape or is not finite.
+    """
+    if packed.ndim != 2 or packed.shape[1] != CHANNELS or features is not None:
+        check_inputs(packed, camera, features)
+    try:
+        return _render(
+            packed,
+            camera.world_to_camera,
+            camera.K,
+            features,
+            screen_gradients,
+            camera.width,
+            camera.height,
+            camera.near,
+            antialiased,
+        )[0]
+    except (ValueError, RuntimeError):
+        check_inputs(packed, camera, features)  # finds the attribute; only looked for when something is wrong
+        raise
+
+
+def rasterize_native(
+    packed: Tensor,
+    camera: Camera,
+    *,
+    features: Tensor | None = None,
+    background: Tensor | None = None,
+    antialiased: bool = False,
+    normals: bool = False,
+    screen_gradients: Tensor | None = None,
+) -> Rendering:
+    """Renders packed Gaussians (N, 14) with the compiled kernels, in float32 on the CPU.
+
+    Arguments, results and errors are those of `rasterize_reference`, except that `screen_gradients` sums the absolute
+    values of colour, depth and alpha together but those of every four further channels apart. A block of 4 x 4 pixels
+    (fewer where vectors are narrower) is finished when all of them let through less than 1e-4.
+    """
+    check_inputs(packed, camera, features, background)
+    dtype = packed.dtype
+    camera = replace(camera.to("cpu", torch.float32))
+    packed = packed.to("cpu", torch.float32)
+    extra = None if features is None else features.to("cpu", torch.float32)
+    if normals:
+        turned = gaussian_normals(packed, camera.world_to_camera)
+        extra = turned if extra is None else torch.cat([turned, extra], 1)
+    planes = render_planes(
+        packed, camera, features=extra, antialiased=antialiased, screen_gradients=screen_gradients
+    ).to(dtype)
+    color, alpha = planes[:3].permute(1, 2, 0), planes[4]
+    if background is not None:
+        color = color + (1 - alpha)[..., None] * background.to(planes)
+    drawn = alpha >= 1e-6
+    depth = torch.where(drawn, planes[3] / torch.where(drawn, alpha, torch.ones_like(alpha)), torch.zeros_like(alpha))
+    rest = planes[PLANES:].permute(1, 2, 0)
+    normal = unit_normals(rest[..., :3]) if normals else None
+    return Rendering(color, depth, alpha, normal, None if features is None else rest[..., 3 if normals else 0 :])
