@@ -75,10 +75,11 @@ struct Bins {
     }
 };
 
-// Pixel offsets of the lanes inside a block.
-struct LaneOffsets {
+// Pixel offsets of the lanes inside a block, and of the blocks inside a tile.
+struct Offsets {
     vf x, y;
-    LaneOffsets() {
+    float block_x[kBlocks], block_y[kBlocks];
+    Offsets() {
         alignas(64) float xs[kLanes], ys[kLanes];
         for (int lane = 0; lane < kLanes; ++lane) {
             xs[lane] = static_cast<float>(lane % kBlockWidth);
@@ -86,6 +87,10 @@ struct LaneOffsets {
         }
         x = load(xs);
         y = load(ys);
+        for (int block = 0; block < kBlocks; ++block) {
+            block_x[block] = static_cast<float>(block % kBlockColumns * kBlockWidth);
+            block_y[block] = static_cast<float>(block / kBlockColumns * kBlockHeight);
+        }
     }
 };
 

@@ -88,6 +88,7 @@ inline double peak_fma(int64_t iterations) {
         for (int k = 0; k < 12; ++k) r[k] = vf(static_cast<float>(k));
         const vf m(0.999f), c(0.001f);
         for (int64_t i = 0; i < iterations; ++i) {
+#pragma GCC unroll 12
             for (int k = 0; k < 12; ++k) r[k] = fma(r[k], m, c);
 #if defined(__AVX512F__)
             asm volatile("" : "+v"(r[0].v));  // or the loop would be folded away

@@ -78,7 +78,7 @@ inline void rasterize(const RasterState& state, const float* channels, int width
 
     auto draw = [&](int grab) {
         alignas(64) float through[kTilePixels], color[4][kTilePixels];
-        const LaneOffsets lane;
+        const Offsets offset;
         for (int tile = grab * kTilesPerGrab; tile < (grab + 1) * kTilesPerGrab && tile < tiles; ++tile) {
             const int x0 = tile % grid.columns * kTile, y0 = tile / grid.columns * kTile;
             for (int k = 0; k < kTilePixels; k += kLanes) {
@@ -99,12 +99,12 @@ inline void rasterize(const RasterState& state, const float* channels, int width
                 const SplatVectors splat(s);
                 const float* channel = channels_of(s, channels, entry->gaussian);
                 const vf c0(channel[0]), c1(channel[1]), c2(channel[2]), c3(channel[3]);
-                const vf dx0 = lane.x + vf(static_cast<float>(x0) + 0.5f - s.mean_x);
-                const vf dy0 = lane.y + vf(static_cast<float>(y0) + 0.5f - s.mean_y);
+                const vf dx0 = offset.x + vf(static_cast<float>(x0) + 0.5f - s.mean_x);
+                const vf dy0 = offset.y + vf(static_cast<float>(y0) + 0.5f - s.mean_y);
                 for (MaskWord left = entry->mask & open; left; left &= left - 1) {
                     const int block = __builtin_ctzll(left), at = block * kLanes;
-                    const vf dx = dx0 + vf(static_cast<float>(block % kBlockColumns * kBlockWidth));
-                    const vf dy = dy0 + vf(static_cast<float>(block / kBlockColumns * kBlockHeight));
+                    const vf dx = dx0 + vf(offset.block_x[block]);
+                    const vf dy = dy0 + vf(offset.block_y[block]);
                     vf alpha = min(splat.response(dx, dy), vf(kMaxAlpha));
                     alpha = keep(alpha >= vf(kMinAlpha), alpha);
                     const vf passing = load(through + at), weight = alpha * passing;
@@ -130,7 +130,7 @@ inline int64_t contributing_pairs(const RasterState& state, int width, int heigh
     const Grid grid(width, height);
     const Bins bins(state.bins, state.slot_count, grid);
     const Splat* splats = static_cast<const Splat*>(state.splats);
-    const LaneOffsets lane;
+    const Offsets offset;
     int64_t pairs = 0;
     for (int tile = 0; tile < grid.tiles(); ++tile) {
         const float x0 = static_cast<float>(tile % grid.columns * kTile) + 0.5f;
@@ -140,8 +140,8 @@ inline int64_t contributing_pairs(const RasterState& state, int width, int heigh
             const SplatVectors splat(s);
             for (MaskWord left = bins.entries[i].mask; left; left &= left - 1) {
                 const int block = __builtin_ctzll(left);
-                const vf x = lane.x + vf(x0 + static_cast<float>(block % kBlockColumns * kBlockWidth));
-                const vf y = lane.y + vf(y0 + static_cast<float>(block / kBlockColumns * kBlockHeight));
+                const vf x = offset.x + vf(x0 + offset.block_x[block]);
+                const vf y = offset.y + vf(y0 + offset.block_y[block]);
                 const Mask inside = (vf(static_cast<float>(width)) > x) & (vf(static_cast<float>(height)) > y);
                 const vf response = splat.response(x - vf(s.mean_x), y - vf(s.mean_y));
                 pairs += __builtin_popcount(bits(inside & (response >= vf(kMinAlpha))));
@@ -196,7 +196,7 @@ void rasterize_backward_with(const RasterState& state, const float* channels, in
 
     auto sweep = [&](int grab) {
         alignas(64) float through[kTilePixels], behind[kTilePixels], v[5][kTilePixels], drawn[kTilePixels];
-        const LaneOffsets lane;
+        const Offsets offset;
         for (int tile = grab * kTilesPerGrab; tile < (grab + 1) * kTilesPerGrab && tile < tiles; ++tile) {
             const Entry* entry = bins.entries + bins.tile_begin[tile];
             const Entry* const end = bins.entries + bins.tile_begin[tile + 1];
@@ -235,14 +235,14 @@ void rasterize_backward_with(const RasterState& state, const float* channels, in
                 const SplatVectors splat(s);
                 const float* channel = channels_of(s, channels, entry->gaussian);
                 const vf c0(channel[0]), c1(channel[1]), c2(channel[2]), c3(channel[3]);
-                const vf dx0 = lane.x + vf(static_cast<float>(x0) + 0.5f - s.mean_x);
-                const vf dy0 = lane.y + vf(static_cast<float>(y0) + 0.5f - s.mean_y);
+                const vf dx0 = offset.x + vf(static_cast<float>(x0) + 0.5f - s.mean_x);
+                const vf dy0 = offset.y + vf(static_cast<float>(y0) + 0.5f - s.mean_y);
                 vf sums[12];
                 for (int k = 0; k < 12; ++k) sums[k] = vf(0.0f);
                 for (; left; left &= left - 1) {
                     const int block = __builtin_ctzll(left), at = block * kLanes;
-                    const vf dx = dx0 + vf(static_cast<float>(block % kBlockColumns * kBlockWidth));
-                    const vf dy = dy0 + vf(static_cast<float>(block / kBlockColumns * kBlockHeight));
+                    const vf dx = dx0 + vf(offset.block_x[block]);
+                    const vf dy = dy0 + vf(offset.block_y[block]);
                     const vf response = splat.response(dx, dy);
                     const Mask reached = min(response, vf(kMaxAlpha)) >= vf(kMinAlpha);
                     const vf alpha = keep(reached, min(response, vf(kMaxAlpha)));
