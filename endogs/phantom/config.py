@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tyro.conf import Positional
+
 from endogs.errors import InputError
 
 
@@ -12,7 +14,7 @@ from endogs.errors import InputError
 class Phantom:
     """Make a synthetic endoscopic clip, with the exact truth written beside it."""
 
-    out: Path
+    out: Positional[Path]
     """Folder to write; must not exist yet or be empty."""
     frames: int = 60
     """Number of frames."""

@@ -1,0 +1,50 @@
+"""What leaves endogs: point clouds and splats that other programs open."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from endogs.export.config import ExportPoints, ExportSplats
+
+__all__ = ["ExportPoints", "ExportSplats", "run_points", "run_splats"]
+
+
+def run_points(config: ExportPoints) -> list[Path]:
+    """`endogs export points`: writes the files and names them; returns them.
+
+    Raises InputError as `load_scene` and `export_points` do.
+    """
+    from endogs.export.points import export_points, point_format
+    from endogs.scene.scene_file import load_scene
+
+    chosen = point_format(config.out, config.format)
+    scene = load_scene(config.scene)
+    several = _several(config.time, len(scene.times))
+    path = config.out or _beside(config.scene) / ("points" if several else f"points.{chosen}")
+    return _told(path, export_points(scene, config.time, path, chosen, config.min_opacity))
+
+
+def run_splats(config: ExportSplats) -> list[Path]:
+    """`endogs export splats`: writes the files and names them; returns them.
+
+    Raises InputError as `load_scene` and `export_splats` do.
+    """
+    from endogs.export.splats import export_splats
+    from endogs.scene.scene_file import load_scene
+
+    scene = load_scene(config.scene)
+    several = _several(config.time, len(scene.times))
+    path = config.out or _beside(config.scene) / ("splats" if several else "splats.ply")
+    return _told(path, export_splats(scene, config.time, path, config.min_opacity))
+
+
+def _several(time: Sequence[float] | str, frames: int) -> bool:
+    return frames > 1 if time == "all" else not isinstance(time, str) and len(time) > 1
+
+
+def _beside(scene: Path) -> Path:
+    return scene if scene.is_dir() else scene.parent
+
+
+def _told(path: Path, files: list[Path]) -> list[Path]:
+    print(path if len(files) == 1 else f"{path}: {len(files)} files")
+    return files

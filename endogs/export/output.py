@@ -1,0 +1,82 @@
+"""Files and folders that appear under their name only when they are complete."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from endogs.errors import InputError
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, with its ending, that becomes `path` at the end of the block.
+
+    An older file is replaced; after an exception it is as it was. Raises InputError when the place is not writable.
+    """
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; name a file to write.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".partial{path.suffix}", dir=path.parent)
+        os.close(handle)
+    except OSError as failure:
+        raise _unwritable(path, failure) from failure
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)
+        os.replace(partial, path)
+    except OSError as failure:
+        raise _unwritable(path, failure) from failure
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that becomes `path` at the end of the block.
+
+    Raises InputError when `path` already holds something, or the place is not writable.
+    """
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"{path} already exists and is not empty; name a new folder for the sequence.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    except OSError as failure:
+        raise _unwritable(path, failure) from failure
+    try:
+        yield partial
+        partial.chmod(0o755)
+        if path.exists():
+            path.rmdir()
+        os.replace(partial, path)
+    except OSError as failure:
+        raise _unwritable(path, failure) from failure
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_one_or_many(
+    path: Path, suffix: str, times: list[float | None], write: Callable[[Path, float | None], None]
+) -> list[Path]:
+    """Calls `write(file, time)` for the file `path`, or for 000000`suffix`, 000001... in the folder `path`.
+
+    Returns the files. Several times make a folder. Raises InputError as `new_file` and `new_folder` do.
+    """
+    if len(times) == 1:
+        with new_file(path) as partial:
+            write(partial, times[0])
+        return [path]
+    names = [f"{index:06d}{suffix}" for index in range(len(times))]
+    with new_folder(path) as folder:
+        for name, time in zip(names, times, strict=True):
+            write(folder / name, time)
+    return [path / name for name in names]
+
+
+def _unwritable(path: Path, failure: OSError) -> InputError:
+    return InputError(f"{path} cannot be written ({failure.strerror or failure}); name a place you may write to.")
