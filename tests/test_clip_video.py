@@ -84,6 +84,23 @@ def test_a_truncated_video_gives_what_can_be_decoded_and_says_so(tmp_path, suffi
         assert any(f"{len(clip)} frames that could be decoded" in note for note in clip.notes)
 
 
+@pytest.mark.parametrize(("suffix", "container"), [("mp4", {"movflags": "faststart"}), ("mkv", {})])
+def test_damage_in_the_middle_leaves_the_sound_frames_at_their_times(tmp_path, suffix, container):
+    """Pictures with missing parts are left out: as frames they would teach a fit tissue that never was."""
+    path = write_video(tmp_path / f"clip.{suffix}", list(range(0, 2000, 50)), 128, 96, container, noise=60)
+    clip = load_clip(path)
+    whole = {round(1000 * time): clip.image(i) for i, time in enumerate(clip.times)}
+    data = path.read_bytes()
+    first, last = int(0.40 * len(data)), int(0.43 * len(data))
+    path.write_bytes(data[:first] + bytes(last - first) + data[last:])
+    clip = load_clip(path)
+    assert 25 <= len(clip) < 40
+    assert clip.times[-1] == pytest.approx(1.95, abs=1e-6)
+    for i, time in enumerate(clip.times):
+        np.testing.assert_array_equal(clip.image(i), whole[round(1000 * time)])
+    assert any("missing parts" in note for note in clip.notes)
+
+
 def test_a_truncated_video_read_up_to_an_end_needs_no_note(tmp_path):
     path = write_video(tmp_path / "clip.mp4", list(range(0, 1000, 50)), 128, 96, {"movflags": "faststart"}, noise=60)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.6)])

@@ -74,7 +74,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     if framing is None:
         reason = frames.damage or "it has no video frames"
         raise InputError(
-            f"{path}: not a video that can be decoded ({reason}): convert it to H.264 MP4, or copy it again if it was cut."
+            f"{path}: not a video that can be decoded ({reason}): convert it to H.264 MP4, or copy it again if it was "
+            "cut short."
         )
     if not times:
         raise selection.nothing_left(path, last)
