@@ -1,0 +1,41 @@
+"""Options of `endogs evaluate` and `endogs render`; importing this file imports neither torch nor numpy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a scene against its clip, beside the baselines that need no scene."""
+
+    scene: Positional[Path]
+    """A scene file, or the folder that a fit wrote."""
+    clip: Path | None = None
+    """The clip; by default the one the scene was fitted to, read with the same options."""
+    split: Literal["standard", "gap", "novel-view", "all"] | None = None
+    """Frames that are judged; by default those the fit held out."""
+    out: Path | None = None
+    """Also write the numbers to this JSON file, in the form of metrics.json."""
+    backend: Literal["auto", "native", "reference"] = "auto"
+    """Rasterizer."""
+
+
+@dataclass(frozen=True)
+class RenderScene:
+    """Render a scene to a video or to pictures; needs nothing but the scene."""
+
+    scene: Positional[Path]
+    """A scene file, or the folder that a fit wrote."""
+    out: Path
+    """NAME.mp4 for a video, anything else for a folder of PNG files."""
+    time: tuple[float, ...] | None = None
+    """Seconds since the clip's first frame, one or more; by default every frame of the clip."""
+    what: Literal["color", "depth", "side-by-side"] = "color"
+    """Colour, colour-mapped depth (blue near, red far), or both."""
+    scale: float = 1.0
+    """Size of the pictures over the size of the clip, above 0."""
+    backend: Literal["auto", "native", "reference"] = "auto"
+    """Rasterizer."""

@@ -1,0 +1,48 @@
+"""preview.mp4: the input, the render and the depth side by side, to see at a glance whether a fit is good."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip import Clip
+from endogs.evaluate.depth_colors import color_depth
+from endogs.evaluate.scene_frames import picture, scene_depth_range
+from endogs.evaluate.source_clip import check_frames
+from endogs.evaluate.video import frame_rate, write_video
+from endogs.scene import Scene
+
+PANEL = 800
+"""Longest side of a panel in pixels; larger clips are shown smaller, as three 4K panels exceed what H.264 can hold."""
+
+
+def write_preview(
+    scene: Scene,
+    clip: Clip,
+    path: Path,
+    *,
+    backend: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the preview video of all frames of the clip: input | render | depth (blue near, red far).
+
+    The depth range is that of the whole clip, so colours can be compared over time. `progress(done, total)` is called
+    after each frame.
+    """
+    check_frames(scene, clip)
+    scale = min(1.0, PANEL / max(scene.width, scene.height))
+    low, high = scene_depth_range(scene, backend)
+
+    def frames() -> Iterator[NDArray[np.uint8]]:
+        for i, time in enumerate(clip.times):
+            color, depth = picture(scene, float(time), scale, backend)
+            seen = clip.image(i)
+            if seen.shape != color.shape:
+                seen = np.asarray(cv2.resize(seen, color.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
+            yield np.hstack([seen, color, color_depth(depth, low, high)])
+            if progress is not None:
+                progress(i + 1, len(clip))
+
+    write_video(path, frames(), frame_rate(clip.times))

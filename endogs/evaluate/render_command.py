@@ -1,0 +1,71 @@
+"""`endogs render`: a scene's colour and depth as a video or as pictures, from the scene file alone."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.errors import InputError
+from endogs.evaluate.config import RenderScene
+from endogs.evaluate.depth_colors import color_depth
+from endogs.evaluate.scene_frames import picture, scene_depth_range
+from endogs.evaluate.video import frame_rate, write_video
+from endogs.scene import Scene
+from endogs.scene.scene_file import load_scene
+
+
+def run_render(config: RenderScene) -> list[Path]:
+    """Render what `config` asks for and return the files written."""
+    if not (np.isfinite(config.scale) and config.scale > 0):
+        raise InputError(f"--scale {config.scale:g} must be above 0")
+    scene = load_scene(config.scene)
+    times = np.asarray(scene.times if config.time is None else config.time, np.float64)
+    if len(times) == 0 or not np.isfinite(times).all():
+        raise InputError("--time needs at least one number of seconds; leave it out for every frame of the clip")
+    is_video = config.out.suffix.lower() == ".mp4"
+    if config.out.exists() and config.out.is_dir() == is_video:
+        raise InputError(
+            f"{config.out}: there is a {'folder' if is_video else 'file'} of this name; choose another --out"
+        )
+    frames = pictures(scene, times, config.what, config.scale, config.backend)
+    if is_video:
+        rate = frame_rate(times if len(times) > 1 and (np.diff(times) > 0).all() else scene.times)
+        written = [config.out]
+        write_video(config.out, frames, rate)
+    else:
+        written = write_pictures(config.out, frames)
+    print(f"wrote {config.out} ({len(times)} frame{'s' * (len(times) != 1)})")
+    return written
+
+
+def pictures(
+    scene: Scene, times: NDArray[np.float64], what: str, scale: float, backend: str
+) -> Iterator[NDArray[np.uint8]]:
+    """RGB uint8 frames at `times` (seconds): `color`, `depth`, or `side-by-side` with colour on the left."""
+    low, high = (0.0, 1.0) if what == "color" else scene_depth_range(scene, backend)
+    for time in times:
+        color, depth = picture(scene, float(time), scale, backend)
+        if what == "color":
+            yield color
+        else:
+            shown = color_depth(depth, low, high)
+            yield shown if what == "depth" else np.hstack([color, shown])
+
+
+def write_pictures(folder: Path, frames: Iterator[NDArray[np.uint8]]) -> list[Path]:
+    """Write RGB frames as 000000.png, 000001.png, ... each under a temporary name first."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for i, frame in enumerate(frames):
+            path = folder / f"{i:06d}.png"
+            temporary = folder / f".{path.name}.tmp"
+            temporary.write_bytes(cv2.imencode(".png", np.ascontiguousarray(frame[..., ::-1]))[1].tobytes())
+            os.replace(temporary, path)
+            written.append(path)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); choose another --out") from error
+    return written

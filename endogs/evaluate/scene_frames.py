@@ -1,0 +1,35 @@
+"""Pictures of a scene at any time: its colour and its depth, as a viewer wants them."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from endogs.evaluate.depth_colors import robust_range
+from endogs.evaluate.metrics import to_8bit
+from endogs.render import rasterize
+from endogs.scene import Scene
+
+SURE = 0.5
+"""Depth is shown where the Gaussians stop at least this share of the light."""
+
+
+def picture(
+    scene: Scene, time: float, scale: float = 1.0, backend: str = "auto"
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Colour uint8 (h, w, 3) and z-depth (h, w), 0 = nothing there, at `time` in seconds.
+
+    The camera is that of the clip's nearest frame; h, w are the clip's size times `scale`.
+    """
+    camera = scene.camera(scene.nearest_frame(time))
+    if scale != 1:
+        camera = camera.scaled(scale)
+    with torch.no_grad():
+        rendering = rasterize(scene.gaussians_at(time), camera, backend=backend)
+    depth = torch.where(rendering.alpha >= SURE, rendering.depth, 0)
+    return to_8bit(rendering.color.float().cpu().numpy()), depth.float().cpu().numpy()
+
+
+def scene_depth_range(scene: Scene, backend: str = "auto", looks: int = 8) -> tuple[float, float]:
+    """The robust depth range of the scene over `looks` instants spread evenly over the clip."""
+    frames = np.unique(np.linspace(0, len(scene.times) - 1, looks).round().astype(int))
+    return robust_range(picture(scene, float(scene.times[i]), 0.5, backend)[1] for i in frames)

@@ -1,0 +1,72 @@
+"""The clip a scene was fitted to, found again from what the scene file remembers.
+
+`Scene.metadata` holds `"clip": {"source": path as the user gave it, "options": fields of ClipOptions}`, `"split"`
+(name), `"masks"` (as in `--masks`) and `"depth_kind"` (as in DepthPrediction); foreign scenes may lack any of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip import Clip, load_clip
+from endogs.clip.config import ClipOptions
+from endogs.errors import InputError
+from endogs.scene import Scene
+
+
+def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -> Clip:
+    """The clip at `clip`, or the one that the scene names, read with the options of the fit.
+
+    A relative name is looked for from the current folder, then from the scene's. Raises InputError when neither exists,
+    when the scene names none, and when the frames found are not those of the fit.
+    """
+    remembered = scene.metadata.get("clip") or {}
+    if clip is None:
+        source = remembered.get("source")
+        if not source:
+            raise InputError(f"{scene_path}: the scene does not say which clip it comes from; name it with --clip")
+        folder = scene_path if scene_path.is_dir() else scene_path.parent
+        found = [path for path in (Path(source), folder / source) if path.exists()]
+        if not found:
+            raise InputError(f"{scene_path}: its clip {source} is not there any more; name it with --clip")
+        clip = found[0]
+    loaded = load_clip(clip, options_from_json(remembered.get("options") or {}))
+    check_frames(scene, loaded)
+    return loaded
+
+
+def options_from_json(values: dict[str, Any]) -> ClipOptions:
+    """Reader options from the JSON form of their fields; unknown names are left out, so newer scenes can be read."""
+    known: dict[str, Any] = {}
+    for entry in fields(ClipOptions):
+        if entry.name in values:
+            value = values[entry.name]
+            if isinstance(value, list):
+                value = tuple(value)
+            known[entry.name] = Path(value) if entry.name == "ignore_mask" and value is not None else value
+    return ClipOptions(**known)
+
+
+def check_frames(scene: Scene, clip: Clip) -> None:
+    """Raises InputError when the clip's frames differ from the scene's in number or size."""
+    if len(clip) != len(scene.times):
+        raise InputError(
+            f"{clip.source}: {len(clip)} frames, but the scene was fitted to {len(scene.times)}; give the clip and the "
+            "reading options of the fit"
+        )
+    if (clip.width, clip.height) != (scene.width, scene.height):
+        raise InputError(
+            f"{clip.source}: frames of {clip.width} x {clip.height}, but the scene was fitted to "
+            f"{scene.width} x {scene.height}; give the clip and the reading options of the fit"
+        )
+
+
+def judged_masks(scene: Scene, clip: Clip) -> Callable[[int], NDArray[np.bool_]]:
+    """Tissue masks (H, W) by clip frame, not eroded: the clip's, or only its ignored areas after `--masks none`."""
+    if scene.metadata.get("masks") == "none":
+        return lambda i: ~clip.ignored
+    return clip.tissue_mask

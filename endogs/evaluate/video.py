@@ -1,0 +1,54 @@
+"""H.264 video files that every browser and player opens."""
+
+import os
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.errors import InputError
+
+
+def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf: int = 18) -> int:
+    """Write RGB uint8 frames (H, W, 3) as MP4 (H.264, yuv420p, index first) and return how many there were.
+
+    Odd sizes get their last row or column repeated, as 4:2:0 needs even ones. The file appears under its name only when
+    complete. Raises InputError when the folder cannot be written to or PyAV has no H.264 encoder, and ValueError for no
+    frames.
+    """
+    import av
+
+    if "libx264" not in av.codecs_available:
+        raise InputError(f"{path}: this PyAV has no H.264 encoder (libx264); install PyAV from PyPI")
+    temporary = path.with_name(f".{path.name}.tmp")
+    count = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
+            stream = None
+            for frame in frames:
+                even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+                if stream is None:
+                    rate = Fraction(fps).limit_denominator(1001)
+                    stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
+                    stream.height, stream.width = even.shape[:2]
+                    stream.pix_fmt = "yuv420p"
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")))
+                count += 1
+            if stream is None:
+                raise ValueError("a video needs at least one frame")
+            container.mux(stream.encode())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def frame_rate(times: NDArray[np.float64]) -> float:
+    """Mean frames per second of frame times (F,) in seconds, within 1..120; 30 when fewer than two differ."""
+    duration = float(times[-1] - times[0]) if len(times) > 1 else 0.0
+    return float(np.clip((len(times) - 1) / duration, 1, 120)) if duration > 0 else 30.0
