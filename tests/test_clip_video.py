@@ -62,6 +62,23 @@ def test_frames_that_left_the_cache_are_decoded_again(tmp_path):
     assert any("decoded again" in note for note in clip.notes)
 
 
+def test_a_far_frame_is_reached_from_a_key_frame_near_it(tmp_path, monkeypatch):
+    recording = read(write_video(tmp_path / "clip.mp4", list(range(0, 2000, 50))), ClipOptions())
+    decoded = []
+    undamaged = VideoFrames._undamaged
+
+    def counted(self, container, stream):
+        for picture in undamaged(self, container, stream):
+            decoded.append(picture.pts)
+            yield picture
+
+    monkeypatch.setattr(VideoFrames, "_undamaged", counted)
+    assert number(recording.images.read(38)) == 38
+    assert len(decoded) <= 8  # The distance between key frames, of 39 frames before it.
+    assert number(recording.images.read(39)) == 39
+    assert len(decoded) <= 9
+
+
 def test_frames_are_decoded_once_while_memory_allows(tmp_path, monkeypatch):
     clip = load_clip(write_video(tmp_path / "clip.mp4", UNEVEN))
     monkeypatch.setattr(VideoFrames, "decode", lambda *_: pytest.fail("decoded a second time"))
