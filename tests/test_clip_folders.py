@@ -110,6 +110,13 @@ def test_an_unknown_folder_hears_why_each_layout_was_rejected(tmp_path):
         assert reason in str(error.value)
 
 
+def test_a_folder_around_a_video_points_to_the_video(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "Clip.MP4").touch()
+    with pytest.raises(InputError, match=r"perhaps you mean the video .*Clip\.MP4"):
+        load_clip(tmp_path)
+
+
 def test_mixed_sizes_name_the_first_offender(tmp_path):
     write_images(tmp_path, 5)
     for i in (2, 4):

@@ -1,9 +1,11 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tyro
 from clip_samples import HEIGHT, WIDTH, depth_map, write_calibrated, write_endonerf, write_images
 
 from endogs.clip.config import ClipOptions, Inspect
@@ -99,6 +101,17 @@ def test_coverage_counts_masks_beside_the_ignored_area(tmp_path):
     assert seen.ignored == 0.5
     np.testing.assert_allclose(seen.instruments, np.array([24, 30, 36]) / (WIDTH * HEIGHT))
     assert seen.depth_known == pytest.approx(1 - 1 / (WIDTH * HEIGHT))
+
+
+def test_the_command_line_reads_every_option():
+    words = (
+        "--start 1 --end 2.5 --stride 3 --max-size 64 --crop 1 2 30 40 --ignore-rows 5:6 --ignore-rows 8: clip.mp4 "
+        "--ignore-mask m.png --mask-instrument-value 0 --focal 9 --fps 8 --depth-unit-mm 0.5 --pose-convention llff"
+    )
+    options = ClipOptions(
+        1.0, 2.5, 3, 64, (1, 2, 30, 40), ("5:6", "8:"), Path("m.png"), 0, 9.0, 8.0, 0.5, pose_convention="llff"
+    )
+    assert tyro.cli(Inspect, args=words.split()) == Inspect(Path("clip.mp4"), options)
 
 
 def test_the_config_imports_without_heavy_libraries():

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class ClipOptions:
     """Shrink frames so that the longer side has at most this many pixels; never enlarges."""
     crop: tuple[int, int, int, int] | None = None
     """Keep only columns X0 to X1 and rows Y0 to Y1, as X0 Y0 X1 Y1, the ends excluded."""
-    ignore_rows: tuple[str, ...] = ()
-    """Rows A:B of the original, B excluded, that show no tissue, such as 495:512 for a user interface."""
+    ignore_rows: UseAppendAction[tuple[str, ...]] = ()
+    """Rows A:B of the original, B excluded, without tissue, such as 495:512 for a user interface; may be repeated."""
     ignore_mask: Path | None = None
     """An image of the original's size; where it is not zero there is never tissue."""
     mask_instrument_value: int = 255

@@ -10,6 +10,9 @@ from endogs.errors import InputError
 LAYOUTS = (video, calibrated_folder, endonerf, image_folder)
 """Readers, the most specific first; each has KIND, why_not(path) and read(path, options)."""
 
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v")
+"""Only to give advice; any file is tried as a video."""
+
 
 def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
     """Read a video file, an image folder, an EndoNeRF data set or a folder with calibration.json.
@@ -29,7 +32,11 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
         if reason is None:
             return Clip(layout.read(path, options), options)
         reasons.append(f"{layout.KIND}: {reason}")
-    raise InputError(f"{path}: no known layout ({'; '.join(reasons)}): give a video or a folder of images.")
+    videos = (
+        sorted(file.name for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES) if path.is_dir() else []
+    )
+    advice = f"perhaps you mean the video {path / videos[0]}" if videos else "give a video or a folder of images"
+    raise InputError(f"{path}: no known layout ({'; '.join(reasons)}): {advice}.")
 
 
 def _check_numbers(options: ClipOptions) -> None:
