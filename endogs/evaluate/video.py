@@ -23,9 +23,13 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf
     if "libx264" not in av.codecs_available:
         raise InputError(f"{path}: this PyAV has no H.264 encoder (libx264); install PyAV from PyPI")
     temporary = path.with_name(f".{path.name}.tmp")
-    count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error
+    count = 0
+    try:
         with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
             stream = None
             for frame in frames:
@@ -41,8 +45,6 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf
                 raise ValueError("a video needs at least one frame")
             container.mux(stream.encode())
         os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error
     finally:
         temporary.unlink(missing_ok=True)
     return count
