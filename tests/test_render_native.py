@@ -6,10 +6,11 @@ What float32 may cost, and nothing more, is allowed:
   rounding error is left out: it gets no upstream gradient and its value is not compared.
 - Values: first-order propagation of the rounding of each alpha (`rounding_margin`), and 1e-4 of the value range where
   the reference's transmittance ends below 1e-4, because a block of pixels may stop there.
-- Gradients: a float32 run of the reference shows how much the same formulas lose to rounding on the same scene; six
-  times that, and of the attribute's largest gradient 5e-5 for the exponential's polynomial and another order of
-  summation, and 5e-4 where pixels may stop early. The loss weights depth by alpha, as a fit does: dividing by an alpha
-  of 1/255 would measure nothing but the rounding of alpha.
+- Gradients: a float32 run of the reference shows how much the same formulas lose to rounding on the same scene; eight
+  times that, and of the attribute's largest gradient 2e-4 for the exponential's polynomial and another order of
+  summation, or 4e-3 if a pixel may stop early: opacities near 1 and the pose have small gradients that are sums of
+  large ones. The loss weights depth by alpha, as a fit does: dividing by an alpha of 1/255 would measure nothing but
+  the rounding of alpha.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from endogs import native
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.render import rasterize_packed
 from endogs.render.normals import gaussian_normals
+from endogs.render.projection import project
 from endogs.render.reference import rasterize_reference, rounding_margin
 from endogs.render.rendering import Rendering
 
@@ -49,30 +51,28 @@ def run(scene: GaussianScene, rasterize: Callable[..., Rendering], upstream: dic
     pose = scene.camera.world_to_camera.clone().requires_grad_()
     features = None if scene.features is None else scene.features.clone().requires_grad_()
     background = None if scene.background is None else scene.background.clone().requires_grad_()
-    screen = torch.full((len(packed),), 9.0, dtype=packed.dtype)
+    # Extra channels are rendered in passes of their own, whose screen gradients would be summed by magnitude.
+    extra = scene.features is not None
+    screen = None if extra else torch.full((len(packed),), 9.0, dtype=packed.dtype)
     rendering = rasterize(
         packed,
         replace(scene.camera, world_to_camera=pose),
         features=features,
         background=background,
         antialiased=scene.antialiased,
-        normals=True,
+        normals=extra,
         screen_gradients=screen,
     )
-    loss = sum(
-        (getattr(rendering, name) * weight.to(packed.dtype)).sum()
-        for name, weight in upstream.items()
-        if getattr(rendering, name) is not None
-    )
-    loss.backward()
+    sum((getattr(rendering, name) * weight.to(packed.dtype)).sum() for name, weight in upstream.items()).backward()
     gradients = {name: packed.grad[:, columns] for name, columns in ATTRIBUTES.items()}
-    gradients |= {"world_to_camera": pose.grad, "screen_gradients": screen}
+    gradients["world_to_camera"] = pose.grad
+    if screen is not None:
+        gradients["screen_gradients"] = screen
     if features is not None:
         gradients["features"] = features.grad
     if background is not None:
         gradients["background"] = background.grad
-    names = [name for name in upstream if getattr(rendering, name) is not None]
-    planes = {name: getattr(rendering, name).detach().double() for name in names}
+    planes = {name: getattr(rendering, name).detach().double() for name in upstream}
     return Outcome(Rendering(**planes), {name: value.double() for name, value in gradients.items()})
 
 
@@ -86,13 +86,13 @@ def upstream_gradients(scene: GaussianScene, compared: Tensor, directed: Tensor)
         return torch.randn(height, width, channels, generator=generator, dtype=torch.float64) * compared[..., None]
 
     upstream = {"color": noise(3), "depth": 0.3 * alpha * noise(1)[..., 0], "alpha": noise(1)[..., 0]}
-    upstream["normal"] = 0.3 * noise(3) * directed[..., None]
     if scene.features is not None:
+        upstream["normal"] = 0.3 * noise(3) * directed[..., None]
         upstream["features"] = noise(scene.features.shape[1])
     return upstream
 
 
-def check(scene: GaussianScene, rasterize: Callable[..., Rendering], noise_factor: float = 6.0) -> None:
+def check(scene: GaussianScene, rasterize: Callable[..., Rendering], noise_factor: float = 8.0) -> None:
     """Asserts that a float32 rasterizer gives the reference's values and gradients."""
     margin = rounding_margin(scene.packed, scene.camera, antialiased=scene.antialiased)
     compared = margin.decisions > 2
@@ -111,7 +111,10 @@ def check(scene: GaussianScene, rasterize: Callable[..., Rendering], noise_facto
     stops = 1 - alpha < 1.1e-4
     error = 1e-5 + 2 * margin.alpha_error + 1e-4 * stops
     near_zero = alpha < 1e-5
-    farthest = exact.rendering.depth.max()
+    projection = project(
+        scene.packed, *(getattr(scene.camera, name) for name in ("world_to_camera", "K", "width", "height", "near"))
+    )
+    farthest = max([0.0, *projection.depths[projection.visible].tolist()])
     allowed = {
         "color": error * 2 * _largest(scene.packed[:, COLORS], scene.background),
         "alpha": error,
@@ -136,7 +139,9 @@ def check(scene: GaussianScene, rasterize: Callable[..., Rendering], noise_facto
         size = truth.abs().max()
         if name == "quats":  # differences of terms of the size of the scales' gradients: zero for a ball
             size = torch.maximum(size, exact.gradients["log_scales"].abs().max())
-        allowance = (5e-4 if stops.any() else 5e-5) * size + noise_factor * noise.max() + 1e-6
+        if name == "background":  # nothing smooths what is behind a pixel that stopped
+            noise = noise + 1e-4 * (upstream["color"].abs() * stops[..., None]).sum((0, 1))
+        allowance = (4e-3 if stops.any() else 2e-4) * size + noise_factor * noise.max() + 1e-6
         off = (value - truth).abs().max()
         assert off <= allowance, f"the gradient of {name} is off by {float(off):.3g}, allowed {float(allowance):.3g}"
 
@@ -175,15 +180,17 @@ def test_any_scene_equals_the_reference(scene: GaussianScene) -> None:
     check_every_instruction_set(scene)
 
 
+@pytest.mark.parametrize("channels", [0, 3])
 @pytest.mark.parametrize("antialiased", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_scene_equals_the_reference(kind: str, antialiased: bool) -> None:
-    check_every_instruction_set(make_scene(kind, 300, (50, 31), seed=8, channels=3, antialiased=antialiased))
+def test_every_kind_of_scene_equals_the_reference(kind: str, antialiased: bool, channels: int) -> None:
+    check_every_instruction_set(make_scene(kind, 300, (50, 31), seed=8, channels=channels, antialiased=antialiased))
 
 
+@pytest.mark.parametrize("channels", [0, 2])
 @pytest.mark.parametrize("kind", ["ordinary", "ties", "opaque"])
-def test_one_and_two_threads_are_bit_identical(kind: str) -> None:
-    scene = make_scene(kind, 400, (90, 70), seed=2, channels=2).to(torch.float32)
+def test_one_and_two_threads_are_bit_identical(kind: str, channels: int) -> None:
+    scene = make_scene(kind, 400, (90, 70), seed=2, channels=channels).to(torch.float32)
     upstream = upstream_gradients(scene, torch.ones(70, 90, dtype=torch.bool), torch.ones(70, 90))
     outcomes = []
     for threads in (1, 2, 2):
@@ -222,8 +229,15 @@ def test_gradients_flow_only_to_what_asks_for_them() -> None:
 def test_an_input_that_is_not_finite_is_named(name: str) -> None:
     scene = make_scene("ordinary", 5, (8, 8), seed=0, channels=2).to(torch.float32)
     target = scene.packed[:, ATTRIBUTES[name]] if name in ATTRIBUTES else getattr(scene, name)
-    target.view(-1)[0] = torch.nan if target.is_contiguous() else 0
-    if not target.is_contiguous():
-        target[0] = torch.inf
-    with pytest.raises(ValueError, match=name):
+    target[0] = torch.nan
+    with pytest.raises(ValueError, match=f"^{name} is not finite"):
         rasterize_native(scene.packed, scene.camera, features=scene.features, background=scene.background)
+
+
+def test_the_torch_operator_is_well_formed() -> None:
+    """Its schema, its gradient's registration and its fake implementation, by torch's own check."""
+    scene = make_scene("ordinary", 8, (20, 10), seed=0, channels=2).to(torch.float32)
+    packed, pose = scene.packed.requires_grad_(), scene.camera.world_to_camera.requires_grad_()
+    arguments = (packed, pose, scene.camera.K, scene.features.requires_grad_(), None, 20, 10, 0.1, False)
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor")
+    torch.library.opcheck(torch.ops.endogs.render.default, arguments, test_utils=tests)
