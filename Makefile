@@ -1,0 +1,34 @@
+# Two commands from a fresh clone: `make demo` and `make test`. Both set up what they need in .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test lint clean
+
+setup: $(VENV)/.ready
+
+# The constraints pin torch to a build without CUDA libraries; everything else follows pyproject.toml.
+$(VENV)/.ready: pyproject.toml constraints.txt $(wildcard cuda_ext/*.* cuda_ext/*/*.*)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+# The bundled demo: a synthetic clip with exact truth, made here, then reconstructed, measured and exported.
+demo: setup
+	rm -rf demo
+	$(BIN)/endogs phantom demo/clip --frames 40 --width 320 --height 256 --view stereo
+	$(BIN)/endogs reconstruct demo/clip --out demo/scene --preset fast
+	$(BIN)/endogs export points demo/scene --time 0 1 --out demo/points
+	$(BIN)/endogs export splats demo/scene --out demo/splats.ply
+	@echo "Made:" && ls demo/scene/* demo/points/* demo/splats.ply
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build demo

@@ -1,0 +1,90 @@
+"""The command line: one flat level of verbs, each a config dataclass and the function that runs it."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any
+
+import tyro
+
+from endogs import __version__
+from endogs.clip.config import Inspect
+from endogs.doctor.config import Doctor
+from endogs.errors import InputError
+from endogs.evaluate.config import Evaluate, RenderScene
+from endogs.export.config import ExportPoints, ExportSplats
+from endogs.fit.config import Reconstruct
+from endogs.phantom.config import Phantom
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a scene in a form that other programs read: points or splats."""
+
+    what: (
+        Annotated[ExportPoints, tyro.conf.subcommand("points")]
+        | Annotated[ExportSplats, tyro.conf.subcommand("splats")]
+    )
+
+
+Verb = (
+    Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[RenderScene, tyro.conf.subcommand("render")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+    | Annotated[Phantom, tyro.conf.subcommand("phantom")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+)
+
+RUNNERS: dict[type, str] = {
+    Reconstruct: "endogs.fit.command:run_reconstruct",
+    RenderScene: "endogs.evaluate.render_command:run_render",
+    ExportPoints: "endogs.export:run_points",
+    ExportSplats: "endogs.export:run_splats",
+    Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
+    Inspect: "endogs.clip.inspect:inspect",
+    Phantom: "endogs.phantom:run",
+    Doctor: "endogs.doctor:run_doctor",
+}
+"""Where each verb's work is done; imported only when the verb runs, so that `--help` needs no torch."""
+
+
+def run_verb(config: Any) -> Any:
+    """Runs a verb's configuration with the function that belongs to it."""
+    module, function = RUNNERS[type(config)].split(":")
+    return getattr(import_module(module), function)(config)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parses the command line and runs the verb.
+
+    Returns the exit code: 0, or 2 after bad input, which is told in one sentence. Bugs keep their traceback.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments == ["--version"]:
+        print(f"endogs {__version__}")
+        return 0
+    config: Any = tyro.cli(
+        Verb,  # type: ignore[arg-type]
+        prog="endogs",
+        description="Deformable 3D Gaussian scenes from endoscopic video.",
+        args=arguments,
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+    if isinstance(config, Export):
+        config = config.what
+    try:
+        run_verb(config)
+    except InputError as error:
+        print(f"endogs: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("endogs: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""`endogs doctor`: what this installation can do on this machine, line by line."""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from endogs import __version__, native
+from endogs.doctor.config import Doctor
+from endogs.errors import InputError
+
+PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "tyro", "rich", "safetensors", "gsplat")
+
+
+def run_doctor(config: Doctor) -> None:
+    """Prints the findings; a missing optional part is said, never an error."""
+    del config
+    width = max(len(name) for name, _ in findings())
+    for name, finding in findings():
+        print(f"{name:<{width}}  {finding}")
+
+
+def findings() -> list[tuple[str, str]]:
+    """(what, what was found) pairs, in reading order."""
+    rows = [
+        ("endogs", __version__),
+        ("python", f"{sys.version.split()[0]} on {platform.system()} {platform.machine()}"),
+        ("rasterizer", _rasterizer()),
+        ("CUDA", native.cuda_problem() or "a test kernel ran on device 0"),
+    ]
+    rows += [(name, _version(name)) for name in PACKAGES]
+    return [*rows, ("open3d", _open3d())]
+
+
+def _rasterizer() -> str:
+    if not native.available():
+        return f"reference (slow: {native.problem()}); install endogs where a C++ compiler is to get `native`"
+    others = ", ".join(native.instruction_sets())
+    return f"native, {native.instruction_set()} of {others}, {native.threads()} threads"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _open3d() -> str:
+    from endogs.open3d_library import import_open3d
+
+    try:
+        return str(import_open3d().__version__)
+    except InputError as error:
+        return str(error)
