@@ -174,22 +174,34 @@ def folder(tmp_path):
     (tmp_path / "clip").mkdir()
     for i in range(2 * FRAMES):
         cv2.imwrite(str(tmp_path / "clip" / f"{i:03d}.png"), clip.picture[..., ::-1])
-    scene = still_scene(clip, clip={"source": "clip", "options": {"stride": 2, "ignore_rows": ["30:32"], "new": 1}})
+    config = {"input": "clip", "clip": {"stride": 2, "ignore_rows": ["30:32"], "new": 1}, "split": "all"}
+    scene = still_scene(clip, config=config)
     save_scene(scene, tmp_path / "scene.safetensors")
     return tmp_path
 
 
 def test_evaluate_command_finds_the_clip_from_the_scene_file(folder, capsys):
     metrics = run_evaluate(Evaluate(folder / "scene.safetensors", out=folder / "metrics.json"))
-    assert len(metrics.per_frame) == 2
+    assert len(metrics.per_frame) == FRAMES, "every frame, as the scene was fitted with --split all"
     assert metrics.mean["psnr"] > 25
     assert metrics.per_frame[0]["psnr"] > metrics.per_frame[0]["psnr_masked"], "the ignored rows came along"
-    assert json.loads((folder / "metrics.json").read_text())["split"] == "standard"
+    assert json.loads((folder / "metrics.json").read_text())["split"] == "all"
     printed = capsys.readouterr().out
-    assert "test PSNR" in printed
+    assert "training PSNR" in printed
+    assert "fitted with" not in printed
+    run_evaluate(Evaluate(folder, split="standard"))
+    printed = capsys.readouterr().out
     assert "flow midpoint" in printed
-    run_evaluate(Evaluate(folder, split="all"))
-    assert "may have been learned from" in capsys.readouterr().out
+    assert "training PSNR, split standard" in printed, "the fit has seen all of the frames"
+    assert "fitted with --split all, not standard" in printed
+
+
+def test_masks_of_the_fit_are_masks_of_the_judgement():
+    clip = StillClip()
+    with_masks = evaluate_scene(still_scene(clip, config={"masks": "auto"}), clip, "standard")
+    without = evaluate_scene(still_scene(clip, config={"masks": "none"}), clip, "standard")
+    assert with_masks.per_frame[0]["psnr"] > with_masks.per_frame[0]["psnr_masked"]
+    assert without.per_frame[0]["psnr"] == without.per_frame[0]["psnr_masked"]
 
 
 def test_evaluate_command_without_its_clip(folder):

@@ -18,7 +18,7 @@ from endogs.errors import InputError
 from endogs.evaluate.baselines import TEMPORAL, temporal_baselines
 from endogs.evaluate.metrics import Alignment, depth_abs_rel, depth_median_abs, psnr, psnr_masked, ssim_pair
 from endogs.evaluate.right_view import predict_right_view
-from endogs.evaluate.source_clip import check_frames, judged_masks
+from endogs.evaluate.source_clip import check_frames, fitted_split, judged_masks
 from endogs.priors.flow import ClipFlows
 from endogs.render import rasterize
 from endogs.scene import Scene
@@ -33,7 +33,7 @@ class Metrics:
     split: str
     """Name of the split whose test frames were judged."""
     label: str
-    """What the PSNR is: "test PSNR", or "training PSNR" for frames the fit has seen."""
+    """What the PSNR is: "test PSNR", or "training PSNR" when the fit has seen any of the frames."""
     mean: dict[str, float | None]
     """psnr, psnr_masked (dB), ssim, ssim_masked, and where depth is given depth_median_abs_mm (or depth_median_abs in
     world units when they are not millimetres) and depth_abs_rel: means over the test frames."""
@@ -110,7 +110,9 @@ def evaluate_scene(
         if progress is not None:
             progress(done, len(split.test))
 
-    seen = set(split.test) <= set(split.train) and not right
+    fitted = fitted_split(scene)
+    learned = split if fitted is None else split_frames(len(clip), fitted)
+    seen = not right and not set(split.test).isdisjoint(learned.train)
     return Metrics(
         split.name,
         "training PSNR" if seen else "test PSNR",

@@ -1,9 +1,8 @@
 """`endogs evaluate`: read a scene and its clip, print the metrics."""
 
-from endogs.clip.splits import SplitName
 from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate import Metrics, evaluate_scene, write_metrics
-from endogs.evaluate.source_clip import load_source_clip
+from endogs.evaluate.source_clip import fitted_split, load_source_clip
 from endogs.scene.scene_file import load_scene
 
 
@@ -11,11 +10,11 @@ def run_evaluate(config: Evaluate) -> Metrics:
     """Measure the scene, print the numbers, write them where `config.out` says, and return them."""
     scene = load_scene(config.scene)
     clip = load_source_clip(scene, config.scene, config.clip)
-    fitted: SplitName = scene.metadata.get("split", "standard")
-    metrics = evaluate_scene(scene, clip, config.split or fitted, backend=config.backend)
+    fitted = fitted_split(scene)
+    metrics = evaluate_scene(scene, clip, config.split or fitted or "standard", backend=config.backend)
     print(summary(metrics))
-    if config.split not in (None, fitted):
-        print(f"The scene was fitted with --split {fitted}: frames judged here may have been learned from.")
+    if config.split is not None and fitted is not None and config.split != fitted:
+        print(f"The scene was fitted with --split {fitted}, not {config.split}.")
     if config.out is not None:
         write_metrics(metrics, config.out)
         print(f"wrote {config.out}")

@@ -1,19 +1,20 @@
 """The clip a scene was fitted to, found again from what the scene file remembers.
 
-`Scene.metadata` holds `"clip": {"source": path as the user gave it, "options": fields of ClipOptions}`, `"split"`
-(name), `"masks"` (as in `--masks`) and `"depth_kind"` (as in DepthPrediction); foreign scenes may lack any of them.
+`Scene.metadata["config"]` holds the fields of `endogs.fit.config.Reconstruct` as JSON, of which `input` (as the user
+gave it), `clip` (fields of ClipOptions), `split` and `masks` are used here. Other scenes may lack any of them.
 """
 
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
+from endogs.clip.splits import SplitName
 from endogs.errors import InputError
 from endogs.scene import Scene
 
@@ -24,9 +25,9 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
     A relative name is looked for from the current folder, then from the scene's. Raises InputError when neither exists,
     when the scene names none, and when the frames found are not those of the fit.
     """
-    remembered = scene.metadata.get("clip") or {}
+    config = _config(scene)
     if clip is None:
-        source = remembered.get("source")
+        source = config.get("input")
         if not source:
             raise InputError(f"{scene_path}: the scene does not say which clip it comes from; name it with --clip")
         folder = scene_path if scene_path.is_dir() else scene_path.parent
@@ -34,7 +35,7 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
         if not found:
             raise InputError(f"{scene_path}: its clip {source} is not there any more; name it with --clip")
         clip = found[0]
-    loaded = load_clip(clip, options_from_json(remembered.get("options") or {}))
+    loaded = load_clip(clip, options_from_json(config.get("clip") or {}))
     check_frames(scene, loaded)
     return loaded
 
@@ -67,6 +68,17 @@ def check_frames(scene: Scene, clip: Clip) -> None:
 
 def judged_masks(scene: Scene, clip: Clip) -> Callable[[int], NDArray[np.bool_]]:
     """Tissue masks (H, W) by clip frame, not eroded: the clip's, or only its ignored areas after `--masks none`."""
-    if scene.metadata.get("masks") == "none":
+    if _config(scene).get("masks") == "none":
         return lambda i: ~clip.ignored
     return clip.tissue_mask
+
+
+def fitted_split(scene: Scene) -> SplitName | None:
+    """Name of the split the scene was fitted with; None when it does not say."""
+    name = _config(scene).get("split")
+    return cast(SplitName, name) if name in get_args(SplitName) else None
+
+
+def _config(scene: Scene) -> dict[str, Any]:
+    found = scene.metadata.get("config")
+    return found if isinstance(found, dict) else {}
