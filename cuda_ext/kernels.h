@@ -23,7 +23,7 @@ struct AdamRates {
 };
 
 struct LossTerms {
-    double color, ssim, depth, color_weight_sum, depth_weight_sum;
+    double absolute, squared, depth;  // weighted sums
 };
 
 struct Kernels {
@@ -57,12 +57,13 @@ struct Kernels {
                  const float* gradient_scale, const float* rates, const float* first_correction,
                  const float* second_correction, int slices, int64_t count, AdamRates adam);
 
-    // L1 over weighted pixels and channels, mean-normalized; adds its gradient to the colour planes.
-    LossTerms (*pixel_loss)(const float* planes, const unsigned char* target, const float* color_weight,
-                            const float* inverse_depth_target, const float* depth_weight, int width, int height,
+    // Weights are bytes, 255 = 1. Writes color_scale x the gradient of the weighted absolute colour error, and
+    // depth_scale x that of the weighted absolute error of inverse depth, to the five planes of planes_grad.
+    LossTerms (*pixel_loss)(const float* planes, const unsigned char* target, const unsigned char* color_weight,
+                            const float* depth_target, const unsigned char* depth_weight, int width, int height,
                             float color_scale, float depth_scale, float* planes_grad);
-    // Sum over pixels of weight x (1 - SSIM), adding `scale` times its gradient to the colour planes.
-    double (*ssim_loss)(const float* planes, const unsigned char* target, const float* color_weight, int width,
+    // Sum over weighted pixels and channels of 1 - SSIM; adds `scale` x its gradient to the colour planes.
+    double (*ssim_loss)(const float* planes, const unsigned char* target, const unsigned char* color_weight, int width,
                         int height, float scale, float* scratch, float* planes_grad);
     std::size_t (*ssim_scratch_floats)(int width, int height);
 

@@ -259,35 +259,35 @@ void adam_step(std::vector<Matrix> parameters, std::vector<Matrix> first, std::v
 }
 
 nb::tuple photometric_loss(const Array<float, nb::ndim<3>>& image, const Array<uint8_t, nb::ndim<3>>& target,
-                           const Matrix& color_weight, std::optional<Matrix> inverse_depth,
-                           std::optional<Matrix> depth_weight, float color_scale, float ssim_scale, float depth_scale,
-                           Array<float, nb::ndim<3>> image_grad) {
+                           const Array<uint8_t, nb::ndim<2>>& color_weight, std::optional<Matrix> depth_target,
+                           std::optional<Array<uint8_t, nb::ndim<2>>> depth_weight, float color_scale,
+                           float ssim_scale, float depth_scale, Array<float, nb::ndim<3>> image_grad) {
     const Kernels& k = *active();
     const Layers layers = layers_of(image);
     const std::size_t height = layers.height, width = layers.width;
+    auto sized = [&](const auto& array) { return array.shape(0) == height && array.shape(1) == width; };
     require(layers.features == 0, "the loss takes the 5 planes alone");
     require(image_grad.shape(0) == kPlanes && image_grad.shape(1) == height && image_grad.shape(2) == width,
             "the gradient must have the image's shape");
-    require(target.shape(0) == height && target.shape(1) == width && target.shape(2) == 3, "target must be (H, W, 3)");
-    require(color_weight.shape(0) == height && color_weight.shape(1) == width, "color_weight must be (H, W)");
-    require(inverse_depth.has_value() == depth_weight.has_value(), "depth needs both a target and a weight");
-    if (inverse_depth)
-        for (const Matrix* array : {&*inverse_depth, &*depth_weight})
-            require(array->shape(0) == height && array->shape(1) == width, "depth arrays must be (H, W)");
+    require(sized(target) && target.shape(2) == 3, "target must be (H, W, 3)");
+    require(sized(color_weight), "color_weight must be (H, W)");
+    require(depth_target.has_value() == depth_weight.has_value(), "depth needs both a target and a weight");
+    require(!depth_target || (sized(*depth_target) && sized(*depth_weight)), "depth arrays must be (H, W)");
     LossTerms terms{};
+    double ssim = 0;
     {
         nb::gil_scoped_release release;
         terms = k.pixel_loss(image.data(), target.data(), color_weight.data(),
-                             inverse_depth ? inverse_depth->data() : nullptr,
+                             depth_target ? depth_target->data() : nullptr,
                              depth_weight ? depth_weight->data() : nullptr, layers.width, layers.height, color_scale,
                              depth_scale, image_grad.data());
         if (ssim_scale != 0) {
             Buffer scratch(sizeof(float) * k.ssim_scratch_floats(layers.width, layers.height));
-            terms.ssim = k.ssim_loss(image.data(), target.data(), color_weight.data(), layers.width, layers.height,
-                                     ssim_scale, static_cast<float*>(scratch.memory), image_grad.data());
+            ssim = k.ssim_loss(image.data(), target.data(), color_weight.data(), layers.width, layers.height,
+                               ssim_scale, static_cast<float*>(scratch.memory), image_grad.data());
         }
     }
-    return nb::make_tuple(terms.color, terms.ssim, terms.depth, terms.color_weight_sum, terms.depth_weight_sum);
+    return nb::make_tuple(terms.absolute, terms.squared, ssim, terms.depth);
 }
 
 std::string cuda_self_check() {
@@ -333,6 +333,6 @@ NB_MODULE(_native, m) {
     m.def("spline_forward", &spline_forward, "base"_a, "control"_a, "weights"_a, "out"_a);
     m.def("adam_step", &adam_step, "parameters"_a, "first"_a, "second"_a, "gradient"_a, "gradient_scale"_a, "rates"_a,
           "first_correction"_a, "second_correction"_a, "beta1"_a, "beta2"_a, "eps"_a);
-    m.def("photometric_loss", &photometric_loss, "image"_a, "target"_a, "color_weight"_a, "inverse_depth"_a.none(),
+    m.def("photometric_loss", &photometric_loss, "image"_a, "target"_a, "color_weight"_a, "depth_target"_a.none(),
           "depth_weight"_a.none(), "color_scale"_a, "ssim_scale"_a, "depth_scale"_a, "image_grad"_a);
 }

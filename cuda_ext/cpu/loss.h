@@ -9,56 +9,63 @@ namespace endogs::ENDOGS_ISA {
 
 constexpr int kRowsPerChunk = 8;
 
-// color: sum over pixels of weight x |C - target| over the three channels; its gradient is scaled by color_scale.
-// depth: sum of weight x |alpha / Z - target|, with Z the accumulated depth, so that alpha / Z is the inverse of the
-// depth divided by alpha; scaled by depth_scale.
-inline LossTerms pixel_loss(const float* planes, const unsigned char* target, const float* color_weight,
-                            const float* inverse_depth_target, const float* depth_weight, int width, int height,
+// Colour: sum over pixels and channels of weight x |C - target|, and of its square for the PSNR. Depth: sum of
+// weight x |alpha / Z - 1 / target| with Z the accumulated z, that is, of the inverse of z divided by alpha.
+inline LossTerms pixel_loss(const float* planes, const unsigned char* target, const unsigned char* color_weight,
+                            const float* depth_target, const unsigned char* depth_weight, int width, int height,
                             float color_scale, float depth_scale, float* planes_grad) {
     const int chunks = (height + kRowsPerChunk - 1) / kRowsPerChunk;
     const std::size_t pixels = static_cast<std::size_t>(width) * height;
+    constexpr float kByte = 1.0f / 255.0f;
     Buffer parts_buffer(sizeof(LossTerms) * (chunks + 1));
     LossTerms* parts = static_cast<LossTerms*>(parts_buffer.memory);
     auto rows = [&](int chunk) {
-        const std::size_t begin = static_cast<std::size_t>(chunk) * kRowsPerChunk * width;
-        std::size_t end = begin + static_cast<std::size_t>(kRowsPerChunk) * width;
-        if (end > pixels) end = pixels;
-        float color = 0, depth = 0, color_sum = 0, depth_sum = 0;
-        for (std::size_t i = begin; i < end; ++i) {
-            const float weight = color_weight[i];
-            color_sum += weight;
+        LossTerms terms{};
+        for (int y = chunk * kRowsPerChunk; y < (chunk + 1) * kRowsPerChunk && y < height; ++y) {
+            const std::size_t row = static_cast<std::size_t>(y) * width;
+            const unsigned char *weights = color_weight + row, *colors = target + 3 * row;
+            float absolute = 0, squared = 0, depth = 0;
             for (int ch = 0; ch < 3; ++ch) {
-                const float error = planes[ch * pixels + i] - static_cast<float>(target[3 * i + ch]) * (1.0f / 255.0f);
-                color += weight * __builtin_fabsf(error);
-                const float sign = error > 0 ? 1.0f : error < 0 ? -1.0f : 0.0f;
-                planes_grad[ch * pixels + i] = sign * weight * color_scale;
+                const float* drawn = planes + ch * pixels + row;
+                float* grad = planes_grad + ch * pixels + row;
+                for (int x = 0; x < width; ++x) {
+                    const float weight = static_cast<float>(weights[x]) * kByte;
+                    const float error = drawn[x] - static_cast<float>(colors[3 * x + ch]) * kByte;
+                    absolute += weight * __builtin_fabsf(error);
+                    squared += weight * error * error;
+                    grad[x] = (error > 0 ? 1.0f : error < 0 ? -1.0f : 0.0f) * weight * color_scale;
+                }
             }
-        }
-        if (depth_weight) {
-            for (std::size_t i = begin; i < end; ++i) {
-                const float z = planes[3 * pixels + i], alpha = planes[4 * pixels + i];
-                const bool known = depth_weight[i] > 0 && alpha > 0.05f && z > 0;
-                const float weight = known ? depth_weight[i] : 0.0f, inverse = known ? 1.0f / z : 0.0f;
-                const float error = alpha * inverse - inverse_depth_target[i];
-                depth += weight * __builtin_fabsf(error);
-                depth_sum += weight;
-                const float slope = (error > 0 ? 1.0f : error < 0 ? -1.0f : 0.0f) * weight * depth_scale * inverse;
-                planes_grad[3 * pixels + i] = -slope * alpha * inverse;
-                planes_grad[4 * pixels + i] = slope;
+            float *z_grad = planes_grad + 3 * pixels + row, *alpha_grad = planes_grad + 4 * pixels + row;
+            if (depth_weight) {
+                const float *z = planes + 3 * pixels + row, *alpha = planes + 4 * pixels + row;
+                for (int x = 0; x < width; ++x) {  // thinly covered pixels do not know their depth yet
+                    const bool known = alpha[x] > 0.5f && z[x] > 0 && depth_target[row + x] > 0;
+                    const float weight = known ? static_cast<float>(depth_weight[row + x]) * kByte : 0.0f;
+                    const float inverse = 1.0f / (known ? z[x] : 1.0f);
+                    const float error = alpha[x] * inverse - 1.0f / (known ? depth_target[row + x] : 1.0f);
+                    depth += weight * __builtin_fabsf(error);
+                    const float slope =
+                        (error > 0 ? 1.0f : error < 0 ? -1.0f : 0.0f) * weight * depth_scale * inverse;
+                    z_grad[x] = -slope * alpha[x] * inverse;
+                    alpha_grad[x] = slope;
+                }
+            } else {
+                __builtin_memset(z_grad, 0, sizeof(float) * width);
+                __builtin_memset(alpha_grad, 0, sizeof(float) * width);
             }
-        } else {
-            __builtin_memset(planes_grad + 3 * pixels + begin, 0, sizeof(float) * (end - begin));
-            __builtin_memset(planes_grad + 4 * pixels + begin, 0, sizeof(float) * (end - begin));
+            terms.absolute += absolute;
+            terms.squared += squared;
+            terms.depth += depth;
         }
-        parts[chunk] = LossTerms{color, 0.0, depth, color_sum, depth_sum};
+        parts[chunk] = terms;
     };
     parallel_for(chunks, rows);
     LossTerms total{};
     for (int chunk = 0; chunk < chunks; ++chunk) {
-        total.color += parts[chunk].color;
+        total.absolute += parts[chunk].absolute;
+        total.squared += parts[chunk].squared;
         total.depth += parts[chunk].depth;
-        total.color_weight_sum += parts[chunk].color_weight_sum;
-        total.depth_weight_sum += parts[chunk].depth_weight_sum;
     }
     return total;
 }
@@ -87,7 +94,7 @@ ENDOGS_INLINE void blur_row(const float* padded, int width, float* out) {
 }
 
 // Vertical first (on whole rows, straight from the images), then horizontal on the padded result.
-inline double ssim_loss(const float* planes, const unsigned char* target, const float* color_weight, int width,
+inline double ssim_loss(const float* planes, const unsigned char* target, const unsigned char* color_weight, int width,
                         int height, float scale, float* scratch, float* planes_grad) {
     const std::size_t pixels = static_cast<std::size_t>(width) * height, stride = padded_width(width);
     const int chunks = (height + kRowsPerChunk - 1) / kRowsPerChunk;
@@ -113,10 +120,11 @@ inline double ssim_loss(const float* planes, const unsigned char* target, const 
                     if (source < 0 || source >= height) continue;
                     const float k = kWindow[tap];
                     const float* a = image + static_cast<std::size_t>(source) * width;
-                    const float* w = color_weight + static_cast<std::size_t>(source) * width;
+                    const unsigned char* w = color_weight + static_cast<std::size_t>(source) * width;
                     const unsigned char* t = target + static_cast<std::size_t>(source) * width * 3 + ch;
-                    for (int x = 0; x < width; ++x) {  // both images are seen through the weights: zero where masked
-                        const float p = a[x] * w[x], q = static_cast<float>(t[3 * x]) * (1.0f / 255.0f) * w[x];
+                    for (int x = 0; x < width; ++x) {  // both images are zero where the weight is
+                        const float seen = static_cast<float>(w[x] > 0);
+                        const float p = a[x] * seen, q = static_cast<float>(t[3 * x]) * (1.0f / 255.0f) * seen;
                         mx[x] += k * p;
                         my[x] += k * q;
                         mxx[x] += k * p * p;
@@ -129,7 +137,7 @@ inline double ssim_loss(const float* planes, const unsigned char* target, const 
                 float* out_mean = by_mean + y * stride;
                 float* out_square = by_square + y * stride;
                 float* out_product = by_product + y * stride;
-                const float* w = color_weight + static_cast<std::size_t>(y) * width;
+                const unsigned char* w = color_weight + static_cast<std::size_t>(y) * width;
                 float row_loss = 0;
                 for (int x = 0; x < width; ++x) {
                     const float p = blurred[x], q = blurred[stride + x];
@@ -137,8 +145,9 @@ inline double ssim_loss(const float* planes, const unsigned char* target, const 
                                 pq = blurred[4 * stride + x] - p * q;
                     const float a1 = 2 * p * q + kC1, a2 = 2 * pq + kC2, b1 = p * p + q * q + kC1, b2 = pp + qq + kC2;
                     const float inverse = 1.0f / (b1 * b2), ssim = a1 * a2 * inverse;
-                    row_loss += w[x] * (1.0f - ssim);
-                    const float k = -w[x] * scale;
+                    const float seen = static_cast<float>(w[x] > 0);
+                    row_loss += seen * (1.0f - ssim);
+                    const float k = -seen * scale;
                     // through the variance and the covariance, and through the means inside them
                     const float d_square = -ssim / b2 * k, d_product = 2 * a1 * inverse * k;
                     const float d_mean = (2 * q * a2 * inverse - 2 * p * ssim / b1) * k;
@@ -173,7 +182,7 @@ inline double ssim_loss(const float* planes, const unsigned char* target, const 
                 for (int m = 0; m < 3; ++m) blur_row(rows + m * stride, width, blurred + m * stride);
                 const std::size_t at = static_cast<std::size_t>(y) * width;
                 for (int x = 0; x < width; ++x) {
-                    const float w = color_weight[at + x], p = image[at + x] * w;
+                    const float w = static_cast<float>(color_weight[at + x] > 0), p = image[at + x] * w;
                     const float q = static_cast<float>(target[3 * (at + x) + ch]) * (1.0f / 255.0f) * w;
                     planes_grad[ch * pixels + at + x] +=
                         w * (blurred[x] + 2 * p * blurred[stride + x] + q * blurred[2 * stride + x]);
