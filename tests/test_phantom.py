@@ -233,6 +233,29 @@ def test_out_of_range_options_are_named(option, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_options_that_do_not_go_together_are_named(tmp_path):
+    with pytest.raises(InputError, match="raise --distance"):
+        make(tmp_path / "clip", distance=40.0, pull=20.0, breathing=8.0)
+    with pytest.raises(InputError, match="lower the height or the field of view"):
+        make(tmp_path / "clip", height=256, field_of_view=90.0)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(field_of_view=100.0, distance=40.0),
+        dict(width=24, height=56, field_of_view=60.0, folds=8.0, breathing=8.0),
+        dict(distance=45.0, pull=14.0, seed=1),
+    ],
+)
+def test_no_ray_misses_the_tissue_at_extremes(options, tmp_path):
+    extreme = dict(camera="moving", instruments=2, width=32, height=24, frames=5, fps=0.7)
+    folder = make(tmp_path / "clip", **{**extreme, **options})
+    for file in (folder / "truth/depth_without_instruments").iterdir():
+        assert 2 < depth_mm(file).min() < depth_mm(file).max() < 250
+
+
 def test_an_existing_folder_is_never_overwritten(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/precious.txt").write_text("mine")

@@ -85,6 +85,18 @@ class Phantom:
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} {value} is out of range; give a value from {low:g} to {high:g}.")
 
+        nearest = self.pull * (self.instruments > 0) + 1.4 * self.breathing + self.peristalsis + 2 * self.folds
+        if nearest > 0.65 * self.distance:
+            raise InputError(
+                f"--pull, --breathing, --peristalsis and --folds bring the tissue {nearest:.0f} mm closer, too close "
+                f"to a camera at {self.distance:g} mm; lower them or raise --distance."
+            )
+        if self.height * math.tan(math.radians(self.field_of_view) / 2) > 1.6 * self.width:
+            raise InputError(
+                f"--height {self.height} with --width {self.width} and --field-of-view {self.field_of_view:g} sees "
+                "more than 116 degrees vertically; lower the height or the field of view."
+            )
+
     @property
     def focal(self) -> float:
         """Focal length in pixels, the same for x and y."""

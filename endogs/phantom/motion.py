@@ -84,7 +84,8 @@ def camera_at(config: Phantom, time: float) -> NDArray[np.float64]:
     if config.camera == "still":
         return np.eye(4)
     phase = 2 * math.pi * time / 7.0
-    eye = np.array([9.0 * math.sin(phase), 4.0 * math.sin(2 * phase), 6.0 * (1 - math.cos(phase))])
+    reach = config.distance / 72  # nearer tissue, smaller motion
+    eye = reach * np.array([9.0 * math.sin(phase), 4.0 * math.sin(2 * phase), 6.0 * (1 - math.cos(phase))])
     yaw, pitch, roll = -0.09 * math.sin(phase), 0.035 * math.sin(2 * phase), 0.06 * math.sin(phase)
     cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (math.cos, math.sin))
     turn_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])

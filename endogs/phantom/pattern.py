@@ -51,7 +51,7 @@ def cells(
     seeds = rng.uniform((0, 0), extent, (count, 2))
     tint = rng.random(count).astype(np.float32)
     # Evaluated on a coarse raster of its own, fine enough for a furrow, then enlarged.
-    pitch = size / 10
+    pitch = size / 6
     coarse = int(np.ceil(extent[1] / pitch)), int(np.ceil(extent[0] / pitch))
     y, x = np.mgrid[: coarse[0], : coarse[1]]
     points = np.stack([(x + 0.5) * extent[0] / coarse[1], (y + 0.5) * extent[1] / coarse[0]], -1)

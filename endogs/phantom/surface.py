@@ -12,6 +12,8 @@ from endogs.phantom.pattern import smooth_noise
 
 ROWS, COLUMNS = 240, 300
 """Points of the grid: cells of about half a millimetre at the usual working distance."""
+TILT = 0.2
+"""Slope of the sheet: its upper part is farther away."""
 FOLD_DIRECTION = math.radians(62)
 """Angle of the folds' phase with the x axis: they run mostly across the image."""
 
@@ -56,10 +58,12 @@ def make_surface(config: Phantom, rng: np.random.Generator) -> Surface:
     The backs of the folds are made broad and the creases narrow by moving every point down the slope (the trochoid of
     Gerstner's waves), as far as the sheet does not cut through itself.
     """
-    # Wide enough that no ray of any camera misses it.
-    margin = 34.0 if config.camera == "moving" else 22.0
-    reach = 1.25 * config.distance * math.tan(math.radians(config.field_of_view) / 2)
-    half = reach + margin, reach * config.height / config.width * 1.12 + margin
+    # Wide enough that no ray of any camera misses it: the upper edge of the image meets the tilted sheet at `far`. The
+    # same for a still and a moving camera, so that both see the same tissue.
+    across_view = math.tan(math.radians(config.field_of_view) / 2)
+    far = config.distance / (1 - TILT * across_view * config.height / config.width)
+    margin = 10.0 + 0.28 * config.distance
+    half = far * across_view + margin, far * across_view * config.height / config.width + margin
     extent = 2 * half[0], 2 * half[1]
     shape = (ROWS, COLUMNS)
     x, y = np.meshgrid(np.linspace(-half[0], half[0], COLUMNS), np.linspace(-half[1], half[1], ROWS))
@@ -85,6 +89,6 @@ def make_surface(config: Phantom, rng: np.random.Generator) -> Surface:
         np.abs(np.gradient(slope_x, pitch[0], axis=1)).max(), np.abs(np.gradient(slope_y, pitch[1], axis=0)).max()
     )
     spread = min(2.5, 0.55 / max(curvature, 1e-9))
-    rest = np.stack([x - spread * slope_x, y - spread * slope_y, config.distance - 0.2 * y - height], -1)
+    rest = np.stack([x - spread * slope_x, y - spread * slope_y, config.distance - TILT * y - height], -1)
     crease = np.clip(1 - (back + 0.5 * constriction) * 1.35, 0, 1) * min(1.0, config.folds / 2)
     return Surface(extent, np.stack([x, y], -1), rest, crease.astype(np.float32))

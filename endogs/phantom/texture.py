@@ -1,5 +1,6 @@
 """What the tissue looks like: albedo and fine relief on its flat coordinates."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -61,9 +62,11 @@ def make_texture(surface: Surface, texel: float, rng: np.random.Generator) -> Te
     albedo += 0.92 * fat[..., None] * (fat_color - albedo)
 
     # Larger vessels run as pairs of an artery and a darker vein; the finest net is arterial.
-    fine = draw(grow_trees(rng, extent, 95, 0.42), extent, shape)
-    veins = draw(grow_trees(rng, extent, 8, 1.15), extent, shape)
-    arteries = draw(grow_trees(rng, extent, 11, 0.8), extent, shape)
+    def vessels(per_square_cm: float, diameter: float) -> NDArray[np.float32]:
+        trees = math.ceil(per_square_cm * extent[0] * extent[1] / 100)
+        return draw(grow_trees(rng, extent, trees, diameter), extent, shape)
+
+    fine, veins, arteries = vessels(0.11, 0.42), vessels(0.025, 1.15), vessels(0.035, 0.8)
     fading = np.clip(0.75 + 0.3 * noise(18.0), 0.25, 1)
     albedo = blend(albedo, ARTERY, 0.6 * fine * fading * (1 - 0.6 * fat))
     albedo = blend(albedo, VEIN, 0.75 * veins * fading * (1 - 0.4 * fat))
