@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from endogs.errors import InputError
 from endogs.priors.flow import ClipFlows, consistency_mask, dis_flow, sample, warp
 from endogs.priors.tracks import chain_tracks, track_pixels
 from endogs.priors.virtual_frames import flow_from_between, interpolate, make_virtual_frames
@@ -61,6 +62,21 @@ def test_flow_does_not_depend_on_opencvs_threads():
     finally:
         cv2.setNumThreads(before)
     np.testing.assert_array_equal(one, two)
+
+
+def test_frames_too_small_for_flow_are_refused():
+    tiny = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(InputError, match="8 x 8 pixels are too small"):
+        dis_flow(tiny, tiny)
+
+
+def test_one_training_frame_has_no_motion():
+    clip = MovingClip(1)
+    flows = ClipFlows(clip.image)
+    flows.precompute([0])
+    assert make_virtual_frames(clip, flows, [0]) == []
+    tracks = track_pixels(clip, flows, [0], 0, np.array([[3.5, 4.5], [-9, 0]], np.float32))
+    assert tracks.positions.shape == (1, 2, 2)
 
 
 def test_sample_is_bilinear_and_repeats_edges():

@@ -31,7 +31,7 @@ class RenderScene:
     """A scene file, or the folder that a fit wrote."""
     out: Path
     """NAME.mp4 for a video, anything else for a folder of PNG files."""
-    time: tuple[float, ...] | None = None
+    time: tuple[float, ...] = ()
     """Seconds since the clip's first frame, one or more; by default every frame of the clip."""
     what: Literal["color", "depth", "side-by-side"] = "color"
     """Colour, colour-mapped depth (blue near, red far), or both."""

@@ -22,9 +22,9 @@ def run_render(config: RenderScene) -> list[Path]:
     if not (np.isfinite(config.scale) and config.scale > 0):
         raise InputError(f"--scale {config.scale:g} must be above 0")
     scene = load_scene(config.scene)
-    times = np.asarray(scene.times if config.time is None else config.time, np.float64)
-    if len(times) == 0 or not np.isfinite(times).all():
-        raise InputError("--time needs at least one number of seconds; leave it out for every frame of the clip")
+    times = np.asarray(config.time or scene.times, np.float64)
+    if not np.isfinite(times).all():
+        raise InputError("--time needs finite numbers of seconds; leave it out for every frame of the clip")
     is_video = config.out.suffix.lower() == ".mp4"
     if config.out.exists() and config.out.is_dir() == is_video:
         raise InputError(

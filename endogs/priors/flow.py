@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.errors import InputError
+
 Flow = NDArray[np.float32]
 
 _thread_count_lock = threading.Lock()
@@ -44,11 +46,16 @@ def _one_opencv_thread() -> Iterator[None]:
 
 
 def dis_flow(a: NDArray[np.uint8], b: NDArray[np.uint8], *, iterations: int = 20, finest_scale: int = 1) -> Flow:
-    """Flow (H, W, 2) from `a` to `b`, uint8 images (H, W, 3) RGB or (H, W) grey of one size, at least 16x16.
+    """Flow (H, W, 2) from `a` to `b`, uint8 images (H, W, 3) RGB or (H, W) grey of one size.
 
     `iterations` of variational refinement and the `finest_scale` (0 = full size, 1 = half size) trade time for
-    accuracy. 640x512 on one core: about 40 ms with the defaults.
+    accuracy. 640x512 on one core: about 40 ms with the defaults. Raises InputError for images below 12 pixels.
     """
+    if max(a.shape[:2]) < 12:
+        raise InputError(
+            f"frames of {a.shape[1]} x {a.shape[0]} pixels are too small for optical flow: at least 12 are needed; "
+            "raise --max-size or widen --crop"
+        )
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow.setVariationalRefinementIterations(iterations)
     flow.setFinestScale(finest_scale)
