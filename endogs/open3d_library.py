@@ -25,6 +25,6 @@ def import_open3d() -> ModuleType:
         except (ImportError, OSError):
             raise InputError(
                 f"open3d cannot be loaded ({first_failure}); install what is missing, on Debian or Ubuntu with "
-                "`apt-get install libusb-1.0-0 libgomp1 libgl1`."
+                "`apt-get install libusb-1.0-0 libgl1 libegl1 libx11-6 libidn2-0`."
             ) from first_failure
     return open3d

@@ -264,7 +264,7 @@ def test_an_existing_folder_is_never_overwritten(tmp_path):
         with pytest.raises(InputError, match="not empty"):
             make(tmp_path / name)
     assert (tmp_path / "full/precious.txt").read_text() == "mine"
-    with pytest.raises(InputError, match="cannot be created"):
+    with pytest.raises(InputError, match="cannot be written"):
         make(tmp_path / "file" / "clip")
     (tmp_path / "empty").mkdir()
     assert (make(tmp_path / "empty", frames=1) / "calibration.json").exists()

@@ -8,8 +8,8 @@ import numpy as np
 from endogs.errors import InputError
 from endogs.export.config import PointFormat
 from endogs.export.moments import Moment, moment, requested_times
-from endogs.export.output import write_one_or_many
 from endogs.export.ply import write_ply
+from endogs.output import write_one_or_many
 from endogs.scene import Scene
 
 FORMATS: tuple[PointFormat, ...] = ("ply", "pcd", "xyz")

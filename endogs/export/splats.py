@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from endogs.export.moments import moment, requested_times
-from endogs.export.output import write_one_or_many
 from endogs.export.ply import write_ply
+from endogs.output import write_one_or_many
 from endogs.scene import Scene
 
 SH_C0 = 0.28209479177387814

@@ -1,9 +1,6 @@
 """Writes a phantom as a clip folder with its truth."""
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.errors import InputError
 from endogs.geometry import invert_rigid
+from endogs.output import new_folder
 from endogs.phantom.config import Phantom
 from endogs.phantom.light import AMBIENT, FILM, TISSUE_WRAP, WATER_REFLECTANCE
 from endogs.phantom.render import Frame, Studio, View
@@ -40,24 +37,9 @@ def write_phantom(config: Phantom, progress: Callable[[int, int], None] = lambda
     Raises InputError for an option out of range, an `out` that already holds something, or one not writable.
     """
     config.check()
-    out = config.out
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} already exists and is not empty; name a new folder for the phantom.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    except OSError as failure:
-        raise InputError(f"{out} cannot be created ({failure.strerror}); name a folder you may write to.") from failure
-    try:
-        partial.chmod(0o755)
-        _write_frames(config, partial, progress)
-        if out.exists():
-            out.rmdir()
-        os.replace(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return out
+    with new_folder(config.out) as folder:
+        _write_frames(config, folder, progress)
+    return config.out
 
 
 def _write_frames(config: Phantom, folder: Path, progress: Callable[[int, int], None]) -> None:

@@ -43,7 +43,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     try:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise InputError(f"{path} already exists and is not empty; name a new folder for the sequence.")
+            raise InputError(f"{path} already exists and is not empty; name a new folder.")
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     except OSError as failure:
