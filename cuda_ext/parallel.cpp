@@ -55,7 +55,11 @@ class Pool {
             wake_.notify_all();
         }
         drain();
-        while (busy_.load(std::memory_order_acquire) > 0) relax();
+        // On a machine with other work, a worker may have lost its core: let it have this one.
+        for (int spin = 0; busy_.load(std::memory_order_acquire) > 0; ++spin) {
+            if (spin < 4000) relax();
+            else std::this_thread::yield();
+        }
     }
 
    private:
