@@ -31,7 +31,7 @@ def test_a_step_equals_autograd_through_the_spline():
     base, control = torch.randn(5, CHANNELS), torch.randn(knots.count, 5, CHANNELS)
     goal, time = torch.randn(5, CHANNELS), 2.3
     optimizer = SplineAdam(base.clone(), SplineDeformation(control.clone(), knots), CONFIG, pixel_footprint=0.5)
-    packed = optimizer.packed_at(time)
+    packed = optimizer.packed_at(time).requires_grad_()
     ((packed - goal) ** 2).sum().backward()
     optimizer.step(packed.grad, time, progress=0.0)
 

@@ -57,6 +57,8 @@ class FitConfig:
     """Size of inserted Gaussians, in the mean spacing of those that are already there."""
     mask_erosion: int = 2
     """Pixels by which the tissue masks shrink for training, so that tool edges do not bleed."""
+    rim_weight: float = 0.2
+    """Colour weight of the rim that the erosion takes off, 0..1: enough where nothing else shows that tissue."""
     ssim_weight: float = 0.0
     """Share of D-SSIM in the colour loss, 0..1 (+.16 dB per iteration, nothing per second)."""
     depth_weight: float = 1.0

@@ -9,7 +9,6 @@ from torch import Tensor
 from endogs.fit.config import FitConfig
 from endogs.fit.optimizer import SplineAdam
 from endogs.gaussians import OPACITY
-from endogs.render import Rendering
 from endogs.scene.observations import Observations
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
 from endogs.scene.spline import SplineDeformation
@@ -34,13 +33,11 @@ class ResidualMaps:
         return ResidualMaps(torch.zeros(shape), torch.zeros(shape))
 
     @torch.no_grad()
-    def record(self, frame: int, rendering: Rendering, image: Tensor, weight: Tensor) -> float:
-        """Keep a frame's residual, image (H, W, 3) and weight (H, W) being uint8; returns the mean squared error."""
-        difference = rendering.color[::STRIDE, ::STRIDE] - image[::STRIDE, ::STRIDE] / 255
-        share = weight[::STRIDE, ::STRIDE] / 255
-        self.residual[frame] = difference.abs().mean(-1) * share
-        self.depth[frame] = rendering.depth[::STRIDE, ::STRIDE]
-        return float((difference.square().mean(-1) * share).sum() / share.sum().clamp_min(1e-6))
+    def record(self, frame: int, color: Tensor, depth: Tensor, image: Tensor, weight: Tensor) -> None:
+        """Keep a frame's residual and depth; color (H, W, 3), depth (H, W), image (H, W, 3) and weight (H, W) uint8."""
+        difference = color[::STRIDE, ::STRIDE] - image[::STRIDE, ::STRIDE] / 255
+        self.residual[frame] = difference.abs().mean(-1) * (weight[::STRIDE, ::STRIDE] / 255)
+        self.depth[frame] = depth[::STRIDE, ::STRIDE]
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Frame, row, column (P,) of `count` cells drawn with probability proportional to the residual, and z-depth.

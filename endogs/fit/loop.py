@@ -13,12 +13,12 @@ from endogs.fit.checkpoint import Checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
 from endogs.fit.density import ResidualMaps, drop_transparent, insert_where_wrong
 from endogs.fit.interrupt import InterruptFlag
-from endogs.fit.losses import UnseenPairs, photometric_loss, unseen_smoothness
+from endogs.fit.losses import UnseenPairs
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.progress import FitProgress
+from endogs.fit.step import Objective
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
-from endogs.render import rasterize_packed
 
 CHECK_STEPS = 50
 """Steps between looks at all parameters, and between progress records."""
@@ -59,7 +59,8 @@ class Fit:
         ).tolist()
         self._insertions = {round(part * self.config.iterations): count for part, count in self.config.insertions}
         unseen = self.views.unseen
-        self._unseen = None if unseen is None else UnseenPairs.of(torch.from_numpy(unseen))
+        pairs = None if unseen is None else UnseenPairs.of(torch.from_numpy(unseen))
+        self._objective = Objective(self.config, self.views.depth_kind, self.views.anchor, pairs)
         self._squared_error = math.nan
 
     def checkpoint(self) -> Checkpoint:
@@ -86,36 +87,23 @@ class Fit:
                 optimizer, self.maps, self.views.observations, self._insertions[self.step], config, generator
             )
         view = self.views[self._order[self.step]]
-        packed = optimizer.packed_at(view.time)
         try:
-            rendering = rasterize_packed(packed, view.camera)
-        except ValueError as error:
+            result = self._objective.evaluate(optimizer.packed_at(view.time), view)
+        except (ValueError, RuntimeError) as error:
+            check_finite(self)
             raise FitDiverged(f"the fit diverged at step {self.step}: {error}") from error
-        loss, terms = photometric_loss(
-            rendering,
-            view.image,
-            view.weight.to(torch.float32) / 255,
-            view.depth,
-            None if view.depth_weight is None else view.depth_weight.to(torch.float32) / 255,
-            self.views.depth_kind,
-            config,
-            self.views.anchor,
-        )
-        if self._unseen is not None and config.unseen_weight > 0:
-            loss = loss + config.unseen_weight * unseen_smoothness(rendering, self._unseen)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            bad = ", ".join(name for name, term in terms.items() if not math.isfinite(term)) or "smoothness"
+        if not math.isfinite(result.loss):
+            bad = ", ".join(name for name, term in result.terms.items() if not math.isfinite(term)) or "smoothness"
             raise FitDiverged(f"the fit diverged at step {self.step}: the loss is not finite ({bad})")
-        loss.backward()
-        assert packed.grad is not None
-        optimizer.step(packed.grad, view.time, self.step / config.iterations)
+        optimizer.step(result.grad, view.time, self.step / config.iterations)
         if view.frame is not None:
-            error = self.maps.record(view.frame, rendering, view.image, view.weight)
+            if any(self.step < step for step in self._insertions):
+                self.maps.record(view.frame, result.color, result.depth, view.image, view.weight)
             known = math.isfinite(self._squared_error)
+            error = result.squared_error
             self._squared_error = PSNR_MEMORY * self._squared_error + (1 - PSNR_MEMORY) * error if known else error
         self.step += 1
-        return value, terms
+        return result.loss, result.terms
 
     @property
     def psnr(self) -> float:

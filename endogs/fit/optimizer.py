@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from endogs import native
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.scene.deformation import Deformation
@@ -34,6 +35,43 @@ def adam_slice(
     v.mul_(betas[1]).addcmul_(grad, grad, value=1 - betas[1])
     denominator = v.sqrt().div_((1 - betas[1] ** step) ** 0.5).add_(eps)
     param.sub_((m * (lr / (1 - betas[0] ** step))).div_(denominator))
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Parameters (N, 14) whose gradient is a multiple of the shared one."""
+
+    param: Tensor
+    m: Tensor
+    v: Tensor
+    weight: float
+    """The multiple."""
+    lr: Tensor
+    """(14,) per channel."""
+    step: int
+    """This slice's own step count, from 1."""
+
+
+def adam_slices(
+    slices: list[Slice], grad: Tensor, betas: tuple[float, float] = BETAS, eps: float = EPS
+) -> None:
+    """One Adam step in place on every slice, with gradient slice.weight * grad (N, 14); one pass over memory."""
+    if grad.device.type != "cpu" or not native.available():
+        for s in slices:
+            adam_slice(s.param, s.m, s.v, grad * s.weight, s.lr, s.step, betas, eps)
+        return
+    native.module().adam_step(
+        [s.param for s in slices],
+        [s.m for s in slices],
+        [s.v for s in slices],
+        grad,
+        [s.weight for s in slices],
+        torch.stack([s.lr for s in slices]),
+        [1 - betas[0] ** s.step for s in slices],
+        [1 - betas[1] ** s.step for s in slices],
+        *betas,
+        eps,
+    )
 
 
 def channel_rates(rates: LearningRates, pixel_footprint: float, device: torch.device | str = "cpu") -> Tensor:
@@ -86,32 +124,28 @@ class SplineAdam:
 
     @torch.no_grad()
     def packed_at(self, time: float) -> Tensor:
-        """The Gaussians at `time` as a leaf (N, 14) that collects a gradient."""
-        return self.deformation.packed_at(self.base, time).requires_grad_(True)
+        """The Gaussians at `time` (N, 14), without a graph."""
+        return self.deformation.packed_at(self.base, time)
 
     @torch.no_grad()
     def step(self, grad: Tensor, time: float, progress: float) -> None:
         """Step with the gradient (N, 14) of the Gaussians rendered at `time`; `progress` in [0, 1] sets the decay."""
         self.base_steps += 1
-        lr = self._base_lr * self.config.base_rates.final**progress
-        adam_slice(self.base, self.base_moments.m, self.base_moments.v, grad, lr, self.base_steps)
+        base_lr = self._base_lr * self.config.base_rates.final**progress
+        slices = [Slice(self.base, self.base_moments.m, self.base_moments.v, 1.0, base_lr, self.base_steps)]
         deformation = self.deformation
-        if not isinstance(deformation, SplineDeformation) or self.control_moments is None:
+        if isinstance(deformation, SplineDeformation) and self.control_moments is not None:
+            index, weights = deformation.knots.locate(time)
+            lr = self._control_lr * self.config.control_rates.final**progress
+            for knot, weight in zip(range(index, index + ACTIVE), weights, strict=True):
+                if weight < 1e-6:
+                    continue
+                self.knot_steps[knot] += 1
+                m, v = self.control_moments.m[knot], self.control_moments.v[knot]
+                slices.append(Slice(deformation.control[knot], m, v, weight, lr, self.knot_steps[knot]))
+        adam_slices(slices, grad)
+        if not isinstance(deformation, SplineDeformation):
             return
-        index, weights = deformation.knots.locate(time)
-        lr = self._control_lr * self.config.control_rates.final**progress
-        for knot, weight in zip(range(index, index + ACTIVE), weights, strict=True):
-            if weight < 1e-6:
-                continue
-            self.knot_steps[knot] += 1
-            adam_slice(
-                deformation.control[knot],
-                self.control_moments.m[knot],
-                self.control_moments.v[knot],
-                grad * weight,
-                lr,
-                self.knot_steps[knot],
-            )
         if self.config.acceleration_weight > 0:
             relax_acceleration(deformation.control, index, self.config.acceleration_weight)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -43,6 +44,23 @@ class View:
     depth_weight: Tensor | None = None
     """(H, W) uint8, 255 = full weight in the depth loss."""
 
+    @cached_property
+    def weight_sum(self) -> float:
+        """Sum of the colour weights, 1 = one fully weighted pixel."""
+        return float(self.weight.sum(dtype=torch.float64)) / 255
+
+    @cached_property
+    def depth_weight_sum(self) -> float:
+        """Sum of the depth weights; 0 without depth."""
+        return 0.0 if self.depth_weight is None else float(self.depth_weight.sum(dtype=torch.float64)) / 255
+
+    @cached_property
+    def median_depth(self) -> float:
+        """Median depth where it has a weight, in the prior's own kind; 0 without depth."""
+        if self.depth is None or self.depth_weight is None or not bool((self.depth_weight > 0).any()):
+            return 0.0
+        return float(self.depth[self.depth_weight > 0].float().median())
+
 
 class TrainingViews:
     """The views of one clip's training frames; virtual frames are made when a step first asks for them."""
@@ -60,7 +78,9 @@ class TrainingViews:
         """`frames` are the clip's training frames, ascending; `masks(i)` the tissue mask (H, W) of clip frame i."""
         self._clip, self._flows, self._device = clip, flows, device
         self.frames = frames
-        self._eroded = {i: erode_tissue_mask(masks(i), config.mask_erosion) for i in frames}
+        self._masks = {i: masks(i) for i in frames}
+        self._eroded = {i: erode_tissue_mask(mask, config.mask_erosion) for i, mask in self._masks.items()}
+        self._rim_weight = config.rim_weight
         self._prior = prior
         self._predictions: dict[int, DepthPrediction] = {}
         first = self.prediction(0)
@@ -70,9 +90,9 @@ class TrainingViews:
         with_depth = set(np.linspace(0, len(frames) - 1, count).round().astype(int).tolist())
         self.real = [self._real_view(k, k in with_depth) for k in range(len(frames))]
         self._virtual: dict[int, View] = {}
-        unseen = ~np.logical_or.reduce([masks(i) for i in frames]) & ~clip.ignored
+        unseen = ~np.logical_or.reduce(list(self._masks.values())) & ~clip.ignored
         self.unseen: Mask | None = unseen if clip.static_camera and unseen.any() else None
-        self.observations = Observations(clip, frames, flows, [masks(i) for i in frames], self.depth, self.metric)
+        self.observations = Observations(clip, frames, flows, [self._masks[i] for i in frames], self.depth, self.metric)
         self.anchor = None if self.metric else _anchor_of(to_depth(first), self._eroded[frames[0]])
 
     @property
@@ -107,7 +127,7 @@ class TrainingViews:
             float(self._clip.times[i]),
             self._clip.camera(i).to(self._device),
             torch.from_numpy(self._clip.image(i)).to(self._device),
-            _bytes(self._eroded[i]).to(self._device),
+            _bytes(np.where(self._eroded[i], 1.0, self._rim_weight * self._masks[i])).to(self._device),
             k,
         )
         if not with_depth:

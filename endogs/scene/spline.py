@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from endogs import native
 from endogs.gaussians import CHANNELS
 from endogs.scene.deformation import Deformation
 
@@ -34,6 +35,10 @@ def cubic_weights(fraction: float) -> tuple[float, float, float, float]:
 
 def spline_evaluate(base: Tensor, control_slice: Tensor, weights: tuple[float, ...]) -> Tensor:
     """base (N, 14) + sum_k weights[k] * control_slice[k], control_slice (4, N, 14) contiguous."""
+    if base.device.type == "cpu" and base.dtype == torch.float32 and native.available():
+        out = torch.empty_like(base)
+        native.module().spline_forward(base, control_slice, weights, out)
+        return out
     out = torch.add(base, control_slice[0], alpha=weights[0])
     for control, weight in zip(control_slice[1:], weights[1:], strict=True):
         out.add_(control, alpha=weight)

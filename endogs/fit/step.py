@@ -1,0 +1,127 @@
+"""One render-compare-differentiate step: fused in the compiled kernels where they are, through autograd elsewhere."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from endogs import native
+from endogs.fit.config import FitConfig
+from endogs.fit.losses import DepthAnchor, UnseenPairs, depth_loss, photometric_loss, unseen_smoothness
+from endogs.fit.views import View
+from endogs.render import Rendering, rasterize_packed
+from endogs.render.native import PLANES
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one view says about the Gaussians."""
+
+    loss: float
+    terms: dict[str, float]
+    grad: Tensor
+    """(N, 14) gradient of the loss by the packed Gaussians."""
+    color: Tensor
+    """(H, W, 3) what was rendered, without a graph."""
+    depth: Tensor
+    """(H, W) z-depth, 0 where nothing was drawn."""
+    squared_error: float
+    """Weighted mean over pixels and channels, for the running PSNR."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What does not change between steps."""
+
+    config: FitConfig
+    depth_kind: str
+    anchor: DepthAnchor | None
+    unseen: UnseenPairs | None
+
+    def evaluate(self, packed: Tensor, view: View) -> StepResult:
+        """Loss and gradient of packed Gaussians (N, 14) on one view. Raises ValueError when they are not finite."""
+        if packed.device.type == "cpu" and native.available():
+            return self._fused(packed.detach(), view)
+        return self._autograd(packed.detach().requires_grad_(), view)
+
+    def _autograd(self, packed: Tensor, view: View) -> StepResult:
+        rendering = rasterize_packed(packed, view.camera)
+        weight = view.weight.to(torch.float32) / 255
+        depth_weight = None if view.depth_weight is None else view.depth_weight.to(torch.float32) / 255
+        loss, terms = photometric_loss(
+            rendering, view.image, weight, view.depth, depth_weight, self.depth_kind, self.config, self.anchor
+        )
+        if self.unseen is not None and self.config.unseen_weight > 0:
+            loss = loss + self.config.unseen_weight * unseen_smoothness(rendering, self.unseen)
+        loss.backward()
+        assert packed.grad is not None
+        color = rendering.color.detach()
+        squared = ((color - view.image / 255).square().mean(-1) * weight).sum() / weight.sum().clamp_min(1e-6)
+        return StepResult(float(loss.detach()), terms, packed.grad, color, rendering.depth.detach(), float(squared))
+
+    def _fused(self, packed: Tensor, view: View) -> StepResult:
+        """Image, loss, image gradient and Gaussian gradient in four calls, with no graph in between."""
+        camera, config, kernels = view.camera, self.config, native.module()
+        planes = torch.empty((PLANES, camera.height, camera.width))
+        splats, bins, _ = kernels.render_forward(
+            packed, camera.world_to_camera, camera.K, camera.near, False, None, planes
+        )
+        planes_grad = torch.empty_like(planes)
+        pixels = max(view.weight_sum, 1e-6)
+        metric = view.depth is not None and view.depth_weight is not None and self.depth_kind == "metric"
+        depth_scale = config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0
+        color_scale, ssim_scale = (1 - config.ssim_weight) / (3 * pixels), config.ssim_weight / (3 * pixels)
+        absolute, squared, dissimilarity, inverse_depth = kernels.photometric_loss(
+            planes,
+            view.image,
+            view.weight,
+            view.depth if metric else None,
+            view.depth_weight if metric else None,
+            color_scale,
+            ssim_scale,
+            depth_scale,
+            planes_grad,
+        )
+        terms = {"l1": absolute / (3 * pixels)}
+        loss = absolute * color_scale
+        if config.ssim_weight > 0:
+            terms["dssim"] = dissimilarity / (3 * pixels)
+            loss += dissimilarity * ssim_scale
+        if metric:
+            terms["depth"] = inverse_depth * depth_scale
+            loss += terms["depth"]
+        relative = view.depth is not None and not metric
+        smooth = self.unseen is not None and config.unseen_weight > 0
+        if relative or smooth:
+            extra = self._auxiliary(planes, planes_grad, view, relative, terms)
+            loss += extra
+        grad = torch.empty_like(packed)
+        kernels.render_backward(
+            packed, camera.world_to_camera, camera.K, camera.near, False, None, planes, splats, bins, planes_grad, grad,
+            None, None, None,
+        )  # fmt: skip
+        depth = planes[3] / planes[4].clamp_min(1e-6)
+        return StepResult(loss, terms, grad, planes[:3].permute(1, 2, 0), depth, squared / (3 * pixels))
+
+    def _auxiliary(
+        self, planes: Tensor, planes_grad: Tensor, view: View, relative: bool, terms: dict[str, float]
+    ) -> float:
+        """The losses that the kernels do not know, through autograd on the image; adds to its gradient in place."""
+        leaf = planes.detach().requires_grad_()
+        alpha = leaf[4]
+        depth = torch.where(alpha > 1e-6, leaf[3] / alpha.clamp_min(1e-6), torch.zeros_like(alpha))
+        rendering = Rendering(leaf[:3].permute(1, 2, 0), depth, alpha)
+        loss = leaf.new_zeros(())
+        if relative:
+            assert view.depth is not None
+            assert view.depth_weight is not None
+            weight = view.depth_weight.to(torch.float32) / 255
+            term = depth_loss(rendering, view.depth.float(), weight, self.depth_kind, self.config, self.anchor)
+            terms["depth"] = float(term.detach())
+            loss = loss + term
+        if self.unseen is not None and self.config.unseen_weight > 0:
+            loss = loss + self.config.unseen_weight * unseen_smoothness(rendering, self.unseen)
+        loss.backward()
+        assert leaf.grad is not None
+        planes_grad += leaf.grad
+        return float(loss.detach())
