@@ -100,8 +100,8 @@ class Fit:
             if any(self.step < step for step in self._insertions):
                 self.maps.record(view.frame, result.color, result.depth, view.image, view.weight)
             known = math.isfinite(self._squared_error)
-            error = result.squared_error
-            self._squared_error = PSNR_MEMORY * self._squared_error + (1 - PSNR_MEMORY) * error if known else error
+            now = result.squared_error
+            self._squared_error = PSNR_MEMORY * self._squared_error + (1 - PSNR_MEMORY) * now if known else now
         self.step += 1
         return result.loss, result.terms
 
@@ -111,7 +111,13 @@ class Fit:
         return -10 * math.log10(max(self._squared_error, 1e-12)) if math.isfinite(self._squared_error) else math.nan
 
 
-ATTRIBUTES = {"means": MEANS, "quats": QUATS, "log_scales": LOG_SCALES, "opacity": OPACITY, "colors": COLORS}
+ATTRIBUTES: dict[str, slice | int] = {
+    "means": MEANS,
+    "quats": QUATS,
+    "log_scales": LOG_SCALES,
+    "opacity": OPACITY,
+    "colors": COLORS,
+}
 
 
 def check_finite(fit: Fit) -> None:

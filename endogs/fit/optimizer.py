@@ -52,9 +52,7 @@ class Slice:
     """This slice's own step count, from 1."""
 
 
-def adam_slices(
-    slices: list[Slice], grad: Tensor, betas: tuple[float, float] = BETAS, eps: float = EPS
-) -> None:
+def adam_slices(slices: list[Slice], grad: Tensor, betas: tuple[float, float] = BETAS, eps: float = EPS) -> None:
     """One Adam step in place on every slice, with gradient slice.weight * grad (N, 14); one pass over memory."""
     if grad.device.type != "cpu" or not native.available():
         for s in slices:

@@ -1,21 +1,24 @@
 """`endogs reconstruct`: read, guess, initialize, fit, write and evaluate."""
 
 import shutil
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from endogs.clip import load_clip
-from endogs.clip.splits import split_frames
+from endogs.clip import Clip, load_clip
+from endogs.clip.splits import Split, split_frames
 from endogs.errors import InputError
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.run_record import StageClock, peak_memory_mb, software_versions, to_json, write_json, write_json_lines
 from endogs.fit.setup import choose_device, choose_masks, differences, finished_scene, new_optimizer
-from endogs.fit.views import TrainingViews
+from endogs.fit.views import Mask, TrainingViews
 from endogs.priors.depth import choose_depth_prior
 from endogs.priors.flow import ClipFlows
+from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.scene_file import FILE_NAME, save_scene
 
@@ -115,10 +118,50 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         "gaussians": len(scene),
         "iterations": fit.step,
         "interrupted": fit.interrupted,
-        "backend": backend_name(),
+        "backend": choose_backend(),
         "config": to_json(config) | {"fit": to_json(fit_config)},
         "versions": software_versions(),
         "seed": config.seed,
     }
     write_json(record, out / "run.json")
     return Result(scene, out, metrics, record)
+
+
+def judge(
+    scene: Scene,
+    clip: Clip,
+    split: Split,
+    flows: ClipFlows,
+    masks: Callable[[int], Mask],
+    out: Path,
+    clock: StageClock,
+) -> dict[str, Any]:
+    """metrics.json and preview.mp4; returns the metrics, empty when the clip is too short to test anything."""
+    # The one place where the fit looks upwards: the verb ends with the numbers and the film of its own result.
+    from endogs.evaluate.evaluate import evaluate_scene, write_metrics
+    from endogs.evaluate.preview import write_preview
+
+    with clock.stage("evaluate"):
+        metrics: dict[str, Any] = {}
+        if split.test:
+            measured = evaluate_scene(scene, clip, split, tissue_mask=masks, flows=flows)
+            write_metrics(measured, out / "metrics.json")
+            metrics = measured.as_dict()
+    with clock.stage("write"):
+        write_preview(scene, clip, out / "preview.mp4")
+    return metrics
+
+
+def print_summary(result: Result) -> None:
+    """What was made, where it is, and how good it is."""
+    record, seconds = result.record, result.record["seconds"]
+    if record["interrupted"]:
+        print(f"interrupted after {record['iterations']} steps; continue with --resume", file=sys.stderr)
+    if result.metrics:
+        mean = result.metrics["mean"]
+        against = ", ".join(f"{name} {row['psnr']:.2f}" for name, row in result.metrics["baseline"].items())
+        print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {mean['psnr_masked']:.2f} dB; {against})")
+    print(f"{record['gaussians']} Gaussians, {seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB: {result.out}")
+    for path in sorted(result.out.iterdir()):
+        if path.is_file():
+            print(f"  {path}")

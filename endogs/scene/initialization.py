@@ -11,8 +11,11 @@ from endogs.scene.observations import ColoredTracks, Observations, follow, pixel
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds, still_gaussians
 from endogs.scene.spline import Knots
 
-FIRST_SHARE = 0.51
-"""Part of the wanted Gaussians that the first frame receives; the rest is for what it does not show."""
+CENTRE_PREFERENCE = 0.5
+"""How much less tissue the middle frame may show than the last one and still be the first to be filled: tracks are lost
+with time, about one in two over 30 frames of fast motion."""
+PROBE_POINTS = 8000
+"""Points of the dry run, per image."""
 CHECKED_FRAMES = 9
 """Frames looked at for tissue that no Gaussian follows."""
 SPARSE = 0.3
@@ -53,8 +56,10 @@ def filled(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def first_frame(observations: Observations) -> int:
-    """The training frame that shows the most tissue; the earliest of equals."""
-    return int(np.argmax([np.count_nonzero(mask) for mask in observations.masks]))
+    """The training frame to start from: it shows much tissue and is not far from any other in time."""
+    tissue = np.array([np.count_nonzero(mask) for mask in observations.masks], float)
+    off_centre = np.abs(np.linspace(-1, 1, len(tissue))) if len(tissue) > 1 else np.zeros(1)
+    return int(np.argmax(tissue * (1 - CENTRE_PREFERENCE * off_centre)))
 
 
 def uncovered_mask(positions: NDArray[np.float32], mask: NDArray[np.bool_], spacing: float) -> NDArray[np.bool_]:
@@ -67,9 +72,9 @@ def uncovered_mask(positions: NDArray[np.float32], mask: NDArray[np.bool_], spac
     flat = column[inside, 1] * shape[1] + column[inside, 0]
     found = np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float32) / 4
     tissue = cv2.resize(mask.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA)
-    found = cv2.blur(np.minimum(found, 2), (3, 3), borderType=cv2.BORDER_REPLICATE)
+    around = cv2.blur(np.minimum(found, 2), (3, 3), borderType=cv2.BORDER_REPLICATE)
     expected = cv2.blur(tissue, (3, 3), borderType=cv2.BORDER_REPLICATE)
-    sparse = (found < SPARSE * expected) & (tissue > 0.25)
+    sparse = (around < SPARSE * expected) & (tissue > 0.25)
     return cv2.resize(sparse.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).view(bool) & mask
 
 
@@ -86,27 +91,34 @@ def initialize(
     Gaussians too, coloured and placed by their surroundings, so that a removed instrument leaves no hole.
     Raises InputError when no training frame shows tissue or depth.
     """
+    start = first_frame(observations)
+    if not observations.masks[start].any():
+        raise InputError("no training frame shows tissue: check the masks, --ignore-rows and --crop")
+    hidden = 0 if unseen is None else np.count_nonzero(unseen) / UNSEEN_SPACING**2
+    # A dry run with few points tells how much tissue there is to cover over all frames, hence the spacing.
+    probe = float(np.sqrt(observations.masks[start].size / min(PROBE_POINTS, count)))
+    area = sum(len(seeds) for seeds, _ in seed_tissue(observations, probe)) * probe**2
+    spacing = float(np.sqrt((area + hidden) / count))
     parts = [
         gaussians_from_seeds(observations, seeds, knots, look, tracks)
-        for seeds, tracks in seed_tissue(observations, count)
+        for seeds, tracks in seed_tissue(observations, spacing)
     ]
-    left = count - sum(len(base) for base, _ in parts)
-    if unseen is not None and unseen.any() and left > 0:
-        base = behind_instruments(observations, unseen, parts[0][0].shape[0], look)[:left]
-        control = None if knots is None else torch.zeros(knots.count, len(base), base.shape[1])
-        parts.append((base, control))
+    if unseen is not None and unseen.any():
+        base = behind_instruments(observations, unseen, UNSEEN_SPACING * spacing, look)
+        parts.append((base, None if knots is None else torch.zeros(knots.count, len(base), base.shape[1])))
+    base = torch.cat([base for base, _ in parts])
     controls = [control for _, control in parts if control is not None]
-    return torch.cat([base for base, _ in parts]), torch.cat(controls, 1) if controls else None
+    control = torch.cat(controls, 1) if controls else None
+    if len(base) <= count:
+        return base, control
+    keep = torch.linspace(0, len(base) - 1, count).long()
+    return base[keep], None if control is None else control[:, keep]
 
 
-def seed_tissue(observations: Observations, count: int) -> list[tuple[Seeds, ColoredTracks]]:
-    """Seeds with their tracks: the first frame's tissue, then what no track covers in later and earlier frames."""
+def seed_tissue(observations: Observations, spacing: float) -> list[tuple[Seeds, ColoredTracks]]:
+    """Seeds `spacing` pixels apart, with tracks: the first frame's tissue, then what no track covers in the others."""
     start = first_frame(observations)
-    area = int(np.count_nonzero(observations.masks[start]))
-    if area == 0:
-        raise InputError("no training frame shows tissue: check the masks, --ignore-rows and --crop")
     height, width = observations.size
-    spacing = float(np.sqrt(area / max(1.0, FIRST_SHARE * count)))
     grid = lattice(width, height, spacing)
     first_depth = filled(np.where(observations.masks[start], observations.depth(start), 0))
     if not (first_depth > 0).all():
@@ -119,16 +131,13 @@ def seed_tissue(observations: Observations, count: int) -> list[tuple[Seeds, Col
         seeds = Seeds(np.full(size, frame, np.intp), pixels, z, np.full(size, spacing, np.float32))
         placed.append((seeds, follow(observations, seeds.frame, pixels, z)))
 
-    place(start, on_mask(grid, observations.masks[start])[:count], first_depth)
+    place(start, on_mask(grid, observations.masks[start]), first_depth)
     for frame in np.unique(np.linspace(0, len(observations) - 1, CHECKED_FRAMES).round().astype(int)).tolist():
-        left = count - sum(len(seeds) for seeds, _ in placed)
-        if frame == start or left <= 0:
+        if frame == start:
             continue
         mask = observations.masks[frame]
         known = np.concatenate([tracks.positions[frame][tracks.valid[frame]] for _, tracks in placed])
         pixels = on_mask(grid, uncovered_mask(known, mask, spacing))
-        if len(pixels) > left:
-            pixels = pixels[np.linspace(0, len(pixels) - 1, left).astype(int)]
         if len(pixels) == 0:
             continue
         if observations.metric:
@@ -143,12 +152,11 @@ def seed_tissue(observations: Observations, count: int) -> list[tuple[Seeds, Col
     return placed
 
 
-def behind_instruments(observations: Observations, unseen: NDArray[np.bool_], first_count: int, look: Look) -> Tensor:
+def behind_instruments(observations: Observations, unseen: NDArray[np.bool_], spacing: float, look: Look) -> Tensor:
     """Still Gaussians (P, 14) over pixels that are never seen, with depth and colour continued from around them."""
     height, width = unseen.shape
     frame = first_frame(observations)
     mask = observations.masks[frame]
-    spacing = UNSEEN_SPACING * float(np.sqrt(np.count_nonzero(mask) / first_count))
     pixels = on_mask(lattice(width, height, spacing), unseen)
     depth = filled(np.where(mask, observations.depth(frame), 0))[pixel_index(pixels, unseen.shape)]
     image = observations.images[frame].astype(np.float32) / 255

@@ -12,8 +12,9 @@ from endogs.geometry import invert_rigid
 from endogs.priors.flow import ClipFlows
 
 Pixels = NDArray[np.float32]
-RELATIVE, ABSOLUTE = 0.01, 0.5
-"""Forward-backward test of a flow step in square pixels, as in `endogs.priors.flow.consistency_mask`."""
+RELATIVE, ABSOLUTE = 0.2, 16.0
+"""Forward-backward test of a flow step, in square pixels as in `endogs.priors.flow.consistency_mask` but loose: a
+spline had better start from a rough track than from none (+.3 dB)."""
 DEPTH_JUMP = 0.1
 """Metric depth that changes by more than this part between two frames has left the tracked tissue."""
 
@@ -95,7 +96,8 @@ def lookup(image: NDArray, pixels: Pixels) -> NDArray[np.float32]:
     count = len(pixels)
     grid = np.zeros((max(1, -(-count // 1024)) * 1024, 2), np.float32)
     grid[:count] = pixels - 0.5
-    out = cv2.remap(image, grid.reshape(-1, 1024, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    maps = grid.reshape(-1, 1024, 2)
+    out = cv2.remap(image, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     return out.reshape(len(grid), -1)[:count].astype(np.float32)
 
 
