@@ -168,8 +168,20 @@ void render_backward(const Matrix& packed, const Matrix& world_to_camera, const 
     const Kernels& k = *active();
     const Layers layers = layers_of(image);
     const int64_t count = static_cast<int64_t>(packed.shape(0));
-    require(layers_of(image_grad).pixels() == layers.pixels() && image_grad.shape(0) == image.shape(0),
-            "the image and its gradient must have one shape");
+    const std::size_t feature_count = features ? features->shape(1) : 0;
+    require(packed.shape(1) == kChannels, "packed Gaussians must be (N, 14)");
+    require(feature_count == static_cast<std::size_t>(layers.features),
+            "the image must have 5 planes and one per feature");
+    require(!features || features->shape(0) == packed.shape(0), "features must have one row per Gaussian");
+    for (int side = 0; side < 3; ++side)
+        require(image_grad.shape(side) == image.shape(side), "the image and its gradient must have one shape");
+    require(packed_grad.shape(0) == packed.shape(0) && packed_grad.shape(1) == kChannels,
+            "packed_grad must have the shape of the Gaussians");
+    require(!pose_grad || (pose_grad->shape(0) == 4 && pose_grad->shape(1) == 4), "pose_grad must be (4, 4)");
+    require(!features_grad || (features && features_grad->shape(0) == features->shape(0) &&
+                               features_grad->shape(1) == feature_count),
+            "features_grad must have the shape of the features");
+    require(!absolute_grad || absolute_grad->shape(0) == packed.shape(0), "absolute_grad must be (N,)");
     require(bins.shape(0) >= sizeof(BinsHeader), "the state of the forward pass is damaged");
     const BinsHeader header = *reinterpret_cast<const BinsHeader*>(bins.data());
     const int64_t slot_count = header.slot_count;
@@ -216,6 +228,7 @@ void render_backward(const Matrix& packed, const Matrix& world_to_camera, const 
 }
 
 int64_t contributing_pairs(const Bytes& splats, const Bytes& bins, int width, int height) {
+    require(bins.shape(0) >= sizeof(BinsHeader), "the state of the forward pass is damaged");
     const BinsHeader header = *reinterpret_cast<const BinsHeader*>(bins.data());
     require(header.kernels == active(), "the instruction set changed since the forward pass");
     const RasterState state{splats.data(), bins.data() + sizeof(BinsHeader), 0, header.slot_count};

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -97,17 +96,18 @@ class Pool {
 };
 
 std::mutex pool_mutex;  // one parallel region at a time, from whichever Python thread
-std::unique_ptr<Pool> pool;
+// Never destroyed at exit: a forked child that never ran a region would wait there for threads it does not have.
+Pool* pool = nullptr;
 pid_t pool_process = 0;
 int wanted_threads = 0;
 
 Pool& current_pool() {
     // A forked child inherits the object but not its threads: leave the old one alone and start anew.
-    if (pool && pool_process != getpid()) pool.release();
+    if (pool && pool_process != getpid()) pool = nullptr;
     if (wanted_threads == 0) wanted_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     if (!pool || pool->threads() != wanted_threads) {
-        pool.reset();
-        pool = std::make_unique<Pool>(wanted_threads);
+        delete pool;
+        pool = new Pool(wanted_threads);
         pool_process = getpid();
     }
     return *pool;

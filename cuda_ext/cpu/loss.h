@@ -80,7 +80,8 @@ constexpr float kC1 = 1e-4f, kC2 = 9e-4f;
 
 // Rows are kept with kReach zeros on both sides and rounded up to whole vectors, so that no tap needs a bounds check.
 inline std::size_t padded_width(int width) {
-    return (static_cast<std::size_t>(width) + kLanes - 1) / kLanes * kLanes + 2 * kLanes;
+    constexpr std::size_t margins = (2 * kReach + kLanes - 1) / kLanes * kLanes;
+    return (static_cast<std::size_t>(width) + kLanes - 1) / kLanes * kLanes + margins;
 }
 
 inline std::size_t ssim_scratch_floats(int width, int height) { return 3 * padded_width(width) * height; }
