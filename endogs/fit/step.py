@@ -47,9 +47,10 @@ class Objective:
     def _autograd(self, packed: Tensor, view: View) -> StepResult:
         rendering = rasterize_packed(packed, view.camera)
         weight = view.weight.to(torch.float32) / 255
+        depth = None if view.depth is None else view.depth.float()
         depth_weight = None if view.depth_weight is None else view.depth_weight.to(torch.float32) / 255
         loss, terms = photometric_loss(
-            rendering, view.image, weight, view.depth, depth_weight, self.depth_kind, self.config, self.anchor
+            rendering, view.image, weight, depth, depth_weight, self.depth_kind, self.config, self.anchor
         )
         if self.unseen is not None and self.config.unseen_weight > 0:
             loss = loss + self.config.unseen_weight * unseen_smoothness(rendering, self.unseen)
@@ -70,7 +71,8 @@ class Objective:
         pixels = max(view.weight_sum, 1e-6)
         metric = view.depth is not None and view.depth_weight is not None and self.depth_kind == "metric"
         depth_scale = config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0
-        color_scale, ssim_scale = (1 - config.ssim_weight) / (3 * pixels), config.ssim_weight / (3 * pixels)
+        windows = max(view.weighted_pixels, 1)
+        color_scale, ssim_scale = (1 - config.ssim_weight) / (3 * pixels), config.ssim_weight / (3 * windows)
         absolute, squared, dissimilarity, inverse_depth = kernels.photometric_loss(
             planes,
             view.image,
@@ -85,7 +87,7 @@ class Objective:
         terms = {"l1": absolute / (3 * pixels)}
         loss = absolute * color_scale
         if config.ssim_weight > 0:
-            terms["dssim"] = dissimilarity / (3 * pixels)
+            terms["dssim"] = dissimilarity / (3 * windows)
             loss += dissimilarity * ssim_scale
         if metric:
             terms["depth"] = inverse_depth * depth_scale
