@@ -55,6 +55,19 @@ struct SplatVectors {
     }
 };
 
+// Opacity times the Gaussian in every reached block, one after the other; returns how many. A loop of its own, because
+// these chains are long and independent: together with what consumes them they would fill the processor's scheduler.
+ENDOGS_INLINE int responses_in(const SplatVectors& splat, const Offsets& offset, vf dx0, vf dy0, MaskWord reached,
+                               float* responses) {
+    int count = 0;
+    for (MaskWord left = reached; left; left &= left - 1, ++count) {
+        const int block = __builtin_ctzll(left);
+        const vf dx = dx0 + vf(offset.block_x[block]), dy = dy0 + vf(offset.block_y[block]);
+        store(responses + count * kLanes, splat.response(dx, dy));
+    }
+    return count;
+}
+
 // Drops the blocks in which every pixel is opaque.
 ENDOGS_INLINE MaskWord still_open(MaskWord open, const float* transmittance) {
     for (MaskWord left = open; left; left &= left - 1) {
@@ -196,6 +209,7 @@ void rasterize_backward_with(const RasterState& state, const float* channels, in
 
     auto sweep = [&](int grab) {
         alignas(64) float through[kTilePixels], behind[kTilePixels], v[5][kTilePixels], drawn[kTilePixels];
+        alignas(64) float responses[kTilePixels];
         const Offsets offset;
         for (int tile = grab * kTilesPerGrab; tile < (grab + 1) * kTilesPerGrab && tile < tiles; ++tile) {
             const Entry* entry = bins.entries + bins.tile_begin[tile];
@@ -239,16 +253,17 @@ void rasterize_backward_with(const RasterState& state, const float* channels, in
                 const vf dy0 = offset.y + vf(static_cast<float>(y0) + 0.5f - s.mean_y);
                 vf sums[12];
                 for (int k = 0; k < 12; ++k) sums[k] = vf(0.0f);
-                for (; left; left &= left - 1) {
+                const int count = responses_in(splat, offset, dx0, dy0, left, responses);
+                for (int k = 0; k < count; ++k, left &= left - 1) {
                     const int block = __builtin_ctzll(left), at = block * kLanes;
                     const vf dx = dx0 + vf(offset.block_x[block]);
                     const vf dy = dy0 + vf(offset.block_y[block]);
-                    const vf response = splat.response(dx, dy);
+                    const vf response = load(responses + k * kLanes);
                     const Mask reached = min(response, vf(kMaxAlpha)) >= vf(kMinAlpha);
                     const vf alpha = keep(reached, min(response, vf(kMaxAlpha)));
                     const vf passing = load(through + at), weight = alpha * passing;
                     const vf v0 = load(v[0] + at), v1 = load(v[1] + at), v2 = load(v[2] + at), v3 = load(v[3] + at);
-                    const vf q = fma(v0, c0, fma(v1, c1, fma(v2, c2, fma(v3, c3, load(v[4] + at)))));
+                    const vf q = fma(v0, c0, fma(v1, c1, load(v[4] + at))) + fma(v2, c2, v3 * c3);
                     const vf rest = fnma(weight, q, load(behind + at));
                     store(through + at, passing - weight);
                     store(behind + at, rest);
