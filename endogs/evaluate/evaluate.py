@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from endogs.evaluate.baselines import TEMPORAL, temporal_baselines
 from endogs.evaluate.metrics import Alignment, depth_abs_rel, depth_median_abs, psnr, psnr_masked, ssim_pair
 from endogs.evaluate.right_view import predict_right_view
 from endogs.evaluate.source_clip import check_frames, fitted_split, judged_masks
+from endogs.output import new_file
 from endogs.priors.flow import ClipFlows
 from endogs.render import rasterize
 from endogs.scene import Scene
@@ -130,11 +130,9 @@ def depth_alignment(scene: Scene, clip: Clip) -> Alignment:
 
 
 def write_metrics(metrics: Metrics, path: Path) -> None:
-    """Write metrics.json, under a temporary name first."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(json.dumps(metrics.as_dict(), indent=1, allow_nan=False) + "\n")
-    os.replace(temporary, path)
+    """Write metrics.json, under a temporary name first. Raises InputError when the place is not writable."""
+    with new_file(path) as partial:
+        partial.write_text(json.dumps(metrics.as_dict(), indent=1, allow_nan=False) + "\n")
 
 
 def _render(scene: Scene, time: float, camera: Camera, backend: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

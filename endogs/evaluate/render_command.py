@@ -16,6 +16,9 @@ from endogs.evaluate.video import frame_rate, write_video
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
 
+TOLERANCE = 1e-6
+"""Seconds by which a time may miss the clip's range through rounding."""
+
 
 def run_render(config: RenderScene) -> list[Path]:
     """Render what `config` asks for and return the files written."""
@@ -25,6 +28,12 @@ def run_render(config: RenderScene) -> list[Path]:
     times = np.asarray(config.time or scene.times, np.float64)
     if not np.isfinite(times).all():
         raise InputError("--time needs finite numbers of seconds; leave it out for every frame of the clip")
+    first, last = float(scene.times[0]), float(scene.times[-1])
+    outside = times[(times < first - TOLERANCE) | (times > last + TOLERANCE)]
+    if outside.size:
+        raise InputError(
+            f"--time {outside[0]:g} is outside the scene; its clip runs from {first:g} to {last:.6g} seconds."
+        )
     is_video = config.out.suffix.lower() == ".mp4"
     if config.out.exists() and config.out.is_dir() == is_video:
         raise InputError(

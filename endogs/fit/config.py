@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
+from endogs.errors import InputError
 
 Preset = Literal["fast", "balanced", "best"]
 
@@ -130,7 +131,10 @@ class Reconstruct:
     """Continue the run that was interrupted in the output folder."""
 
     def fit_config(self) -> FitConfig:
-        """The preset's numbers with this run's overrides."""
+        """The preset's numbers with this run's overrides. Raises InputError for numbers out of range."""
+        for option, value, least in (("--iterations", self.iterations, 0), ("--gaussians", self.gaussians, 1)):
+            if value is not None and value < least:
+                raise InputError(f"{option} {value} is out of range; give at least {least}.")
         config = PRESETS[self.preset]
         if self.iterations is not None:
             config = config.with_iterations(self.iterations)

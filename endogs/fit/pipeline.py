@@ -1,5 +1,6 @@
 """`endogs reconstruct`: read, guess, initialize, fit, write and evaluate."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -56,8 +57,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     """The whole pipeline."""
     out = config.out if config.out is not None else Path(f"{config.input.resolve().stem}_endogs")
     checkpoints = out / "checkpoints"
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: --out names a file; give a folder")
+    check_output_folder(out)
     checkpoint = load_checkpoint(checkpoints) if config.resume else None
     fit_config = config.fit_config()
     device = choose_device(config.device)
@@ -65,11 +65,15 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         clip = load_clip(config.input, config.clip)
         split = split_frames(len(clip), config.split)
         masks = choose_masks(clip, config.masks)
+        if split.test_view == "right" and not (clip.has_right and clip.has_depth):
+            raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
     with clock.stage("priors"):
         flows = ClipFlows(clip.image)
         flows.precompute(split.train)
         prior = choose_depth_prior(config.depth, clip)
         views = TrainingViews(clip, split.train, flows, masks, prior, fit_config, device)
+        if split.test_view == "right" and not views.metric:
+            raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
     identity = to_json(
         run_identity(
             fit_config,
@@ -125,6 +129,15 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     }
     write_json(record, out / "run.json")
     return Result(scene, out, metrics, record)
+
+
+def check_output_folder(out: Path) -> None:
+    """Raises InputError now, and not after the fit, when `out` is a file, lies below one, or cannot be written to."""
+    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise InputError(f"{out}: {existing} is a file; give a folder for --out")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{out}: {existing} may not be written to; give another --out")
 
 
 def judge(

@@ -1,0 +1,295 @@
+"""The commands, end to end on a tiny phantom, and what they say when the input is bad."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+import endogs
+from endogs.cli import RUNNERS, main
+
+STEPS, GAUSSIANS = 12, 800
+FIT = ("--preset", "fast", "--iterations", str(STEPS), "--gaussians", str(GAUSSIANS))
+
+
+def endogs_command(*arguments: object, code: str = "", **options) -> subprocess.CompletedProcess:
+    """A real process: `python -m endogs`, or `code`."""
+    start = [sys.executable, "-c", code] if code else [sys.executable, "-m", "endogs"]
+    return subprocess.run([*start, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def listing(folder: Path) -> dict[str, int]:
+    """Every file and folder below, with sizes."""
+    return {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a phantom `clip` and the `scene` fitted to it, both made by the command line."""
+    folder = tmp_path_factory.mktemp("cli")
+    assert run("phantom", folder / "clip", "--frames", 9, "--width", 96, "--height", 80) == 0
+    assert run("reconstruct", folder / "clip", "--out", folder / "scene", *FIT) == 0
+    return folder
+
+
+# What the verbs leave
+
+
+def test_version_and_help_of_the_installed_command():
+    done = endogs_command("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"endogs {endogs.__version__}\n", "")
+    code = """
+import sys
+from endogs.cli import main
+try:
+    main(["--help"])
+finally:
+    print(sorted({"torch", "numpy", "cv2", "open3d"} & set(sys.modules)))
+"""
+    done = endogs_command(code=code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "[]"
+    for verb in ("reconstruct", "render", "export", "evaluate", "inspect", "phantom", "doctor"):
+        assert verb in done.stdout
+
+
+@pytest.mark.parametrize(
+    "verb", ["reconstruct", "render", "export", "export points", "export splats", "evaluate", "inspect", "phantom"]
+)
+def test_every_verb_explains_its_options(verb, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([*verb.split(), "--help"])
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert f"usage: endogs {verb}" in said
+    assert verb == "export" or "--" in said
+
+
+def test_every_verb_has_a_runner_that_exists():
+    from importlib import import_module
+
+    for home in RUNNERS.values():
+        module, function = home.split(":")
+        assert callable(getattr(import_module(module), function))
+
+
+def test_reconstruct_writes_a_scene_its_record_and_its_metrics(home):
+    scene = home / "scene"
+    names = {"scene.safetensors", "run.json", "metrics.json", "metrics.jsonl", "preview.mp4"}
+    assert set(listing(scene)) == names
+    record = json.loads((scene / "run.json").read_text())
+    assert record.keys() >= {
+        "seconds", "peak_memory_mb", "gaussians", "iterations", "backend", "config", "versions", "seed",
+    }  # fmt: skip
+    assert set(record["seconds"]) == {"total", "read", "priors", "init", "fit", "evaluate", "write"}
+    assert record["seconds"]["total"] >= max(record["seconds"].values())
+    assert record["peak_memory_mb"] > 50
+    assert (record["iterations"], record["gaussians"], record["seed"]) == (STEPS, GAUSSIANS, 0)
+    assert record["config"]["iterations"] == STEPS
+    assert {"endogs", "torch", "python"} <= set(record["versions"])
+
+    metrics = json.loads((scene / "metrics.json").read_text())
+    assert {"psnr", "psnr_masked", "ssim", "depth_median_abs_mm", "depth_abs_rel"} <= set(metrics["mean"])
+    assert set(metrics["baseline"]) == {"neighbour_mean", "flow_midpoint"}
+    assert all({"psnr", "psnr_masked"} <= set(row) for row in metrics["baseline"].values())
+    assert [row["frame"] for row in metrics["per_frame"]] == [1]
+    assert metrics["mean"]["psnr"] > 25  # twelve steps from a good start
+    assert metrics["mean"]["depth_median_abs_mm"] < 1
+
+    log = [json.loads(line) for line in (scene / "metrics.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == STEPS
+    with av.open(str(scene / "preview.mp4")) as video:
+        assert video.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in video.decode(video=0)) == 9
+
+
+def test_inspect_says_what_was_understood(home, tmp_path, capsys):
+    assert run("inspect", home / "clip", "--out", tmp_path / "sheet.png") == 0
+    said = capsys.readouterr().out
+    for fact in ("96 x 80", "15.000 frames per second", "millimetres", "255 = instrument", "right view  none"):
+        assert fact in said
+    assert cv2.imread(str(tmp_path / "sheet.png")).std() > 10
+
+
+def test_evaluate_needs_the_scene_alone(home, tmp_path, capsys):
+    assert run("evaluate", home / "scene", "--out", tmp_path / "again.json") == 0
+    again, first = (json.loads(p.read_text()) for p in (tmp_path / "again.json", home / "scene" / "metrics.json"))
+    assert again["mean"] == pytest.approx(first["mean"], rel=1e-6)
+    assert again["baseline"] == first["baseline"]
+    assert f"{first['mean']['psnr']:.2f}" in capsys.readouterr().out
+
+
+def test_render_a_video_and_a_folder_from_the_scene_alone(home, tmp_path):
+    moved = tmp_path / "alone.safetensors"  # neither the clip nor the run's folder is near
+    shutil.copy(home / "scene" / "scene.safetensors", moved)
+    assert run("render", moved, "--out", tmp_path / "film.mp4", "--what", "side-by-side") == 0
+    with av.open(str(tmp_path / "film.mp4")) as video:
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    assert (len(frames), frames[0].shape) == (9, (80, 192, 3))
+    assert run("render", moved, "--out", tmp_path / "pictures", "--time", 0, 0.2, "--scale", 0.5) == 0
+    pictures = sorted((tmp_path / "pictures").iterdir())
+    assert [p.name for p in pictures] == ["000000.png", "000001.png"]
+    first = cv2.imread(str(home / "clip" / "images" / "000000.png"))
+    drawn = cv2.imread(str(pictures[0]))
+    half = cv2.resize(first, (48, 40), interpolation=cv2.INTER_AREA)
+    assert np.abs(drawn.astype(float) - half).mean() < 12
+
+
+@pytest.mark.parametrize("ending", ["ply", "xyz", "pcd"])
+def test_export_points(home, tmp_path, ending):
+    out = tmp_path / f"points.{ending}"
+    assert run("export", "points", home / "scene", "--time", 0.2, "--out", out) == 0
+    points = point_positions(out)
+    assert 0.9 * GAUSSIANS < len(points) <= GAUSSIANS
+    assert 50 < np.median(points[:, 2]) < 90  # millimetres from a camera at 72
+
+
+def point_positions(path: Path) -> np.ndarray:
+    if path.suffix == ".xyz":
+        return np.loadtxt(path)[:, :3]
+    from endogs.open3d_library import import_open3d
+
+    return np.asarray(import_open3d().io.read_point_cloud(str(path)).points)
+
+
+def test_export_splats_canonical_and_as_a_sequence(home, tmp_path):
+    assert run("export", "splats", home / "scene", "--out", tmp_path / "one.ply") == 0
+    assert (tmp_path / "one.ply").read_bytes().count(b"property float") == 62
+    assert run("export", "splats", home / "scene", "--time", "all", "--out", tmp_path / "many") == 0
+    assert len(list((tmp_path / "many").glob("*.ply"))) == 9
+
+
+# What is said when the input is bad
+
+
+@pytest.fixture(scope="module")
+def bad(home):
+    """Beside the good things: a `file` where a folder should be, and a scene that was cut off."""
+    (home / "file").write_text("not a folder")
+    (home / "cut").mkdir()
+    whole = (home / "scene" / "scene.safetensors").read_bytes()
+    (home / "cut" / "scene.safetensors").write_bytes(whole[: len(whole) // 2])
+    return home
+
+
+BAD = {
+    "inspect nowhere": "no such file",
+    "reconstruct nowhere": "no such file",
+    "evaluate nowhere": "no such scene",
+    "render nowhere --out new.mp4": "no such scene",
+    "evaluate scene --clip nowhere": "no such file",
+    "render clip --out new.mp4": "without a scene.safetensors",
+    "export points scene --time 99 --out new.ply": "0 to 0.533333 seconds",
+    "export splats scene --time -3 --out new.ply": "0 to 0.533333 seconds",
+    "render scene --time 99 --out new.mp4": "0 to 0.533333 seconds",
+    "render scene --time nan --out new.mp4": "finite numbers",
+    "export points scene --out new.ply --format pcd": "make them agree",
+    "reconstruct clip --mask-instrument-value 0 --out new": "use --mask-instrument-value 255",
+    "inspect clip --mask-instrument-value 0 --out new.png": "use --mask-instrument-value 255",
+    "evaluate cut": "cut off",
+    "render cut --out new.mp4": "cut off",
+    "export points cut --out new.ply": "cut off",
+    "export splats cut --out new.ply": "cut off",
+    "reconstruct clip --out file": "is a file",
+    "reconstruct clip --out file/below": "is a file",
+    "evaluate scene --out file/new.json": "cannot be written",
+    "evaluate scene --out scene": "is a folder",
+    "render scene --out file/new.mp4": "cannot be written",
+    "render scene --out file/below": "cannot be written",
+    "export points scene --out file/new.ply": "cannot be written",
+    "export splats scene --out scene": "is a folder",
+    "inspect clip --out file/new.png": "cannot be written",
+    "phantom file --frames 1": "already exists",
+    "phantom scene --frames 1": "not empty",
+    "phantom new --frames 0": "--frames 0 is out of range",
+    "reconstruct clip --out new --resume": "no checkpoint",
+    "reconstruct clip --out new --iterations -3": "--iterations -3 is out of range",
+    "reconstruct clip --out new --gaussians 0": "--gaussians 0 is out of range",
+    "reconstruct clip --out new --split novel-view": "needs right views and depth",
+    "reconstruct clip --out new --split gap": "longer clip",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing(bad, line, capsys, monkeypatch):
+    monkeypatch.chdir(bad)
+    before = listing(bad)
+    assert main(line.split()) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("endogs: ")
+    assert said.count("\n") == 1
+    assert said.endswith("\n")
+    assert BAD[line] in said
+    assert listing(bad) == before
+
+
+def test_a_real_process_says_it_too(bad):
+    done = endogs_command("export", "points", "cut", cwd=bad)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("endogs: cut/scene.safetensors: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_option_is_an_error_of_the_command_line(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["inspect", "clip", "--no-such-option", "3"])
+    assert left.value.code == 2
+    assert "--no-such-option" in capsys.readouterr().err
+
+
+# Ctrl-C
+
+LONG_FIT = ("--preset", "fast", "--iterations", "300", "--gaussians", "600")
+SHOW_EVERY_STEP = """
+import sys
+import endogs.fit.progress
+endogs.fit.progress.PLAIN_SECONDS = 0.0
+from endogs.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent the POSIX way")
+def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_path, capfd):
+    arguments = [str(part) for part in ("reconstruct", home / "clip", *LONG_FIT)]
+    out, whole = tmp_path / "stopped", tmp_path / "whole"
+    command = [sys.executable, "-c", SHOW_EVERY_STEP, *arguments, "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step "):
+            process.send_signal(signal.SIGINT)
+            break
+    said = process.stderr.read()
+    process.wait(60)
+    assert "Traceback" not in said
+    assert "continue with --resume" in said
+    record = json.loads((out / "run.json").read_text())
+    assert record["interrupted"]
+    assert 0 < record["iterations"] < 300
+    assert run("render", out, "--out", tmp_path / "part.mp4", "--time", 0) == 0
+    assert (out / "checkpoints" / "last.safetensors").is_file()
+
+    assert main([*arguments, "--out", str(out), "--resume", "--seed", "1"]) == 2
+    assert "(seed)" in capfd.readouterr().err
+    assert main([*arguments, "--out", str(out), "--resume"]) == 0
+    assert main([*arguments, "--out", str(whole)]) == 0
+    assert not (out / "checkpoints").exists()
+    ours, theirs = (load_file(folder / "scene.safetensors") for folder in (out, whole))
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name].equal(theirs[name]) for name in ours)
+    assert json.loads((out / "run.json").read_text())["iterations"] == 300
+    assert {p.name for p in out.iterdir()} == {p.name for p in whole.iterdir()}
