@@ -44,13 +44,13 @@ class FitConfig:
     """Never more Gaussians than this."""
     knot_frames: float = 2.0
     """Frames of the clip per knot interval of the spline."""
-    base_rates: LearningRates = LearningRates(0.2, 3e-3, 1e-2, 3e-2, 3e-3, 0.1)
+    base_rates: LearningRates = LearningRates(0.2, 3e-3, 2e-2, 6e-2, 6e-3, 0.1)
     """Step sizes of the canonical Gaussians."""
-    control_rates: LearningRates = LearningRates(0.3, 5e-3, 1e-2, 3e-2, 5e-3, 0.03)
+    control_rates: LearningRates = LearningRates(0.3, 5e-3, 1e-2, 0.12, 2e-2, 0.03)
     """Step sizes of the spline's control points."""
     start_opacity: float = 0.8
     """Opacity of new Gaussians, in (0, 1)."""
-    start_scale: float = 0.7
+    start_scale: float = 0.6
     """Standard deviation of new Gaussians, in spacings of the points."""
     insertion_opacity: float = 0.6
     """Opacity of inserted Gaussians, in (0, 1)."""
