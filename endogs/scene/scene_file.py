@@ -120,6 +120,7 @@ def write_scene_file(path: Path | str, tensors: Mapping[str, Tensor], metadata: 
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         save_file(owned, temporary, {_KEY: text})
+        temporary.chmod(0o644)  # safetensors makes files that nobody else may read
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
