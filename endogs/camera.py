@@ -23,9 +23,7 @@ class Camera:
     """Gaussians whose centre has a z-depth below this are not drawn, in world units."""
 
     @staticmethod
-    def from_numpy(
-        K: np.ndarray, world_to_camera: np.ndarray, width: int, height: int, near: float = 1e-2
-    ) -> "Camera":
+    def from_numpy(K: np.ndarray, world_to_camera: np.ndarray, width: int, height: int, near: float = 1e-2) -> "Camera":
         """A float32 CPU camera from arrays (3, 3) and (4, 4)."""
         return Camera(
             torch.as_tensor(np.asarray(K), dtype=torch.float32),
@@ -37,9 +35,7 @@ class Camera:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Camera":
         """The same camera on another device or in another precision."""
-        return replace(
-            self, K=self.K.to(device, dtype), world_to_camera=self.world_to_camera.to(device, dtype)
-        )
+        return replace(self, K=self.K.to(device, dtype), world_to_camera=self.world_to_camera.to(device, dtype))
 
     def scaled(self, factor: float) -> "Camera":
         """The camera of the same view resampled to `factor` times the size (rounded to whole pixels)."""

@@ -30,9 +30,7 @@ class Gaussians:
 
     def packed(self) -> Tensor:
         """The packed form (N, 14); gradients flow back to every attribute."""
-        return torch.cat(
-            [self.means, self.quats, self.log_scales, self.opacity_logits[:, None], self.colors], dim=1
-        )
+        return torch.cat([self.means, self.quats, self.log_scales, self.opacity_logits[:, None], self.colors], dim=1)
 
     @staticmethod
     def from_packed(packed: Tensor) -> "Gaussians":

@@ -171,9 +171,9 @@ def render_planes(
 ) -> Tensor:
     """Planes (5 + C, H, W) float32: colour over black, accumulated z, alpha, and C features; the kernel's own layout.
 
-    packed (N, 14) and features (N, C) float32 on the CPU. `screen_gradients` (N,) float32 is overwritten by the backward
-    pass. Gradients reach packed, features and the camera's pose, not K. Raises ValueError naming the attribute when an
-    input has a wrong shape or is not finite.
+    packed (N, 14) and features (N, C) float32 on the CPU. The backward pass overwrites `screen_gradients` (N,) float32.
+    Gradients reach packed, features and the camera's pose, not K. Raises ValueError naming the attribute when an input
+    has a wrong shape or is not finite.
     """
     if packed.ndim != 2 or packed.shape[1] != CHANNELS or features is not None:
         check_inputs(packed, camera, features)
