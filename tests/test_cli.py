@@ -291,6 +291,8 @@ sys.exit(main(sys.argv[1:]))
 def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_path, capfd):
     arguments = [str(part) for part in ("reconstruct", home / "clip", *LONG_FIT)]
     out, whole = tmp_path / "stopped", tmp_path / "whole"
+    out.mkdir()
+    (out / "metrics.json").write_text("of an earlier run")
     command = [sys.executable, "-c", SHOW_EVERY_STEP, *arguments, "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -304,6 +306,7 @@ def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_
     assert "continue with --resume" in said
     record = json.loads((out / "run.json").read_text())
     assert record["interrupted"]
+    assert {path.name for path in out.iterdir()} == {"scene.safetensors", "run.json", "metrics.jsonl", "checkpoints"}
     assert 0 < record["iterations"] < 120
     assert run("render", out, "--out", tmp_path / "part.mp4", "--time", 0) == 0
     assert (out / "checkpoints" / "last.safetensors").is_file()

@@ -110,6 +110,8 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     }
     scene = finished_scene(optimizer, clip, about)
     with clock.stage("write"):
+        for stale in ("metrics.json", "preview.mp4"):  # an earlier run's would be taken for this scene's
+            (out / stale).unlink(missing_ok=True)
         save_scene(scene, out / FILE_NAME)
         write_json_lines(fit.log, out / "metrics.jsonl")
     metrics: dict[str, Any] = {}
