@@ -1,11 +1,13 @@
 """`endogs evaluate`: read a scene and its clip, print the metrics."""
 
+from endogs import native
 from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate import Metrics, evaluate_scene, write_metrics
 from endogs.evaluate.source_clip import fitted_split, load_source_clip
 from endogs.scene.scene_file import load_scene
 
 
+@native.cores_for_kernels()
 def run_evaluate(config: Evaluate) -> Metrics:
     """Measure the scene, print the numbers, write them where `config.out` says, and return them."""
     scene = load_scene(config.scene)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs import native
 from endogs.errors import InputError
 from endogs.evaluate.config import RenderScene
 from endogs.evaluate.depth_colors import color_depth
@@ -20,6 +21,7 @@ TOLERANCE = 1e-6
 """Seconds by which a time may miss the clip's range through rounding."""
 
 
+@native.cores_for_kernels()
 def run_render(config: RenderScene) -> list[Path]:
     """Render what `config` asks for and return the files written."""
     if not (np.isfinite(config.scale) and config.scale > 0):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.splits import Split, split_frames
 from endogs.errors import InputError
@@ -53,6 +54,7 @@ def run(config: Reconstruct) -> None:
     print_summary(result)
 
 
+@native.cores_for_kernels()
 def execute(config: Reconstruct, clock: StageClock) -> Result:
     """The whole pipeline."""
     out = config.out if config.out is not None else Path(f"{config.input.resolve().stem}_endogs")

@@ -210,7 +210,7 @@ def rasterize_native(
     values of colour, depth and alpha together but those of every four further channels apart. A block of 4 x 4 pixels
     (fewer where vectors are narrower) is finished when all of them let through less than 1e-4.
     """
-    check_inputs(packed, camera, features, background)
+    check_inputs(packed[:0] if packed.ndim == 2 else packed, camera, None, background)  # the kernel looks at the rest
     dtype = packed.dtype
     camera = replace(camera.to("cpu", torch.float32))
     packed = packed.to("cpu", torch.float32)
