@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from endogs.camera import Camera
     from endogs.clip import load_clip
-    from endogs.fit import reconstruct
     from endogs.gaussians import Gaussians
+    from endogs.pipeline.reconstruct import reconstruct
     from endogs.render import rasterize
     from endogs.scene import Scene
 
@@ -23,7 +23,7 @@ _HOMES = {
     "Scene": "endogs.scene",
     "load_clip": "endogs.clip",
     "rasterize": "endogs.render",
-    "reconstruct": "endogs.fit",
+    "reconstruct": "endogs.pipeline.reconstruct",
 }
 
 

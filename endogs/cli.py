@@ -39,7 +39,7 @@ Verb = (
 )
 
 RUNNERS: dict[type, str] = {
-    Reconstruct: "endogs.fit.pipeline:run",
+    Reconstruct: "endogs.pipeline.reconstruct:run",
     RenderScene: "endogs.evaluate.render_command:run_render",
     ExportPoints: "endogs.export:run_points",
     ExportSplats: "endogs.export:run_splats",

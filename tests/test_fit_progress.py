@@ -6,7 +6,7 @@ from pathlib import Path
 
 from endogs.fit.config import Reconstruct
 from endogs.fit.progress import FitProgress
-from endogs.fit.run_record import StageClock, peak_memory_mb, process_start, software_versions, to_json, write_json
+from endogs.pipeline.run_record import StageClock, peak_memory_mb, process_start, software_versions, to_json, write_json
 
 
 def test_plain_lines_off_a_terminal():

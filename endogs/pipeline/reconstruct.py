@@ -12,12 +12,21 @@ from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.splits import Split, split_frames
 from endogs.errors import InputError
+from endogs.evaluate.evaluate import evaluate_scene, write_metrics
+from endogs.evaluate.preview import write_preview
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
-from endogs.fit.run_record import StageClock, peak_memory_mb, software_versions, to_json, write_json, write_json_lines
 from endogs.fit.setup import choose_device, choose_masks, differences, finished_scene, new_optimizer
 from endogs.fit.views import Mask, TrainingViews
+from endogs.pipeline.run_record import (
+    StageClock,
+    peak_memory_mb,
+    software_versions,
+    to_json,
+    write_json,
+    write_json_lines,
+)
 from endogs.priors.depth import choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.render import choose_backend
@@ -154,10 +163,6 @@ def judge(
     clock: StageClock,
 ) -> dict[str, Any]:
     """metrics.json and preview.mp4; returns the metrics, empty when the clip is too short to test anything."""
-    # The one place where the fit looks upwards: the verb ends with the numbers and the film of its own result.
-    from endogs.evaluate.evaluate import evaluate_scene, write_metrics
-    from endogs.evaluate.preview import write_preview
-
     with clock.stage("evaluate"):
         metrics: dict[str, Any] = {}
         if split.test:

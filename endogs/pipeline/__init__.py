@@ -1,0 +1,1 @@
+"""The whole way from a clip to an output folder."""
