@@ -9,53 +9,77 @@ namespace endogs::ENDOGS_ISA {
 
 constexpr int kRowsPerChunk = 8;
 
+// Scratch memory of one chunk of rows, in floats.
+struct Rows {
+    Buffer buffer;
+    float* at;
+    ENDOGS_INLINE explicit Rows(std::size_t floats) : buffer(sizeof(float) * floats), at(static_cast<float*>(buffer.memory)) {}
+};
+
+inline std::size_t whole_vectors(std::size_t width) { return (width + kLanes - 1) / kLanes * kLanes; }
+
 // Colour: sum over pixels and channels of weight x |C - target|, and of its square for the PSNR. Depth: sum of
 // weight x |alpha / Z - 1 / target| with Z the accumulated z, that is, of the inverse of z divided by alpha.
 inline LossTerms pixel_loss(const float* planes, const unsigned char* target, const unsigned char* color_weight,
                             const float* depth_target, const unsigned char* depth_weight, int width, int height,
                             float color_scale, float depth_scale, float* planes_grad) {
     const int chunks = (height + kRowsPerChunk - 1) / kRowsPerChunk;
-    const std::size_t pixels = static_cast<std::size_t>(width) * height;
+    const std::size_t pixels = static_cast<std::size_t>(width) * height, padded = whole_vectors(width);
     constexpr float kByte = 1.0f / 255.0f;
     Buffer parts_buffer(sizeof(LossTerms) * (chunks + 1));
     LossTerms* parts = static_cast<LossTerms*>(parts_buffer.memory);
     auto rows = [&](int chunk) {
         LossTerms terms{};
+        const Rows scratch(4 * padded);  // the target's three channels and the weight, as whole vectors of floats
+        float *truth = scratch.at, *weights = scratch.at + 3 * padded;
+        __builtin_memset(scratch.at, 0, sizeof(float) * 4 * padded);
         for (int y = chunk * kRowsPerChunk; y < (chunk + 1) * kRowsPerChunk && y < height; ++y) {
             const std::size_t row = static_cast<std::size_t>(y) * width;
-            const unsigned char *weights = color_weight + row, *colors = target + 3 * row;
-            float absolute = 0, squared = 0, depth = 0;
+            for (int x = 0; x < width; ++x) {
+                weights[x] = static_cast<float>(color_weight[row + x]) * kByte;
+                for (int ch = 0; ch < 3; ++ch)
+                    truth[ch * padded + x] = static_cast<float>(target[3 * (row + x) + ch]) * kByte;
+            }
+            vf absolute(0.0f), squared(0.0f);
             for (int ch = 0; ch < 3; ++ch) {
-                const float* drawn = planes + ch * pixels + row;
+                const float *drawn = planes + ch * pixels + row, *wanted = truth + ch * padded;
                 float* grad = planes_grad + ch * pixels + row;
-                for (int x = 0; x < width; ++x) {
-                    const float weight = static_cast<float>(weights[x]) * kByte;
-                    const float error = drawn[x] - static_cast<float>(colors[3 * x + ch]) * kByte;
-                    absolute += weight * __builtin_fabsf(error);
-                    squared += weight * error * error;
-                    grad[x] = (error > 0 ? 1.0f : error < 0 ? -1.0f : 0.0f) * weight * color_scale;
+                auto compare = [&](vf color, int x) {
+                    const vf weight = load(weights + x), error = color - load(wanted + x);
+                    absolute = fma(weight, abs(error), absolute);
+                    squared = fma(weight * error, error, squared);
+                    const vf slope = weight * vf(color_scale);
+                    return keep(error > vf(0.0f), slope) - keep(vf(0.0f) > error, slope);
+                };
+                int x = 0;
+                for (; x + kLanes <= width; x += kLanes) storeu(grad + x, compare(loadu(drawn + x), x));
+                if (x < width) {
+                    alignas(64) float rest[kLanes] = {};
+                    __builtin_memcpy(rest, drawn + x, sizeof(float) * (width - x));
+                    store(rest, compare(load(rest), x));
+                    __builtin_memcpy(grad + x, rest, sizeof(float) * (width - x));
                 }
             }
+            terms.absolute += sum(absolute);
+            terms.squared += sum(squared);
             float *z_grad = planes_grad + 3 * pixels + row, *alpha_grad = planes_grad + 4 * pixels + row;
-            if (depth_weight) {
-                const float *z = planes + 3 * pixels + row, *alpha = planes + 4 * pixels + row;
-                for (int x = 0; x < width; ++x) {  // thinly covered pixels do not know their depth yet
-                    const bool known = alpha[x] > 0.5f && z[x] > 0 && depth_target[row + x] > 0;
-                    const float weight = known ? static_cast<float>(depth_weight[row + x]) * kByte : 0.0f;
-                    const float inverse = 1.0f / (known ? z[x] : 1.0f);
-                    const float error = alpha[x] * inverse - 1.0f / (known ? depth_target[row + x] : 1.0f);
-                    depth += weight * __builtin_fabsf(error);
-                    const float slope =
-                        (error > 0 ? 1.0f : error < 0 ? -1.0f : 0.0f) * weight * depth_scale * inverse;
-                    z_grad[x] = -slope * alpha[x] * inverse;
-                    alpha_grad[x] = slope;
-                }
-            } else {
+            if (!depth_weight) {
                 __builtin_memset(z_grad, 0, sizeof(float) * width);
                 __builtin_memset(alpha_grad, 0, sizeof(float) * width);
+                continue;
             }
-            terms.absolute += absolute;
-            terms.squared += squared;
+            const float *z = planes + 3 * pixels + row, *alpha = planes + 4 * pixels + row;
+            float depth = 0;
+            for (int x = 0; x < width; ++x) {  // thinly covered pixels do not know their depth yet
+                const bool known = alpha[x] > 0.5f && z[x] > 0 && depth_target[row + x] > 0;
+                const float weight = known ? static_cast<float>(depth_weight[row + x]) * kByte : 0.0f;
+                const float inverse = 1.0f / (known ? z[x] : 1.0f);
+                const float error = alpha[x] * inverse - 1.0f / (known ? depth_target[row + x] : 1.0f);
+                depth += weight * __builtin_fabsf(error);
+                const float slope = (error > 0 ? 1.0f : error < 0 ? -1.0f : 0.0f) * weight * depth_scale * inverse;
+                z_grad[x] = -slope * alpha[x] * inverse;
+                alpha_grad[x] = slope;
+            }
             terms.depth += depth;
         }
         parts[chunk] = terms;
@@ -77,120 +101,150 @@ constexpr float kWindow[kTaps] = {1.0283801e-3f, 7.5987582e-3f, 3.6000773e-2f, 1
                                   2.6601172e-1f, 2.1300553e-1f, 1.0936069e-1f, 3.6000773e-2f, 7.5987582e-3f,
                                   1.0283801e-3f};
 constexpr float kC1 = 1e-4f, kC2 = 9e-4f;
+constexpr int kMargin = 16;  // zeros on both sides of a row: no tap needs a bounds check, and rows stay aligned
+static_assert(kMargin >= kReach && kMargin % kLanes == 0);
 
-// Rows are kept with kReach zeros on both sides and rounded up to whole vectors, so that no tap needs a bounds check.
-inline std::size_t padded_width(int width) {
-    constexpr std::size_t margins = (2 * kReach + kLanes - 1) / kLanes * kLanes;
-    return (static_cast<std::size_t>(width) + kLanes - 1) / kLanes * kLanes + margins;
-}
+inline std::size_t row_stride(int width) { return whole_vectors(width) + 2 * kMargin; }
 
-inline std::size_t ssim_scratch_floats(int width, int height) { return 3 * padded_width(width) * height; }
+inline std::size_t ssim_scratch_floats(int width, int height) { return 5 * row_stride(width) * height; }
 
-ENDOGS_INLINE void blur_row(const float* padded, int width, float* out) {
-    for (int x = 0; x < width; x += kLanes) {
+// The window's horizontal pass over one row with margins.
+ENDOGS_INLINE void blur_row(const float* row, std::size_t stride, float* out) {
+    for (std::size_t x = kMargin; x < stride - kMargin; x += kLanes) {
         vf value(0.0f);
-        for (int tap = 0; tap < kTaps; ++tap) value = fma(vf(kWindow[tap]), loadu(padded + x + tap), value);
+        for (int tap = 0; tap < kTaps; ++tap) value = fma(vf(kWindow[tap]), loadu(row + x + tap - kReach), value);
         store(out + x, value);
     }
 }
 
-// Vertical first (on whole rows, straight from the images), then horizontal on the padded result.
+// One channel: what its kernels need between passes. Planes are rows of row_stride floats whose margins are zero.
+struct SsimPlanes {
+    std::size_t stride;
+    int width, height;
+    float *x, *y;                               // both images, zero where the weight is
+    float *by_mean, *by_square, *by_product;    // scaled derivatives by the window means of x, x^2 and x y
+
+    SsimPlanes(float* scratch, int width, int height) : stride(row_stride(width)), width(width), height(height) {
+        const std::size_t plane = stride * height;
+        x = scratch;
+        y = x + plane;
+        by_mean = y + plane;
+        by_square = by_mean + plane;
+        by_product = by_square + plane;
+    }
+
+    // Fills x and y in row `row`, and clears everything the other passes leave alone.
+    void fill(int row, const float* image, const unsigned char* target, const unsigned char* weight, int channel) {
+        const std::size_t at = row * stride, pixel = static_cast<std::size_t>(row) * width;
+        float* const planes[] = {x, y, by_mean, by_square, by_product};
+        for (float* plane : planes)
+            __builtin_memset(plane + at, 0, sizeof(float) * stride);
+        for (int i = 0; i < width; ++i) {
+            const float seen = static_cast<float>(weight[pixel + i] > 0);
+            x[at + kMargin + i] = image[pixel + i] * seen;
+            y[at + kMargin + i] = static_cast<float>(target[3 * (pixel + i) + channel]) * (1.0f / 255.0f) * seen;
+        }
+    }
+
+    // Window statistics of row `row`, the dissimilarity summed over its seen pixels, and the three derivatives.
+    float compare(int row, const unsigned char* weight, float scale, float* rows) {
+        const int first = row < kReach ? -row : -kReach, last = row + kReach < height ? kReach : height - 1 - row;
+        float *mx = rows, *my = mx + stride, *mxx = my + stride, *myy = mxx + stride, *mxy = myy + stride;
+        float* blurred = rows + 5 * stride;
+        for (std::size_t i = 0; i < stride; i += kLanes) {
+            vf sx(0.0f), sy(0.0f), sxx(0.0f), syy(0.0f), sxy(0.0f);
+            for (int tap = first; tap <= last; ++tap) {
+                const vf k(kWindow[tap + kReach]), a = load(x + (row + tap) * static_cast<int64_t>(stride) + i),
+                    b = load(y + (row + tap) * static_cast<int64_t>(stride) + i), ka = k * a, kb = k * b;
+                sx += ka;
+                sy += kb;
+                sxx = fma(ka, a, sxx);
+                syy = fma(kb, b, syy);
+                sxy = fma(ka, b, sxy);
+            }
+            store(mx + i, sx);
+            store(my + i, sy);
+            store(mxx + i, sxx);
+            store(myy + i, syy);
+            store(mxy + i, sxy);
+        }
+        for (int m = 0; m < 5; ++m) blur_row(rows + m * stride, stride, blurred + m * stride);
+        const std::size_t at = row * stride, pixel = static_cast<std::size_t>(row) * width;
+        float loss = 0;
+        for (int column = 0; column < width; ++column) {
+            const std::size_t i = kMargin + column;
+            const float seen = static_cast<float>(weight[pixel + column] > 0);
+            const float p = blurred[i], q = blurred[stride + i];
+            const float pp = blurred[2 * stride + i] - p * p, qq = blurred[3 * stride + i] - q * q,
+                        pq = blurred[4 * stride + i] - p * q;
+            const float a1 = 2 * p * q + kC1, a2 = 2 * pq + kC2, b1 = p * p + q * q + kC1, b2 = pp + qq + kC2;
+            const float inverse = 1.0f / (b1 * b2), ssim = a1 * a2 * inverse;
+            loss += seen * (1.0f - ssim);
+            const float k = -seen * scale;
+            // through the variance and the covariance, and through the means inside them
+            const float d_square = -ssim * inverse * b1 * k, d_product = 2 * a1 * inverse * k;
+            const float d_mean = 2 * (q * a2 - p * ssim * b2) * inverse * k;
+            by_mean[at + i] = d_mean - 2 * p * d_square - q * d_product;
+            by_square[at + i] = d_square;
+            by_product[at + i] = d_product;
+        }
+        return loss;
+    }
+
+    // The window is symmetric, so its adjoint is the same blur: the image gradient of row `row`.
+    void spread(int row, const unsigned char* weight, float* grad, float* rows) const {
+        const int first = row < kReach ? -row : -kReach, last = row + kReach < height ? kReach : height - 1 - row;
+        float* blurred = rows + 3 * stride;
+        const float* derivatives[3] = {by_mean, by_square, by_product};
+        for (int m = 0; m < 3; ++m) {
+            for (std::size_t i = 0; i < stride; i += kLanes) {
+                vf value(0.0f);
+                for (int tap = first; tap <= last; ++tap)
+                    value = fma(vf(kWindow[tap + kReach]),
+                                load(derivatives[m] + (row + tap) * static_cast<int64_t>(stride) + i), value);
+                store(rows + m * stride + i, value);
+            }
+            blur_row(rows + m * stride, stride, blurred + m * stride);
+        }
+        const std::size_t at = row * stride, pixel = static_cast<std::size_t>(row) * width;
+        for (int column = 0; column < width; ++column) {
+            const std::size_t i = kMargin + column;
+            const float seen = static_cast<float>(weight[pixel + column] > 0);
+            grad[pixel + column] += seen * (blurred[i] + 2 * x[at + i] * blurred[stride + i] +
+                                            y[at + i] * blurred[2 * stride + i]);
+        }
+    }
+};
+
 inline double ssim_loss(const float* planes, const unsigned char* target, const unsigned char* color_weight, int width,
                         int height, float scale, float* scratch, float* planes_grad) {
-    const std::size_t pixels = static_cast<std::size_t>(width) * height, stride = padded_width(width);
+    const std::size_t pixels = static_cast<std::size_t>(width) * height;
     const int chunks = (height + kRowsPerChunk - 1) / kRowsPerChunk;
     Buffer parts_buffer(sizeof(double) * (chunks + 1));
     double* parts = static_cast<double*>(parts_buffer.memory);
+    SsimPlanes work(scratch, width, height);
+    auto each_row = [&](int chunk, auto&& body) {
+        for (int row = chunk * kRowsPerChunk; row < (chunk + 1) * kRowsPerChunk && row < height; ++row) body(row);
+    };
     double total = 0;
     for (int ch = 0; ch < 3; ++ch) {
-        const float* image = planes + ch * pixels;
-        float* by_mean = scratch;                    // dSSIM/d(window mean of x), weighted
-        float* by_square = scratch + stride * height;       // d/d(window mean of x^2)
-        float* by_product = scratch + 2 * stride * height;  // d/d(window mean of x y)
-        auto statistics = [&](int chunk) {
-            Buffer rows_buffer(sizeof(float) * stride * 10);
-            float* rows = static_cast<float*>(rows_buffer.memory);
+        auto fill = [&](int chunk) {
+            each_row(chunk, [&](int row) { work.fill(row, planes + ch * pixels, target, color_weight, ch); });
+        };
+        auto compare = [&](int chunk) {
+            const Rows rows(10 * work.stride);
             double loss = 0;
-            const int y_end = (chunk + 1) * kRowsPerChunk < height ? (chunk + 1) * kRowsPerChunk : height;
-            for (int y = chunk * kRowsPerChunk; y < y_end; ++y) {
-                __builtin_memset(rows, 0, sizeof(float) * stride * 5);
-                float *mx = rows + kReach, *my = mx + stride, *mxx = my + stride, *myy = mxx + stride,
-                      *mxy = myy + stride;
-                for (int tap = 0; tap < kTaps; ++tap) {
-                    const int source = y + tap - kReach;
-                    if (source < 0 || source >= height) continue;
-                    const float k = kWindow[tap];
-                    const float* a = image + static_cast<std::size_t>(source) * width;
-                    const unsigned char* w = color_weight + static_cast<std::size_t>(source) * width;
-                    const unsigned char* t = target + static_cast<std::size_t>(source) * width * 3 + ch;
-                    for (int x = 0; x < width; ++x) {  // both images are zero where the weight is
-                        const float seen = static_cast<float>(w[x] > 0);
-                        const float p = a[x] * seen, q = static_cast<float>(t[3 * x]) * (1.0f / 255.0f) * seen;
-                        mx[x] += k * p;
-                        my[x] += k * q;
-                        mxx[x] += k * p * p;
-                        myy[x] += k * q * q;
-                        mxy[x] += k * p * q;
-                    }
-                }
-                float* blurred = rows + stride * 5;
-                for (int m = 0; m < 5; ++m) blur_row(rows + m * stride, width, blurred + m * stride);
-                float* out_mean = by_mean + y * stride;
-                float* out_square = by_square + y * stride;
-                float* out_product = by_product + y * stride;
-                const unsigned char* w = color_weight + static_cast<std::size_t>(y) * width;
-                float row_loss = 0;
-                for (int x = 0; x < width; ++x) {
-                    const float p = blurred[x], q = blurred[stride + x];
-                    const float pp = blurred[2 * stride + x] - p * p, qq = blurred[3 * stride + x] - q * q,
-                                pq = blurred[4 * stride + x] - p * q;
-                    const float a1 = 2 * p * q + kC1, a2 = 2 * pq + kC2, b1 = p * p + q * q + kC1, b2 = pp + qq + kC2;
-                    const float inverse = 1.0f / (b1 * b2), ssim = a1 * a2 * inverse;
-                    const float seen = static_cast<float>(w[x] > 0);
-                    row_loss += seen * (1.0f - ssim);
-                    const float k = -seen * scale;
-                    // through the variance and the covariance, and through the means inside them
-                    const float d_square = -ssim / b2 * k, d_product = 2 * a1 * inverse * k;
-                    const float d_mean = (2 * q * a2 * inverse - 2 * p * ssim / b1) * k;
-                    out_mean[x] = d_mean - 2 * p * d_square - q * d_product;
-                    out_square[x] = d_square;
-                    out_product[x] = d_product;
-                }
-                loss += row_loss;
-            }
+            each_row(chunk, [&](int row) { loss += work.compare(row, color_weight, scale, rows.at); });
             parts[chunk] = loss;
         };
-        parallel_for(chunks, statistics);
-        for (int chunk = 0; chunk < chunks; ++chunk) total += parts[chunk];
-
-        auto spread = [&](int chunk) {  // the window is symmetric: its adjoint is the same blur
-            Buffer rows_buffer(sizeof(float) * stride * 6);
-            float* rows = static_cast<float*>(rows_buffer.memory);
-            const int y_end = (chunk + 1) * kRowsPerChunk < height ? (chunk + 1) * kRowsPerChunk : height;
-            for (int y = chunk * kRowsPerChunk; y < y_end; ++y) {
-                __builtin_memset(rows, 0, sizeof(float) * stride * 3);
-                for (int tap = 0; tap < kTaps; ++tap) {
-                    const int source = y + tap - kReach;
-                    if (source < 0 || source >= height) continue;
-                    const float k = kWindow[tap];
-                    for (int m = 0; m < 3; ++m) {
-                        const float* in = scratch + (static_cast<std::size_t>(m) * height + source) * stride;
-                        float* out = rows + m * stride + kReach;
-                        for (int x = 0; x < width; ++x) out[x] += k * in[x];
-                    }
-                }
-                float* blurred = rows + stride * 3;
-                for (int m = 0; m < 3; ++m) blur_row(rows + m * stride, width, blurred + m * stride);
-                const std::size_t at = static_cast<std::size_t>(y) * width;
-                for (int x = 0; x < width; ++x) {
-                    const float w = static_cast<float>(color_weight[at + x] > 0), p = image[at + x] * w;
-                    const float q = static_cast<float>(target[3 * (at + x) + ch]) * (1.0f / 255.0f) * w;
-                    planes_grad[ch * pixels + at + x] +=
-                        w * (blurred[x] + 2 * p * blurred[stride + x] + q * blurred[2 * stride + x]);
-                }
-            }
+        auto spread = [&](int chunk) {
+            const Rows rows(6 * work.stride);
+            each_row(chunk, [&](int row) { work.spread(row, color_weight, planes_grad + ch * pixels, rows.at); });
         };
+        parallel_for(chunks, fill);
+        parallel_for(chunks, compare);
         parallel_for(chunks, spread);
+        for (int chunk = 0; chunk < chunks; ++chunk) total += parts[chunk];
     }
     return total;
 }

@@ -1,6 +1,6 @@
 """One render-compare-differentiate step: fused in the compiled kernels where they are, through autograd elsewhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,22 +21,31 @@ class StepResult:
     terms: dict[str, float]
     grad: Tensor
     """(N, 14) gradient of the loss by the packed Gaussians."""
-    color: Tensor
-    """(H, W, 3) what was rendered, without a graph."""
-    depth: Tensor
-    """(H, W) z-depth, 0 where nothing was drawn."""
     squared_error: float
     """Weighted mean over pixels and channels, for the running PSNR."""
+    planes: Tensor
+    """(5, H, W) what was rendered, without a graph: colour, accumulated z, alpha. Good until the next evaluation."""
+
+    @property
+    def color(self) -> Tensor:
+        """(H, W, 3) sRGB."""
+        return self.planes[:3].permute(1, 2, 0)
+
+    @property
+    def depth(self) -> Tensor:
+        """(H, W) z-depth, 0 where nothing was drawn."""
+        return self.planes[3] / self.planes[4].clamp_min(1e-6)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Objective:
-    """What does not change between steps."""
+    """What does not change between steps, and image buffers that do: fresh pages would cost a fifth of a step."""
 
     config: FitConfig
     depth_kind: str
     anchor: DepthAnchor | None
     unseen: UnseenPairs | None
+    _buffers: tuple[Tensor, Tensor] | None = field(default=None, init=False, repr=False)
 
     def evaluate(self, packed: Tensor, view: View) -> StepResult:
         """Loss and gradient of packed Gaussians (N, 14) on one view. Raises ValueError when they are not finite."""
@@ -56,18 +65,18 @@ class Objective:
             loss = loss + self.config.unseen_weight * unseen_smoothness(rendering, self.unseen)
         loss.backward()
         assert packed.grad is not None
-        color = rendering.color.detach()
+        color, alpha = rendering.color.detach(), rendering.alpha.detach()
         squared = ((color - view.image / 255).square().mean(-1) * weight).sum() / weight.sum().clamp_min(1e-6)
-        return StepResult(float(loss.detach()), terms, packed.grad, color, rendering.depth.detach(), float(squared))
+        planes = torch.cat([color.permute(2, 0, 1), (rendering.depth.detach() * alpha)[None], alpha[None]])
+        return StepResult(float(loss.detach()), terms, packed.grad, float(squared), planes)
 
     def _fused(self, packed: Tensor, view: View) -> StepResult:
         """Image, loss, image gradient and Gaussian gradient in four calls, with no graph in between."""
         camera, config, kernels = view.camera, self.config, native.module()
-        planes = torch.empty((PLANES, camera.height, camera.width))
+        planes, planes_grad = self._planes(camera.height, camera.width)
         splats, bins, _ = kernels.render_forward(
             packed, camera.world_to_camera, camera.K, camera.near, False, None, planes
         )
-        planes_grad = torch.empty_like(planes)
         pixels = max(view.weight_sum, 1e-6)
         metric = view.depth is not None and view.depth_weight is not None and self.depth_kind == "metric"
         depth_scale = config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0
@@ -102,8 +111,13 @@ class Objective:
             packed, camera.world_to_camera, camera.K, camera.near, False, None, planes, splats, bins, planes_grad, grad,
             None, None, None,
         )  # fmt: skip
-        depth = planes[3] / planes[4].clamp_min(1e-6)
-        return StepResult(loss, terms, grad, planes[:3].permute(1, 2, 0), depth, squared / (3 * pixels))
+        return StepResult(loss, terms, grad, squared / (3 * pixels), planes)
+
+    def _planes(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """An image (5, height, width) and its gradient, reused from step to step."""
+        if self._buffers is None or self._buffers[0].shape[1:] != (height, width):
+            self._buffers = torch.empty((PLANES, height, width)), torch.empty((PLANES, height, width))
+        return self._buffers
 
     def _auxiliary(
         self, planes: Tensor, planes_grad: Tensor, view: View, relative: bool, terms: dict[str, float]
