@@ -2,8 +2,8 @@
 
     python benchmarks/iteration_cpu.py [--gaussians 30000 50000 100000] [--repeats 30]
 
-One iteration: evaluate the spline, render, loss and image gradient (L1 over a mask), gradient of the Gaussians, and Adam
-on the canonical Gaussians and the four active control points.
+One iteration: evaluate the spline, render, loss and image gradient (L1 over a mask), gradient of the Gaussians, and
+Adam on the canonical Gaussians and the four active control points.
 """
 
 import argparse
