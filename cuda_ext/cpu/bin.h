@@ -72,7 +72,7 @@ inline uint64_t* radix_sort(uint64_t* pairs, uint64_t* spare, int64_t count) {
 inline void bin(const RasterState& state, int width, int height) {
     const Grid grid(width, height);
     Bins bins(state.bins, state.slot_count, grid);
-    const Splat* splats = static_cast<const Splat*>(state.splats);
+    const Splats splats(state.splats, state.gaussian_count);
     const int64_t count = state.gaussian_count;
     Buffer pair_buffer(sizeof(uint64_t) * (2 * count + 1));
     uint64_t* pairs = static_cast<uint64_t*>(pair_buffer.memory);
@@ -84,18 +84,20 @@ inline void bin(const RasterState& state, int width, int height) {
     auto sort_and_mask = [&](int chunk) {
         if (chunk == 0) {
             for (int64_t i = 0; i < count; ++i)
-                if (splats[i].tile_x1 > splats[i].tile_x0)
-                    pairs[drawn++] = static_cast<uint64_t>(splats[i].depth_key) << 32 | static_cast<uint64_t>(i);
+                if (splats.footprint[i].drawn())
+                    pairs[drawn++] =
+                        static_cast<uint64_t>(splats.footprint[i].depth_key) << 32 | static_cast<uint64_t>(i);
             order = radix_sort(pairs, pairs + count, drawn);
             return;
         }
         const int64_t begin = static_cast<int64_t>(chunk - 1) * kChunk;
         const int64_t end = begin + kChunk < count ? begin + kChunk : count;
         for (int64_t i = begin; i < end; ++i) {
-            const Splat& s = splats[i];
-            MaskWord* mask = bins.masks + s.slot;
-            for (int ty = s.tile_y0; ty < s.tile_y1; ++ty)
-                for (int tx = s.tile_x0; tx < s.tile_x1; ++tx)
+            const Splat& s = splats.splat[i];
+            const Footprint& f = splats.footprint[i];
+            MaskWord* mask = bins.masks + f.slot;
+            for (int ty = f.y0; ty < f.y1; ++ty)
+                for (int tx = f.x0; tx < f.x1; ++tx)
                     *mask++ = block_reach(s, s.mean_x - tx * kTile, s.mean_y - ty * kTile);
         }
     };
@@ -108,12 +110,14 @@ inline void bin(const RasterState& state, int width, int height) {
     auto for_each_slot = [&](int part, auto&& visit) {
         const int64_t begin = drawn * part / parts, end = drawn * (part + 1) / parts;
         for (int64_t k = begin; k < end; ++k) {
-            if (k + 8 < end) __builtin_prefetch(&splats[static_cast<uint32_t>(order[k + 8])].tile_x0);
+            if (k + 16 < end) __builtin_prefetch(&splats.footprint[static_cast<uint32_t>(order[k + 16])]);
+            if (k + 8 < end)
+                __builtin_prefetch(&bins.masks[splats.footprint[static_cast<uint32_t>(order[k + 8])].slot]);
             const uint32_t i = static_cast<uint32_t>(order[k]);
-            const Splat& s = splats[i];
-            uint32_t slot = s.slot;
-            for (int ty = s.tile_y0; ty < s.tile_y1; ++ty)
-                for (int tx = s.tile_x0; tx < s.tile_x1; ++tx, ++slot)
+            const Footprint& f = splats.footprint[i];
+            uint32_t slot = f.slot;
+            for (int ty = f.y0; ty < f.y1; ++ty)
+                for (int tx = f.x0; tx < f.x1; ++tx, ++slot)
                     if (bins.masks[slot]) visit(i, slot, ty * grid.columns + tx);
         }
     };

@@ -27,7 +27,7 @@ const Kernels& ENDOGS_JOIN(kernels_, ENDOGS_ISA)() {
     static constexpr Kernels table{
         .name = ENDOGS_TEXT(ENDOGS_ISA),
         .project = isa::project,
-        .splat_bytes = sizeof(isa::Splat),
+        .splat_bytes = sizeof(isa::Splat) + sizeof(isa::Footprint),
         .bins_bytes = isa::bins_bytes,
         .bin = isa::bin,
         .rasterize = isa::rasterize,

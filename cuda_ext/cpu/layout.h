@@ -36,12 +36,25 @@ constexpr int kOpaqueCheck = 16;      // Gaussians between two such checks
 struct alignas(64) Splat {
     float mean_x, mean_y, a, b, c, log2_opacity;
     float channel[4];  // red, green, blue, z
-    uint16_t tile_x0, tile_y0, tile_x1, tile_y1;
-    uint32_t slot;  // index of its first (Gaussian, tile) candidate, row-major over the tile rectangle
-    uint32_t depth_key;
-    uint32_t padding[2];
 };
 static_assert(sizeof(Splat) == 64);
+
+// What binning wants, apart from the splat, because it is visited in depth order: random access to few bytes.
+struct alignas(16) Footprint {
+    uint16_t x0, y0, x1, y1;  // tiles; empty when not drawn
+    uint32_t slot;            // index of its first (Gaussian, tile) candidate, row-major over the tiles
+    uint32_t depth_key;
+    bool drawn() const { return x1 > x0; }
+    int tiles() const { return (x1 - x0) * (y1 - y0); }
+};
+
+// The `splats` buffer.
+struct Splats {
+    Splat* splat;
+    Footprint* footprint;
+    Splats(void* memory, int64_t count)
+        : splat(static_cast<Splat*>(memory)), footprint(reinterpret_cast<Footprint*>(splat + count)) {}
+};
 
 struct Entry {
     uint32_t gaussian, slot;

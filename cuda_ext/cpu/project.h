@@ -33,7 +33,7 @@ ENDOGS_INLINE vf sigmoid(vf x) { return vf(1.0f) / (vf(1.0f) + exp(-max(x, vf(-8
 
 // The number of slots, or -1 when an input is not finite.
 inline int64_t project(const float* packed, int64_t count, const CameraView& camera, void* splat_memory) {
-    Splat* splats = static_cast<Splat*>(splat_memory);
+    const Splats splats(splat_memory, count);
     const Grid grid(static_cast<int>(camera.width), static_cast<int>(camera.height));
     const int chunks = chunk_count(count);
     Buffer totals_buffer(sizeof(int64_t) * (chunks + 1));
@@ -77,7 +77,7 @@ inline int64_t project(const float* packed, int64_t count, const CameraView& cam
                                  (vf(3e38f) >= p.cov_x + p.cov_y) & (vf(1e15f) >= abs(p.mean_x) + abs(p.mean_y));
             store(drawn, keep(visible, one));
             for (int lane = 0; lane < kLanes && first + lane < end; ++lane) {
-                Splat& s = splats[first + lane];
+                Splat& s = splats.splat[first + lane];
                 const bool shown = drawn[lane] != 0.0f;
                 s.mean_x = fields[0][lane];
                 s.mean_y = fields[1][lane];
@@ -87,16 +87,17 @@ inline int64_t project(const float* packed, int64_t count, const CameraView& cam
                 s.log2_opacity = fields[5][lane];
                 for (int k = 0; k < 3; ++k) s.channel[k] = columns[11 + k][lane];
                 s.channel[3] = depth[lane];
-                __builtin_memcpy(&s.depth_key, &depth[lane], 4);  // drawn depths are positive: bits sort like numbers
-                s.tile_x0 = shown ? static_cast<uint16_t>(rect[0][lane]) : 0;
-                s.tile_y0 = shown ? static_cast<uint16_t>(rect[1][lane]) : 0;
-                s.tile_x1 = shown ? static_cast<uint16_t>(rect[2][lane]) : 0;
-                s.tile_y1 = shown ? static_cast<uint16_t>(rect[3][lane]) : 0;
-                const int wide = s.tile_x1 > s.tile_x0 ? s.tile_x1 - s.tile_x0 : 0;
-                const int high = s.tile_y1 > s.tile_y0 ? s.tile_y1 - s.tile_y0 : 0;
-                if (wide * high == 0) s.tile_x0 = s.tile_x1 = 0;
-                s.slot = static_cast<uint32_t>(slots);
-                slots += wide * high;
+                Footprint f{};
+                if (shown && rect[2][lane] > rect[0][lane] && rect[3][lane] > rect[1][lane]) {
+                    f.x0 = static_cast<uint16_t>(rect[0][lane]);
+                    f.y0 = static_cast<uint16_t>(rect[1][lane]);
+                    f.x1 = static_cast<uint16_t>(rect[2][lane]);
+                    f.y1 = static_cast<uint16_t>(rect[3][lane]);
+                }
+                f.slot = static_cast<uint32_t>(slots);
+                __builtin_memcpy(&f.depth_key, &depth[lane], 4);  // drawn depths are positive: bits sort like numbers
+                slots += f.tiles();
+                splats.footprint[first + lane] = f;
             }
         }
         totals[chunk] = sum(nothing) == 0.0f ? slots : -1;
@@ -113,18 +114,17 @@ inline int64_t project(const float* packed, int64_t count, const CameraView& cam
     auto shift_chunk = [&](int chunk) {
         const int64_t begin = static_cast<int64_t>(chunk) * kChunk;
         const int64_t end = begin + kChunk < count ? begin + kChunk : count;
-        for (int64_t i = begin; i < end; ++i) splats[i].slot += static_cast<uint32_t>(totals[chunk]);
+        for (int64_t i = begin; i < end; ++i) splats.footprint[i].slot += static_cast<uint32_t>(totals[chunk]);
     };
     if (total < (int64_t{1} << 32)) parallel_for(chunks, shift_chunk);
     return total;
 }
 
 // Sums of one Gaussian's slots, in tile order. Layout of a slot: see rasterize_backward.
-ENDOGS_INLINE void add_slots(const Splat& splat, const MaskWord* masks, const float* slots, float* sums) {
-    const int wide = splat.tile_x1 - splat.tile_x0, high = splat.tile_y1 - splat.tile_y0;
-    const int tiles = wide > 0 && high > 0 ? wide * high : 0;
+ENDOGS_INLINE void add_slots(const Footprint& footprint, const MaskWord* masks, const float* slots, float* sums) {
+    const int tiles = footprint.tiles();
     for (int t = 0; t < tiles; ++t) {
-        const std::size_t slot = splat.slot + t;
+        const std::size_t slot = footprint.slot + t;
         if (!masks[slot]) continue;
         const float* row = slots + slot * 16;
         for (int k = 0; k < 16; k += kLanes) store(sums + k, load(sums + k) + load(row + k));
@@ -134,11 +134,11 @@ ENDOGS_INLINE void add_slots(const Splat& splat, const MaskWord* masks, const fl
 inline void gather_slots(const RasterState& state, const float* slots, float* sums, int width, int height) {
     const Grid grid(width, height);
     const Bins bins(state.bins, state.slot_count, grid);
-    const Splat* splats = static_cast<const Splat*>(state.splats);
+    const Splats splats(state.splats, state.gaussian_count);
     auto gather_chunk = [&](int chunk) {
         const int64_t begin = static_cast<int64_t>(chunk) * kChunk;
         const int64_t end = begin + kChunk < state.gaussian_count ? begin + kChunk : state.gaussian_count;
-        for (int64_t i = begin; i < end; ++i) add_slots(splats[i], bins.masks, slots, sums + i * 16);
+        for (int64_t i = begin; i < end; ++i) add_slots(splats.footprint[i], bins.masks, slots, sums + i * 16);
     };
     parallel_for(chunk_count(state.gaussian_count), gather_chunk);
 }
@@ -146,7 +146,7 @@ inline void gather_slots(const RasterState& state, const float* slots, float* su
 inline void project_backward(const float* packed, int64_t count, const CameraView& camera, const RasterState& state,
                              const float* slots, const float* extra_sums, float* packed_grad, double* pose_grad,
                              float* absolute_grad) {
-    const Splat* splats = static_cast<const Splat*>(state.splats);
+    const Splats splats(state.splats, count);
     const Grid grid(static_cast<int>(camera.width), static_cast<int>(camera.height));
     const Bins bins(state.bins, state.slot_count, grid);
     const int chunks = chunk_count(count);
@@ -165,11 +165,11 @@ inline void project_backward(const float* packed, int64_t count, const CameraVie
                 for (int k = 0; k < 16; ++k) sums[lane][k] = 0.0f;
                 drawn[lane] = 0.0f;
                 if (first + lane >= end) continue;
-                const Splat& splat = splats[first + lane];
-                if (splat.tile_x1 > splat.tile_x0) {
+                const Footprint& footprint = splats.footprint[first + lane];
+                if (footprint.drawn()) {
                     any = true;
                     drawn[lane] = 1.0f;
-                    add_slots(splat, bins.masks, slots, sums[lane]);
+                    add_slots(footprint, bins.masks, slots, sums[lane]);
                     if (extra_sums)
                         for (int k = 0; k < 8; ++k) sums[lane][k] += extra_sums[(first + lane) * 16 + k];
                 }
