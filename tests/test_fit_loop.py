@@ -160,4 +160,5 @@ def test_views_weigh_tissue_only_and_virtual_frames_lie_at_thirds(clip):
     times = [views[len(views.real) + k].time for k in range(8)]
     assert times[:2] == pytest.approx([0.2 / 3, 0.4 / 3])
     assert min(abs(t - clip.times[1]) for t in times) > 0.02
-    assert views.unseen is None
+    assert not views.unseen.any()
+    assert not views.hidden.any()

@@ -57,7 +57,7 @@ def test_metric_depth_loss_is_zero_at_the_truth_and_in_units_of_depth():
     weight = torch.ones(12, 16, dtype=torch.float64)
     assert float(depth_loss(r, r.depth.detach(), weight, "metric", CONFIG)) == 0
     off = depth_loss(r, r.depth.detach() * 1.02, weight, "metric", CONFIG)
-    assert float(off) == pytest.approx(0.02, rel=0.15)
+    assert float(off) == pytest.approx(0.02 * CONFIG.depth_weight, rel=0.15)
 
 
 @pytest.mark.parametrize("kind", ["logdepth", "depth", "disparity"])

@@ -99,7 +99,7 @@ def test_what_tracks_left_uncovered_is_found():
     assert not uncovered_mask(points[points[:, 0] < 36], mask, 2.0).any()
 
 
-def test_never_seen_pixels_are_filled_behind_the_instrument(observed):
+def test_hidden_pixels_get_a_backdrop(observed):
     clip, observations = observed
     masks = [mask.copy() for mask in observations.masks]
     unseen = np.zeros_like(masks[0])

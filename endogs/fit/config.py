@@ -62,7 +62,7 @@ class FitConfig:
     """Colour weight of the rim that the erosion takes off, 0..1: enough where nothing else shows that tissue."""
     ssim_weight: float = 0.0
     """Share of D-SSIM in the colour loss, 0..1 (+.16 dB per iteration, nothing per second)."""
-    depth_weight: float = 1.0
+    depth_weight: float = 0.2
     """Weight of the depth loss when depth is metric (given or stereo)."""
     relative_depth_weight: float = 0.02
     """Weight of the depth loss when depth is known up to an affine map of its logarithm."""
@@ -86,7 +86,12 @@ class FitConfig:
 
 PRESETS: dict[str, FitConfig] = {
     "fast": FitConfig(
-        iterations=500, initial_gaussians=45_000, insertions=((0.4, 10_000),), gaussians_cap=55_000, virtual_share=0.1
+        iterations=450,
+        initial_gaussians=45_000,
+        insertions=((0.4, 10_000),),
+        gaussians_cap=55_000,
+        knot_frames=3.0,
+        virtual_share=0.1,
     ),
     "balanced": FitConfig(),
     "best": FitConfig(

@@ -22,6 +22,8 @@ from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 
 CHECK_STEPS = 50
 """Steps between looks at all parameters, and between progress records."""
+SMOOTH_STEPS = 4
+"""Every so many steps the never-seen pixels are smoothed, with so many times the weight."""
 PSNR_MEMORY = 0.9
 """Share of the past in the running mean of the squared error."""
 
@@ -59,7 +61,7 @@ class Fit:
         ).tolist()
         self._insertions = {round(part * self.config.iterations): count for part, count in self.config.insertions}
         unseen = self.views.unseen
-        pairs = None if unseen is None else UnseenPairs.of(torch.from_numpy(unseen))
+        pairs = None if unseen is None or not unseen.any() else UnseenPairs.of(torch.from_numpy(unseen))
         self._objective = Objective(self.config, self.views.depth_kind, self.views.anchor, pairs)
         self._squared_error = math.nan
 
@@ -88,7 +90,8 @@ class Fit:
             )
         view = self.views[self._order[self.step]]
         try:
-            result = self._objective.evaluate(optimizer.packed_at(view.time), view)
+            smoothness = float(SMOOTH_STEPS) if self.step % SMOOTH_STEPS == 0 else 0.0
+            result = self._objective.evaluate(optimizer.packed_at(view.time), view, smoothness)
         except (ValueError, RuntimeError) as error:
             check_finite(self)
             raise FitDiverged(f"the fit diverged at step {self.step}: {error}") from error

@@ -50,7 +50,7 @@ def new_optimizer(
     else:
         look = Look(config.start_opacity, config.start_scale)
         count = min(config.initial_gaussians, config.gaussians_cap)
-        base, control = initialize(views.observations, count, knots, look, views.unseen)
+        base, control = initialize(views.observations, count, knots, look, views.hidden)
     shape = StaticDeformation() if knots is None or control is None else SplineDeformation(control.to(device), knots)
     return SplineAdam(base.to(device), shape, config, pixel_footprint(views))
 

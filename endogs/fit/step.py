@@ -47,13 +47,17 @@ class Objective:
     unseen: UnseenPairs | None
     _buffers: tuple[Tensor, Tensor] | None = field(default=None, init=False, repr=False)
 
-    def evaluate(self, packed: Tensor, view: View) -> StepResult:
-        """Loss and gradient of packed Gaussians (N, 14) on one view. Raises ValueError when they are not finite."""
-        if packed.device.type == "cpu" and native.available():
-            return self._fused(packed.detach(), view)
-        return self._autograd(packed.detach().requires_grad_(), view)
+    def evaluate(self, packed: Tensor, view: View, smoothness: float = 1.0) -> StepResult:
+        """Loss and gradient of packed Gaussians (N, 14) on one view. Raises ValueError when they are not finite.
 
-    def _autograd(self, packed: Tensor, view: View) -> StepResult:
+        `smoothness` multiplies the weight of the never-seen pixels; 0 leaves them out, which saves a fifth of a step.
+        """
+        smoothness *= self.config.unseen_weight if self.unseen is not None else 0
+        if packed.device.type == "cpu" and native.available():
+            return self._fused(packed.detach(), view, smoothness)
+        return self._autograd(packed.detach().requires_grad_(), view, smoothness)
+
+    def _autograd(self, packed: Tensor, view: View, smoothness: float) -> StepResult:
         rendering = rasterize_packed(packed, view.camera)
         weight = view.weight.to(torch.float32) / 255
         depth = None if view.depth is None else view.depth.float()
@@ -61,8 +65,8 @@ class Objective:
         loss, terms = photometric_loss(
             rendering, view.image, weight, depth, depth_weight, self.depth_kind, self.config, self.anchor
         )
-        if self.unseen is not None and self.config.unseen_weight > 0:
-            loss = loss + self.config.unseen_weight * unseen_smoothness(rendering, self.unseen)
+        if self.unseen is not None and smoothness > 0:
+            loss = loss + smoothness * unseen_smoothness(rendering, self.unseen)
         loss.backward()
         assert packed.grad is not None
         color, alpha = rendering.color.detach(), rendering.alpha.detach()
@@ -70,7 +74,7 @@ class Objective:
         planes = torch.cat([color.permute(2, 0, 1), (rendering.depth.detach() * alpha)[None], alpha[None]])
         return StepResult(float(loss.detach()), terms, packed.grad, float(squared), planes)
 
-    def _fused(self, packed: Tensor, view: View) -> StepResult:
+    def _fused(self, packed: Tensor, view: View, smoothness: float) -> StepResult:
         """Image, loss, image gradient and Gaussian gradient in four calls, with no graph in between."""
         camera, config, kernels = view.camera, self.config, native.module()
         planes, planes_grad = self._planes(camera.height, camera.width)
@@ -102,9 +106,8 @@ class Objective:
             terms["depth"] = inverse_depth * depth_scale
             loss += terms["depth"]
         relative = view.depth is not None and not metric
-        smooth = self.unseen is not None and config.unseen_weight > 0
-        if relative or smooth:
-            extra = self._auxiliary(planes, planes_grad, view, relative, terms)
+        if relative or smoothness > 0:
+            extra = self._auxiliary(planes, planes_grad, view, relative, smoothness, terms)
             loss += extra
         grad = torch.empty_like(packed)
         kernels.render_backward(
@@ -120,7 +123,13 @@ class Objective:
         return self._buffers
 
     def _auxiliary(
-        self, planes: Tensor, planes_grad: Tensor, view: View, relative: bool, terms: dict[str, float]
+        self,
+        planes: Tensor,
+        planes_grad: Tensor,
+        view: View,
+        relative: bool,
+        smoothness: float,
+        terms: dict[str, float],
     ) -> float:
         """The losses that the kernels do not know, through autograd on the image; adds to its gradient in place."""
         leaf = planes.detach().requires_grad_()
@@ -135,8 +144,8 @@ class Objective:
             term = depth_loss(rendering, view.depth.float(), weight, self.depth_kind, self.config, self.anchor)
             terms["depth"] = float(term.detach())
             loss = loss + term
-        if self.unseen is not None and self.config.unseen_weight > 0:
-            loss = loss + self.config.unseen_weight * unseen_smoothness(rendering, self.unseen)
+        if self.unseen is not None and smoothness > 0:
+            loss = loss + smoothness * unseen_smoothness(rendering, self.unseen)
         loss.backward()
         assert leaf.grad is not None
         planes_grad += leaf.grad

@@ -95,8 +95,12 @@ class TrainingViews:
         with_depth = set(np.linspace(0, len(frames) - 1, count).round().astype(int).tolist())
         self.real = [self._real_view(k, k in with_depth) for k in range(len(frames))]
         self._virtual: dict[int, View] = {}
-        unseen = ~np.logical_or.reduce(list(self._masks.values())) & ~clip.ignored
-        self.unseen: Mask | None = unseen if clip.static_camera and unseen.any() else None
+        seen = np.sum(list(self._masks.values()), axis=0)
+        still = clip.static_camera
+        self.unseen: Mask | None = (seen == 0) & ~clip.ignored if still else None
+        """(H, W) pixels that no training frame shows as tissue; None with a moving camera, whose pixels see it all."""
+        self.hidden: Mask | None = (seen < len(frames)) & ~clip.ignored if still else None
+        """(H, W) pixels that some training frame does not show as tissue; None with a moving camera."""
         self.observations = Observations(clip, frames, flows, [self._masks[i] for i in frames], self.depth, self.metric)
         self.anchor = None if self.metric else _anchor_of(to_depth(first), self._eroded[frames[0]])
 

@@ -18,6 +18,7 @@ from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.setup import choose_device, choose_masks, differences, finished_scene, new_optimizer
+from endogs.fit.unobserved import hold_unobserved
 from endogs.fit.views import Mask, TrainingViews
 from endogs.pipeline.run_record import (
     StageClock,
@@ -119,6 +120,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         "seed": config.seed,
         "versions": software_versions(),
     }
+        hold_unobserved(optimizer)
     scene = finished_scene(optimizer, clip, about)
     with clock.stage("write"):
         for stale in ("metrics.json", "preview.mp4"):  # an earlier run's would be taken for this scene's

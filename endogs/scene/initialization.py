@@ -20,8 +20,8 @@ CHECKED_FRAMES = 9
 """Frames looked at for tissue that no Gaussian follows."""
 SPARSE = 0.3
 """A neighbourhood with less than this part of its Gaussians left counts as uncovered."""
-UNSEEN_SPACING = 2.0
-"""Spacing of the Gaussians behind what never moves away, in spacings of the others."""
+BACKDROP_SPACING, BACKDROP_DEPTH = 2.5, 1.02
+"""Spacing of the Gaussians behind instruments, in spacings of the others, and their depth, in depths of the tissue."""
 
 
 def lattice(width: int, height: int, spacing: float) -> NDArray[np.float32]:
@@ -83,28 +83,27 @@ def initialize(
     count: int,
     knots: Knots | None,
     look: Look,
-    unseen: NDArray[np.bool_] | None = None,
+    hidden: NDArray[np.bool_] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """About `count` canonical Gaussians (N, 14), never more, and their control points (Kn, N, 14) or None.
 
-    `unseen` (H, W) marks pixels that no training frame shows as tissue although the camera stands still: they get
-    Gaussians too, coloured and placed by their surroundings, so that a removed instrument leaves no hole.
+    `hidden` (H, W) marks pixels that a still camera's frames do not all show as tissue: a backdrop is laid there.
     Raises InputError when no training frame shows tissue or depth.
     """
     start = first_frame(observations)
     if not observations.masks[start].any():
         raise InputError("no training frame shows tissue: check the masks, --ignore-rows and --crop")
-    hidden = 0 if unseen is None else np.count_nonzero(unseen) / UNSEEN_SPACING**2
+    behind = 0 if hidden is None else np.count_nonzero(hidden) / BACKDROP_SPACING**2
     # A dry run with few points tells how much tissue there is to cover over all frames, hence the spacing.
     probe = float(np.sqrt(observations.masks[start].size / min(PROBE_POINTS, count)))
     area = sum(len(seeds) for seeds, _ in seed_tissue(observations, probe)) * probe**2
-    spacing = float(np.sqrt((area + hidden) / count))
+    spacing = float(np.sqrt((area + behind) / count))
     parts = [
         gaussians_from_seeds(observations, seeds, knots, look, tracks)
         for seeds, tracks in seed_tissue(observations, spacing)
     ]
-    if unseen is not None and unseen.any():
-        base = behind_instruments(observations, unseen, UNSEEN_SPACING * spacing, look)
+    if hidden is not None and hidden.any():
+        base = backdrop(observations, hidden, BACKDROP_SPACING * spacing, look)
         parts.append((base, None if knots is None else torch.zeros(knots.count, len(base), base.shape[1])))
     base = torch.cat([base for base, _ in parts])
     controls = [control for _, control in parts if control is not None]
@@ -152,15 +151,22 @@ def seed_tissue(observations: Observations, spacing: float) -> list[tuple[Seeds,
     return placed
 
 
-def behind_instruments(observations: Observations, unseen: NDArray[np.bool_], spacing: float, look: Look) -> Tensor:
-    """Still Gaussians (P, 14) over pixels that are never seen, with depth and colour continued from around them."""
-    height, width = unseen.shape
+def backdrop(observations: Observations, hidden: NDArray[np.bool_], spacing: float, look: Look) -> Tensor:
+    """Still Gaussians (P, 14) behind pixels (H, W) that are hidden at times, so that no instrument leaves a hole.
+
+    Coloured by the mean of the frames that show the pixel, or by what is around it where none does; a little behind the
+    surface, so that tissue that is tracked covers them.
+    """
+    height, width = hidden.shape
     frame = first_frame(observations)
-    mask = observations.masks[frame]
-    pixels = on_mask(lattice(width, height, spacing), unseen)
-    depth = filled(np.where(mask, observations.depth(frame), 0))[pixel_index(pixels, unseen.shape)]
-    image = observations.images[frame].astype(np.float32) / 255
-    smooth = [filled(np.where(mask, np.maximum(image[..., c], 1e-3), 0)) for c in range(3)]
-    colors = np.stack([channel[pixel_index(pixels, unseen.shape)] for channel in smooth], -1)
+    pixels = on_mask(lattice(width, height, spacing), hidden)
+    place = pixel_index(pixels, hidden.shape)
+    depth = filled(np.where(observations.masks[frame], observations.depth(frame), 0))[place] * BACKDROP_DEPTH
+    shown = np.sum(observations.masks, axis=0, dtype=np.float32)
+    total = np.zeros((height, width, 3), np.float32)
+    for image, mask in zip(observations.images, observations.masks, strict=True):
+        total += image * mask[..., None]
+    mean = np.maximum(total / (255 * np.maximum(shown, 1)[..., None]), 1e-3)
+    colors = np.stack([filled(np.where(shown > 0, mean[..., c], 0))[place] for c in range(3)], -1)
     footprint = spacing * depth / observations.K[frame, 0, 0]
     return still_gaussians(observations.unproject(frame, pixels, depth), colors, footprint, look)
