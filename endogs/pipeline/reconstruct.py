@@ -111,6 +111,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     out.mkdir(parents=True, exist_ok=True)
     with clock.stage("fit"):
         run_fit(fit, checkpoints)
+        hold_unobserved(optimizer)
     about = {
         "clip": clip.name,
         "config": to_json(config),
@@ -120,7 +121,6 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         "seed": config.seed,
         "versions": software_versions(),
     }
-        hold_unobserved(optimizer)
     scene = finished_scene(optimizer, clip, about)
     with clock.stage("write"):
         for stale in ("metrics.json", "preview.mp4"):  # an earlier run's would be taken for this scene's
