@@ -12,8 +12,8 @@ from endogs.gaussians import COLORS
 from endogs.scene.spline import SplineDeformation
 
 FAINT = 1e-8
-"""A knot whose mean squared gradient is below this part of the Gaussian's largest was not observed. At 1e-4, motion that
-only a few frames show would be lost, and .1 dB with it."""
+"""A knot whose mean squared gradient is below this part of the Gaussian's largest was not observed. At 1e-4, motion
+that only a few frames show would be lost, and .1 dB with it."""
 
 
 def observed_knots(variance: Tensor) -> Tensor:
