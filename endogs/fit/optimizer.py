@@ -17,7 +17,9 @@ from endogs.scene.deformation import Deformation
 from endogs.scene.spline import ACTIVE, SplineDeformation
 
 BETAS = (0.9, 0.999)
-EPS = 1e-15
+EPS = 1e-8
+"""Of the size of the gradients of what is all but hidden: with the usual 1e-15, Adam moves that by full steps in random
+directions, and behind a removed instrument it shows as coloured specks."""
 
 
 def adam_slice(

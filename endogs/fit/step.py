@@ -52,12 +52,12 @@ class Objective:
 
         `smoothness` multiplies the weight of the never-seen pixels; 0 leaves them out, which saves a fifth of a step.
         """
-        smoothness *= self.config.unseen_weight if self.unseen is not None else 0
         if packed.device.type == "cpu" and native.available():
             return self._fused(packed.detach(), view, smoothness)
         return self._autograd(packed.detach().requires_grad_(), view, smoothness)
 
-    def _autograd(self, packed: Tensor, view: View, smoothness: float) -> StepResult:
+    def _autograd(self, packed: Tensor, view: View, smoothness: float = 1.0) -> StepResult:
+        smoothness *= self.config.unseen_weight if self.unseen is not None else 0
         rendering = rasterize_packed(packed, view.camera)
         weight = view.weight.to(torch.float32) / 255
         depth = None if view.depth is None else view.depth.float()
@@ -74,8 +74,9 @@ class Objective:
         planes = torch.cat([color.permute(2, 0, 1), (rendering.depth.detach() * alpha)[None], alpha[None]])
         return StepResult(float(loss.detach()), terms, packed.grad, float(squared), planes)
 
-    def _fused(self, packed: Tensor, view: View, smoothness: float) -> StepResult:
+    def _fused(self, packed: Tensor, view: View, smoothness: float = 1.0) -> StepResult:
         """Image, loss, image gradient and Gaussian gradient in four calls, with no graph in between."""
+        smoothness *= self.config.unseen_weight if self.unseen is not None else 0
         camera, config, kernels = view.camera, self.config, native.module()
         planes, planes_grad = self._planes(camera.height, camera.width)
         splats, bins, _ = kernels.render_forward(

@@ -18,7 +18,6 @@ from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.setup import choose_device, choose_masks, differences, finished_scene, new_optimizer
-from endogs.fit.unobserved import hold_unobserved
 from endogs.fit.views import Mask, TrainingViews
 from endogs.pipeline.run_record import (
     StageClock,
@@ -111,7 +110,6 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     out.mkdir(parents=True, exist_ok=True)
     with clock.stage("fit"):
         run_fit(fit, checkpoints)
-        hold_unobserved(optimizer)
     about = {
         "clip": clip.name,
         "config": to_json(config),
