@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 import endogs
 from endogs.cli import RUNNERS, main
+from endogs.scene.scene_file import load_scene
 
 STEPS, GAUSSIANS = 12, 800
 FIT = ("--preset", "fast", "--iterations", str(STEPS), "--gaussians", str(GAUSSIANS))
@@ -115,6 +116,14 @@ def test_reconstruct_writes_a_scene_its_record_and_its_metrics(home):
     with av.open(str(scene / "preview.mp4")) as video:
         assert video.streams.video[0].codec_context.name == "h264"
         assert sum(1 for _ in video.decode(video=0)) == 9
+
+
+def test_a_scene_whose_depth_was_guessed_does_not_claim_millimetres(home, tmp_path):
+    scene = tmp_path / "scene"
+    fit = (*FIT, "--depth", "photometric", "--iterations", 2)
+    assert run("reconstruct", home / "clip", "--out", scene, *fit) == 0
+    assert load_scene(home / "scene").units == "mm"
+    assert load_scene(scene).units == "relative"
 
 
 def test_inspect_says_what_was_understood(home, tmp_path, capsys):

@@ -128,8 +128,6 @@ class Reconstruct:
     """Optimization steps instead of the preset's."""
     gaussians: int | None = None
     """Hard cap on the number of Gaussians instead of the preset's."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where the fit runs."""
     seed: int = 0
     """Seed of everything random; the same seed on one machine gives the same scene."""
     resume: bool = False

@@ -17,13 +17,6 @@ from endogs.scene.initialization import initialize
 from endogs.scene.placement import Look
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of `--device`. `auto` is the CPU, whose rasterizer is compiled; raises InputError without a GPU."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch finds no CUDA device here; use --device cpu")
-    return torch.device("cuda" if name == "cuda" else "cpu")
-
-
 def choose_masks(clip: Clip, name: str) -> Callable[[int], Mask]:
     """Tissue masks (H, W) of clip frames by index, as `--masks` says. Raises InputError when given ones are missing."""
     if name == "given" and not clip.has_masks:
@@ -72,8 +65,8 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(key for key in keys if before.get(key) != now.get(key))
 
 
-def finished_scene(optimizer: SplineAdam, clip: Clip, metadata: dict[str, Any]) -> Scene:
-    """The scene as it stands, with the clip's cameras and units."""
+def finished_scene(optimizer: SplineAdam, clip: Clip, metric: bool, metadata: dict[str, Any]) -> Scene:
+    """The scene as it stands, with the clip's cameras, and its units where depth is `metric`."""
     return Scene(
         optimizer.base.detach(),
         optimizer.deformation,
@@ -82,6 +75,6 @@ def finished_scene(optimizer: SplineAdam, clip: Clip, metadata: dict[str, Any]) 
         clip.world_to_camera,
         clip.width,
         clip.height,
-        clip.units,
+        clip.units if metric else "relative",
         metadata,
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.splits import Split, split_frames
@@ -17,7 +19,7 @@ from endogs.evaluate.preview import write_preview
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
-from endogs.fit.setup import choose_device, choose_masks, differences, finished_scene, new_optimizer
+from endogs.fit.setup import choose_masks, differences, finished_scene, new_optimizer
 from endogs.fit.views import Mask, TrainingViews
 from endogs.pipeline.run_record import (
     StageClock,
@@ -71,7 +73,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     check_output_folder(out)
     checkpoint = load_checkpoint(checkpoints) if config.resume else None
     fit_config = config.fit_config()
-    device = choose_device(config.device)
+    device = torch.device("cpu")
     with clock.stage("read"):
         clip = load_clip(config.input, config.clip)
         split = split_frames(len(clip), config.split)
@@ -119,7 +121,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         "seed": config.seed,
         "versions": software_versions(),
     }
-    scene = finished_scene(optimizer, clip, about)
+    scene = finished_scene(optimizer, clip, views.metric, about)
     with clock.stage("write"):
         for stale in ("metrics.json", "preview.mp4"):  # an earlier run's would be taken for this scene's
             (out / stale).unlink(missing_ok=True)
