@@ -149,11 +149,15 @@ class UnseenPairs:
 
 
 def unseen_smoothness(rendering: Rendering, pairs: UnseenPairs) -> Tensor:
-    """Mean absolute difference of log depth and of colour between the pairs, where both pixels are covered."""
+    """Mean squared difference of log depth and of colour between the pairs, where both pixels are covered.
+
+    Squared, so that what was never seen becomes a membrane between what was: absolute differences leave one flat patch
+    with a hard edge.
+    """
     depth, alpha = rendering.depth.reshape(-1), rendering.alpha.detach().reshape(-1)
     covered = (alpha[pairs.first] > 0.5) & (alpha[pairs.second] > 0.5)
     first, second = pairs.first[covered], pairs.second[covered]
     if first.numel() == 0:
         return rendering.depth.sum() * 0
     color = rendering.color.reshape(-1, 3)
-    return (depth[first].log() - depth[second].log()).abs().mean() + (color[first] - color[second]).abs().mean()
+    return (depth[first].log() - depth[second].log()).square().mean() + (color[first] - color[second]).square().mean()
