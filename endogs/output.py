@@ -65,12 +65,15 @@ def write_one_or_many(
 ) -> list[Path]:
     """Calls `write(file, time)` for the file `path`, or for 000000`suffix`, 000001... in the folder `path`.
 
-    Returns the files. Several times make a folder. Raises InputError as `new_file` and `new_folder` do.
+    Returns the files. Several times make a folder. Raises InputError when that folder's name ends as a file's would,
+    and as `new_file` and `new_folder` do.
     """
     if len(times) == 1:
         with new_file(path) as partial:
             write(partial, times[0])
         return [path]
+    if path.suffix.lower() == suffix:
+        raise InputError(f"{path}: {len(times)} times make a folder of {suffix} files; give a name without an ending.")
     names = [f"{index:06d}{suffix}" for index in range(len(times))]
     with new_folder(path) as folder:
         for name, time in zip(names, times, strict=True):

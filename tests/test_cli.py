@@ -126,6 +126,15 @@ def test_a_scene_whose_depth_was_guessed_does_not_claim_millimetres(home, tmp_pa
     assert load_scene(scene).units == "relative"
 
 
+def test_reconstruct_says_what_it_had_to_guess(home, tmp_path, capsys):
+    out = tmp_path / "scene"
+    split = ("--split", "all", "--iterations", 1)
+    assert run("reconstruct", home / "clip" / "images", "--out", out, *FIT, *split) == 0
+    said = capsys.readouterr()
+    assert "note: the camera is unknown: focal length guessed" in said.err
+    assert "dB)" in said.out, "no baseline is named where none was measured"
+
+
 def test_inspect_says_what_was_understood(home, tmp_path, capsys):
     assert run("inspect", home / "clip", "--out", tmp_path / "sheet.png") == 0
     said = capsys.readouterr().out
@@ -207,6 +216,10 @@ BAD = {
     "render scene --time 99 --out new.mp4": "0 to 0.533333 seconds",
     "render scene --time nan --out new.mp4": "finite numbers",
     "export points scene --out new.ply --format pcd": "make them agree",
+    "export points scene --out new.obj": "end the name in .ply or .pcd or .xyz",
+    "export splats scene --out new.splat": "end the name in .ply",
+    "export points scene --time 0 0.2 --out new.ply": "2 times make a folder",
+    "render scene --time 0 --out new.png": "a folder's name for PNG pictures",
     "reconstruct clip --mask-instrument-value 0 --out new": "use --mask-instrument-value 255",
     "inspect clip --mask-instrument-value 0 --out new.png": "use --mask-instrument-value 255",
     "evaluate cut": "cut off",
@@ -310,7 +323,7 @@ def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_
             process.send_signal(signal.SIGINT)
             break
     said = process.stderr.read()
-    process.wait(60)
+    assert process.wait(60) == 130
     assert "Traceback" not in said
     assert "continue with --resume" in said
     record = json.loads((out / "run.json").read_text())
@@ -322,6 +335,8 @@ def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_
 
     assert main([*arguments, "--out", str(out), "--resume", "--seed", "1"]) == 2
     assert "(seed)" in capfd.readouterr().err
+    assert main([*arguments, "--out", str(out), "--resume", "--ignore-rows", "70:80"]) == 2
+    assert "(ignore_rows)" in capfd.readouterr().err
     assert main([*arguments, "--out", str(out), "--resume"]) == 0
     assert main([*arguments, "--out", str(whole)]) == 0
     assert not (out / "checkpoints").exists()

@@ -172,6 +172,17 @@ def test_the_wrong_polarity_is_refused_with_the_right_option(tmp_path, written, 
         load_clip(tmp_path, ClipOptions(mask_instrument_value=option))
 
 
+@pytest.mark.parametrize(("rows", "warned"), [(8, False), (12, True)])
+def test_masks_that_hide_most_of_the_clip_are_worth_a_note(tmp_path, rows, warned):
+    write_images(tmp_path / "images", 1)
+    (tmp_path / "masks").mkdir()
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[:rows] = 255
+    cv2.imwrite(str(tmp_path / "masks" / "0.png"), mask)
+    notes = load_clip(tmp_path).notes
+    assert any("--mask-instrument-value 0" in note for note in notes) == warned
+
+
 @pytest.mark.parametrize("label", [1, 38])
 def test_masks_of_labels_are_understood(tmp_path, label):
     write_images(tmp_path / "images", 1)

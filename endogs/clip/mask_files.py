@@ -12,6 +12,8 @@ SAMPLES = 12
 """Masks that are looked at when a clip is opened."""
 HIDDEN_LIMIT = 0.9
 """A larger share of hidden pixels means that the masks are the wrong way round."""
+HIDDEN_SUSPICIOUS = 0.6
+"""A larger share may mean it, and is worth a note."""
 
 
 class MaskFiles:
@@ -37,7 +39,8 @@ def mask_files(paths: list[Path], size: tuple[int, int], instrument_value: int, 
     """The masks in `paths`, one per image of `size` (width, height); `instrument_value` is 255 or 0.
 
     In masks that hold labels or a dark palette, nothing above 127, all above 0 counts as 255, with a note. Raises
-    InputError when a mask has another size, or when the masks hide more than 90 % of the pixels of the sampled frames.
+    InputError when a mask has another size, or when the masks hide more than 90 % of the pixels of the sampled frames;
+    from 60 % on there is a note.
     """
     check_sizes(paths, *size, Path("its image"))
     looked_at = [read_gray(paths[i]) for i in sampled(len(paths))]
@@ -53,5 +56,10 @@ def mask_files(paths: list[Path], size: tuple[int, int], instrument_value: int, 
         raise InputError(
             f"{paths[0].parent}: the masks hide {100 * hidden:.0f} % of the clip, so {instrument_value} seems to mean "
             f"tissue in them: use --mask-instrument-value {255 - instrument_value}."
+        )
+    if hidden > HIDDEN_SUSPICIOUS:
+        notes.append(
+            f"the masks hide {100 * hidden:.0f} % of the clip: if that is the tissue, use --mask-instrument-value "
+            f"{255 - instrument_value}."
         )
     return masks

@@ -44,7 +44,7 @@ class Selection:
 
     def nothing_left(self, source: object, last: float) -> InputError:
         """The error of a clip whose last frame, at `last` seconds, comes before the start."""
-        return InputError(
-            f"{source}: no frame between --start {self.start:g} and --end {self.end:g} s; "
-            f"the clip's last frame is at {last:.3f} s."
-        )
+        where = f"at or after --start {self.start:g} s"
+        if self.end < float("inf"):
+            where = f"between --start {self.start:g} s and --end {self.end:g} s"
+        return InputError(f"{source}: no frame {where}; the clip's last frame is at {last:.3f} s.")

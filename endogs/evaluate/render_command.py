@@ -17,6 +17,8 @@ from endogs.evaluate.video import frame_rate, write_video
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
 
+FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+"""Endings of files that are not written: nobody means a folder by them."""
 TOLERANCE = 1e-6
 """Seconds by which a time may miss the clip's range through rounding."""
 
@@ -26,6 +28,8 @@ def run_render(config: RenderScene) -> list[Path]:
     """Render what `config` asks for and return the files written."""
     if not (np.isfinite(config.scale) and config.scale > 0):
         raise InputError(f"--scale {config.scale:g} must be above 0")
+    if config.out.suffix.lower() in FILE_ENDINGS:
+        raise InputError(f"{config.out}: give a name in .mp4 for a video, or a folder's name for PNG pictures")
     scene = load_scene(config.scene)
     times = np.asarray(config.time or scene.times, np.float64)
     if not np.isfinite(times).all():

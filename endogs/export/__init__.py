@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from endogs.errors import InputError
 from endogs.export.config import ExportPoints, ExportSplats
 
 __all__ = ["ExportPoints", "ExportSplats", "run_points", "run_splats"]
@@ -19,6 +20,8 @@ def run_points(config: ExportPoints) -> list[Path]:
     chosen = point_format(config.out, config.format)
     scene = load_scene(config.scene)
     several = _several(config.time, len(scene.times))
+    if not several and config.format is None:
+        _check_ending(config.out, (".ply", ".pcd", ".xyz"))
     path = config.out or _beside(config.scene) / ("points" if several else f"points.{chosen}")
     return _told(path, export_points(scene, config.time, path, chosen, config.min_opacity))
 
@@ -33,12 +36,20 @@ def run_splats(config: ExportSplats) -> list[Path]:
 
     scene = load_scene(config.scene)
     several = _several(config.time, len(scene.times))
+    if not several:
+        _check_ending(config.out, (".ply",))
     path = config.out or _beside(config.scene) / ("splats" if several else "splats.ply")
     return _told(path, export_splats(scene, config.time, path, config.min_opacity))
 
 
 def _several(time: Sequence[float] | str, frames: int) -> bool:
     return frames > 1 if time == "all" else not isinstance(time, str) and len(time) > 1
+
+
+def _check_ending(path: Path | None, endings: tuple[str, ...]) -> None:
+    """Raises InputError when a file's name promises a format that it will not have."""
+    if path is not None and path.suffix and path.suffix.lower() not in endings:
+        raise InputError(f"{path}: {path.suffix} files are not written here; end the name in {' or '.join(endings)}.")
 
 
 def _beside(scene: Path) -> Path:

@@ -35,6 +35,9 @@ from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.scene_file import FILE_NAME, save_scene
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -60,9 +63,11 @@ def reconstruct(input: str | Path, **options: Any) -> Result:
 
 
 def run(config: Reconstruct) -> None:
-    """The command line's verb."""
+    """The command line's verb; leaves with 130 after Ctrl-C, so that scripts stop too."""
     result = execute(config, StageClock(from_process_start=True))
     print_summary(result)
+    if result.record["interrupted"]:
+        raise SystemExit(INTERRUPTED)
 
 
 @native.cores_for_kernels()
@@ -80,6 +85,8 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         masks = choose_masks(clip, config.masks)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
+        for note in clip.notes:
+            print(f"note: {note}", file=sys.stderr)
     with clock.stage("priors"):
         flows = ClipFlows(clip.image)
         flows.precompute(split.train)
@@ -91,6 +98,8 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         run_identity(
             fit_config,
             clip=clip.name,
+            **to_json(config.clip),
+            preset=config.preset,
             frames=[len(clip), clip.width, clip.height],
             split=split.name,
             depth=views.depth_kind,
@@ -109,7 +118,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
                     f"({differences(checkpoint.run, identity)}); repeat them or run without --resume"
                 )
             fit.restore(checkpoint)
-    out.mkdir(parents=True, exist_ok=True)
+    make_output_folder(out)
     with clock.stage("fit"):
         run_fit(fit, checkpoints)
     about = {
@@ -155,6 +164,14 @@ def check_output_folder(out: Path) -> None:
         raise InputError(f"{out}: {existing} may not be written to; give another --out")
 
 
+def make_output_folder(out: Path) -> None:
+    """Makes `out`; raises InputError where the system refuses."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise InputError(f"{out}: cannot be made ({failure.strerror or failure}); give another --out") from failure
+
+
 def judge(
     scene: Scene,
     clip: Clip,
@@ -183,8 +200,9 @@ def print_summary(result: Result) -> None:
         print(f"interrupted after {record['iterations']} steps; continue with --resume", file=sys.stderr)
     if result.metrics:
         mean = result.metrics["mean"]
-        against = ", ".join(f"{name} {row['psnr']:.2f}" for name, row in result.metrics["baseline"].items())
-        print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {mean['psnr_masked']:.2f} dB; {against})")
+        others = [f"{name.replace('_', ' ')} {row['psnr']:.2f}" for name, row in result.metrics["baseline"].items()]
+        beside = f"; without a scene: {', '.join(others)}" if others else ""
+        print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {mean['psnr_masked']:.2f} dB{beside})")
     print(f"{record['gaussians']} Gaussians, {seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB: {result.out}")
     for path in sorted(result.out.iterdir()):
         if path.is_file():
