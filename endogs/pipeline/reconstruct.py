@@ -19,6 +19,7 @@ from endogs.evaluate.preview import write_preview
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
+from endogs.fit.memory import fit_bytes, machine_bytes, memory_note
 from endogs.fit.setup import choose_masks, differences, finished_scene, new_optimizer
 from endogs.fit.views import Mask, TrainingViews
 from endogs.pipeline.run_record import (
@@ -85,8 +86,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         masks = choose_masks(clip, config.masks)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
-        for note in clip.notes:
-            print(f"note: {note}", file=sys.stderr)
+        tell_before_the_fit(clip, config)
     with clock.stage("priors"):
         flows = ClipFlows(clip.image)
         flows.precompute(split.train)
@@ -162,6 +162,16 @@ def check_output_folder(out: Path) -> None:
         raise InputError(f"{out}: {existing} is a file; give a folder for --out")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(f"{out}: {existing} may not be written to; give another --out")
+
+
+def tell_before_the_fit(clip: Clip, config: Reconstruct) -> None:
+    """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
+    needed = fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation != "none")
+    for note in (*clip.notes, memory_note(needed, machine_bytes())):
+        if note is not None:
+            print(f"note: {note}", file=sys.stderr)
+    what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
+    print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
 
 
 def make_output_folder(out: Path) -> None:
