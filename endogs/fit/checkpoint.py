@@ -44,9 +44,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """Read the folder's checkpoint. Raises InputError when there is none or it cannot be read."""
     path = folder / FILE_NAME
     if not path.is_file():
-        raise InputError(
-            f"{path}: no checkpoint to resume from, as after a run that ended; run without --resume"
-        )
+        raise InputError(f"{path}: no checkpoint to resume from, as after a run that ended; run without --resume")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads(file.metadata()["endogs"])
