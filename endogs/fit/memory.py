@@ -18,7 +18,7 @@ COMFORTABLE = 0.7
 def fit_bytes(frames: int, width: int, height: int, config: FitConfig, deforming: bool = True) -> float:
     """Peak memory of a fit, about.
 
-    The constants are measured: six fits of 4 to 63 frames of 160x128 to 640x512, at 0.5 to 1.5 GB, agree within 15 %.
+    The constants are measured: seven fits of 4 to 63 frames of 160x128 to 640x512, 0.5 to 1.5 GB, agree within 20 %.
     Longer clips are extrapolated.
     """
     knots = frames / config.knot_frames + 3 if deforming else 0
