@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 
 setup: $(VENV)/.ready
 
-# The constraints pin torch to a build without CUDA libraries; everything else follows pyproject.toml.
+# The constraints pin every package, torch first. Where pip would take a CUDA build of torch and none is wanted, install
+# the CPU build of that version into .venv beforehand.
 $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard cuda_ext/*.* cuda_ext/*/*.*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'

@@ -11,7 +11,7 @@ import tyro
 from endogs import __version__
 from endogs.clip.config import Inspect
 from endogs.doctor.config import Doctor
-from endogs.errors import InputError
+from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import Evaluate, RenderScene
 from endogs.export.config import ExportPoints, ExportSplats
 from endogs.fit.config import Reconstruct
@@ -60,7 +60,8 @@ def run_verb(config: Any) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the command line and runs the verb.
 
-    Returns the exit code: 0, or 2 after bad input, which is told in one sentence. Bugs keep their traceback.
+    Returns the exit code: 0, 2 after bad input, 1 after a fit that diverged, each told in one sentence, or 130 after
+    Ctrl-C. Bugs keep their traceback.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments == ["--version"]:
@@ -80,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"endogs: {error}", file=sys.stderr)
         return 2
+    except FitDiverged as error:
+        print(f"endogs: {error}; the steps before are in its checkpoint: see --resume", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("endogs: interrupted", file=sys.stderr)
         return 130

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 import endogs
 from endogs.cli import RUNNERS, main
+from endogs.errors import FitDiverged
 from endogs.scene.scene_file import load_scene
 
 STEPS, GAUSSIANS = 12, 800
@@ -276,9 +277,12 @@ def test_an_unknown_option_is_an_error_of_the_command_line(capsys):
 # Ctrl-C, and bugs
 
 
-def test_ctrl_c_outside_a_fit_is_one_line_and_a_bug_keeps_its_traceback(monkeypatch, capsys):
+def test_ctrl_c_and_divergence_are_one_line_and_a_bug_keeps_its_traceback(monkeypatch, capsys):
     def stop(config):
         raise KeyboardInterrupt
+
+    def diverge(config):
+        raise FitDiverged("the fit diverged at step 3: means are not finite")
 
     def break_down(config):
         raise ValueError("a bug")
@@ -286,6 +290,9 @@ def test_ctrl_c_outside_a_fit_is_one_line_and_a_bug_keeps_its_traceback(monkeypa
     monkeypatch.setattr("endogs.cli.run_verb", stop)
     assert main(["doctor"]) == 130
     assert capsys.readouterr().err == "endogs: interrupted\n"
+    monkeypatch.setattr("endogs.cli.run_verb", diverge)
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().err.startswith("endogs: the fit diverged at step 3: ")
     monkeypatch.setattr("endogs.cli.run_verb", break_down)
     with pytest.raises(ValueError, match="a bug"):
         main(["doctor"])

@@ -165,6 +165,10 @@ def test_a_foreign_clip_is_refused():
     scene.width = 10
     with pytest.raises(InputError, match="48 x 32"):
         evaluate_scene(scene, clip, "standard")
+    scene = still_scene(clip)
+    scene.times = scene.times * 2
+    with pytest.raises(InputError, match="other times"):
+        evaluate_scene(scene, clip, "standard")
 
 
 @pytest.fixture
@@ -174,7 +178,7 @@ def folder(tmp_path):
     (tmp_path / "clip").mkdir()
     for i in range(2 * FRAMES):
         cv2.imwrite(str(tmp_path / "clip" / f"{i:03d}.png"), clip.picture[..., ::-1])
-    config = {"input": "clip", "clip": {"stride": 2, "ignore_rows": ["30:32"], "new": 1}, "split": "all"}
+    config = {"input": "clip", "clip": {"stride": 2, "fps": 20.0, "ignore_rows": ["30:32"], "new": 1}, "split": "all"}
     scene = still_scene(clip, config=config)
     save_scene(scene, tmp_path / "scene.safetensors")
     return tmp_path

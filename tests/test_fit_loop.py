@@ -8,15 +8,15 @@ import pytest
 import torch
 from sliding_clip import sliding_clip
 
-from endogs.errors import InputError
+from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
 from endogs.fit.density import ResidualMaps, drop_transparent
-from endogs.fit.loop import Fit, FitDiverged, run_fit
+from endogs.fit.loop import Fit, run_fit
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.setup import choose_masks, new_optimizer
 from endogs.fit.views import TrainingViews, schedule
-from endogs.gaussians import OPACITY
+from endogs.gaussians import COLORS, OPACITY
 from endogs.priors.depth import choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Knots, SplineDeformation
@@ -98,6 +98,35 @@ def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path)
     kept = load_checkpoint(tmp_path)
     assert kept.step == 4
     assert all(torch.isfinite(t).all() for t in kept.tensors.values())
+
+
+def test_a_gradient_that_is_not_finite_is_refused_and_the_state_before_it_saved(clip, tmp_path, monkeypatch):
+    fit = new_fit(clip)
+    evaluate = type(fit._objective).evaluate
+
+    def poisoned(objective, packed, view, smoothness):
+        result = evaluate(objective, packed, view, smoothness)
+        if fit.step == 6:
+            result.grad[2, COLORS] = float("inf")
+        return result
+
+    monkeypatch.setattr(type(fit._objective), "evaluate", poisoned)
+    with pytest.raises(FitDiverged, match=r"step 6.*gradient.*colors"):
+        run_fit(fit, tmp_path, show=False)
+    kept = load_checkpoint(tmp_path)
+    assert kept.step == 6
+    assert all(torch.isfinite(t).all() for t in kept.tensors.values())
+
+
+def test_other_errors_of_a_step_are_not_called_divergence(clip, monkeypatch):
+    fit = new_fit(clip)
+
+    def broken(objective, packed, view, smoothness):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(type(fit._objective), "evaluate", broken)
+    with pytest.raises(RuntimeError, match=r"^out of memory$"):
+        run_fit(fit, show=False)
 
 
 def test_ctrl_c_ends_between_two_steps_and_saves(clip, tmp_path):

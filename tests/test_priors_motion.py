@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from endogs.errors import InputError
-from endogs.priors.flow import ClipFlows, consistency_mask, dis_flow, sample, warp
-from endogs.priors.tracks import chain_tracks, track_pixels
+from endogs.priors.flow import ClipFlows, consistency_mask, dis_flow, warp
 from endogs.priors.virtual_frames import flow_from_between, interpolate, make_virtual_frames
 
 SIZE = (96, 128)
@@ -75,17 +74,6 @@ def test_one_training_frame_has_no_motion():
     flows = ClipFlows(clip.image)
     flows.precompute([0])
     assert make_virtual_frames(clip, flows, [0]) == []
-    tracks = track_pixels(clip, flows, [0], 0, np.array([[3.5, 4.5], [-9, 0]], np.float32))
-    assert tracks.positions.shape == (1, 2, 2)
-
-
-def test_sample_is_bilinear_and_repeats_edges():
-    image = np.array([[0.0, 1.0], [2.0, 3.0]], np.float32)
-    x = np.array([0, 0.5, 1, 0.25, -3, 9], np.float32)
-    y = np.array([0, 0.5, 1, 0, 0, 9], np.float32)
-    np.testing.assert_allclose(sample(image, x, y), [0, 1.5, 3, 0.25, 0, 3])
-    assert sample(image[..., None].repeat(3, 2), x, y).shape == (6, 3)
-    assert sample(np.ones((1, 1), np.float32), x, y).tolist() == [1] * 6
 
 
 def test_warp_shows_a_where_b_is_looked_up_by_the_flow_from_a_to_b():
@@ -126,46 +114,6 @@ def zoom_flow(size, factor):
     """Flow of a zoom about the image's centre, in the convention that pixel centres are at +0.5."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     return np.stack([(x - size[1] / 2) * (factor - 1), (y - size[0] / 2) * (factor - 1)], -1).astype(np.float32)
-
-
-def test_tracks_follow_a_zoom_in_both_directions():
-    size, factor, frames, start = (60, 80), 1.05, 7, 3
-    forward = [zoom_flow(size, factor)] * (frames - 1)
-    backward = [zoom_flow(size, 1 / factor)] * (frames - 1)
-    pixels = np.array([[40.0, 30.0], [50.25, 40.5], [22.0, 11.0], [79.0, 30.0]], np.float32)
-    positions, valid = chain_tracks(forward, backward, start, pixels)
-    centre = np.array([40.0, 30.0])
-    for k in range(frames):
-        truth = centre + (pixels[:3] - centre) * factor ** (k - start)
-        np.testing.assert_allclose(positions[k, :3], truth, atol=1e-3)
-    assert valid[:, :3].all()
-    assert valid[:, 3].tolist() == [True] * 4 + [False] * 3, "leaves the image on the next step and stays lost"
-
-
-def test_tracks_end_at_instruments_and_at_inconsistent_flow():
-    size = (20, 40)
-    right = np.full((*size, 2), (2, 0), np.float32)
-    forward, backward = [right] * 4, [-right] * 4
-    masks = [np.ones(size, bool) for _ in range(5)]
-    masks[2][:, 8:11] = False
-    pixels = np.array([[5.0, 10.0], [20.0, 10.0]], np.float32)
-    positions, valid = chain_tracks(forward, backward, 0, pixels, masks)
-    assert valid[:, 0].tolist() == [True, True, False, False, False]
-    assert valid[:, 1].all()
-    np.testing.assert_allclose(positions[-1], pixels + np.float32([8, 0]), err_msg="lost tracks continue as a guess")
-    _, valid = chain_tracks(forward, [-right, -right, right, -right], 0, pixels)
-    assert valid[:, 1].tolist() == [True, True, True, False, False]
-
-
-def test_track_pixels_over_training_frames_only():
-    clip = MovingClip(6)
-    frames = [0, 2, 3, 5]
-    pixels = np.array([[64.5, 48.5]], np.float32)
-    tracks = track_pixels(clip, ClipFlows(clip.image), frames, 2, pixels)
-    assert tracks.positions.shape == (4, 1, 2)
-    truth = [pixels[0] + (2 * (i - 2), -(i - 2)) for i in frames]
-    np.testing.assert_allclose(tracks.positions[:, 0], truth, atol=0.25)
-    assert tracks.valid.all()
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1 / 3, 0.5, 1.0])

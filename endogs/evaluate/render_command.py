@@ -1,6 +1,5 @@
 """`endogs render`: a scene's colour and depth as a video or as pictures, from the scene file alone."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from endogs.evaluate.config import RenderScene
 from endogs.evaluate.depth_colors import color_depth
 from endogs.evaluate.scene_frames import picture, scene_depth_range
 from endogs.evaluate.video import frame_rate, write_video
+from endogs.output import new_folder
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
 
@@ -71,16 +71,11 @@ def pictures(
 
 
 def write_pictures(folder: Path, frames: Iterator[NDArray[np.uint8]]) -> list[Path]:
-    """Write RGB frames as 000000.png, 000001.png, ... each under a temporary name first."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        written = []
+    """Write RGB frames as 000000.png, 000001.png, ... into a new folder that appears when all are there."""
+    names = []
+    with new_folder(folder) as partial:
         for i, frame in enumerate(frames):
-            path = folder / f"{i:06d}.png"
-            temporary = folder / f".{path.name}.tmp"
-            temporary.write_bytes(cv2.imencode(".png", np.ascontiguousarray(frame[..., ::-1]))[1].tobytes())
-            os.replace(temporary, path)
-            written.append(path)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); choose another --out") from error
-    return written
+            names.append(f"{i:06d}.png")
+            png = cv2.imencode(".png", np.ascontiguousarray(frame[..., ::-1]))[1]
+            (partial / names[-1]).write_bytes(png.tobytes())
+    return [folder / name for name in names]

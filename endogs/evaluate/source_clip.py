@@ -64,6 +64,11 @@ def check_frames(scene: Scene, clip: Clip) -> None:
             f"{clip.source}: frames of {clip.width} x {clip.height}, but the scene was fitted to "
             f"{scene.width} x {scene.height}; give the clip and the reading options of the fit"
         )
+    if not np.allclose(clip.times, scene.times, rtol=0, atol=1e-3):
+        raise InputError(
+            f"{clip.source}: its frames have other times than those the scene was fitted to; give the clip and the "
+            "reading options of the fit"
+        )
 
 
 def judged_masks(scene: Scene, clip: Clip) -> Callable[[int], NDArray[np.bool_]]:

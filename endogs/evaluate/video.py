@@ -1,6 +1,5 @@
 """H.264 video files that every browser and player opens."""
 
-import os
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.errors import InputError
+from endogs.output import new_file
 
 
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf: int = 18) -> int:
@@ -22,31 +22,22 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf
 
     if "libx264" not in av.codecs_available:
         raise InputError(f"{path}: this PyAV has no H.264 encoder (libx264); install PyAV from PyPI")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another --out") from error
     count = 0
-    try:
-        with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            stream = None
-            for frame in frames:
-                even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
-                if stream is None:
-                    rate = Fraction(fps).limit_denominator(1001)
-                    stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
-                    stream.height, stream.width = even.shape[:2]
-                    stream.pix_fmt = "yuv420p"
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")))
-                count += 1
+    options = {"movflags": "faststart"}
+    with new_file(path) as partial, av.open(str(partial), "w", format="mp4", options=options) as container:
+        stream = None
+        for frame in frames:
+            even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
             if stream is None:
-                raise ValueError("a video needs at least one frame")
-            container.mux(stream.encode())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+                rate = Fraction(fps).limit_denominator(1001)
+                stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
+                stream.height, stream.width = even.shape[:2]
+                stream.pix_fmt = "yuv420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")))
+            count += 1
+        if stream is None:
+            raise ValueError("a video needs at least one frame")
+        container.mux(stream.encode())
     return count
 
 

@@ -127,7 +127,7 @@ class Reconstruct:
     iterations: int | None = None
     """Optimization steps instead of the preset's."""
     gaussians: int | None = None
-    """Hard cap on the number of Gaussians instead of the preset's."""
+    """Never more Gaussians than this; the preset's own numbers still decide how many are placed below it."""
     seed: int = 0
     """Seed of everything random; the same seed on one machine gives the same scene."""
     resume: bool = False

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from endogs.errors import FitDiverged
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
 from endogs.fit.density import ResidualMaps, drop_transparent, insert_where_wrong
@@ -26,10 +28,6 @@ SMOOTH_STEPS = 4
 """Every so many steps the never-seen pixels are smoothed, with so many times the weight."""
 PSNR_MEMORY = 0.9
 """Share of the past in the running mean of the squared error."""
-
-
-class FitDiverged(RuntimeError):
-    """The fit produced a number that is not finite. Says at which step and in which attribute."""
 
 
 @dataclass
@@ -59,7 +57,10 @@ class Fit:
             self.config.virtual_share,
             self.seed,
         ).tolist()
-        self._insertions = {round(part * self.config.iterations): count for part, count in self.config.insertions}
+        self._insertions: dict[int, int] = {}
+        for part, count in self.config.insertions:
+            step = round(part * self.config.iterations)
+            self._insertions[step] = self._insertions.get(step, 0) + count
         unseen = self.views.unseen
         pairs = None if unseen is None or not unseen.any() else UnseenPairs.of(torch.from_numpy(unseen))
         self._objective = Objective(self.config, self.views.depth_kind, self.views.anchor, pairs)
@@ -80,7 +81,7 @@ class Fit:
         self.step, self.log = checkpoint.step, list(checkpoint.log)
 
     def take_step(self) -> tuple[float, dict[str, float]]:
-        """One step; returns the loss and its terms. Raises FitDiverged, before anything was changed by it."""
+        """One step; returns the loss and its terms. Raises FitDiverged before it takes over what is not finite."""
         config, optimizer = self.config, self.optimizer
         if self.step in self._insertions:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
@@ -94,10 +95,15 @@ class Fit:
             result = self._objective.evaluate(optimizer.packed_at(view.time), view, smoothness)
         except (ValueError, RuntimeError) as error:
             check_finite(self)
+            if "not finite" not in str(error):
+                raise
             raise FitDiverged(f"the fit diverged at step {self.step}: {error}") from error
         if not math.isfinite(result.loss):
             bad = ", ".join(name for name, term in result.terms.items() if not math.isfinite(term)) or "smoothness"
             raise FitDiverged(f"the fit diverged at step {self.step}: the loss is not finite ({bad})")
+        if not math.isfinite(float(result.grad.sum())):
+            bad = blame(result.grad)
+            raise FitDiverged(f"the fit diverged at step {self.step}: the gradient is not finite ({bad})")
         optimizer.step(result.grad, view.time, self.step / config.iterations)
         if view.frame is not None:
             if any(self.step < step for step in self._insertions):
@@ -123,14 +129,17 @@ ATTRIBUTES: dict[str, slice | int] = {
 }
 
 
+def blame(packed: Tensor) -> str:
+    """Attributes of packed rows (..., 14) that hold a number that is not finite."""
+    bad = [name for name, channels in ATTRIBUTES.items() if not bool(torch.isfinite(packed[..., channels]).all())]
+    return ", ".join(bad) or "their sum overflows"
+
+
 def check_finite(fit: Fit) -> None:
     """Raise FitDiverged with the step and the attribute when a parameter is not finite."""
     for name, tensor in {"canonical": fit.optimizer.base, **fit.optimizer.deformation.tensors()}.items():
-        if bool(torch.isfinite(tensor.sum())):
-            continue
-        for attribute, channels in ATTRIBUTES.items():
-            if not bool(torch.isfinite(tensor[..., channels]).all()):
-                raise FitDiverged(f"the fit diverged at step {fit.step}: {name} {attribute} are not finite")
+        if not bool(torch.isfinite(tensor.sum())):
+            raise FitDiverged(f"the fit diverged at step {fit.step}: {name} {blame(tensor)} are not finite")
 
 
 def run_fit(
@@ -141,15 +150,21 @@ def run_fit(
 ) -> None:
     """Run the remaining steps. With a folder, checkpoints go there every `config.checkpoint_seconds` and at Ctrl-C.
 
-    Raises FitDiverged; the last checkpoint, which was checked before it was written, stays. `on_step` is called after
-    every step.
+    Raises FitDiverged; what is not finite is refused before it is taken over, so the state before that step is good and
+    becomes the checkpoint. `on_step` is called after every step.
     """
     started = saved = time.monotonic()
     before = fit.log[-1]["seconds"] if fit.log else 0.0
     total = fit.config.iterations
     with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress:
         while fit.step < total and not interrupt.raised:
-            value, terms = fit.take_step()
+            try:
+                value, terms = fit.take_step()
+            except FitDiverged:
+                if checkpoints is not None and fit.step > 0:
+                    check_finite(fit)
+                    save_checkpoint(fit.checkpoint(), checkpoints)
+                raise
             count = fit.optimizer.base.shape[0]
             if fit.step % CHECK_STEPS == 0 or fit.step == total:
                 check_finite(fit)

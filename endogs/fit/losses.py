@@ -70,11 +70,12 @@ def depth_loss(
     """
     usable = (weight > 0) & (rendering.alpha.detach() > 0.5) & (rendering.depth.detach() > 0)
     w = weight[usable]
-    if w.numel() < 16:
-        return rendering.depth.sum() * 0
     z, t = rendering.depth[usable], target[usable]
     if kind == "metric":
-        return config.depth_weight * ((1 / z - 1 / t).abs() * w).sum() / w.sum() * t.median()
+        scale = target[weight > 0].median() / weight.sum() if bool((weight > 0).any()) else 0.0
+        return config.depth_weight * ((1 / z - 1 / t).abs() * w).sum() * scale
+    if w.numel() < 16:
+        return rendering.depth.sum() * 0
     log_z = z.log()
     if kind == "disparity":
         correlation = pearson(1 / z, t, w)

@@ -94,6 +94,12 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         views = TrainingViews(clip, split.train, flows, masks, prior, fit_config, device)
         if split.test_view == "right" and not views.metric:
             raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
+        if not views.metric and not clip.static_camera:
+            print(
+                "note: the camera moves but depth is only relative, so tissue and camera motion have different scales; "
+                "expect blur, and give depth if there is any",
+                file=sys.stderr,
+            )
     identity = to_json(
         run_identity(
             fit_config,
@@ -101,6 +107,8 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
             **to_json(config.clip),
             preset=config.preset,
             frames=[len(clip), clip.width, clip.height],
+            duration=float(clip.times[-1]),
+            backend=choose_backend(),
             split=split.name,
             depth=views.depth_kind,
             masks=config.masks,
@@ -119,6 +127,8 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
                 )
             fit.restore(checkpoint)
     make_output_folder(out)
+    if not config.resume:  # an earlier run's checkpoint must not pass for this one's
+        shutil.rmtree(checkpoints, ignore_errors=True)
     with clock.stage("fit"):
         run_fit(fit, checkpoints)
     about = {
@@ -132,7 +142,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     }
     scene = finished_scene(optimizer, clip, views.metric, about)
     with clock.stage("write"):
-        for stale in ("metrics.json", "preview.mp4"):  # an earlier run's would be taken for this scene's
+        for stale in ("metrics.json", "preview.mp4", "run.json"):  # an earlier run's would be taken for this scene's
             (out / stale).unlink(missing_ok=True)
         save_scene(scene, out / FILE_NAME)
         write_json_lines(fit.log, out / "metrics.jsonl")

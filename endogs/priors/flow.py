@@ -64,26 +64,6 @@ def dis_flow(a: NDArray[np.uint8], b: NDArray[np.uint8], *, iterations: int = 20
         return flow.calc(grey[0], grey[1], None)  # type: ignore[call-overload]
 
 
-def sample(image: NDArray, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bilinear samples (P,) or (P, C) of `image` (H, W) or (H, W, C) at columns x and rows y (P,), edges repeated.
-
-    Column 0 is the centre of the first pixel.
-    """
-    height, width = image.shape[:2]
-    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-    left = np.minimum(x.astype(np.intp), max(width - 2, 0))
-    top = np.minimum(y.astype(np.intp), max(height - 2, 0))
-    right, below = min(1, width - 1), min(1, height - 1) * width
-    fx, fy = (x - left).astype(np.float32), (y - top).astype(np.float32)
-    flat = image.reshape(height * width, -1)
-    first = top * width + left
-    fx, fy = fx[:, None], fy[:, None]
-    upper = flat[first] * (1 - fx) + flat[first + right] * fx
-    lower = flat[first + below] * (1 - fx) + flat[first + below + right] * fx
-    value = upper * (1 - fy) + lower * fy
-    return value[:, 0] if image.ndim == 2 else value
-
-
 def warp(image: NDArray, flow: Flow) -> NDArray:
     """`image` (H, W[, C]) looked up bilinearly at x + flow(x), edges repeated: b warped by the flow a to b shows a."""
     where = (_grid(*flow.shape[:2]) + flow).astype(np.float32, copy=False)

@@ -9,10 +9,9 @@ from torch import Tensor
 class Deformation(ABC):
     """Maps canonical Gaussians (N, 14) to the Gaussians at one instant.
 
-    Training contract: the fit computes `packed = deformation.packed_at(base, time)` without a graph, makes it a leaf,
-    renders it, and hands `packed.grad` to the deformation's optimizer (`endogs.fit.optimizer.optimizer_of`), which
-    applies the chain rule. A deformation that is a torch module may simply let
-    `torch.autograd.backward(packed, grad)` do it.
+    Training contract: the fit computes `packed = deformation.packed_at(base, time)` without a graph, renders
+    it, and hands the gradient by `packed` to the optimizer (`endogs.fit.optimizer.SplineAdam`), which applies the chain
+    rule.
     """
 
     kind: ClassVar[str]
