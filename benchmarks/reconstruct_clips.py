@@ -85,7 +85,7 @@ def row(experiment: Experiment, out: Path, clip_folder: Path) -> str:
     elif mean.get("depth_median_abs_mm") is not None:
         depth = f"{mean['depth_median_abs_mm']:.2f} mm, abs-rel {mean['depth_abs_rel']:.4f}"
     else:
-        depth = "relative"
+        depth = "none given"
     return (
         f"| {experiment.name} | {mean['psnr']:.2f} / {mean['psnr_masked']:.2f} | {mean['ssim']:.4f} | {baselines} "
         f"| {depth} | {run['seconds']['total']:.0f} | {run['seconds']['fit']:.0f} | {run['gaussians']} "
