@@ -4,6 +4,7 @@ import os
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from sliding_clip import sliding_clip
@@ -127,6 +128,24 @@ def test_other_errors_of_a_step_are_not_called_divergence(clip, monkeypatch):
     monkeypatch.setattr(type(fit._objective), "evaluate", broken)
     with pytest.raises(RuntimeError, match=r"^out of memory$"):
         run_fit(fit, show=False)
+
+
+def test_the_scene_closes_behind_an_instrument(clip):
+    hidden = np.zeros((clip.height, clip.width), bool)
+    hidden[10:26, 12:30] = True
+
+    def alpha_there(weight: float) -> float:
+        config = replace(CONFIG, iterations=40, hidden_weight=weight, unseen_weight=0.0, insertions=())
+        fit = new_fit(clip, config)
+        fit.optimizer.base[:, OPACITY] = -3.0  # thin everywhere, so that there is something to close
+        view = replace(fit.views.real[0], hidden=torch.from_numpy(hidden.view(np.uint8)))
+        for _ in range(40):
+            packed = fit.optimizer.packed_at(view.time)
+            result = fit._objective.evaluate(packed, replace(view, weight=torch.zeros_like(view.weight)))
+            fit.optimizer.step(result.grad, view.time, 0.0)
+        return float(fit._objective.evaluate(fit.optimizer.packed_at(view.time), view).planes[4][hidden].mean())
+
+    assert alpha_there(0.02) > alpha_there(0.0) + 0.2
 
 
 def test_ctrl_c_ends_between_two_steps_and_saves(clip, tmp_path):

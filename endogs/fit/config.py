@@ -68,6 +68,8 @@ class FitConfig:
     """Weight of the depth loss when depth is known up to an affine map of its logarithm."""
     depth_anchor: float = 1e-3
     """Weight that holds mean and spread of log depth where a relative prior put them."""
+    hidden_weight: float = 0.02
+    """Weight that keeps the scene opaque behind instruments, so that no slit opens where nothing else is asked for."""
     unseen_weight: float = 0.02
     """Weight of smooth depth and colour at pixels that no training frame ever shows as tissue."""
     acceleration_weight: float = 0.0

@@ -67,6 +67,10 @@ class Objective:
         )
         if self.unseen is not None and smoothness > 0:
             loss = loss + smoothness * unseen_smoothness(rendering, self.unseen)
+        if view.hidden is not None and self.config.hidden_weight > 0:
+            gap = ((1 - rendering.alpha) * view.hidden).sum() / view.hidden.numel()
+            terms["hidden"] = float(gap.detach())
+            loss = loss + self.config.hidden_weight * gap
         loss.backward()
         assert packed.grad is not None
         color, alpha = rendering.color.detach(), rendering.alpha.detach()
@@ -110,6 +114,12 @@ class Objective:
         if relative or smoothness > 0:
             extra = self._auxiliary(planes, planes_grad, view, relative, smoothness, terms)
             loss += extra
+        if view.hidden is not None and config.hidden_weight > 0:
+            hidden = view.hidden.to(torch.float32)
+            through = view.hidden_pixels - float(torch.dot(planes[4].reshape(-1), hidden.reshape(-1)))
+            terms["hidden"] = through / hidden.numel()
+            loss += config.hidden_weight * terms["hidden"]
+            planes_grad[4].add_(hidden, alpha=-config.hidden_weight / hidden.numel())
         grad = torch.empty_like(packed)
         kernels.render_backward(
             packed, camera.world_to_camera, camera.K, camera.near, False, None, planes, splats, bins, planes_grad, grad,

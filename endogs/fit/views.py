@@ -43,6 +43,13 @@ class View:
     """(H, W) float16 or float32, in the prior's own kind; 0 where its weight is 0."""
     depth_weight: Tensor | None = None
     """(H, W) uint8, 255 = full weight in the depth loss."""
+    hidden: Tensor | None = None
+    """(H, W) uint8, 1 = an instrument hides the tissue; None where nothing is known to be hidden."""
+
+    @cached_property
+    def hidden_pixels(self) -> int:
+        """How many pixels an instrument hides."""
+        return 0 if self.hidden is None else int(self.hidden.sum(dtype=torch.int64))
 
     @cached_property
     def weight_sum(self) -> float:
@@ -132,12 +139,14 @@ class TrainingViews:
 
     def _real_view(self, k: int, with_depth: bool) -> View:
         i = self.frames[k]
+        hidden = ~self._masks[i] & ~self._clip.ignored
         view = View(
             float(self._clip.times[i]),
             self._clip.camera(i).to(self._device),
             torch.from_numpy(self._clip.image(i)).to(self._device),
             _bytes(np.where(self._eroded[i], 1.0, self._rim_weight * self._masks[i])).to(self._device),
             k,
+            hidden=torch.from_numpy(hidden.view(np.uint8)).to(self._device) if hidden.any() else None,
         )
         if not with_depth:
             return view
