@@ -6,6 +6,14 @@ import torch
 from torch import Tensor
 
 MEANS, QUATS, LOG_SCALES, OPACITY, COLORS = slice(0, 3), slice(3, 7), slice(7, 10), 10, slice(11, 14)
+ATTRIBUTES: dict[str, slice | int] = {
+    "means": MEANS,
+    "quats": QUATS,
+    "log_scales": LOG_SCALES,
+    "opacity_logits": OPACITY,
+    "colors": COLORS,
+}
+"""Columns of the packed form by attribute."""
 CHANNELS = 14
 """Columns of the packed form: 3 mean, 4 quat (wxyz), 3 log-scale, 1 opacity logit, 3 colour."""
 

@@ -23,14 +23,14 @@ def new_file(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".partial{path.suffix}", dir=path.parent)
         os.close(handle)
     except OSError as failure:
-        raise _unwritable(path, failure) from failure
+        raise _unwritable(path, failure, "choose another --out") from failure
     partial = Path(name)
     try:
         yield partial
         partial.chmod(0o644)
         os.replace(partial, path)
     except OSError as failure:
-        raise _unwritable(path, failure) from failure
+        raise _unwritable(path, failure, "choose another --out") from failure
     finally:
         partial.unlink(missing_ok=True)
 
@@ -47,7 +47,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     except OSError as failure:
-        raise _unwritable(path, failure) from failure
+        raise _unwritable(path, failure, "name a place you may write to") from failure
     try:
         yield partial
         partial.chmod(0o755)
@@ -55,7 +55,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             path.rmdir()
         os.replace(partial, path)
     except OSError as failure:
-        raise _unwritable(path, failure) from failure
+        raise _unwritable(path, failure, "name a place you may write to") from failure
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -81,5 +81,5 @@ def write_one_or_many(
     return [path / name for name in names]
 
 
-def _unwritable(path: Path, failure: OSError) -> InputError:
-    return InputError(f"{path} cannot be written ({failure.strerror or failure}); name a place you may write to.")
+def _unwritable(path: Path, failure: OSError, remedy: str) -> InputError:
+    return InputError(f"{path} cannot be written ({failure.strerror or failure}); {remedy}.")

@@ -1,7 +1,5 @@
 """A picture of a few frames of a clip with what the reader understood of them."""
 
-import contextlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ from numpy.typing import NDArray
 
 from endogs.clip.clip import Clip
 from endogs.clip.mask_files import sampled
-from endogs.errors import InputError
+from endogs.output import new_file
 
 CELL_WIDTH = 320
 COLUMNS = 5
@@ -46,21 +44,14 @@ def contact_sheet(clip: Clip, depth_range: tuple[float, float] | None, columns: 
 
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write an RGB image (H, W, 3) as PNG, under a temporary name first; InputError when the folder refuses it."""
+    """Write an RGB image (H, W, 3) as PNG, whole or not at all; raises InputError when the place is not writable."""
     import cv2
 
     done, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
     if not done:
         raise RuntimeError(f"OpenCV could not encode {path.name}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data.tobytes())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror}): choose another --out.") from error
+    with new_file(path) as partial:
+        partial.write_bytes(data.tobytes())
 
 
 def _tinted(clip: Clip, index: int) -> NDArray[np.uint8]:

@@ -1,7 +1,6 @@
 """Checkpoints of a fit: safetensors with JSON metadata, written under a temporary name and renamed."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from endogs.errors import InputError
+from endogs.output import new_file
 
 FILE_NAME = "last.safetensors"
 
@@ -30,13 +30,15 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
-    """Write the checkpoint, replacing the folder's previous one only when it is complete."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, temporary = folder / FILE_NAME, folder / (FILE_NAME + ".tmp")
+    """Write the checkpoint, replacing the folder's previous one only when it is complete.
+
+    Raises InputError when the place is not writable.
+    """
+    path = folder / FILE_NAME
     metadata = {"step": checkpoint.step, "run": checkpoint.run, "log": checkpoint.log}
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in checkpoint.tensors.items()}
-    save_file(tensors, temporary, {"endogs": json.dumps(metadata)})
-    os.replace(temporary, path)
+    with new_file(path) as partial:
+        save_file(tensors, partial, {"endogs": json.dumps(metadata)})
     return path
 
 

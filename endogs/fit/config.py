@@ -115,7 +115,7 @@ class Reconstruct:
     out: Path | None = None
     """Output folder; by default the clip's name with `_endogs` appended, in the current folder."""
     preset: Preset = "balanced"
-    """Speed against quality: about 25 s, 90 s or several minutes for 63 frames of 640x512 on two cores."""
+    """Speed against quality: about 20 s, a minute or four for 63 frames of 640x512 on two cores."""
     clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
     """How the clip is read."""
     split: Literal["standard", "gap", "novel-view", "all"] = "standard"

@@ -20,7 +20,7 @@ from endogs.fit.optimizer import SplineAdam
 from endogs.fit.progress import FitProgress
 from endogs.fit.step import Objective
 from endogs.fit.views import TrainingViews, schedule
-from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
+from endogs.gaussians import ATTRIBUTES
 
 CHECK_STEPS = 50
 """Steps between looks at all parameters, and between progress records."""
@@ -118,15 +118,6 @@ class Fit:
     def psnr(self) -> float:
         """Running training PSNR over tissue, dB."""
         return -10 * math.log10(max(self._squared_error, 1e-12)) if math.isfinite(self._squared_error) else math.nan
-
-
-ATTRIBUTES: dict[str, slice | int] = {
-    "means": MEANS,
-    "quats": QUATS,
-    "log_scales": LOG_SCALES,
-    "opacity": OPACITY,
-    "colors": COLORS,
-}
 
 
 def blame(packed: Tensor) -> str:

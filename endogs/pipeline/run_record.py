@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from endogs.output import new_file
+
 PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "safetensors")
 STAGES = ("read", "priors", "init", "fit", "evaluate", "write")
 _IMPORTED = time.time()
@@ -84,14 +86,12 @@ def to_json(value: Any) -> Any:
 
 
 def write_json(value: Any, path: Path) -> None:
-    """Write JSON under a temporary name and rename it."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(to_json(value), indent=1) + "\n")
-    os.replace(temporary, path)
+    """Write JSON, whole or not at all. Raises InputError when the place is not writable."""
+    with new_file(path) as partial:
+        partial.write_text(json.dumps(to_json(value), indent=1) + "\n")
 
 
 def write_json_lines(values: list[dict[str, Any]], path: Path) -> None:
-    """Write one JSON object per line under a temporary name and rename it."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text("".join(json.dumps(to_json(value)) + "\n" for value in values))
-    os.replace(temporary, path)
+    """Write one JSON object per line, whole or not at all. Raises InputError when the place is not writable."""
+    with new_file(path) as partial:
+        partial.write_text("".join(json.dumps(to_json(value)) + "\n" for value in values))

@@ -4,15 +4,7 @@ import torch
 from torch import Tensor
 
 from endogs.camera import Camera
-from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
-
-_COLUMNS: dict[str, slice | int] = {
-    "means": MEANS,
-    "quats": QUATS,
-    "log_scales": LOG_SCALES,
-    "opacity_logits": OPACITY,
-    "colors": COLORS,
-}
+from endogs.gaussians import ATTRIBUTES, CHANNELS
 
 
 def check_inputs(
@@ -36,7 +28,7 @@ def check_inputs(
     if camera.width < 1 or camera.height < 1:
         raise ValueError(f"the image is {camera.width} x {camera.height} pixels, expected at least 1 x 1")
     if not _finite(packed):
-        for name, columns in _COLUMNS.items():
+        for name, columns in ATTRIBUTES.items():
             if not _finite(packed[:, columns]):
                 raise ValueError(f"{name} is not finite")
     named = {

@@ -5,7 +5,6 @@ No pickle anywhere: opening a stranger's scene runs no code.
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.gaussians import CHANNELS
+from endogs.output import new_file
 from endogs.scene.scene import Scene
 
 FORMAT = "endogs-scene"
@@ -32,7 +32,7 @@ _DEFORMATION = "deformation."
 def save_scene(scene: Scene, path: Path | str) -> None:
     """Writes a scene to a file, under a temporary name first: an interrupted save leaves the old file whole.
 
-    Raises ValueError when a tensor is not finite, and OSError when the file cannot be written.
+    Raises ValueError when a tensor is not finite, and InputError when the place is not writable.
     """
     tensors = {"base": scene.base.float()}
     tensors |= {_DEFORMATION + name: value.float() for name, value in scene.deformation.tensors().items()}
@@ -116,14 +116,8 @@ def write_scene_file(path: Path | str, tensors: Mapping[str, Tensor], metadata: 
     text = json.dumps(_plain(described), allow_nan=False, separators=(",", ":"))
     # Clones, because safetensors refuses views that share memory.
     owned = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        save_file(owned, temporary, {_KEY: text})
-        temporary.chmod(0o644)  # safetensors makes files that nobody else may read
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with new_file(path) as partial:
+        save_file(owned, partial, {_KEY: text})
 
 
 def read_scene_file(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
