@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "pixel_math.h"
 #include "projection_math.h"
 
 namespace endogs {
@@ -16,10 +17,6 @@ struct RasterState {
     void* bins;       // sized by slot_count, filled by bin()
     int64_t gaussian_count;
     int64_t slot_count;
-};
-
-struct AdamRates {
-    float beta1, beta2, eps;
 };
 
 struct LossTerms {
@@ -55,7 +52,7 @@ struct Kernels {
     // One Adam step on `slices` parameter slices of count x 14 that share one gradient, scaled per slice.
     void (*adam)(float* const* parameters, float* const* first, float* const* second, const float* gradient,
                  const float* gradient_scale, const float* rates, const float* first_correction,
-                 const float* second_correction, int slices, int64_t count, AdamRates adam);
+                 const float* second_correction, int slices, int64_t count, const AdamCoefficients& adam);
 
     // Weights are bytes, 255 = 1. Writes color_scale x the gradient of the weighted absolute colour error, and
     // depth_scale x that of the weighted absolute error of inverse depth, to the five planes of planes_grad.

@@ -268,7 +268,7 @@ void adam_step(std::vector<Matrix> parameters, std::vector<Matrix> first, std::v
     nb::gil_scoped_release release;
     active()->adam(p, m, v, gradient.data(), gradient_scale.data(), rates.data(), first_correction.data(),
                    second_correction.data(), static_cast<int>(slices), static_cast<int64_t>(count),
-                   AdamRates{beta1, beta2, eps});
+                   AdamCoefficients{beta1, beta2, eps});
 }
 
 nb::tuple photometric_loss(const Array<float, nb::ndim<3>>& image, const Array<uint8_t, nb::ndim<3>>& target,

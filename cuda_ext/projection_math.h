@@ -6,10 +6,9 @@
 // `antialiased` multiplies the opacity by sqrt(det(U U^T) / det(cov2d)) (Yu et al., "Mip-Splatting", 2024).
 #pragma once
 
-#ifdef __CUDACC__
-#define ENDOGS_HD __host__ __device__ inline
-#else
-#define ENDOGS_HD inline __attribute__((always_inline))
+#include "host_device.h"
+#ifndef ENDOGS_ISA
+#include "scalar.h"
 #endif
 
 namespace endogs {

@@ -8,10 +8,7 @@
 
 namespace endogs::ENDOGS_ISA {
 
-// The blocks of a tile in which a Gaussian's alpha can reach 1/255: an exact ellipse test, one lane per block.
-//
-// The largest value of a concave quadratic over a rectangle is at its centre if that is inside, else on one of the two
-// edges nearest to it; along such an edge it is at the stationary point, clamped to the edge.
+// The blocks of a tile in which a Gaussian's alpha can reach 1/255, one lane per block.
 struct BlockReach {
     alignas(64) float left[kBlocks], top[kBlocks];
     BlockReach() {
@@ -23,18 +20,12 @@ struct BlockReach {
 
     // `x`, `y`: the mean relative to the tile's corner.
     ENDOGS_INLINE MaskWord operator()(const Splat& s, float x, float y) const {
-        const float slack = 0.01f;  // of log2 alpha: rounding must never lose a pixel
-        const vf a(s.a), b(s.b), c(s.c), limit(-kLog2Of255 - s.log2_opacity - slack), zero(0.0f);
-        const vf across(-0.5f * s.b / s.a), along(-0.5f * s.b / s.c);
+        const Reach<vf> reaches(s.a, s.b, s.c, s.log2_opacity);
         MaskWord mask = 0;
         for (int group = 0; group < kBlocks / kLanes; ++group) {
-            const vf x0 = load(left + group * kLanes) - vf(x), x1 = x0 + vf(kBlockWidth - 1.0f);
-            const vf y0 = load(top + group * kLanes) - vf(y), y1 = y0 + vf(kBlockHeight - 1.0f);
-            const vf near_x = min(max(zero, x0), x1), near_y = min(max(zero, y0), y1);
-            const vf edge_y = min(max(along * near_x, y0), y1), edge_x = min(max(across * near_y, x0), x1);
-            const vf on_column = fma(near_x, fma(a, near_x, b * edge_y), c * edge_y * edge_y);
-            const vf on_row = fma(edge_x, fma(a, edge_x, b * near_y), c * near_y * near_y);
-            mask |= static_cast<MaskWord>(bits(max(on_column, on_row) >= limit)) << (group * kLanes);
+            const vf x0 = load(left + group * kLanes) - vf(x), y0 = load(top + group * kLanes) - vf(y);
+            const Mask reached = reaches(x0, y0, x0 + vf(kBlockWidth - 1.0f), y0 + vf(kBlockHeight - 1.0f));
+            mask |= static_cast<MaskWord>(bits(reached)) << (group * kLanes);
         }
         return mask;
     }

@@ -3,10 +3,10 @@
 #include <cstdint>
 
 #include "cpu/simd.h"
+#include "splat_math.h"
 
 namespace endogs::ENDOGS_ISA {
 
-constexpr int kTile = 16;                   // pixels on a side
 constexpr int kBlockWidth = 4;              // a SIMD vector is a block of 4 x (lanes / 4) pixels
 constexpr int kBlockHeight = kLanes / 4;
 constexpr int kBlockColumns = kTile / kBlockWidth;
@@ -26,10 +26,6 @@ struct MaskWordFor<32> {
 };
 using MaskWord = MaskWordFor<kBlocks>::type;  // which blocks of a tile a Gaussian reaches
 
-constexpr float kMinAlpha = 1.0f / 255.0f;
-constexpr float kMaxAlpha = 0.999f;
-constexpr float kLog2Of255 = 7.99435344f;
-constexpr float kOpaque = 1e-4f;      // a block whose every pixel lets less through than this is finished
 constexpr int kOpaqueCheck = 16;      // Gaussians between two such checks
 
 // log2 of alpha at offset d from the mean is log2_opacity + a dx^2 + b dx dy + c dy^2.

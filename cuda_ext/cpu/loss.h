@@ -25,7 +25,6 @@ inline LossTerms pixel_loss(const float* planes, const unsigned char* target, co
                             float color_scale, float depth_scale, float* planes_grad) {
     const int chunks = (height + kRowsPerChunk - 1) / kRowsPerChunk;
     const std::size_t pixels = static_cast<std::size_t>(width) * height, padded = whole_vectors(width);
-    constexpr float kByte = 1.0f / 255.0f;
     Buffer parts_buffer(sizeof(LossTerms) * (chunks + 1));
     LossTerms* parts = static_cast<LossTerms*>(parts_buffer.memory);
     auto rows = [&](int chunk) {
@@ -48,8 +47,7 @@ inline LossTerms pixel_loss(const float* planes, const unsigned char* target, co
                     const vf weight = load(weights + x), error = color - load(wanted + x);
                     absolute = fma(weight, abs(error), absolute);
                     squared = fma(weight * error, error, squared);
-                    const vf slope = weight * vf(color_scale);
-                    return keep(error > vf(0.0f), slope) - keep(vf(0.0f) > error, slope);
+                    return absolute_slope(error, weight * vf(color_scale));
                 };
                 int x = 0;
                 for (; x + kLanes <= width; x += kLanes) storeu(grad + x, compare(loadu(drawn + x), x));
@@ -70,15 +68,12 @@ inline LossTerms pixel_loss(const float* planes, const unsigned char* target, co
             }
             const float *z = planes + 3 * pixels + row, *alpha = planes + 4 * pixels + row;
             float depth = 0;
-            for (int x = 0; x < width; ++x) {  // thinly covered pixels do not know their depth yet
-                const bool known = alpha[x] > 0.5f && z[x] > 0 && depth_target[row + x] > 0;
-                const float weight = known ? static_cast<float>(depth_weight[row + x]) * kByte : 0.0f;
-                const float inverse = 1.0f / (known ? z[x] : 1.0f);
-                const float error = alpha[x] * inverse - 1.0f / (known ? depth_target[row + x] : 1.0f);
-                depth += weight * __builtin_fabsf(error);
-                const float slope = (error > 0 ? 1.0f : error < 0 ? -1.0f : 0.0f) * weight * depth_scale * inverse;
-                z_grad[x] = -slope * alpha[x] * inverse;
-                alpha_grad[x] = slope;
+            for (int x = 0; x < width; ++x) {
+                const float weight = static_cast<float>(depth_weight[row + x]) * kByte;
+                const InverseDepthTerm term = inverse_depth_term(z[x], alpha[x], depth_target[row + x]);
+                depth += weight * term.error;
+                z_grad[x] = weight * depth_scale * term.by_z;
+                alpha_grad[x] = weight * depth_scale * term.by_alpha;
             }
             terms.depth += depth;
         }
@@ -94,13 +89,8 @@ inline LossTerms pixel_loss(const float* planes, const unsigned char* target, co
     return total;
 }
 
-// The 11-tap Gaussian of sigma 1.5 of Wang et al., "Image Quality Assessment: From Error Visibility to Structural
-// Similarity" (2004), with zeros beyond the border.
-constexpr int kTaps = 11, kReach = 5;
-constexpr float kWindow[kTaps] = {1.0283801e-3f, 7.5987582e-3f, 3.6000773e-2f, 1.0936069e-1f, 2.1300553e-1f,
-                                  2.6601172e-1f, 2.1300553e-1f, 1.0936069e-1f, 3.6000773e-2f, 7.5987582e-3f,
-                                  1.0283801e-3f};
-constexpr float kC1 = 1e-4f, kC2 = 9e-4f;
+// Zeros beyond the border.
+constexpr float kWindow[kTaps] = ENDOGS_SSIM_WINDOW;
 constexpr int kMargin = 16;  // zeros on both sides of a row: no tap needs a bounds check, and rows stay aligned
 static_assert(kMargin >= kReach && kMargin % kLanes == 0);
 
@@ -174,19 +164,13 @@ struct SsimPlanes {
         for (int column = 0; column < width; ++column) {
             const std::size_t i = kMargin + column;
             const float seen = static_cast<float>(weight[pixel + column] > 0);
-            const float p = blurred[i], q = blurred[stride + i];
-            const float pp = blurred[2 * stride + i] - p * p, qq = blurred[3 * stride + i] - q * q,
-                        pq = blurred[4 * stride + i] - p * q;
-            const float a1 = 2 * p * q + kC1, a2 = 2 * pq + kC2, b1 = p * p + q * q + kC1, b2 = pp + qq + kC2;
-            const float inverse = 1.0f / (b1 * b2), ssim = a1 * a2 * inverse;
-            loss += seen * (1.0f - ssim);
+            const SsimTerm term = ssim_term(blurred[i], blurred[stride + i], blurred[2 * stride + i],
+                                            blurred[3 * stride + i], blurred[4 * stride + i]);
+            loss += seen * (1.0f - term.ssim);
             const float k = -seen * scale;
-            // through the variance and the covariance, and through the means inside them
-            const float d_square = -ssim * inverse * b1 * k, d_product = 2 * a1 * inverse * k;
-            const float d_mean = 2 * (q * a2 - p * ssim * b2) * inverse * k;
-            by_mean[at + i] = d_mean - 2 * p * d_square - q * d_product;
-            by_square[at + i] = d_square;
-            by_product[at + i] = d_product;
+            by_mean[at + i] = term.by_mean * k;
+            by_square[at + i] = term.by_square * k;
+            by_product[at + i] = term.by_product * k;
         }
         return loss;
     }

@@ -44,7 +44,7 @@ inline void spline_forward(const float* base, const float* control, const float*
 
 inline void adam(float* const* parameters, float* const* first, float* const* second, const float* gradient,
                  const float* gradient_scale, const float* rates, const float* first_correction,
-                 const float* second_correction, int slices, int64_t count, AdamRates adam) {
+                 const float* second_correction, int slices, int64_t count, const AdamCoefficients& adam) {
     const int64_t total = count * kChannels;
     constexpr int kMaxSlices = 8;
     alignas(64) float rate_rows[kMaxSlices][kGroupFloats];
@@ -54,7 +54,6 @@ inline void adam(float* const* parameters, float* const* first, float* const* se
         for (int k = 0; k < kGroupFloats; ++k)
             rate_rows[slice][k] = rates[slice * kChannels + k % kChannels] / first_correction[slice];
     }
-    const vf b1(adam.beta1), b2(adam.beta2), one_b1(1.0f - adam.beta1), one_b2(1.0f - adam.beta2), eps(adam.eps);
     auto step = [&](int64_t group) {
         const int64_t begin = group * kGroupFloats, end = begin + kGroupFloats < total ? begin + kGroupFloats : total;
         for (int slice = 0; slice < slices; ++slice) {
@@ -63,11 +62,11 @@ inline void adam(float* const* parameters, float* const* first, float* const* se
             int64_t i = begin;
             for (; i + kLanes <= end; i += kLanes) {
                 const vf g = loadu(gradient + i) * scale;
-                const vf mi = fma(b1, loadu(m + i), one_b1 * g), vi = fma(b2, loadu(v + i), one_b2 * g * g);
+                vf mi = loadu(m + i), vi = loadu(v + i);
+                const vf rate = load(rate_rows[slice] + (i - begin));
+                storeu(p + i, adam_update(g, mi, vi, loadu(p + i), rate, root, adam));
                 storeu(m + i, mi);
                 storeu(v + i, vi);
-                const vf rate = load(rate_rows[slice] + (i - begin));
-                storeu(p + i, loadu(p + i) - rate * mi / fma(sqrt(vi), root, eps));
             }
             for (; i < end; ++i) {
                 const float g = gradient[i] * gradient_scale[slice];

@@ -29,8 +29,6 @@ struct LoadedGaussian {
     }
 };
 
-ENDOGS_INLINE vf sigmoid(vf x) { return vf(1.0f) / (vf(1.0f) + exp(-max(x, vf(-80.0f)))); }
-
 // The number of slots, or -1 when an input is not finite.
 inline int64_t project(const float* packed, int64_t count, const CameraView& camera, void* splat_memory) {
     const Splats splats(splat_memory, count);
@@ -52,30 +50,18 @@ inline int64_t project(const float* packed, int64_t count, const CameraView& cam
             const LoadedGaussian in(columns);
             Projected<vf> p;
             project_gaussian(in.mean, in.quat, in.log_scale, camera, p);
-            const vf opacity = sigmoid(in.logit) * p.compensation;
-            const vf log2_opacity = log2(max(opacity, vf(1e-30f)));
-            const float half_log2e = 0.72134752f;
-            store(fields[0], p.mean_x);
-            store(fields[1], p.mean_y);
-            store(fields[2], p.conic_a * vf(-half_log2e));
-            store(fields[3], p.conic_b * vf(-2.0f * half_log2e));
-            store(fields[4], p.conic_c * vf(-half_log2e));
-            store(fields[5], log2_opacity);
+            SplatShape<vf> shape;
+            vf tiles[4];
+            const Mask visible = shape_splat(p, in.logit, camera, grid.columns, grid.rows, shape, tiles);
+            store(fields[0], shape.mean_x);
+            store(fields[1], shape.mean_y);
+            store(fields[2], shape.a);
+            store(fields[3], shape.b);
+            store(fields[4], shape.c);
+            store(fields[5], shape.log2_opacity);
             store(depth, p.z);
-            // alpha >= 1/255 inside an ellipse of squared Mahalanobis radius 2 ln(255 opacity)
-            const vf reach = (log2_opacity + vf(kLog2Of255)) * vf(1.38629436f);
-            const vf radius_x = sqrt(max(reach, vf(0.0f)) * p.cov_x) + vf(1e-3f);
-            const vf radius_y = sqrt(max(reach, vf(0.0f)) * p.cov_y) + vf(1e-3f);
-            const vf inverse_tile(1.0f / kTile), half(0.5f), one(1.0f), columns_f(static_cast<float>(grid.columns)),
-                rows_f(static_cast<float>(grid.rows)), zero(0.0f);
-            store(rect[0], floor(clamp_between((p.mean_x - radius_x - half) * inverse_tile, zero, columns_f)));
-            store(rect[1], floor(clamp_between((p.mean_y - radius_y - half) * inverse_tile, zero, rows_f)));
-            store(rect[2], floor(clamp_between((p.mean_x + radius_x - half) * inverse_tile + one, zero, columns_f)));
-            store(rect[3], floor(clamp_between((p.mean_y + radius_y - half) * inverse_tile + one, zero, rows_f)));
-            // Comparisons with a NaN are false: what is not finite is not drawn.
-            const Mask visible = (p.z >= vf(camera.near)) & (reach > zero) & (p.det > zero) &
-                                 (vf(3e38f) >= p.cov_x + p.cov_y) & (vf(1e15f) >= abs(p.mean_x) + abs(p.mean_y));
-            store(drawn, keep(visible, one));
+            for (int side = 0; side < 4; ++side) store(rect[side], tiles[side]);
+            store(drawn, keep(visible, vf(1.0f)));
             for (int lane = 0; lane < kLanes && first + lane < end; ++lane) {
                 Splat& s = splats.splat[first + lane];
                 const bool shown = drawn[lane] != 0.0f;
@@ -187,21 +173,14 @@ inline void project_backward(const float* packed, int64_t count, const CameraVie
             const LoadedGaussian in(columns);
             Projected<vf> p;
             project_gaussian(in.mean, in.quat, in.log_scale, camera, p);
-            const vf w = load(by_field[0]), wx = load(by_field[1]), wy = load(by_field[2]);
-            ProjectionGradient<vf> g;
-            g.mean_x = p.conic_a * wx + p.conic_b * wy;
-            g.mean_y = p.conic_b * wx + p.conic_c * wy;
-            g.conic_a = vf(-0.5f) * load(by_field[3]);
-            g.conic_b = -load(by_field[4]);
-            g.conic_c = vf(-0.5f) * load(by_field[5]);
-            g.depth = load(by_field[11]);
-            const vf opacity = sigmoid(in.logit);
-            g.compensation = w / max(p.compensation, vf(1e-12f));
+            vf sums_of[6];
+            for (int k = 0; k < 6; ++k) sums_of[k] = load(by_field[k]);
+            const ProjectionGradient<vf> g = gradient_of_sums(p, sums_of, load(by_field[11]));
             vf mean_grad[3], quat_grad[4], log_scale_grad[3], pose[12];
             project_gaussian_backward(in.mean, camera, p, g, mean_grad, quat_grad, log_scale_grad, pose,
                                       pose_grad != nullptr);
-            // w is the gradient by log(opacity x compensation); d log sigmoid(x) = 1 - sigmoid(x)
-            const vf logit_grad = w * (vf(1.0f) - opacity);
+            // the first sum is the gradient by log(opacity x compensation); d log sigmoid(x) = 1 - sigmoid(x)
+            const vf logit_grad = sums_of[0] * (vf(1.0f) - sigmoid(in.logit));
             const Mask seen = load(drawn) > vf(0.0f);
             for (int k = 0; k < 3; ++k) store(columns[k], keep(seen, mean_grad[k]));
             for (int k = 0; k < 4; ++k) store(columns[3 + k], keep(seen, quat_grad[k]));

@@ -1,11 +1,7 @@
 // Tile rasterization, forward and backward.
 //
-// A tile's pixels are cut into SIMD blocks; a Gaussian visits only the blocks its ellipse reaches. Per pixel, front to
-// back, with T the light still passing:
-//     w_i = alpha_i T_i,   C = sum_i w_i c_i,   T_{i+1} = T_i - w_i
-// The backward pass is one more sweep front to back that recomputes alpha and T with the same instructions. With
-// v = dL/dC, q_i = v . c_i + dL/dalpha and S_i = sum_{j > i} w_j q_j (known at the start as v . C, then running down):
-//     dL/dalpha_i = T_i q_i - S_i / (1 - alpha_i)
+// A tile's pixels are cut into SIMD blocks; a Gaussian visits only the blocks its ellipse reaches. The mathematics is
+// that of splat_math.h.
 #pragma once
 #include "cpu/layout.h"
 #include "kernels.h"
@@ -51,7 +47,7 @@ struct SplatVectors {
     ENDOGS_INLINE explicit SplatVectors(const Splat& s) : a(s.a), b(s.b), c(s.c), log2_opacity(s.log2_opacity) {}
     // Opacity times the Gaussian, before the clamp and the threshold.
     ENDOGS_INLINE vf response(vf dx, vf dy) const {
-        return exp2(fma(dx, fma(a, dx, b * dy), fma(c * dy, dy, log2_opacity)));
+        return response_at(a, b, c, log2_opacity, dx, dy);
     }
 };
 
@@ -118,8 +114,7 @@ inline void rasterize(const RasterState& state, const float* channels, int width
                     const int block = __builtin_ctzll(left), at = block * kLanes;
                     const vf dx = dx0 + vf(offset.block_x[block]);
                     const vf dy = dy0 + vf(offset.block_y[block]);
-                    vf alpha = min(splat.response(dx, dy), vf(kMaxAlpha));
-                    alpha = keep(alpha >= vf(kMinAlpha), alpha);
+                    const vf alpha = visible_alpha(splat.response(dx, dy));
                     const vf passing = load(through + at), weight = alpha * passing;
                     store(through + at, passing - weight);
                     store(color[0] + at, fma(weight, c0, load(color[0] + at)));
@@ -259,17 +254,12 @@ void rasterize_backward_with(const RasterState& state, const float* channels, in
                     const vf dx = dx0 + vf(offset.block_x[block]);
                     const vf dy = dy0 + vf(offset.block_y[block]);
                     const vf response = load(responses + k * kLanes);
-                    const Mask reached = min(response, vf(kMaxAlpha)) >= vf(kMinAlpha);
-                    const vf alpha = keep(reached, min(response, vf(kMaxAlpha)));
-                    const vf passing = load(through + at), weight = alpha * passing;
                     const vf v0 = load(v[0] + at), v1 = load(v[1] + at), v2 = load(v[2] + at), v3 = load(v[3] + at);
                     const vf q = fma(v0, c0, fma(v1, c1, load(v[4] + at))) + fma(v2, c2, v3 * c3);
-                    const vf rest = fnma(weight, q, load(behind + at));
-                    store(through + at, passing - weight);
+                    vf passing = load(through + at), rest = load(behind + at), weight;
+                    const vf w = blend_backward(response, q, passing, rest, weight);
+                    store(through + at, passing);
                     store(behind + at, rest);
-                    const vf by_alpha = fnma(rest, reciprocal(vf(1.0f) - alpha), passing * q);
-                    // No gradient through a clamped alpha.
-                    const vf w = keep(vf(kMaxAlpha) >= response, by_alpha * alpha);
                     const vf wx = w * dx, wy = w * dy;
                     sums[0] += w;
                     sums[1] += wx;
