@@ -11,11 +11,13 @@
 #include <stdexcept>
 
 #include "buffer_pool.h"
+#include "camera_view.h"
 #include "kernels.h"
 #include "parallel.h"
 
 #ifdef ENDOGS_HAS_CUDA
 #include "cuda/device.h"
+#include "cuda/module_cuda.h"
 #endif
 
 namespace nb = nanobind;
@@ -60,30 +62,11 @@ void use_instruction_set(const std::string& name) {
     throw std::invalid_argument("this machine or build has no instruction set named " + name);
 }
 
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
-
 CameraView camera_view(const Matrix& world_to_camera, const Matrix& K, int width, int height, float near,
                        bool antialiased) {
     require(world_to_camera.shape(0) == 4 && world_to_camera.shape(1) == 4, "world_to_camera must be (4, 4)");
     require(K.shape(0) == 3 && K.shape(1) == 3, "K must be (3, 3)");
-    require(width > 0 && height > 0 && width <= 65535 && height <= 65535, "image sides must be in 1..65535 pixels");
-    CameraView view{};
-    const float *w = world_to_camera.data(), *k = K.data();
-    for (int row = 0; row < 3; ++row) {
-        for (int column = 0; column < 3; ++column) view.rotation[3 * row + column] = w[4 * row + column];
-        view.translation[row] = w[4 * row + 3];
-    }
-    view.fx = k[0];
-    view.fy = k[4];
-    view.cx = k[2];
-    view.cy = k[5];
-    view.width = static_cast<float>(width);
-    view.height = static_cast<float>(height);
-    view.near = near;
-    view.antialiased = antialiased;
-    return view;
+    return endogs::camera_view(world_to_camera.data(), K.data(), width, height, near, antialiased);
 }
 
 nb::object pooled_bytes(void* memory, std::size_t bytes) {
@@ -334,6 +317,8 @@ NB_MODULE(_native, m) {
     m.def("cuda_self_check", &cuda_self_check);
 #ifdef ENDOGS_HAS_CUDA
     m.attr("compiled_with_cuda") = true;
+    nb::module_ gpu = m.def_submodule("cuda", "Kernels for NVIDIA GPUs. Arrays are device memory of the caller's.");
+    cuda::bind(gpu);
 #else
     m.attr("compiled_with_cuda") = false;
 #endif

@@ -58,6 +58,12 @@ def set_threads(count: int) -> None:
     module().set_threads(count)
 
 
+def runs_on(device_type: str) -> bool:
+    """Whether the kernels run on this type of torch device, "cpu" or "cuda"."""
+    return available() if device_type == "cpu" else device_type == "cuda" and cuda_problem() == ""
+
+
+@cache
 def cuda_problem() -> str:
     """Why the CUDA part cannot run here, in one sentence; empty when a test kernel ran and was right."""
     if not available():

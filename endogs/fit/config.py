@@ -130,8 +130,13 @@ class Reconstruct:
     """Optimization steps instead of the preset's."""
     gaussians: int | None = None
     """Never more Gaussians than this; the preset's own numbers still decide how many are placed below it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
+    deterministic: bool = False
+    """On a GPU, add gradients up in a fixed order (slower), so that a run repeats exactly. On the processor every run
+    does."""
     seed: int = 0
-    """Seed of everything random; the same seed on one machine gives the same scene."""
+    """Seed of everything random."""
     resume: bool = False
     """Continue the run that was interrupted in the output folder."""
 

@@ -27,10 +27,10 @@ class ResidualMaps:
     """(F, H/2, W/2) rendered z-depth, 0 where nothing was drawn."""
 
     @staticmethod
-    def empty(frames: int, height: int, width: int) -> "ResidualMaps":
+    def empty(frames: int, height: int, width: int, device: torch.device | str = "cpu") -> "ResidualMaps":
         """No frame has been rendered yet."""
         shape = (frames, -(-height // STRIDE), -(-width // STRIDE))
-        return ResidualMaps(torch.zeros(shape), torch.zeros(shape))
+        return ResidualMaps(torch.zeros(shape, device=device), torch.zeros(shape, device=device))
 
     @torch.no_grad()
     def record(self, frame: int, color: Tensor, depth: Tensor, image: Tensor, weight: Tensor) -> None:
@@ -40,12 +40,14 @@ class ResidualMaps:
         self.depth[frame] = depth[::STRIDE, ::STRIDE]
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Frame, row, column (P,) of `count` cells drawn with probability proportional to the residual, and z-depth.
+        """Frame, row, column (P,) of `count` cells drawn with probability proportional to the residual, and z-depth,
+        all on the CPU.
 
         Systematic sampling: evenly spaced quantiles with one random offset each, which covers better than independent
         draws. Fewer come back when cells without depth were drawn, none when there is no residual.
         """
-        weight = self.residual * (self.depth > 0)
+        depth = self.depth.cpu()
+        weight = self.residual.cpu() * (depth > 0)
         total = weight.flatten().double().cumsum(0)
         if not total[-1] > 0:
             return (*torch.zeros(3, 0, dtype=torch.long), torch.zeros(0))
@@ -54,7 +56,7 @@ class ResidualMaps:
         flat = flat[weight.flatten()[flat] > 0]
         _, rows, columns = weight.shape
         frame, cell = flat // (rows * columns), flat % (rows * columns)
-        return frame, cell // columns, cell % columns, self.depth.flatten()[flat]
+        return frame, cell // columns, cell % columns, depth.flatten()[flat]
 
 
 def insert_where_wrong(

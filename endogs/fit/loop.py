@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from endogs import native
 from endogs.errors import FitDiverged
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
+from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import ResidualMaps, drop_transparent, insert_where_wrong
 from endogs.fit.interrupt import InterruptFlag
 from endogs.fit.losses import UnseenPairs
@@ -46,10 +48,13 @@ class Fit:
     """Progress records: step, loss, terms, psnr (training), gaussians, seconds."""
     interrupted: bool = False
     """Whether Ctrl-C ended the loop."""
+    deterministic: bool = False
+    """On a GPU: gradients add up in a fixed order, so that the same seed gives the same scene. On the CPU they always
+    do."""
 
     def __post_init__(self) -> None:
         height, width = self.views.observations.size
-        self.maps = ResidualMaps.empty(len(self.views.real), height, width)
+        self.maps = ResidualMaps.empty(len(self.views.real), height, width, self.optimizer.base.device)
         self._order = schedule(
             len(self.views.real),
             self.views.virtual_count,
@@ -62,9 +67,12 @@ class Fit:
             step = round(part * self.config.iterations)
             self._insertions[step] = self._insertions.get(step, 0) + count
         unseen = self.views.unseen
-        pairs = None if unseen is None or not unseen.any() else UnseenPairs.of(torch.from_numpy(unseen))
+        device = self.optimizer.base.device
+        self._unseen = None if unseen is None or not unseen.any() else torch.from_numpy(unseen).to(device)
+        pairs = None if self._unseen is None else UnseenPairs.of(self._unseen)
         self._objective = Objective(self.config, self.views.depth_kind, self.views.anchor, pairs)
         self._squared_error = math.nan
+        self._cuda_steps: CudaSteps | None = None
 
     def checkpoint(self) -> Checkpoint:
         """The state between two steps."""
@@ -76,23 +84,78 @@ class Fit:
         """Continue from a checkpoint of the same run."""
         tensors = {name: t.to(self.optimizer.base.device) for name, t in checkpoint.tensors.items()}
         self.optimizer.load_state(tensors)
-        self.maps = ResidualMaps(checkpoint.tensors["residual"], checkpoint.tensors["residual_depth"])
+        self.maps = ResidualMaps(tensors["residual"], tensors["residual_depth"])
         self._squared_error = float(checkpoint.tensors["squared_error"])
         self.step, self.log = checkpoint.step, list(checkpoint.log)
+
+    def advance(self, most: int) -> tuple[float, dict[str, float]]:
+        """Up to `most` steps, as many as go in one piece: on a GPU all before the next insertion, elsewhere one.
+
+        Returns the last step's loss and its terms. Raises FitDiverged as `take_step` does.
+        """
+        device = self.optimizer.base.device.type
+        if device != "cuda" or not native.runs_on(device) or self.config.acceleration_weight > 0:
+            return self.take_step()
+        if self._cuda_steps is None:
+            self._cuda_steps = self._new_cuda_steps()
+        if self._insert_if_due():
+            self._cuda_steps.gaussians_changed()
+        later = [step - self.step for step in self._insertions if step > self.step]
+        count = min([most, self.config.iterations - self.step, *later])
+        try:
+            log = self._cuda_steps.run(self.step, count)
+        except FitDiverged:
+            self.step = self.optimizer.base_steps
+            check_finite(self)
+            raise
+        self.step += count
+        for error in log.squared_errors:
+            self._see(error)
+        return log.loss, log.terms
+
+    def _new_cuda_steps(self) -> CudaSteps:
+        steps = range(self.config.iterations)
+        return CudaSteps(
+            self.optimizer,
+            self.views,
+            self.config,
+            self._order,
+            self.maps,
+            [smoothness_at(step) for step in steps],
+            self._unseen,
+            self.views.anchor,
+            self.step,
+            self.deterministic,
+        )
+
+    def _insert_if_due(self) -> bool:
+        """Drop and insert Gaussians when this step says so; whether it did."""
+        if self.step not in self._insertions:
+            return False
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        drop_transparent(self.optimizer, self.config.prune_opacity)
+        insert_where_wrong(
+            self.optimizer,
+            self.maps,
+            self.views.observations,
+            self._insertions[self.step],
+            self.config,
+            generator,
+        )
+        return True
+
+    def _see(self, squared_error: float) -> None:
+        known = math.isfinite(self._squared_error)
+        past = self._squared_error
+        self._squared_error = PSNR_MEMORY * past + (1 - PSNR_MEMORY) * squared_error if known else squared_error
 
     def take_step(self) -> tuple[float, dict[str, float]]:
         """One step; returns the loss and its terms. Raises FitDiverged before it takes over what is not finite."""
         config, optimizer = self.config, self.optimizer
-        if self.step in self._insertions:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-            drop_transparent(optimizer, config.prune_opacity)
-            insert_where_wrong(
-                optimizer, self.maps, self.views.observations, self._insertions[self.step], config, generator
-            )
+        self._insert_if_due()
         view = self.views[self._order[self.step]]
         try:
-            smoothness = float(SMOOTH_STEPS) if self.step % SMOOTH_STEPS == 0 else 0.0
-            result = self._objective.evaluate(optimizer.packed_at(view.time), view, smoothness)
+            result = self._objective.evaluate(optimizer.packed_at(view.time), view, smoothness_at(self.step))
         except (ValueError, RuntimeError) as error:
             check_finite(self)
             if "not finite" not in str(error):
@@ -108,9 +171,7 @@ class Fit:
         if view.frame is not None:
             if any(self.step < step for step in self._insertions):
                 self.maps.record(view.frame, result.color, result.depth, view.image, view.weight)
-            known = math.isfinite(self._squared_error)
-            now = result.squared_error
-            self._squared_error = PSNR_MEMORY * self._squared_error + (1 - PSNR_MEMORY) * now if known else now
+            self._see(result.squared_error)
         self.step += 1
         return result.loss, result.terms
 
@@ -118,6 +179,11 @@ class Fit:
     def psnr(self) -> float:
         """Running training PSNR over tissue, dB."""
         return -10 * math.log10(max(self._squared_error, 1e-12)) if math.isfinite(self._squared_error) else math.nan
+
+
+def smoothness_at(step: int) -> float:
+    """Factor on the weight of the never-seen pixels at a step: every SMOOTH_STEPS-th step makes up for the others."""
+    return float(SMOOTH_STEPS) if step % SMOOTH_STEPS == 0 else 0.0
 
 
 def blame(packed: Tensor) -> str:
@@ -142,7 +208,8 @@ def run_fit(
     """Run the remaining steps. With a folder, checkpoints go there every `config.checkpoint_seconds` and at Ctrl-C.
 
     Raises FitDiverged; what is not finite is refused before it is taken over, so the state before that step is good and
-    becomes the checkpoint. `on_step` is called after every step.
+    becomes the checkpoint. `on_step` is called after every step, on a GPU
+    after every few dozen.
     """
     started = saved = time.monotonic()
     before = fit.log[-1]["seconds"] if fit.log else 0.0
@@ -150,7 +217,7 @@ def run_fit(
     with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress:
         while fit.step < total and not interrupt.raised:
             try:
-                value, terms = fit.take_step()
+                value, terms = fit.advance(CHECK_STEPS - fit.step % CHECK_STEPS)
             except FitDiverged:
                 if checkpoints is not None and fit.step > 0:
                     check_finite(fit)

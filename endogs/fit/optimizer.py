@@ -119,8 +119,13 @@ class SplineAdam:
         if isinstance(self.deformation, SplineDeformation):
             self.control_moments = Moments.zeros_like(self.deformation.control)
             self.knot_steps = [0] * self.deformation.knots.count
-        self._base_lr = channel_rates(self.config.base_rates, self.pixel_footprint, self.base.device)
-        self._control_lr = channel_rates(self.config.control_rates, self.pixel_footprint, self.base.device)
+        # (14,) per channel, before the decay
+        self.base_rates = channel_rates(self.config.base_rates, self.pixel_footprint, self.base.device)
+        self.control_rates = channel_rates(self.config.control_rates, self.pixel_footprint, self.base.device)
+
+    def decays(self, progress: float) -> tuple[float, float]:
+        """Factors on the canonical Gaussians' and the control points' rates at `progress` in [0, 1]."""
+        return self.config.base_rates.final**progress, self.config.control_rates.final**progress
 
     @torch.no_grad()
     def packed_at(self, time: float) -> Tensor:
@@ -131,12 +136,13 @@ class SplineAdam:
     def step(self, grad: Tensor, time: float, progress: float) -> None:
         """Step with the gradient (N, 14) of the Gaussians rendered at `time`; `progress` in [0, 1] sets the decay."""
         self.base_steps += 1
-        base_lr = self._base_lr * self.config.base_rates.final**progress
+        decays = self.decays(progress)
+        base_lr = self.base_rates * decays[0]
         slices = [Slice(self.base, self.base_moments.m, self.base_moments.v, 1.0, base_lr, self.base_steps)]
         deformation = self.deformation
         if isinstance(deformation, SplineDeformation) and self.control_moments is not None:
             index, weights = deformation.knots.locate(time)
-            lr = self._control_lr * self.config.control_rates.final**progress
+            lr = self.control_rates * decays[1]
             for knot, weight in zip(range(index, index + ACTIVE), weights, strict=True):
                 if weight < 1e-6:
                     continue

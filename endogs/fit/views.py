@@ -1,6 +1,8 @@
 """What a step is trained on: the training frames with their weights and depth, and the virtual frames between them."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -136,6 +138,13 @@ class TrainingViews:
             for part, view in enumerate(self._virtual_views(gap)):
                 self._virtual[gap * len(VIRTUAL_FRACTIONS) + part] = view
         return self._virtual[index]
+
+    def prepare(self, indices: Iterable[int]) -> None:
+        """Make the virtual views among `indices` now, several at a time, and not one by one when they are asked for."""
+        first = len(self.real)
+        gaps = {(i - first) // len(VIRTUAL_FRACTIONS) for i in indices if i >= first and i - first not in self._virtual}
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(lambda gap: self[first + gap * len(VIRTUAL_FRACTIONS)], sorted(gaps)))
 
     def _real_view(self, k: int, with_depth: bool) -> View:
         i = self.frames[k]

@@ -79,7 +79,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     check_output_folder(out)
     checkpoint = load_checkpoint(checkpoints) if config.resume else None
     fit_config = config.fit_config()
-    device = torch.device("cpu")
+    device = choose_device(config.device)
     with clock.stage("read"):
         clip = load_clip(config.input, config.clip)
         split = split_frames(len(clip), config.split)
@@ -108,7 +108,9 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
             preset=config.preset,
             frames=[len(clip), clip.width, clip.height],
             duration=float(clip.times[-1]),
-            backend=choose_backend(),
+            backend=choose_backend(device=device),
+            device=device.type,
+            deterministic=config.deterministic,
             split=split.name,
             depth=views.depth_kind,
             masks=config.masks,
@@ -118,7 +120,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     )
     with clock.stage("init"):
         optimizer = new_optimizer(clip, views, fit_config, config.deformation, device, empty=checkpoint is not None)
-        fit = Fit(optimizer, views, fit_config, config.seed, identity)
+        fit = Fit(optimizer, views, fit_config, config.seed, identity, deterministic=config.deterministic)
         if checkpoint is not None:
             if checkpoint.run != identity:
                 raise InputError(
@@ -156,13 +158,33 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         "gaussians": len(scene),
         "iterations": fit.step,
         "interrupted": fit.interrupted,
-        "backend": choose_backend(),
+        "backend": choose_backend(device=device),
+        "device": device_name(device),
         "config": to_json(config) | {"fit": to_json(fit_config)},
         "versions": software_versions(),
         "seed": config.seed,
     }
     write_json(record, out / "run.json")
     return Result(scene, out, metrics, record)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that `--device` stands for here. Raises InputError, saying why, when a GPU is asked for in vain."""
+    if name == "cpu":
+        return torch.device("cpu")
+    problem = native.cuda_problem()
+    if not problem and not torch.cuda.is_available():
+        problem = f"torch {torch.__version__} cannot use it; install a torch with CUDA"
+    if not problem:
+        return torch.device("cuda")
+    if name == "cuda":
+        raise InputError(f"--device cuda: no GPU can be used here ({problem}); use --device cpu")
+    return torch.device("cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """What a person calls the device: "cpu", or the GPU's model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def check_output_folder(out: Path) -> None:

@@ -1,29 +1,44 @@
 """The entry to rasterization: picks a backend and calls it."""
 
+from importlib.util import find_spec
+
+import torch
 from torch import Tensor
 
 from endogs import native
 from endogs.camera import Camera
 from endogs.gaussians import Gaussians
+from endogs.render.gsplat_library import rasterize_gsplat
 from endogs.render.native import rasterize_native
 from endogs.render.reference import rasterize_reference
 from endogs.render.rendering import Rendering
 
-BACKENDS = ("auto", "native", "reference")
-"""`native`: the compiled CPU kernels; `reference`: plain torch, slow; `auto`: native where it is installed."""
+BACKENDS = ("auto", "native", "gsplat", "reference")
+"""`native`: the compiled kernels, on the CPU and on NVIDIA GPUs; `gsplat`: that library, on NVIDIA GPUs; `reference`:
+plain torch, slow, anywhere; `auto`: native where it runs."""
+_FUNCTIONS = {"native": rasterize_native, "gsplat": rasterize_gsplat, "reference": rasterize_reference}
 
 
-def choose_backend(backend: str = "auto") -> str:
-    """The backend that `backend` stands for here: "native" or "reference".
+def choose_backend(backend: str = "auto", device: torch.device | str = "cpu") -> str:
+    """The backend that `backend` stands for on `device`: "native", "gsplat" or "reference".
 
-    Raises ValueError for an unknown name and RuntimeError when the compiled kernels are asked for but missing.
+    Raises ValueError for an unknown name and RuntimeError, saying why, when the one asked for cannot run there.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
+    device_type = torch.device(device).type
     if backend == "auto":
-        return "native" if native.available() else "reference"
+        return "native" if native.runs_on(device_type) else "reference"
     if backend == "native":
         native.module()
+        if not native.runs_on(device_type):
+            why = native.cuda_problem() if device_type == "cuda" else "there are kernels for cpu and cuda only"
+            raise RuntimeError(f"the native backend cannot run on {device_type}: {why}")
+    if backend == "gsplat":
+        if device_type != "cuda":
+            raise RuntimeError(f"the gsplat backend runs on NVIDIA GPUs only, not on {device_type}")
+        if find_spec("gsplat") is None:
+            raise RuntimeError("the gsplat backend needs gsplat: pip install 'endogs[gsplat]'")
     return backend
 
 
@@ -71,8 +86,7 @@ def rasterize_packed(
     `screen_gradients` (N,) is overwritten by the backward pass with the length of the summed absolute gradients by the
     2D mean, in loss per pixel, for density control (AbsGS, Ye et al. 2024).
     """
-    render = rasterize_native if choose_backend(backend) == "native" else rasterize_reference
-    return render(
+    return _FUNCTIONS[choose_backend(backend, packed.device)](
         packed,
         camera,
         features=features,

@@ -1,10 +1,10 @@
-"""The compiled CPU rasterizer as a torch operator.
+"""The compiled rasterizer as a torch operator, for the CPU and for NVIDIA GPUs.
 
 `render` is a custom operator with a registered gradient and a fake implementation, so that autograd, torch.compile and
-`torch.library.opcheck` know it; the compiled module itself sees only DLPack arrays.
+`torch.library.opcheck` know it; the compiled module itself sees only DLPack arrays. The GPU's side of it is in
+`endogs.render.cuda`.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from endogs import native
 from endogs.camera import Camera
 from endogs.gaussians import CHANNELS
+from endogs.render import cuda
 from endogs.render.inputs import check_inputs
 from endogs.render.normals import gaussian_normals, unit_normals
 from endogs.render.rendering import Rendering
@@ -32,14 +33,14 @@ def _render(
     height: int,
     near: float,
     antialiased: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     extra = 0 if features is None else features.shape[1]
     image = torch.empty((PLANES + extra, height, width), dtype=torch.float32)
     rows = None if features is None else features.contiguous()
-    splats, bins, _ = native.module().render_forward(
+    splats, bins, entries = native.module().render_forward(
         packed.contiguous(), world_to_camera.contiguous(), K.contiguous(), near, antialiased, rows, image
     )
-    return image, torch.from_dlpack(splats), torch.from_dlpack(bins)
+    return image, torch.from_dlpack(splats), torch.from_dlpack(bins), torch.tensor([entries])
 
 
 @_render.register_fake
@@ -53,11 +54,11 @@ def _(
     height: int,
     near: float,
     antialiased: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     extra = 0 if features is None else features.shape[1]
     context = torch.library.get_ctx()
-    state = [torch.empty(context.new_dynamic_size(), dtype=torch.uint8) for _ in range(2)]
-    return packed.new_empty((PLANES + extra, height, width)), state[0], state[1]
+    splats, bins = (torch.empty(context.new_dynamic_size(), dtype=torch.uint8, device=packed.device) for _ in range(2))
+    return packed.new_empty((PLANES + extra, height, width)), splats, bins, torch.empty(1, dtype=torch.int64)
 
 
 @torch.library.custom_op("endogs::render_backward", mutates_args=("screen_gradients",), device_types="cpu")
@@ -70,6 +71,7 @@ def _render_backward(
     image: Tensor,
     splats: Tensor,
     bins: Tensor,
+    entries: Tensor,
     screen_gradients: Tensor | None,
     near: float,
     antialiased: bool,
@@ -108,6 +110,7 @@ def _(
     image: Tensor,
     splats: Tensor,
     bins: Tensor,
+    entries: Tensor,
     screen_gradients: Tensor | None,
     near: float,
     antialiased: bool,
@@ -117,18 +120,22 @@ def _(
     return torch.empty_like(packed), torch.empty_like(world_to_camera), features_grad
 
 
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+_render.register_kernel("cuda")(cuda.render)
+_render_backward.register_kernel("cuda")(cuda.render_backward)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
     packed, world_to_camera, K, features, screen_gradients, _, _, near, antialiased = inputs
-    image, splats, bins = output
-    ctx.save_for_backward(packed, world_to_camera, K, features, image, splats, bins)
+    image, splats, bins, entries = output
+    ctx.save_for_backward(packed, world_to_camera, K, features, image, splats, bins, entries)
     ctx.screen_gradients = screen_gradients  # written by the backward pass, so not saved as an input of it
     ctx.near, ctx.antialiased = near, antialiased
-    ctx.mark_non_differentiable(splats, bins)
+    ctx.mark_non_differentiable(splats, bins, entries)
     ctx.set_materialize_grads(False)
 
 
 def _backward(ctx: Any, image_grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
-    packed, world_to_camera, K, features, image, splats, bins = ctx.saved_tensors
+    packed, world_to_camera, K, features, image, splats, bins, entries = ctx.saved_tensors
     if image_grad is None:
         return (None,) * 9
     packed_grad, pose_grad, features_grad = _render_backward(
@@ -140,6 +147,7 @@ def _backward(ctx: Any, image_grad: Tensor | None, *_: Any) -> tuple[Tensor | No
         image,
         splats,
         bins,
+        entries,
         ctx.screen_gradients,
         ctx.near,
         ctx.antialiased,
@@ -171,9 +179,9 @@ def render_planes(
 ) -> Tensor:
     """Planes (5 + C, H, W) float32: colour over black, accumulated z, alpha, and C features; the kernel's own layout.
 
-    packed (N, 14) and features (N, C) float32 on the CPU. The backward pass overwrites `screen_gradients` (N,) float32.
-    Gradients reach packed, features and the camera's pose, not K. Raises ValueError naming the attribute when an input
-    has a wrong shape or is not finite.
+    packed (N, 14) and features (N, C) float32 on the CPU or on an NVIDIA GPU; the camera may stay on the CPU. The
+    backward pass overwrites `screen_gradients` (N,) float32. Gradients reach packed, features and the camera's pose,
+    not K. Raises ValueError naming the attribute when an input has a wrong shape or is not finite.
     """
     if packed.ndim != 2 or packed.shape[1] != CHANNELS or features is not None:
         check_inputs(packed, camera, features)
@@ -204,19 +212,20 @@ def rasterize_native(
     normals: bool = False,
     screen_gradients: Tensor | None = None,
 ) -> Rendering:
-    """Renders packed Gaussians (N, 14) with the compiled kernels, in float32 on the CPU.
+    """Renders packed Gaussians (N, 14) with the compiled kernels, in float32, where the Gaussians are.
 
     Arguments, results and errors are those of `rasterize_reference`, except that `screen_gradients` sums the absolute
     values of colour, depth and alpha together but those of every four further channels apart. A block of 4 x 4 pixels
-    (fewer where vectors are narrower) is finished when all of them let through less than 1e-4.
+    (8 x 4 on a GPU, fewer where vectors are narrower) is finished when all of them let through less than 1e-4.
+    On a GPU, gradients add up in no fixed order, unless torch.use_deterministic_algorithms(True) asks for one.
     """
+    camera = camera.to("cpu", torch.float32)  # a few numbers, which the kernels take from the host
     check_inputs(packed[:0] if packed.ndim == 2 else packed, camera, None, background)  # the kernel looks at the rest
-    dtype = packed.dtype
-    camera = replace(camera.to("cpu", torch.float32))
-    packed = packed.to("cpu", torch.float32)
-    extra = None if features is None else features.to("cpu", torch.float32)
+    dtype, device = packed.dtype, packed.device
+    packed = packed.to(torch.float32)
+    extra = None if features is None else features.to(device, torch.float32)
     if normals:
-        turned = gaussian_normals(packed, camera.world_to_camera)
+        turned = gaussian_normals(packed, camera.world_to_camera.to(device))
         extra = turned if extra is None else torch.cat([turned, extra], 1)
     planes = render_planes(
         packed, camera, features=extra, antialiased=antialiased, screen_gradients=screen_gradients

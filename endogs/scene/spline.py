@@ -39,6 +39,12 @@ def spline_evaluate(base: Tensor, control_slice: Tensor, weights: tuple[float, .
         out = torch.empty_like(base)
         native.module().spline_forward(base, control_slice, weights, out)
         return out
+    if base.device.type == "cuda" and base.dtype == torch.float32 and native.runs_on("cuda"):
+        out = torch.empty_like(base)
+        with torch.cuda.device(base.device):
+            stream = torch.cuda.current_stream(base.device).cuda_stream
+            native.module().cuda.spline_forward(base, control_slice, weights, out, stream)
+        return out
     out = torch.add(base, control_slice[0], alpha=weights[0])
     for control, weight in zip(control_slice[1:], weights[1:], strict=True):
         out.add_(control, alpha=weight)

@@ -1,0 +1,305 @@
+"""Training steps on an NVIDIA GPU: the whole step is a captured graph that walks through tables of views and steps.
+
+What each step does (its view, its learning rates, Adam's bias corrections, whether never-seen pixels are smoothed) is
+known before the first one, so it is laid down in device memory once. Replaying the graph then takes step after step
+without a word from the host, which looks in every few dozen steps. Anything that changes the number of Gaussians ends
+the graph; a new one is captured.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from endogs import native
+from endogs.errors import FitDiverged
+from endogs.fit.config import FitConfig
+from endogs.fit.density import ResidualMaps
+from endogs.fit.losses import DepthAnchor
+from endogs.fit.optimizer import BETAS, EPS, SplineAdam
+from endogs.fit.views import TrainingViews, View
+from endogs.gaussians import ATTRIBUTES
+from endogs.scene.spline import ACTIVE, SplineDeformation
+
+SLICES = 1 + ACTIVE
+DEPTH_MODES = {"metric": 1, "logdepth": 2, "depth": 3, "disparity": 4}
+OVERFLOW, BAD_GAUSSIAN, BAD_LOSS, BAD_GRADIENT = 1, 2, 4, 8
+HEADROOM = 1.25
+"""Room for entries, in entries needed so far: a graph's buffers cannot grow while it runs."""
+PROBED_VIEWS = 6
+
+
+@dataclass(frozen=True)
+class StepLog:
+    """What the last step of a run of steps reported, and the squared errors of all of them."""
+
+    loss: float
+    terms: dict[str, float]
+    squared_errors: list[float]
+    """Weighted mean over pixels and channels of the steps on real frames, for the running PSNR."""
+
+
+class CudaSteps:
+    """Takes the steps of one fit on the GPU where its parameters are."""
+
+    def __init__(
+        self,
+        optimizer: SplineAdam,
+        views: TrainingViews,
+        config: FitConfig,
+        order: list[int],
+        maps: ResidualMaps,
+        smooth: list[float],
+        unseen: Tensor | None,
+        anchor: DepthAnchor | None,
+        first: int,
+        deterministic: bool = False,
+        as_graph: bool = True,
+    ) -> None:
+        """`order` (S,): the view of every step; `smooth` (S,): its factor on the never-seen pixels' weight.
+
+        `unseen` (H, W) bool; the optimizer stands before step `first`. `as_graph` off launches kernel by kernel.
+        """
+        self._kernels = native.module().cuda
+        self._optimizer, self._config, self._maps, self._anchor = optimizer, config, maps, anchor
+        self._order, self._deterministic, self._as_graph = order, deterministic, as_graph
+        device = optimizer.base.device
+        self._device = device
+        self._stream = torch.cuda.Stream(device)
+        used = sorted(set(order))
+        views.prepare(used)
+        self._views: list[View] = [views[index] for index in used]
+        self._size = (self._views[0].camera.height, self._views[0].camera.width)
+        self._kind = views.depth_kind
+        row = {index: position for position, index in enumerate(used)}
+        self._rows = [row[index] for index in order]
+        self._kept: list[Tensor] = []  # what the tables point to
+        self._view_table = self._upload(b"".join(self._view_record(view) for view in self._views))
+        if unseen is None or config.unseen_weight == 0:
+            self._unseen, smooth = None, [0.0] * len(smooth)
+        else:
+            self._unseen = unseen.to(device, torch.uint8).contiguous()
+        self._extra = [
+            factor > 0 or (self._views[row].depth is not None and self._kind != "metric")
+            for factor, row in zip(smooth, self._rows, strict=True)
+        ]
+        self._smooth = torch.tensor([factor * config.unseen_weight for factor in smooth], dtype=torch.float32)
+        self._step_table = self._upload(self._step_records(first))
+        self._log = torch.zeros((len(order), self._kernels.log_terms), dtype=torch.float64, device=device)
+        self._rates = torch.stack([optimizer.base_rates, optimizer.control_rates]).to(device)
+        self._capacity = 0
+        self._engine: Any = None
+        self._workspace: Tensor | None = None
+
+    def gaussians_changed(self) -> None:
+        """Call after Gaussians were added or dropped: the next steps start from what the optimizer then holds."""
+        self._engine = None
+
+    def run(self, first: int, count: int) -> StepLog:
+        """Take `count` steps from step `first`. Raises FitDiverged; what is not finite is not taken over."""
+        current = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        done = first
+        with torch.cuda.stream(self._stream):
+            while done < first + count:
+                if self._engine is None:
+                    self._capacity = max(self._capacity, self._probe())
+                    self._build(done)
+                todo = [int(extra) for extra in self._extra[done : first + count]]
+                self._engine.run(todo, self._as_graph, self._stream.cuda_stream)
+                now, failure, entries, channels = self._engine.progress(self._stream.cuda_stream)
+                self._count(done, now)
+                done = now
+                if failure == OVERFLOW:
+                    self._capacity = _rounded(entries * HEADROOM)
+                    self._engine = None
+                elif failure:
+                    self._engine = None
+                    raise FitDiverged(f"the fit diverged at step {now}: {self._reason(failure, channels, now)}")
+            log = self._log[first : first + count].cpu()
+        current.wait_stream(self._stream)
+        return self._report(first, log)
+
+    @property
+    def capacity(self) -> int:
+        """Entries, (Gaussian, tile) pairs, that there is room for."""
+        return self._capacity
+
+    def _build(self, first: int) -> None:
+        o, height, width = self._optimizer, *self._size
+        count = o.base.shape[0]
+        with_ssim = self._config.ssim_weight > 0
+        shape = (count, self._capacity, width, height, with_ssim, self._deterministic)
+        self._workspace = None  # before the next one is asked for
+        self._workspace = torch.empty(self._kernels.workspace_bytes(*shape), dtype=torch.uint8, device=self._device)
+        moving = isinstance(o.deformation, SplineDeformation)
+        o.base, o.base_moments.m, o.base_moments.v = (
+            t.contiguous() for t in (o.base, o.base_moments.m, o.base_moments.v)
+        )
+        anchor = self._anchor
+        weights = [self._config.relative_depth_weight, 0.0 if anchor is None else self._config.depth_anchor]
+        self._engine = self._kernels.new_fit(
+            o.base,
+            o.base_moments.m,
+            o.base_moments.v,
+            o.deformation.control if isinstance(o.deformation, SplineDeformation) else None,
+            o.control_moments.m if moving and o.control_moments is not None else None,
+            o.control_moments.v if moving and o.control_moments is not None else None,
+            self._rates,
+            [*BETAS, EPS],
+            self._view_table,
+            self._step_table,
+            self._workspace,
+            self._capacity,
+            width,
+            height,
+            with_ssim,
+            self._deterministic,
+            [*weights, *((0.0, 0.0) if anchor is None else (anchor.log_mean, anchor.log_std))],
+            self._unseen,
+            self._maps.residual,
+            self._maps.depth,
+            self._log,
+            first,
+            self._stream.cuda_stream,
+        )
+
+    def _probe(self) -> int:
+        """Room for entries: the most that some of the views need now, and a margin."""
+        height, width = self._size
+        o = self._optimizer
+        most = 0
+        state = torch.empty(self._kernels.state_bytes(o.base.shape[0]), dtype=torch.uint8, device=self._device)
+        step = max(1, len(self._views) // PROBED_VIEWS)
+        for view in self._views[::step]:
+            camera = view.camera.to("cpu")
+            packed = o.packed_at(view.time)
+            most = max(
+                most,
+                self._kernels.project(
+                    packed,
+                    camera.world_to_camera.contiguous(),
+                    camera.K.contiguous(),
+                    width,
+                    height,
+                    camera.near,
+                    False,
+                    state,
+                    self._stream.cuda_stream,
+                ),
+            )
+        return _rounded(most * HEADROOM)
+
+    def _upload(self, data: bytes) -> Tensor:
+        return torch.frombuffer(bytearray(data), dtype=torch.uint8).to(self._device)
+
+    def _view_record(self, view: View) -> bytes:
+        config, camera = self._config, view.camera.to("cpu")
+        pixels, windows = max(view.weight_sum, 1e-6), max(view.weighted_pixels, 1)
+        with_depth = view.depth is not None and view.depth_weight is not None
+        metric = with_depth and self._kind == "metric"
+        scale = config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0
+        deformation = self._optimizer.deformation
+        knot, weights = 0, (0.0,) * ACTIVE
+        if isinstance(deformation, SplineDeformation):
+            knot, weights = deformation.knots.locate(view.time)
+        hidden = view.hidden if config.hidden_weight > 0 else None
+        depth = view.depth.float().contiguous() if with_depth and view.depth is not None else None
+        tensors = (view.image.contiguous(), view.weight.contiguous(), view.depth_weight, depth, hidden)
+        self._kept += [t for t in tensors if t is not None]
+        return bytes(
+            self._kernels.view_record(
+                camera.world_to_camera.contiguous(),
+                camera.K.contiguous(),
+                camera.width,
+                camera.height,
+                camera.near,
+                *tensors,
+                (1 - config.ssim_weight) / (3 * pixels),
+                config.ssim_weight / (3 * windows),
+                scale,
+                0.0 if hidden is None else config.hidden_weight / hidden.numel(),
+                DEPTH_MODES[self._kind] if with_depth else 0,
+                knot,
+                list(weights),
+                -1 if view.frame is None else view.frame,
+            )
+        )
+
+    def _step_records(self, first: int) -> bytes:
+        """Rates and bias corrections of every step from `first` on, as the optimizer would come to them."""
+        o, steps = self._optimizer, len(self._rows)
+        rates, roots = torch.zeros(steps, SLICES), torch.zeros(steps, SLICES)
+        base_steps, knot_steps = o.base_steps, list(o.knot_steps)
+        for step in range(first, steps):
+            decays = o.decays(step / self._config.iterations)
+            base_steps += 1
+            rates[step, 0], roots[step, 0] = corrected(decays[0], base_steps)
+            for k, knot in self._touched(step):
+                knot_steps[knot] += 1
+                rates[step, k], roots[step, k] = corrected(decays[1], knot_steps[knot])
+        return bytes(
+            self._kernels.step_records(torch.tensor(self._rows, dtype=torch.int32), self._smooth, rates, roots)
+        )
+
+    def _touched(self, step: int) -> list[tuple[int, int]]:
+        """(slice, knot) of the control points that a step moves."""
+        deformation = self._optimizer.deformation
+        if not isinstance(deformation, SplineDeformation):
+            return []
+        index, weights = deformation.knots.locate(self._views[self._rows[step]].time)
+        return [(k + 1, index + k) for k, weight in enumerate(weights) if weight >= 1e-6]
+
+    def _count(self, first: int, end: int) -> None:
+        for step in range(first, end):
+            self._optimizer.base_steps += 1
+            for _, knot in self._touched(step):
+                self._optimizer.knot_steps[knot] += 1
+
+    def _reason(self, failure: int, channels: int, step: int) -> str:
+        if failure & BAD_GAUSSIAN:
+            return "a Gaussian is not finite"
+        if failure & BAD_LOSS:
+            _, terms = self._terms(step, self._log[step].tolist())
+            bad = ", ".join(name for name, term in terms.items() if not math.isfinite(term)) or "smoothness"
+            return f"the loss is not finite ({bad})"
+        hit = [channel for channel in range(14) if channels >> channel & 1]
+        names = [
+            name
+            for name, columns in ATTRIBUTES.items()
+            if any(c == columns if isinstance(columns, int) else columns.start <= c < columns.stop for c in hit)
+        ]
+        return f"the gradient is not finite ({', '.join(names)})"
+
+    def _report(self, first: int, log: Tensor) -> StepLog:
+        rows = log.tolist()
+        errors = []
+        for step, row in enumerate(rows, first):
+            view = self._views[self._rows[step]]
+            if view.frame is not None:
+                errors.append(row[1] / (3 * max(view.weight_sum, 1e-6)))
+        loss, terms = self._terms(first + len(rows) - 1, rows[-1])
+        return StepLog(loss, terms, errors)
+
+    def _terms(self, step: int, row: list[float]) -> tuple[float, dict[str, float]]:
+        view = self._views[self._rows[step]]
+        absolute, _, dissimilarity, depth, through, _, loss, _ = row
+        terms = {"l1": absolute / (3 * max(view.weight_sum, 1e-6))}
+        if self._config.ssim_weight > 0:
+            terms["dssim"] = dissimilarity / (3 * max(view.weighted_pixels, 1))
+        if view.depth is not None:
+            terms["depth"] = depth
+        if view.hidden is not None and self._config.hidden_weight > 0:
+            terms["hidden"] = through / view.hidden.numel()
+        return loss, terms
+
+
+def corrected(decay: float, step: int) -> tuple[float, float]:
+    """Rate factor and root of Adam's step number `step`: decay / (1 - beta1^t) and 1 / sqrt(1 - beta2^t)."""
+    return decay / (1 - BETAS[0] ** step), 1 / math.sqrt(1 - BETAS[1] ** step)
+
+
+def _rounded(entries: float) -> int:
+    return -(-int(entries + 4096) // 4096) * 4096

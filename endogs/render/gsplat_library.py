@@ -1,0 +1,60 @@
+"""The gsplat library as a backend, for those who prefer it and as the yardstick of our own (Ye et al. 2024).
+
+Its rule for when a pixel is finished differs: it leaves out the Gaussian that would let less than 1e-4 through.
+"""
+
+import torch
+from torch import Tensor
+
+from endogs.camera import Camera
+from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
+from endogs.render.inputs import check_inputs
+from endogs.render.normals import gaussian_normals, unit_normals
+from endogs.render.rendering import Rendering
+
+
+def rasterize_gsplat(
+    packed: Tensor,
+    camera: Camera,
+    *,
+    features: Tensor | None = None,
+    background: Tensor | None = None,
+    antialiased: bool = False,
+    normals: bool = False,
+    screen_gradients: Tensor | None = None,
+) -> Rendering:
+    """Renders packed Gaussians (N, 14) on an NVIDIA GPU with gsplat's kernels; arguments and results as everywhere.
+
+    Raises ValueError for `screen_gradients`, which gsplat keeps to itself, and for what `check_inputs` refuses.
+    """
+    from gsplat import rasterization
+
+    if screen_gradients is not None:
+        raise ValueError("the gsplat backend gives no screen gradients; use the native one for density control")
+    camera = camera.to(packed.device, packed.dtype)
+    check_inputs(packed, camera, features, background)
+    extra = [gaussian_normals(packed, camera.world_to_camera)] if normals else []
+    extra += [] if features is None else [features]
+    planes, alphas, _ = rasterization(
+        packed[:, MEANS],
+        packed[:, QUATS],
+        packed[:, LOG_SCALES].exp(),
+        packed[:, OPACITY].sigmoid(),
+        torch.cat([packed[:, COLORS], *extra], 1),
+        camera.world_to_camera[None],
+        camera.K[None],
+        camera.width,
+        camera.height,
+        near_plane=camera.near,
+        render_mode="RGB+D",
+        rasterize_mode="antialiased" if antialiased else "classic",
+        packed=False,
+    )
+    image, alpha = planes[0], alphas[0, ..., 0]
+    color, rest, accumulated = image[..., :3], image[..., 3:-1], image[..., -1]
+    if background is not None:
+        color = color + (1 - alpha)[..., None] * background
+    drawn = alpha >= 1e-6
+    depth = torch.where(drawn, accumulated / torch.where(drawn, alpha, torch.ones_like(alpha)), 0.0)
+    normal = unit_normals(rest[..., :3]) if normals else None
+    return Rendering(color, depth, alpha, normal, None if features is None else rest[..., 3 if normals else 0 :])
