@@ -1,144 +1,235 @@
-// Sorting by depth, then by tile: two radix sorts of 32-bit keys instead of one of 64 bits over every entry.
+// Entries by tile, front to back: counted by projection, written in any order, then sorted tile by tile in shared
+// memory. Sorting everything at once, by depth and then by tile, takes six passes over memory and twice the time.
 #include <cub/device/device_radix_sort.cuh>
-#include <cub/device/device_scan.cuh>
-#include <thrust/iterator/permutation_iterator.h>
 
-#include "cuda/stages.h"
 #include "cuda/launch.h"
+#include "cuda/stages.h"
+#include "cuda/warp_tiles.cuh"
 
 namespace endogs::cuda {
 namespace {
 
 constexpr int kBlock = 256;
-constexpr int kManyTiles = 24;
+constexpr int kScanBlock = 1024;
+constexpr int kFewTiles = 6;
+constexpr int kSorted = 2048;  // keys that a block sorts in shared memory at once
+static_assert(kSorted % kBlock == 0 && kSorted % kRun == 0 && kRun % 32 == 0);
 
-// One thread per Gaussian, front to back; large ones are spread over the warp.
+__device__ uint32_t warp_sum_up_to(uint32_t value) {
+    const int lane = threadIdx.x % 32;
+    for (int step = 1; step < 32; step *= 2) {
+        const uint32_t before = __shfl_up_sync(~0u, value, step);
+        if (lane >= step) value += before;
+    }
+    return value;
+}
+
+// One block: running sums of the tiles' counts. The counts become places to write to, and the flags are set.
+__global__ void __launch_bounds__(kScanBlock) place_tiles(GaussianMemory g, int tiles, int64_t capacity) {
+    __shared__ uint32_t warps[32];
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    uint32_t total = 0;
+    for (int first = 0; first < tiles; first += kScanBlock) {
+        const int tile = first + threadIdx.x;
+        const uint32_t count = tile < tiles ? g.tile_counts[tile] : 0;
+        const uint32_t within = warp_sum_up_to(count);
+        if (lane == 31) warps[warp] = within;
+        __syncthreads();
+        if (warp == 0) warps[lane] = warp_sum_up_to(warps[lane]);
+        __syncthreads();
+        const uint32_t end = total + within + (warp ? warps[warp - 1] : 0);
+        if (tile < tiles) {
+            g.tile_begin[tile] = end - count;
+            g.tile_counts[tile] = end - count;
+        }
+        total += warps[31];
+        __syncthreads();
+    }
+    if (total > capacity)  // nothing is drawn, and the step will not count
+        for (int tile = threadIdx.x; tile < tiles; tile += kScanBlock) g.tile_begin[tile] = 0;
+    if (threadIdx.x != 0) return;
+    g.tile_begin[tiles] = total > capacity ? 0 : total;
+    g.progress->entries_needed = max(g.progress->entries_needed, total);
+    if (total > capacity) atomicOr(&g.progress->failure, kOverflow);
+}
+
 __global__ void __launch_bounds__(kBlock) write_entries(GaussianMemory g, EntryMemory e, int64_t count,
                                                         int64_t capacity, int columns) {
-    const int64_t k = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
-    const int lane = threadIdx.x % 32;
-    uint32_t i = 0, at = 0;
-    TileBox box{};
-    Splat s{};
-    if (k < count) {
-        const uint32_t end = g.ends[k + 1];
-        at = g.ends[k];
-        if (k == count - 1) {
-            g.progress->entries_needed = max(g.progress->entries_needed, end);
-            if (end > capacity) atomicOr(&g.progress->failure, kOverflow);
-        }
-        if (end > at && end <= capacity) {
-            i = g.order[0][k];
-            box = g.boxes[i];
-            const float4* parts = reinterpret_cast<const float4*>(g.splats + i);
-            float4* mine = reinterpret_cast<float4*>(&s);
-            mine[0] = parts[0];
-            mine[1] = parts[1];
-            if (e.by_position) g.first_entry[i] = at;
-        }
-    }
-    auto write = [&](uint32_t position, int tile, uint32_t entry) {
-        e.keys[0][position] = static_cast<uint32_t>(tile);
-        e.entries[0][position] = e.by_position ? position : entry;
-        if (e.by_position) e.by_position[position] = entry;
-    };
-    const int tiles = tiles_in(box);
-    if (tiles <= kManyTiles) {
-        const Reach<float> reach(s.a, s.b, s.c, s.log2_opacity);
-        for (int y = box.y0; y < box.y1; ++y)
-            for (int x = box.x0; x < box.x1; ++x)
-                if (reaches_tile(reach, s.mean_x, s.mean_y, x, y))
-                    write(at++, y * columns + x, entry_of(i, reached_parts(reach, s.mean_x, s.mean_y, x, y)));
-    }
-    for (unsigned large = __ballot_sync(~0u, tiles > kManyTiles); large; large &= large - 1) {
-        const int from = __ffs(large) - 1;
-        auto shared = [&](float value) { return __shfl_sync(~0u, value, from); };
-        const float mean_x = shared(s.mean_x), mean_y = shared(s.mean_y);
-        const Reach<float> reach(shared(s.a), shared(s.b), shared(s.c), shared(s.log2_opacity));
-        const int x0 = __shfl_sync(~0u, box.x0, from), y0 = __shfl_sync(~0u, box.y0, from);
-        const int across = __shfl_sync(~0u, box.x1, from) - x0, all = __shfl_sync(~0u, tiles, from);
-        const uint32_t gaussian = __shfl_sync(~0u, i, from);
-        uint32_t position = __shfl_sync(~0u, at, from);
-        for (int first = 0; first < all; first += 32) {
-            const int tile = first + lane, x = x0 + tile % across, y = y0 + tile / across;
-            const bool hit = tile < all && reaches_tile(reach, mean_x, mean_y, x, y);
-            const unsigned hits = __ballot_sync(~0u, hit);
-            if (hit)
-                write(position + __popc(hits & ((1u << lane) - 1)), y * columns + x,
-                      entry_of(gaussian, reached_parts(reach, mean_x, mean_y, x, y)));
-            position += __popc(hits);
-        }
-    }
-}
-
-__global__ void __launch_bounds__(kBlock) find_tiles(const uint32_t* keys, int64_t count, int tiles, uint32_t* begin) {
     const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
-    if (i <= count) open_tiles(keys, i, count, tiles, begin);
-}
-
-// Runs one of CUB's two-phase calls, first to ask for its scratch memory when there is none.
-std::size_t sort_bytes(std::size_t count, int bits) {
-    std::size_t bytes = 0;
-    cub::DoubleBuffer<uint32_t> keys(nullptr, nullptr), values(nullptr, nullptr);
-    check(cub::DeviceRadixSort::SortPairs(nullptr, bytes, keys, values, static_cast<int>(count), 0, bits), "sort size");
-    return bytes;
-}
-
-void sort_pairs(void* scratch, std::size_t bytes, uint32_t* const (&keys)[2], uint32_t* const (&values)[2],
-                std::size_t count, int bits, cudaStream_t stream) {
-    cub::DoubleBuffer<uint32_t> key_buffer(keys[0], keys[1]), value_buffer(values[0], values[1]);
-    check(cub::DeviceRadixSort::SortPairs(scratch, bytes, key_buffer, value_buffer, static_cast<int>(count), 0, bits,
-                                          stream),
-          "sort");
-    if (key_buffer.selector != 0) {
-        check(cudaMemcpyAsync(keys[0], keys[1], count * sizeof(uint32_t), cudaMemcpyDeviceToDevice, stream), "keys");
-        check(cudaMemcpyAsync(values[0], values[1], count * sizeof(uint32_t), cudaMemcpyDeviceToDevice, stream),
-              "values");
+    Splat s{};
+    TileBox box{};
+    if (i < count && g.reached[i] > 0) {
+        box = g.boxes[i];
+        const float4* parts = reinterpret_cast<const float4*>(g.splats + i);
+        float4* mine = reinterpret_cast<float4*>(&s);
+        for (int k = 0; k < 3; ++k) mine[k] = parts[k];
     }
+    // Most splats reach few tiles: all places are asked for before the first answer is waited for.
+    if (__all_sync(~0u, tiles_in(box) <= kFewTiles)) {
+        const Reach<float> reach(s.a, s.b, s.c, s.log2_opacity);
+        const int tiles = tiles_in(box);
+        uint32_t place[kFewTiles];
+#pragma unroll
+        for (int k = 0; k < kFewTiles; ++k) {
+            place[k] = ~0u;
+            if (k >= tiles) continue;
+            const int tile = tile_at(box, k, columns);
+            if (reaches_tile(reach, s.mean_x, s.mean_y, tile % columns, tile / columns))
+                place[k] = atomicAdd(g.tile_counts + tile, 1u);
+        }
+#pragma unroll
+        for (int k = 0; k < kFewTiles; ++k) {
+            if (place[k] >= capacity) continue;
+            const int tile = tile_at(box, k, columns);
+            const uint32_t parts = reached_parts(reach, s.mean_x, s.mean_y, tile % columns, tile / columns);
+            e.keys[place[k]] = sort_key(s.channel3, entry_of(s.gaussian, parts));
+        }
+        return;
+    }
+    unsigned reached = 0;
+    const float depth = s.channel3;
+    for_each_tile(
+        s, box, columns,
+        [&](int tile, uint32_t gaussian, const Reach<float>& reach, float mean_x, float mean_y, int x, int y) {
+            const uint32_t at = atomicAdd(g.tile_counts + tile, 1u);
+            // A large splat's tiles are visited by all lanes.
+            const float z = gaussian == s.gaussian ? depth : g.splats[gaussian].channel3;
+            if (at < capacity)
+                e.keys[at] = sort_key(z, entry_of(gaussian, reached_parts(reach, mean_x, mean_y, x, y)));
+        },
+        reached);
 }
 
-auto counts_in_order(const GaussianMemory& g) { return thrust::make_permutation_iterator(g.tile_counts, g.order[0]); }
+// Sorts up to kSorted keys of `from` into `to`, or their entries into `entries`, through shared memory. Every key is
+// ranked by counting: in its own run of kRun keys by looking at all of them (a warp's keys share a run, so these reads
+// are broadcasts), in every other run, sorted by then, by bisection. There are three barriers, whatever the size.
+__device__ void sort_run(const uint64_t* from, uint64_t* to, uint32_t* entries, int count, uint64_t* keys) {
+    const int runs = (count + kRun - 1) / kRun;
+    for (int i = threadIdx.x; i < runs * kRun; i += kBlock) keys[i] = i < count ? from[i] : kLastKey;
+    __syncthreads();
+    uint64_t mine[kSorted / kBlock];
+    int place[kSorted / kBlock];
+#pragma unroll
+    for (int k = 0; k < kSorted / kBlock; ++k) {
+        const int i = k * kBlock + threadIdx.x;
+        if (i >= count) break;
+        mine[k] = keys[i];
+        const ulonglong2* run = reinterpret_cast<const ulonglong2*>(keys + i / kRun * kRun);
+        int before = 0;
+#pragma unroll 8
+        for (int other = 0; other < kRun / 2; ++other) {
+            const ulonglong2 pair = run[other];
+            before += pair.x < mine[k];
+            before += pair.y < mine[k];
+        }
+        place[k] = before;
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < kSorted / kBlock; ++k) {
+        const int i = k * kBlock + threadIdx.x;
+        if (i >= count) break;
+        keys[i / kRun * kRun + place[k]] = mine[k];
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < kSorted / kBlock; ++k) {
+        const int i = k * kBlock + threadIdx.x;
+        if (i >= count) break;
+        int at = place[k];
+        for (int run = 0; run < runs; ++run)
+            if (run != i / kRun) at += rank_in_run(keys + run * kRun, mine[k]);
+        if (entries) entries[at] = entry_in(mine[k]);
+        else to[at] = mine[k];
+    }
+    __syncthreads();
+}
+
+// One block per tile. A tile with more entries than fit is sorted in runs, which are merged two by two in memory.
+__global__ void __launch_bounds__(kBlock) sort_tiles(GaussianMemory g, EntryMemory e) {
+    __shared__ alignas(16) uint64_t keys[kSorted];
+    const int64_t begin = g.tile_begin[blockIdx.x], end = g.tile_begin[blockIdx.x + 1];
+    const int64_t count = end - begin;
+    uint64_t *from = e.keys + begin, *to = e.merged + begin;
+    uint32_t* entries = e.entries + begin;
+    if (count <= kSorted) {
+        sort_run(from, nullptr, entries, static_cast<int>(count), keys);
+        return;
+    }
+    for (int64_t run = 0; run < count; run += kSorted)
+        sort_run(from + run, from + run, nullptr, static_cast<int>(min(int64_t{kSorted}, count - run)), keys);
+    for (int64_t run = kSorted; run < count; run *= 2) {
+        for (int64_t i = threadIdx.x; i < count; i += kBlock) {
+            const int64_t left = i / (2 * run) * (2 * run), middle = min(left + run, count);
+            const int64_t right = min(middle + run, count);
+            const bool in_left = i < middle;
+            const int64_t others = in_left ? rank_among(from + middle, right - middle, from[i])
+                                           : rank_among(from + left, middle - left, from[i]);
+            to[in_left ? i + others : left + (i - middle) + others] = from[i];
+        }
+        __syncthreads();
+        uint64_t* const swap = from;
+        from = to;
+        to = swap;
+    }
+    for (int64_t i = threadIdx.x; i < count; i += kBlock) entries[i] = entry_in(from[i]);
+}
+
+__global__ void __launch_bounds__(kBlock) list_places(GaussianMemory g, EntryMemory e, int tiles, int64_t capacity) {
+    const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+    if (i >= capacity) return;
+    e.ordered.gaussians[0][i] = i < g.tile_begin[tiles] ? gaussian_of(e.entries[i]) : ~0u;
+    e.ordered.places[0][i] = static_cast<uint32_t>(i);
+}
+
+__global__ void __launch_bounds__(kBlock) find_gaussians(OrderedSums ordered, int64_t capacity, int64_t count) {
+    const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
+    if (i <= capacity) open_groups(ordered.gaussians[0], i, capacity, count, ordered.begin);
+}
 
 }  // namespace
 
-std::size_t gaussian_scratch_bytes(int64_t count) {
-    if (count == 0) return 0;
-    std::size_t scan = 0;
-    uint32_t* none = nullptr;
-    check(cub::DeviceScan::InclusiveSum(nullptr, scan, thrust::make_permutation_iterator(none, none), none,
-                                        static_cast<int>(count)),
-          "scan size");
-    return std::max(scan, sort_bytes(count, 32));
+std::size_t order_scratch_bytes(int64_t capacity, int64_t count) {
+    if (capacity == 0) return 0;
+    std::size_t bytes = 0;
+    cub::DoubleBuffer<uint32_t> keys(nullptr, nullptr), values(nullptr, nullptr);
+    check(cub::DeviceRadixSort::SortPairs(nullptr, bytes, keys, values, static_cast<int>(capacity), 0,
+                                          key_bits(count)),
+          "sort size");
+    return bytes;
 }
 
-std::size_t entry_scratch_bytes(int64_t capacity, const Grid& grid) {
-    return capacity == 0 ? 0 : sort_bytes(capacity, tile_key_bits(grid.tiles()));
+void place_entries(const GaussianMemory& gaussians, int64_t capacity, const Grid& grid, cudaStream_t stream) {
+    place_tiles<<<1, kScanBlock, 0, stream>>>(gaussians, grid.tiles(), capacity);
+    ENDOGS_LAUNCHED("placing entries");
 }
 
-void order_by_depth(const GaussianMemory& memory, int64_t count, cudaStream_t stream) {
-    if (count == 0) return;
-    sort_pairs(memory.scratch, memory.scratch_bytes, memory.keys, memory.order, count, 32, stream);
-    std::size_t bytes = memory.scratch_bytes;
-    check(cub::DeviceScan::InclusiveSum(memory.scratch, bytes, counts_in_order(memory), memory.ends + 1,
-                                        static_cast<int>(count), stream),
-          "scan");
-}
-
-void bin(const GaussianMemory& gaussians, const EntryMemory& entries, int64_t count, int64_t capacity, bool padded,
+void bin(const GaussianMemory& gaussians, const EntryMemory& entries, int64_t count, int64_t capacity,
          const Grid& grid, cudaStream_t stream) {
-    if (padded)
-        check(cudaMemsetAsync(entries.keys[0], 0xff, capacity * sizeof(uint32_t), stream), "clearing keys");
-    if (count > 0) {
+    if (count > 0 && capacity > 0) {
         write_entries<<<blocks_for(count, kBlock), kBlock, 0, stream>>>(gaussians, entries, count, capacity,
                                                                         grid.columns);
         ENDOGS_LAUNCHED("writing entries");
     }
-    if (capacity > 0)
-        sort_pairs(entries.scratch, entries.scratch_bytes, entries.keys, entries.entries, capacity,
-                   tile_key_bits(grid.tiles()), stream);
-    find_tiles<<<blocks_for(capacity + 1, kBlock), kBlock, 0, stream>>>(entries.keys[0], capacity, grid.tiles(),
-                                                                        entries.tile_begin);
-    ENDOGS_LAUNCHED("finding tiles");
+    sort_tiles<<<grid.tiles(), kBlock, 0, stream>>>(gaussians, entries);
+    ENDOGS_LAUNCHED("sorting tiles");
+    const OrderedSums& o = entries.ordered;
+    if (!o.sums) return;
+    if (capacity > 0) {
+        list_places<<<blocks_for(capacity, kBlock), kBlock, 0, stream>>>(gaussians, entries, grid.tiles(), capacity);
+        ENDOGS_LAUNCHED("listing places");
+        cub::DoubleBuffer<uint32_t> keys(o.gaussians[0], o.gaussians[1]), values(o.places[0], o.places[1]);
+        std::size_t bytes = o.scratch_bytes;
+        check(cub::DeviceRadixSort::SortPairs(o.scratch, bytes, keys, values, static_cast<int>(capacity), 0,
+                                              key_bits(count), stream),
+              "sort");
+        if (keys.selector != 0)
+            for (uint32_t* const* pair : {o.gaussians, o.places})
+                check(cudaMemcpyAsync(pair[0], pair[1], capacity * sizeof(uint32_t), cudaMemcpyDeviceToDevice, stream),
+                      "sorted places");
+    }
+    find_gaussians<<<blocks_for(capacity + 1, kBlock), kBlock, 0, stream>>>(o, capacity, count);
+    ENDOGS_LAUNCHED("finding a Gaussian's entries");
 }
 
 }  // namespace endogs::cuda

@@ -36,8 +36,9 @@ struct Blocks {  // the workspace, in the order of its parts
     std::size_t bytes;
 
     Blocks(char* base, int64_t count, int64_t capacity, const Grid& grid, bool with_ssim, bool deterministic)
-        : gaussians(base, count, gaussian_scratch_bytes(count)),
-          entries(past(base, gaussians.bytes), capacity, grid, deterministic, entry_scratch_bytes(capacity, grid)),
+        : gaussians(base, count, grid),
+          entries(past(base, gaussians.bytes), capacity, count, deterministic,
+                  deterministic ? order_scratch_bytes(capacity, count) : 0),
           loss(past(base, gaussians.bytes + entries.bytes), grid, with_ssim) {
         const std::size_t before = gaussians.bytes + entries.bytes + loss.bytes;
         Walk walk(past(base, before));
@@ -59,8 +60,7 @@ std::size_t Fit::workspace_bytes(int64_t count, int64_t capacity, int width, int
 
 Fit::Fit(const FitSetup& setup, void* workspace, int first, cudaStream_t stream)
     : setup_(setup), grid_(setup.width, setup.height),
-      gaussians_(workspace, setup.count, gaussian_scratch_bytes(setup.count)),
-      entries_(nullptr, setup.capacity, grid_, setup.deterministic, 0), loss_(nullptr, grid_, setup.with_ssim) {
+      gaussians_(workspace, setup.count, grid_), entries_(nullptr, setup.capacity, setup.count, false, 0), loss_(nullptr, grid_, setup.with_ssim) {
     const Blocks blocks(static_cast<char*>(workspace), setup.count, setup.capacity, grid_, setup.with_ssim,
                         setup.deterministic);
     entries_ = blocks.entries;
@@ -92,8 +92,8 @@ void Fit::enqueue(bool with_extra, cudaStream_t stream) {
               "copying still Gaussians");
         project(gaussians_, nullptr, nullptr, packed_, count, grid_, sums_, stream);
     }
-    order_by_depth(gaussians_, count, stream);
-    bin(gaussians_, entries_, count, setup_.capacity, true, grid_, stream);
+    place_entries(gaussians_, setup_.capacity, grid_, stream);
+    bin(gaussians_, entries_, count, setup_.capacity, grid_, stream);
     float* alpha = planes_ + 4 * grid_.pixels();
     rasterize(gaussians_, entries_, nullptr, grid_, planes_, alpha, stream);
     pixel_loss(gaussians_, loss_, setup_.loss, grid_, planes_, planes_grad_, stream);
@@ -102,7 +102,7 @@ void Fit::enqueue(bool with_extra, cudaStream_t stream) {
     judge_loss(gaussians_, loss_, setup_.loss, grid_, setup_.with_ssim, with_extra, stream);
     rasterize_backward(gaussians_, entries_, nullptr, grid_, planes_, alpha, planes_grad_,
                        planes_grad_ + 4 * grid_.pixels(), sums_, false, stream);
-    gather(gaussians_, entries_, count, sums_, stream);
+    gather(entries_, count, sums_, stream);
     step_parameters(gaussians_, packed_, count, sums_, setup_.parameters, stream);
     end_step<<<1, 1, 0, stream>>>(gaussians_);
     ENDOGS_LAUNCHED("ending a step");

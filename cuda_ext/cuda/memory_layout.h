@@ -35,57 +35,62 @@ struct Grid {
     ENDOGS_HD std::size_t pixels() const { return static_cast<std::size_t>(width) * height; }
 };
 
-// What projection leaves, by Gaussian, and the depth order.
+// What projection leaves, by Gaussian and by tile.
 struct GaussianMemory {
     Current* current;
     Progress* progress;
     Splat* splats;
     TileBox* boxes;
-    uint32_t *tile_counts, *first_entry;   // first_entry is only written for deterministic sums
-    uint32_t *keys[2], *order[2];          // by depth; the sort leaves its result in [0]
-    uint32_t* ends;                        // (N + 1) running sums of tile counts in depth order
-    void* scratch;                         // of sort and scan
-    std::size_t scratch_bytes, bytes;
+    uint32_t* reached;      // tiles that a Gaussian reaches; 0 when it is not drawn
+    uint32_t* tile_counts;  // (tiles) entries of every tile
+    uint32_t* tile_begin;   // (tiles + 1) their running sums; the last is the number of entries
+    std::size_t bytes;
 
-    GaussianMemory(void* base, int64_t count, std::size_t scratch_size) : scratch_bytes(scratch_size) {
+    GaussianMemory(void* base, int64_t count, const Grid& grid) {
         Walk walk(base);
         current = walk.take<Current>(1);
         progress = walk.take<Progress>(1);
         splats = walk.take<Splat>(count);
         boxes = walk.take<TileBox>(count);
-        tile_counts = walk.take<uint32_t>(count);
-        first_entry = walk.take<uint32_t>(count);
-        for (int k = 0; k < 2; ++k) {
-            keys[k] = walk.take<uint32_t>(count);
-            order[k] = walk.take<uint32_t>(count);
-        }
-        ends = walk.take<uint32_t>(count + 1);
-        scratch = walk.take<char>(scratch_size);
+        reached = walk.take<uint32_t>(count);
+        tile_counts = walk.take<uint32_t>(grid.tiles());
+        tile_begin = walk.take<uint32_t>(grid.tiles() + 1);
         bytes = walk.used();
     }
 };
 
-// Entries by tile. The sort leaves its result in [0].
-struct EntryMemory {
-    uint32_t* tile_begin;        // (tiles + 1)
-    uint32_t *entries[2];        // sorted by tile; positions instead of entries where sums are deterministic
-    uint32_t *keys[2];           // tiles
-    uint32_t* by_position;       // entries in the order they were written; deterministic sums only
-    float* sums;                 // (capacity, kSums) by position; deterministic sums only
+// What sums in a fixed order want besides: every entry's own row, and where each Gaussian's entries are.
+struct OrderedSums {
+    float* sums;                                // (capacity, kSums) by place in the sorted entries; null when not wanted
+    uint32_t *gaussians[2], *places[2];         // sorted by Gaussian, into [0]
+    uint32_t* begin;                            // (N + 1)
     void* scratch;
-    std::size_t scratch_bytes, bytes;
+    std::size_t scratch_bytes;
+};
 
-    EntryMemory(void* base, int64_t capacity, const Grid& grid, bool deterministic, std::size_t scratch_size)
-        : scratch_bytes(scratch_size) {
+// Entries by tile, front to back.
+struct EntryMemory {
+    uint32_t* entries;
+    uint64_t *keys, *merged;  // before they are sorted, and between two merges of a crowded tile
+    OrderedSums ordered;
+    std::size_t bytes;
+
+    EntryMemory(void* base, int64_t capacity, int64_t count, bool in_order, std::size_t scratch_size) {
         Walk walk(base);
-        tile_begin = walk.take<uint32_t>(grid.tiles() + 1);
-        for (int k = 0; k < 2; ++k) {
-            entries[k] = walk.take<uint32_t>(capacity);
-            keys[k] = walk.take<uint32_t>(capacity);
+        entries = walk.take<uint32_t>(capacity);
+        keys = walk.take<uint64_t>(capacity);
+        merged = walk.take<uint64_t>(capacity);
+        ordered = {};
+        if (in_order) {
+            ordered.sums = walk.take<float>(capacity * kSums);
+            for (int k = 0; k < 2; ++k) {
+                ordered.gaussians[k] = walk.take<uint32_t>(capacity);
+                ordered.places[k] = walk.take<uint32_t>(capacity);
+            }
+            ordered.begin = walk.take<uint32_t>(count + 1);
+            ordered.scratch = walk.take<char>(scratch_size);
+            ordered.scratch_bytes = scratch_size;
         }
-        by_position = deterministic ? walk.take<uint32_t>(capacity) : nullptr;
-        sums = deterministic ? walk.take<float>(capacity * kSums) : nullptr;
-        scratch = walk.take<char>(scratch_size);
         bytes = walk.used();
     }
 };

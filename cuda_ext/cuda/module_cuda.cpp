@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 #include "camera_view.h"
@@ -44,22 +45,22 @@ struct Frame {
 
     Frame(const Memory& state, const std::optional<Memory>& bins, int64_t count, int64_t entry_count, int width,
           int height, bool deterministic)
-        : grid(width, height), gaussians(state.data(), count, gaussian_scratch_bytes(count)),
-          entries(bins ? bins->data() : nullptr, entry_count, grid, deterministic,
-                  entry_scratch_bytes(entry_count, grid)) {
+        : grid(width, height), gaussians(state.data(), count, grid),
+          entries(bins ? bins->data() : nullptr, entry_count, count, deterministic,
+                  deterministic ? order_scratch_bytes(entry_count, count) : 0) {
         require(state.shape(0) >= gaussians.bytes, "the state is too small for these Gaussians");
         require(!bins || bins->shape(0) >= entries.bytes, "the bins are too small for these entries");
     }
 };
 
-std::size_t state_bytes(int64_t count) {
+std::size_t state_bytes(int64_t count, int width, int height) {
     require(count < kMaxGaussians, "too many Gaussians for one rendering on the GPU: at most 16 777 215");
-    return GaussianMemory(nullptr, count, gaussian_scratch_bytes(count)).bytes;
+    return GaussianMemory(nullptr, count, Grid(width, height)).bytes;
 }
 
-std::size_t bins_bytes(int64_t entries, int width, int height, bool deterministic) {
-    const Grid grid(width, height);
-    return EntryMemory(nullptr, entries, grid, deterministic, entry_scratch_bytes(entries, grid)).bytes;
+std::size_t bins_bytes(int64_t entries, int64_t count, bool deterministic) {
+    const std::size_t scratch = deterministic ? order_scratch_bytes(entries, count) : 0;
+    return EntryMemory(nullptr, entries, count, deterministic, scratch).bytes;
 }
 
 // Projects and sorts by depth; waits, and returns the number of entries.
@@ -76,12 +77,11 @@ int64_t project_gaussians(const Rows& packed, const HostMatrix& world_to_camera,
     const cudaStream_t s = stream_of(stream);
     check(cudaMemcpyAsync(frame.gaussians.current, &current, sizeof current, cudaMemcpyHostToDevice, s), "the camera");
     check(cudaMemsetAsync(frame.gaussians.progress, 0, sizeof(Progress), s), "the flags");
-    if (count == 0) return 0;
     project(frame.gaussians, nullptr, nullptr, packed.data(), count, frame.grid, nullptr, s);
-    order_by_depth(frame.gaussians, count, s);
+    place_entries(frame.gaussians, std::numeric_limits<int64_t>::max(), frame.grid, s);
     uint32_t entries = 0;
     Progress progress{};
-    check(cudaMemcpyAsync(&entries, frame.gaussians.ends + count, sizeof entries, cudaMemcpyDeviceToHost, s), "entries");
+    check(cudaMemcpyAsync(&entries, frame.gaussians.tile_begin + frame.grid.tiles(), sizeof entries, cudaMemcpyDeviceToHost, s), "entries");
     check(cudaMemcpyAsync(&progress, frame.gaussians.progress, sizeof progress, cudaMemcpyDeviceToHost, s), "flags");
     check(cudaStreamSynchronize(s), "projection");
     if (progress.failure & kBadGaussian) throw std::domain_error("a Gaussian is not finite");
@@ -103,7 +103,7 @@ void rasterize_image(const Memory& state, const Memory& bins, int64_t count, int
     const cudaStream_t s = stream_of(stream);
     const std::size_t pixels = frame.grid.pixels();
     float* out = image.data();
-    bin(frame.gaussians, frame.entries, count, entries, false, frame.grid, s);
+    bin(frame.gaussians, frame.entries, count, entries, frame.grid, s);
     rasterize(frame.gaussians, frame.entries, nullptr, frame.grid, out, out + 4 * pixels, s);
     for (std::size_t group = 0; group < groups; ++group)
         rasterize(frame.gaussians, frame.entries, channels->data() + group * count * 4, frame.grid,
@@ -129,20 +129,20 @@ void rasterize_image_backward(const Memory& state, const Memory& bins, int64_t c
     const float* from = group < 0 ? nullptr : channels->data() + static_cast<std::size_t>(group) * count * 4;
     rasterize_backward(frame.gaussians, frame.entries, from, frame.grid, out, group < 0 ? out + 4 * pixels : nullptr,
                        grad, group < 0 ? grad + 4 * pixels : nullptr, sums.data(), absolute, s);
-    gather(frame.gaussians, frame.entries, count, sums.data(), s);
+    gather(frame.entries, count, sums.data(), s);
 }
 
 // pose_parts (blocks, 12) receives the parts of the gradient by the 3x4 world-to-camera matrix, to be added up.
 void project_gaussians_backward(const Memory& state, const Rows& packed, const Rows& sums, const Rows& packed_grad,
                                 const std::optional<Device<double, nb::ndim<2>>>& pose_parts,
-                                const std::optional<Device<float, nb::ndim<1>>>& absolute_grad,
+                                const std::optional<Device<float, nb::ndim<1>>>& absolute_grad, int width, int height,
                                 std::uintptr_t stream) {
     const int64_t count = static_cast<int64_t>(packed.shape(0));
     require(packed_grad.shape(0) == packed.shape(0) && packed_grad.shape(1) == kChannels,
             "packed_grad must have the shape of the Gaussians");
     require(!absolute_grad || absolute_grad->shape(0) == packed.shape(0), "absolute_grad must be (N,)");
     require(!pose_parts || pose_parts->shape(0) == blocks_for(count, 128), "pose_parts must have a row per 128 Gaussians");
-    const Frame frame(state, std::nullopt, count, 0, 1, 1, false);
+    const Frame frame(state, std::nullopt, count, 0, width, height, false);
     nb::gil_scoped_release release;
     project_backward(frame.gaussians, packed.data(), count, sums.data(), packed_grad.data(),
                      data_or_null(pose_parts), data_or_null(absolute_grad), stream_of(stream));
@@ -270,8 +270,8 @@ Fit* new_fit(const Rows& base, const Rows& base_m, const Rows& base_v, const std
 
 void bind(nb::module_& m) {
     m.attr("log_terms") = kTerms;
-    m.def("state_bytes", &state_bytes, "count"_a);
-    m.def("bins_bytes", &bins_bytes, "entries"_a, "width"_a, "height"_a, "deterministic"_a);
+    m.def("state_bytes", &state_bytes, "count"_a, "width"_a, "height"_a);
+    m.def("bins_bytes", &bins_bytes, "entries"_a, "count"_a, "deterministic"_a);
     m.def("project", &project_gaussians, "packed"_a, "world_to_camera"_a, "K"_a, "width"_a, "height"_a, "near"_a,
           "antialiased"_a, "state"_a, "stream"_a);
     m.def("rasterize", &rasterize_image, "state"_a, "bins"_a, "count"_a, "entries"_a, "channels"_a.none(), "image"_a,
@@ -280,7 +280,7 @@ void bind(nb::module_& m) {
           "channels"_a.none(), "group"_a, "image"_a, "image_grad"_a, "sums"_a, "absolute"_a, "deterministic"_a,
           "stream"_a);
     m.def("project_backward", &project_gaussians_backward, "state"_a, "packed"_a, "sums"_a, "packed_grad"_a,
-          "pose_parts"_a.none(), "absolute_grad"_a.none(), "stream"_a);
+          "pose_parts"_a.none(), "absolute_grad"_a.none(), "width"_a, "height"_a, "stream"_a);
     m.def("spline_forward", &evaluate_spline, "base"_a, "control"_a, "weights"_a, "out"_a, "stream"_a);
     m.def("view_record", &view_record, "world_to_camera"_a, "K"_a, "width"_a, "height"_a, "near"_a, "image"_a,
           "color_weight"_a, "depth_weight"_a.none(), "depth_target"_a.none(), "hidden"_a.none(), "color_scale"_a,

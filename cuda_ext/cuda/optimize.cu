@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kRows)
     load_rows(packed, first, count, row_of);
     __syncthreads();
     float grad[kChannels], pose[12], mine[kSums] = {};
-    const bool drawn = i < count && memory.tile_counts[i] > 0;
+    const bool drawn = i < count && memory.reached[i] > 0;
     if (drawn)
         for (int k = 0; k < kSums; ++k) mine[k] = sums[i * kSums + k];
     float* row = row_of + threadIdx.x * kPaddedRow;
@@ -65,21 +65,24 @@ __global__ void __launch_bounds__(kRows)
             packed_grad[first * kChannels + k] = row_of[k / kChannels * kPaddedRow + k % kChannels];
 }
 
-__global__ void __launch_bounds__(kRows)
+__global__ void __launch_bounds__(kRows, 8)
     step_rows(GaussianMemory memory, const float* __restrict__ packed, int64_t count, const float* __restrict__ sums,
               Parameters parameters) {
     __shared__ float row_of[kRows * kPaddedRow];
-    __shared__ float rates[2 * kChannels];
+    __shared__ float rates[kSlices * kChannels];
     const Current& current = *memory.current;
     if (current.idle) return;
     const int64_t first = static_cast<int64_t>(blockIdx.x) * kRows, i = first + threadIdx.x;
     const int64_t total = count * kChannels;
     load_rows(packed, first, count, row_of);
-    if (threadIdx.x < 2 * kChannels) rates[threadIdx.x] = parameters.rates[threadIdx.x];
+    if (threadIdx.x < kSlices * kChannels) {
+        const int slice = threadIdx.x / kChannels, row = slice == 0 ? 0 : kChannels;
+        rates[threadIdx.x] = parameters.rates[row + threadIdx.x % kChannels] * current.step.rate[slice];
+    }
     __syncthreads();
     {
         float grad[kChannels], pose[12], mine[kSums - 2] = {};
-        const bool drawn = i < count && memory.tile_counts[i] > 0;
+        const bool drawn = i < count && memory.reached[i] > 0;
         if (drawn) {  // rows of 12 floats: three vectors of four, of which the last two numbers are not used here
             const float4* from = reinterpret_cast<const float4*>(sums + i * kSums);
             const float4 a = from[0], b = from[1], c = from[2];
@@ -101,7 +104,14 @@ __global__ void __launch_bounds__(kRows)
         for (int k = 0; k < kChannels; ++k) row[k] = bad ? 0.0f : grad[k];
     }
     __syncthreads();
-    const int slices = parameters.control ? kSlices : 1;
+    // In registers, because a store to the parameters might, for all the compiler knows, change them in memory.
+    float root[kSlices], weight[kSlices];
+#pragma unroll
+    for (int slice = 0; slice < kSlices; ++slice) {
+        root[slice] = slice == 0 || parameters.control ? current.step.root[slice] : 0.0f;
+        weight[slice] = slice == 0 ? 1.0f : current.view.spline[slice - 1];
+    }
+    const int64_t slices_from = current.view.knot * total;
     // Rows start on multiples of 8 bytes, whatever their number.
     constexpr int pairs = kRows * kChannels / 2;
     for (int pair = threadIdx.x; pair < pairs; pair += kRows) {
@@ -110,26 +120,28 @@ __global__ void __launch_bounds__(kRows)
         if (at >= total) break;
         const float* row = row_of + k / kChannels * kPaddedRow + channel;
         const float gx = row[0], gy = row[1];
+        auto place = [&](float* base, float* control, int slice) {
+            return reinterpret_cast<float2*>(slice == 0 ? base + at : control + slices_from + (slice - 1) * total + at);
+        };
+        float2 p[kSlices], m[kSlices], v[kSlices];  // all loads before the first store
 #pragma unroll
         for (int slice = 0; slice < kSlices; ++slice) {
-            if (slice >= slices) break;
-            const float root = current.step.root[slice], decay = current.step.rate[slice];
-            if (root == 0) continue;
-            const float weight = slice == 0 ? 1.0f : current.view.spline[slice - 1];
-            const int64_t offset = slice == 0 ? at : (current.view.knot + slice - 1) * total + at;
-            auto pointer = [&](float* base, float* control) {
-                return reinterpret_cast<float2*>((slice == 0 ? base : control) + offset);
-            };
-            float2* p = pointer(parameters.base, parameters.control);
-            float2* m = pointer(parameters.base_m, parameters.control_m);
-            float2* v = pointer(parameters.base_v, parameters.control_v);
-            float2 pv = *p, mv = *m, vv = *v;
-            const float* rate = rates + (slice == 0 ? 0 : kChannels) + channel;
-            pv.x = adam_update(gx * weight, mv.x, vv.x, pv.x, rate[0] * decay, root, parameters.adam);
-            pv.y = adam_update(gy * weight, mv.y, vv.y, pv.y, rate[1] * decay, root, parameters.adam);
-            *p = pv;
-            *m = mv;
-            *v = vv;
+            if (root[slice] == 0) continue;
+            p[slice] = *place(parameters.base, parameters.control, slice);
+            m[slice] = *place(parameters.base_m, parameters.control_m, slice);
+            v[slice] = *place(parameters.base_v, parameters.control_v, slice);
+        }
+#pragma unroll
+        for (int slice = 0; slice < kSlices; ++slice) {
+            if (root[slice] == 0) continue;
+            const float* rate = rates + slice * kChannels + channel;
+            p[slice].x = adam_update(gx * weight[slice], m[slice].x, v[slice].x, p[slice].x, rate[0], root[slice],
+                                     parameters.adam);
+            p[slice].y = adam_update(gy * weight[slice], m[slice].y, v[slice].y, p[slice].y, rate[1], root[slice],
+                                     parameters.adam);
+            *place(parameters.base, parameters.control, slice) = p[slice];
+            *place(parameters.base_m, parameters.control_m, slice) = m[slice];
+            *place(parameters.base_v, parameters.control_v, slice) = v[slice];
         }
     }
 }

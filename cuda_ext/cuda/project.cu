@@ -3,35 +3,17 @@
 #include "cuda/stages.h"
 #include "cuda/launch.h"
 #include "cuda/rows.cuh"
+#include "cuda/warp_tiles.cuh"
 
 namespace endogs::cuda {
 namespace {
 
-constexpr int kManyTiles = 24;  // from here on the whole warp looks at one Gaussian's tiles
-
-__device__ unsigned count_tiles(const Splat& s, const TileBox& box) {
-    const Reach<float> reach(s.a, s.b, s.c, s.log2_opacity);
-    const int tiles = tiles_in(box);
+// Counts a Gaussian's tiles, and it in each of them.
+__device__ unsigned count_tiles(const Splat& s, const TileBox& box, int columns, uint32_t* tile_counts) {
     unsigned reached = 0;
-    if (tiles <= kManyTiles)
-        for (int y = box.y0; y < box.y1; ++y)
-            for (int x = box.x0; x < box.x1; ++x) reached += reaches_tile(reach, s.mean_x, s.mean_y, x, y);
-    const int lane = threadIdx.x % 32;
-    for (unsigned large = __ballot_sync(~0u, tiles > kManyTiles); large; large &= large - 1) {
-        const int from = __ffs(large) - 1;
-        auto shared = [&](float value) { return __shfl_sync(~0u, value, from); };
-        const float mean_x = shared(s.mean_x), mean_y = shared(s.mean_y);
-        const Reach<float> wide(shared(s.a), shared(s.b), shared(s.c), shared(s.log2_opacity));
-        const int x0 = __shfl_sync(~0u, box.x0, from), y0 = __shfl_sync(~0u, box.y0, from);
-        const int across = __shfl_sync(~0u, box.x1, from) - x0, all = __shfl_sync(~0u, tiles, from);
-        unsigned found = 0;
-        for (int first = 0; first < all; first += 32) {
-            const int tile = first + lane;
-            const bool hit = tile < all && reaches_tile(wide, mean_x, mean_y, x0 + tile % across, y0 + tile / across);
-            found += __popc(__ballot_sync(~0u, hit));
-        }
-        if (lane == from) reached = found;
-    }
+    for_each_tile(s, box, columns, [&](int tile, uint32_t, const Reach<float>&, float, float, int, int) {
+        atomicAdd(tile_counts + tile, 1u);
+    }, reached);
     return reached;
 }
 
@@ -84,16 +66,13 @@ __global__ void __launch_bounds__(kRows) project_rows(GaussianMemory memory, con
     if (i < count && visible && tiles[2] > tiles[0] && tiles[3] > tiles[1])
         box = {static_cast<uint16_t>(tiles[0]), static_cast<uint16_t>(tiles[1]), static_cast<uint16_t>(tiles[2]),
                static_cast<uint16_t>(tiles[3])};
-    const unsigned reached = count_tiles(splat, box);
+    const unsigned reached = count_tiles(splat, box, columns, memory.tile_counts);
     if (i >= count) return;
     const float4* parts = reinterpret_cast<const float4*>(&splat);
     float4* out = reinterpret_cast<float4*>(memory.splats + i);
     for (int k = 0; k < 3; ++k) out[k] = parts[k];
     memory.boxes[i] = box;
-    memory.tile_counts[i] = reached;
-    memory.keys[0][i] = reached ? depth_key(p.z) : kNeverDrawn;
-    memory.order[0][i] = static_cast<uint32_t>(i);
-    if (i == 0) memory.ends[0] = 0;
+    memory.reached[i] = reached;
 }
 
 struct SplineWeights {
@@ -124,6 +103,7 @@ void spline_forward(const float* base, const float* control, const float* weight
 
 void project(const GaussianMemory& memory, const float* base, const float* control, float* packed, int64_t count,
              const Grid& grid, float* sums, cudaStream_t stream) {
+    check(cudaMemsetAsync(memory.tile_counts, 0, grid.tiles() * sizeof(uint32_t), stream), "clearing tiles");
     if (count == 0) return;
     const auto kernel = control ? &project_rows<true> : &project_rows<false>;
     kernel<<<blocks_for(count, kRows), kRows, 0, stream>>>(memory, base, control, packed, count, grid.columns,

@@ -7,7 +7,7 @@
 namespace endogs::cuda {
 
 // ---- project.cu
-// Reads `packed` (N, 14), or, when `control` is given, evaluates base + sum_k spline[k] control[knot + k] and writes it
+// Clears the tiles' counts and counts. Reads `packed` (N, 14), or, when `control` is given, evaluates base + sum_k spline[k] control[knot + k] and writes it
 // to `packed`. The camera, the knot and the weights are those of memory.current. Clears `sums` when given.
 void project(const GaussianMemory& memory, const float* base, const float* control, float* packed, int64_t count,
              const Grid& grid, float* sums, cudaStream_t stream);
@@ -17,13 +17,11 @@ void spline_forward(const float* base, const float* control, const float* weight
                     cudaStream_t stream);
 
 // ---- bin.cu
-std::size_t gaussian_scratch_bytes(int64_t count);
-std::size_t entry_scratch_bytes(int64_t capacity, const Grid& grid);
-// Depth order and the running sums of tile counts; `ends[count]` is then the number of entries.
-void order_by_depth(const GaussianMemory& memory, int64_t count, cudaStream_t stream);
-// Entries by tile, front to back. With `padded`, the number of entries is only known on the device and at most
-// `capacity`; otherwise it is `capacity`.
-void bin(const GaussianMemory& gaussians, const EntryMemory& entries, int64_t count, int64_t capacity, bool padded,
+std::size_t order_scratch_bytes(int64_t capacity, int64_t count);
+// Where each tile's entries begin; tile_begin[tiles] is then their number. More than `capacity` is a failure.
+void place_entries(const GaussianMemory& gaussians, int64_t capacity, const Grid& grid, cudaStream_t stream);
+// Entries by tile, front to back; for sums in a fixed order also where each Gaussian's entries are.
+void bin(const GaussianMemory& gaussians, const EntryMemory& entries, int64_t count, int64_t capacity,
          const Grid& grid, cudaStream_t stream);
 
 // ---- rasterize.cu
@@ -31,12 +29,11 @@ void bin(const GaussianMemory& gaussians, const EntryMemory& entries, int64_t co
 void rasterize(const GaussianMemory& gaussians, const EntryMemory& entries, const float* channels, const Grid& grid,
                float* planes, float* alpha, cudaStream_t stream);
 // Adds to sums (N, kSums): w, w dx, w dy, w dx^2, w dx dy, w dy^2, dL/d channel[0..3], |dL/d mean| by x and y, where
-// w = dL/d log(opacity). With deterministic memory the sums of every entry are written apart, and `gather` adds them.
+// w = dL/d log(opacity). With memory for ordered sums those of every entry are written apart, and `gather` adds them.
 void rasterize_backward(const GaussianMemory& gaussians, const EntryMemory& entries, const float* channels,
                         const Grid& grid, const float* planes, const float* alpha, const float* planes_grad,
                         const float* alpha_grad, float* sums, bool absolute, cudaStream_t stream);
-void gather(const GaussianMemory& gaussians, const EntryMemory& entries, int64_t count, float* sums,
-            cudaStream_t stream);
+void gather(const EntryMemory& entries, int64_t count, float* sums, cudaStream_t stream);
 
 // ---- optimize.cu
 // Gradients (N, 14) by the packed Gaussians; pose_parts (blocks of 128, 12) doubles and absolute_grad (N) may be null.

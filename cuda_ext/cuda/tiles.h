@@ -1,8 +1,7 @@
 // Which Gaussians reach which tiles: the logic of binning, free of CUDA's syntax, so that a host program can check it.
 //
-// Gaussians are sorted by depth, each writes one entry per tile it reaches, in that order, and a stable sort by tile
-// leaves every tile's entries front to back. An entry is the Gaussian's index and a mask of the tile's parts it reaches:
-// one part of 8 x 4 pixels per warp.
+// Gaussians write one entry per tile they reach, in any order, and every tile sorts its own entries by depth, then by
+// index. An entry is the Gaussian's index and a mask of the tile's parts it reaches: one part of 8 x 4 pixels per warp.
 #pragma once
 #include <cstdint>
 
@@ -14,7 +13,7 @@ constexpr int kPartWidth = 8, kPartHeight = 4;
 constexpr int kPartColumns = kTile / kPartWidth;
 constexpr int kParts = kPartColumns * (kTile / kPartHeight);  // bits of an entry's mask
 constexpr int64_t kMaxGaussians = int64_t{1} << (32 - kParts);
-constexpr uint32_t kNeverDrawn = 0xffffffffu;  // depth key
+constexpr uint64_t kLastKey = ~uint64_t{0};  // sorts behind every entry
 
 struct alignas(16) Splat {  // as rasterization reads it, three vectors of four
     float mean_x, mean_y, a, b;
@@ -65,20 +64,46 @@ ENDOGS_HD uint32_t entry_of(uint32_t gaussian, uint32_t parts) { return gaussian
 ENDOGS_HD uint32_t gaussian_of(uint32_t entry) { return entry >> kParts; }
 ENDOGS_HD bool holds_part(uint32_t entry, int part) { return entry >> part & 1u; }
 
-// Bits that tile numbers need, with one value above them all: unused capacity is filled with ones and sorts last.
-inline int tile_key_bits(int tiles) {
+ENDOGS_HD uint64_t sort_key(float z, uint32_t entry) { return static_cast<uint64_t>(depth_key(z)) << 32 | entry; }
+ENDOGS_HD uint32_t entry_in(uint64_t key) { return static_cast<uint32_t>(key); }
+
+constexpr int kRun = 128;  // keys that are ranked by looking at all of them
+
+// How many keys of a sorted run come before `key`.
+ENDOGS_HD int rank_in_run(const uint64_t* run, uint64_t key) {
+    int rank = 0;
+#ifdef __CUDA_ARCH__
+#pragma unroll
+#endif
+    for (int step = kRun / 2; step > 0; step /= 2)
+        if (run[rank + step - 1] < key) rank += step;
+    return rank + (run[rank] < key);
+}
+
+// How many of the sorted keys [0, count) come before `key`; keys are all different.
+ENDOGS_HD int64_t rank_among(const uint64_t* keys, int64_t count, uint64_t key) {
+    int64_t low = 0, high = count;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (keys[middle] < key) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+// Bits that numbers below `count` need, with one value above them all: unused room is filled with ones and sorts last.
+inline int key_bits(int64_t count) {
     int bits = 1;
-    while ((int64_t{1} << bits) <= tiles) ++bits;
+    while ((int64_t{1} << bits) <= count) ++bits;
     return bits;
 }
 
-// Entry `i` of sorted `keys` opens every tile after the previous entry's, up to its own. Keys beyond the tiles are
-// unused capacity. `begin` has tiles + 1 elements; with i = count the last ones are closed.
-ENDOGS_HD void open_tiles(const uint32_t* keys, int64_t i, int64_t count, int tiles, uint32_t* begin) {
-    const int64_t beyond = tiles;
-    const int64_t before = i == 0 ? -1 : (keys[i - 1] < static_cast<uint32_t>(tiles) ? keys[i - 1] : beyond);
-    const int64_t here = i == count ? beyond : (keys[i] < static_cast<uint32_t>(tiles) ? keys[i] : beyond);
-    for (int64_t tile = before + 1; tile <= here; ++tile) begin[tile] = static_cast<uint32_t>(i);
+// Of `count` sorted `keys`, key `i` opens every group after the previous key's, up to its own. Keys from `groups` on are
+// unused room. `begin` has groups + 1 elements; i = count closes the last ones.
+ENDOGS_HD void open_groups(const uint32_t* keys, int64_t i, int64_t count, int64_t groups, uint32_t* begin) {
+    const int64_t before = i == 0 ? -1 : (keys[i - 1] < groups ? keys[i - 1] : groups);
+    const int64_t here = i == count ? groups : (keys[i] < groups ? keys[i] : groups);
+    for (int64_t group = before + 1; group <= here; ++group) begin[group] = static_cast<uint32_t>(i);
 }
 
 }  // namespace endogs::cuda

@@ -171,7 +171,8 @@ class CudaSteps:
         height, width = self._size
         o = self._optimizer
         most = 0
-        state = torch.empty(self._kernels.state_bytes(o.base.shape[0]), dtype=torch.uint8, device=self._device)
+        size = self._kernels.state_bytes(o.base.shape[0], width, height)
+        state = torch.empty(size, dtype=torch.uint8, device=self._device)
         step = max(1, len(self._views) // PROBED_VIEWS)
         for view in self._views[::step]:
             camera = view.camera.to("cpu")

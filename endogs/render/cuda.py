@@ -59,7 +59,7 @@ def render(
     with torch.cuda.device(packed.device):
         packed, stream = packed.contiguous(), _stream(packed)
         count = packed.shape[0]
-        state = _bytes(kernels.state_bytes(count), packed)
+        state = _bytes(kernels.state_bytes(count, width, height), packed)
         entries = kernels.project(
             packed,
             world_to_camera.cpu().contiguous(),
@@ -71,7 +71,7 @@ def render(
             state,
             stream,
         )
-        bins = _bytes(kernels.bins_bytes(entries, width, height, deterministic), packed)
+        bins = _bytes(kernels.bins_bytes(entries, count, deterministic), packed)
         groups = _groups(features)
         planes = PLANES if groups is None else PLANES + GROUP * groups.shape[0]
         image = packed.new_empty((planes, height, width))
@@ -103,7 +103,7 @@ def render_backward(
     count, height, width = packed.shape[0], image.shape[1], image.shape[2]
     entry_count, absolute = int(entries), screen_gradients is not None
     # Memory tells how it was laid out: deterministic sums have a row of their own for every entry.
-    deterministic = bins.numel() == kernels.bins_bytes(entry_count, width, height, True)
+    deterministic = bins.numel() == kernels.bins_bytes(entry_count, count, True)
     with torch.cuda.device(packed.device):
         packed, stream = packed.contiguous(), _stream(packed)
         groups = _groups(features)
@@ -139,7 +139,7 @@ def render_backward(
             features_grad = torch.cat([*parts, packed.new_empty((count, 0))], 1)[:, : features.shape[1]].contiguous()
         packed_grad = torch.empty_like(packed)
         pose_parts = packed.new_zeros((-(-count // ROWS), 12), dtype=torch.float64) if with_pose else None
-        kernels.project_backward(splats, packed, sums, packed_grad, pose_parts, screen_gradients, stream)
+        kernels.project_backward(splats, packed, sums, packed_grad, pose_parts, screen_gradients, width, height, stream)
         pose_grad = torch.zeros_like(world_to_camera)
         if pose_parts is not None:
             pose_grad[:3] = pose_parts.sum(0).view(3, 4)
