@@ -11,7 +11,6 @@ namespace {
 
 constexpr int kBlock = 256;
 constexpr int kScanBlock = 1024;
-constexpr int kFewTiles = 6;
 constexpr int kSorted = 2048;  // keys that a block sorts in shared memory at once
 static_assert(kSorted % kBlock == 0 && kSorted % kRun == 0 && kRun % 32 == 0);
 
@@ -24,14 +23,16 @@ __device__ uint32_t warp_sum_up_to(uint32_t value) {
     return value;
 }
 
-// One block: running sums of the tiles' counts. The counts become places to write to, and the flags are set.
+// One block: running sums of the tiles' counts, and the flags. The counts of large splats become places to write to,
+// behind those of the small ones.
 __global__ void __launch_bounds__(kScanBlock) place_tiles(GaussianMemory g, int tiles, int64_t capacity) {
     __shared__ uint32_t warps[32];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     uint32_t total = 0;
     for (int first = 0; first < tiles; first += kScanBlock) {
         const int tile = first + threadIdx.x;
-        const uint32_t count = tile < tiles ? g.tile_counts[tile] : 0;
+        const uint32_t small = tile < tiles ? g.tile_counts[tile] : 0;
+        const uint32_t count = small + (tile < tiles ? g.tile_counts[tiles + tile] : 0);
         const uint32_t within = warp_sum_up_to(count);
         if (lane == 31) warps[warp] = within;
         __syncthreads();
@@ -40,7 +41,7 @@ __global__ void __launch_bounds__(kScanBlock) place_tiles(GaussianMemory g, int 
         const uint32_t end = total + within + (warp ? warps[warp - 1] : 0);
         if (tile < tiles) {
             g.tile_begin[tile] = end - count;
-            g.tile_counts[tile] = end - count;
+            g.tile_counts[tiles + tile] = end - count + small;
         }
         total += warps[31];
         __syncthreads();
@@ -54,7 +55,7 @@ __global__ void __launch_bounds__(kScanBlock) place_tiles(GaussianMemory g, int 
 }
 
 __global__ void __launch_bounds__(kBlock) write_entries(GaussianMemory g, EntryMemory e, int64_t count,
-                                                        int64_t capacity, int columns) {
+                                                        int64_t capacity, int columns, int all_tiles) {
     const int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x;
     Splat s{};
     TileBox box{};
@@ -64,34 +65,25 @@ __global__ void __launch_bounds__(kBlock) write_entries(GaussianMemory g, EntryM
         float4* mine = reinterpret_cast<float4*>(&s);
         for (int k = 0; k < 3; ++k) mine[k] = parts[k];
     }
-    // Most splats reach few tiles: all places are asked for before the first answer is waited for.
-    if (__all_sync(~0u, tiles_in(box) <= kFewTiles)) {
+    const int tiles = tiles_in(box);
+    if (tiles <= kFewTiles) {
         const Reach<float> reach(s.a, s.b, s.c, s.log2_opacity);
-        const int tiles = tiles_in(box);
-        uint32_t place[kFewTiles];
-#pragma unroll
-        for (int k = 0; k < kFewTiles; ++k) {
-            place[k] = ~0u;
-            if (k >= tiles) continue;
+        for (int k = 0; k < tiles; ++k) {
+            const uint32_t rank = g.ranks[k * count + i];
+            if (rank == kNoRank) continue;
             const int tile = tile_at(box, k, columns);
-            if (reaches_tile(reach, s.mean_x, s.mean_y, tile % columns, tile / columns))
-                place[k] = atomicAdd(g.tile_counts + tile, 1u);
-        }
-#pragma unroll
-        for (int k = 0; k < kFewTiles; ++k) {
-            if (place[k] >= capacity) continue;
-            const int tile = tile_at(box, k, columns);
+            const uint32_t at = g.tile_begin[tile] + rank;
             const uint32_t parts = reached_parts(reach, s.mean_x, s.mean_y, tile % columns, tile / columns);
-            e.keys[place[k]] = sort_key(s.channel3, entry_of(s.gaussian, parts));
+            if (at < capacity) e.keys[at] = sort_key(s.channel3, entry_of(s.gaussian, parts));
         }
-        return;
+        box = {};
     }
     unsigned reached = 0;
     const float depth = s.channel3;
     for_each_tile(
         s, box, columns,
         [&](int tile, uint32_t gaussian, const Reach<float>& reach, float mean_x, float mean_y, int x, int y) {
-            const uint32_t at = atomicAdd(g.tile_counts + tile, 1u);
+            const uint32_t at = atomicAdd(g.tile_counts + all_tiles + tile, 1u);
             // A large splat's tiles are visited by all lanes.
             const float z = gaussian == s.gaussian ? depth : g.splats[gaussian].channel3;
             if (at < capacity)
@@ -137,6 +129,7 @@ __device__ void sort_run(const uint64_t* from, uint64_t* to, uint32_t* entries, 
         const int i = k * kBlock + threadIdx.x;
         if (i >= count) break;
         int at = place[k];
+#pragma unroll 4
         for (int run = 0; run < runs; ++run)
             if (run != i / kRun) at += rank_in_run(keys + run * kRun, mine[k]);
         if (entries) entries[at] = entry_in(mine[k]);
@@ -208,7 +201,7 @@ void bin(const GaussianMemory& gaussians, const EntryMemory& entries, int64_t co
          const Grid& grid, cudaStream_t stream) {
     if (count > 0 && capacity > 0) {
         write_entries<<<blocks_for(count, kBlock), kBlock, 0, stream>>>(gaussians, entries, count, capacity,
-                                                                        grid.columns);
+                                                                        grid.columns, grid.tiles());
         ENDOGS_LAUNCHED("writing entries");
     }
     sort_tiles<<<grid.tiles(), kBlock, 0, stream>>>(gaussians, entries);

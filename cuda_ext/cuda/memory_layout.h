@@ -42,7 +42,8 @@ struct GaussianMemory {
     Splat* splats;
     TileBox* boxes;
     uint32_t* reached;      // tiles that a Gaussian reaches; 0 when it is not drawn
-    uint32_t* tile_counts;  // (tiles) entries of every tile
+    uint32_t* ranks;        // (kFewTiles, N) the place of a small splat's entry among those of the same tile
+    uint32_t* tile_counts;  // (2, tiles) entries of every tile, of small splats and of large ones
     uint32_t* tile_begin;   // (tiles + 1) their running sums; the last is the number of entries
     std::size_t bytes;
 
@@ -53,7 +54,8 @@ struct GaussianMemory {
         splats = walk.take<Splat>(count);
         boxes = walk.take<TileBox>(count);
         reached = walk.take<uint32_t>(count);
-        tile_counts = walk.take<uint32_t>(grid.tiles());
+        ranks = walk.take<uint32_t>(count * kFewTiles);
+        tile_counts = walk.take<uint32_t>(2 * grid.tiles());
         tile_begin = walk.take<uint32_t>(grid.tiles() + 1);
         bytes = walk.used();
     }

@@ -7,6 +7,8 @@
 namespace endogs::cuda {
 namespace {
 
+constexpr int kStepRows = 64;  // per block of the parameter step: small, so that blocks at work hide blocks that wait
+
 // The gradient by one packed row of `row_of`, from the row's sums; zero where the Gaussian was not drawn.
 __device__ void row_gradient(const float* row, const float* sums, const CameraView& camera, bool drawn,
                              float (&grad)[kChannels], float (&pose)[12], bool with_pose) {
@@ -23,8 +25,9 @@ __device__ void row_gradient(const float* row, const float* sums, const CameraVi
     for (int k = 0; k < 3; ++k) grad[11 + k] = sums[6 + k];
 }
 
+template <int Rows>
 __device__ void load_rows(const float* __restrict__ packed, int64_t first, int64_t count, float* row_of) {
-    for (int i = threadIdx.x; i < kRows * kChannels; i += kRows) {
+    for (int i = threadIdx.x; i < Rows * kChannels; i += Rows) {
         const int64_t at = first * kChannels + i;
         row_of[i / kChannels * kPaddedRow + i % kChannels] = at < count * kChannels ? packed[at] : 0;
     }
@@ -37,7 +40,7 @@ __global__ void __launch_bounds__(kRows)
     __shared__ float row_of[kRows * kPaddedRow];
     __shared__ double pose_of[kRows / 32][12];
     const int64_t first = static_cast<int64_t>(blockIdx.x) * kRows, i = first + threadIdx.x;
-    load_rows(packed, first, count, row_of);
+    load_rows<kRows>(packed, first, count, row_of);
     __syncthreads();
     float grad[kChannels], pose[12], mine[kSums] = {};
     const bool drawn = i < count && memory.reached[i] > 0;
@@ -65,19 +68,19 @@ __global__ void __launch_bounds__(kRows)
             packed_grad[first * kChannels + k] = row_of[k / kChannels * kPaddedRow + k % kChannels];
 }
 
-__global__ void __launch_bounds__(kRows, 8)
+__global__ void __launch_bounds__(kStepRows)
     step_rows(GaussianMemory memory, const float* __restrict__ packed, int64_t count, const float* __restrict__ sums,
               Parameters parameters) {
-    __shared__ float row_of[kRows * kPaddedRow];
+    __shared__ float row_of[kStepRows * kPaddedRow];
     __shared__ float rates[kSlices * kChannels];
     const Current& current = *memory.current;
     if (current.idle) return;
-    const int64_t first = static_cast<int64_t>(blockIdx.x) * kRows, i = first + threadIdx.x;
+    const int64_t first = static_cast<int64_t>(blockIdx.x) * kStepRows, i = first + threadIdx.x;
     const int64_t total = count * kChannels;
-    load_rows(packed, first, count, row_of);
-    if (threadIdx.x < kSlices * kChannels) {
-        const int slice = threadIdx.x / kChannels, row = slice == 0 ? 0 : kChannels;
-        rates[threadIdx.x] = parameters.rates[row + threadIdx.x % kChannels] * current.step.rate[slice];
+    load_rows<kStepRows>(packed, first, count, row_of);
+    for (int k = threadIdx.x; k < kSlices * kChannels; k += kStepRows) {
+        const int slice = k / kChannels, row = slice == 0 ? 0 : kChannels;
+        rates[k] = parameters.rates[row + k % kChannels] * current.step.rate[slice];
     }
     __syncthreads();
     {
@@ -113,8 +116,8 @@ __global__ void __launch_bounds__(kRows, 8)
     }
     const int64_t slices_from = current.view.knot * total;
     // Rows start on multiples of 8 bytes, whatever their number.
-    constexpr int pairs = kRows * kChannels / 2;
-    for (int pair = threadIdx.x; pair < pairs; pair += kRows) {
+    constexpr int pairs = kStepRows * kChannels / 2;
+    for (int pair = threadIdx.x; pair < pairs; pair += kStepRows) {
         const int k = 2 * pair, channel = k % kChannels;
         const int64_t at = first * kChannels + k;
         if (at >= total) break;
@@ -159,7 +162,7 @@ void project_backward(const GaussianMemory& memory, const float* packed, int64_t
 void step_parameters(const GaussianMemory& memory, const float* packed, int64_t count, const float* sums,
                      const Parameters& parameters, cudaStream_t stream) {
     if (count == 0) return;
-    step_rows<<<blocks_for(count, kRows), kRows, 0, stream>>>(memory, packed, count, sums, parameters);
+    step_rows<<<blocks_for(count, kStepRows), kStepRows, 0, stream>>>(memory, packed, count, sums, parameters);
     ENDOGS_LAUNCHED("the parameter step");
 }
 

@@ -8,11 +8,31 @@
 namespace endogs::cuda {
 namespace {
 
-// Counts a Gaussian's tiles, and it in each of them.
-__device__ unsigned count_tiles(const Splat& s, const TileBox& box, int columns, uint32_t* tile_counts) {
+// Counts a Gaussian's tiles, and it in each of them. A small one also keeps its places there: they are all asked for
+// before the first answer is waited for, and nobody has to ask again when entries are written.
+__device__ unsigned count_tiles(const GaussianMemory& g, const Splat& s, TileBox box, int64_t count, int columns,
+                                int all_tiles) {
     unsigned reached = 0;
+    const int tiles = tiles_in(box);
+    if (tiles <= kFewTiles) {
+        const Reach<float> reach(s.a, s.b, s.c, s.log2_opacity);
+        uint32_t rank[kFewTiles];
+#pragma unroll
+        for (int k = 0; k < kFewTiles; ++k) {
+            rank[k] = kNoRank;
+            if (k >= tiles) continue;
+            const int tile = tile_at(box, k, columns);
+            if (!reaches_tile(reach, s.mean_x, s.mean_y, tile % columns, tile / columns)) continue;
+            ++reached;
+            rank[k] = atomicAdd(g.tile_counts + tile, 1u);
+        }
+#pragma unroll
+        for (int k = 0; k < kFewTiles; ++k)
+            if (k < tiles) g.ranks[k * count + s.gaussian] = rank[k];
+        box = {};
+    }
     for_each_tile(s, box, columns, [&](int tile, uint32_t, const Reach<float>&, float, float, int, int) {
-        atomicAdd(tile_counts + tile, 1u);
+        atomicAdd(g.tile_counts + all_tiles + tile, 1u);
     }, reached);
     return reached;
 }
@@ -66,7 +86,7 @@ __global__ void __launch_bounds__(kRows) project_rows(GaussianMemory memory, con
     if (i < count && visible && tiles[2] > tiles[0] && tiles[3] > tiles[1])
         box = {static_cast<uint16_t>(tiles[0]), static_cast<uint16_t>(tiles[1]), static_cast<uint16_t>(tiles[2]),
                static_cast<uint16_t>(tiles[3])};
-    const unsigned reached = count_tiles(splat, box, columns, memory.tile_counts);
+    const unsigned reached = count_tiles(memory, splat, box, count, columns, columns * rows);
     if (i >= count) return;
     const float4* parts = reinterpret_cast<const float4*>(&splat);
     float4* out = reinterpret_cast<float4*>(memory.splats + i);
@@ -103,7 +123,7 @@ void spline_forward(const float* base, const float* control, const float* weight
 
 void project(const GaussianMemory& memory, const float* base, const float* control, float* packed, int64_t count,
              const Grid& grid, float* sums, cudaStream_t stream) {
-    check(cudaMemsetAsync(memory.tile_counts, 0, grid.tiles() * sizeof(uint32_t), stream), "clearing tiles");
+    check(cudaMemsetAsync(memory.tile_counts, 0, 2 * grid.tiles() * sizeof(uint32_t), stream), "clearing tiles");
     if (count == 0) return;
     const auto kernel = control ? &project_rows<true> : &project_rows<false>;
     kernel<<<blocks_for(count, kRows), kRows, 0, stream>>>(memory, base, control, packed, count, grid.columns,

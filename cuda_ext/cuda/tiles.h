@@ -13,6 +13,8 @@ constexpr int kPartWidth = 8, kPartHeight = 4;
 constexpr int kPartColumns = kTile / kPartWidth;
 constexpr int kParts = kPartColumns * (kTile / kPartHeight);  // bits of an entry's mask
 constexpr int64_t kMaxGaussians = int64_t{1} << (32 - kParts);
+constexpr int kFewTiles = 6;  // a splat whose box has no more is small
+constexpr uint32_t kNoRank = ~0u;
 constexpr uint64_t kLastKey = ~uint64_t{0};  // sorts behind every entry
 
 struct alignas(16) Splat {  // as rasterization reads it, three vectors of four

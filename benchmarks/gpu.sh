@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Everything that wants a GPU, from a fresh machine: builds, tests, checks memory accesses and races, and measures.
+#
+#   benchmarks/gpu.sh [CLIP]
+#
+# PYTHON (default python3) must bring a torch with CUDA; CLIP is endonerf_pulling as frame folders, and without it the
+# fit is left out. gsplat and compute-sanitizer are used where they are installed. Prints Markdown tables.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+build=${BUILD:-build/gpu}
+export PYTHONPATH="$PWD:${PYTHONPATH:-}" OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+failures=0
+step() { echo; echo "## $1"; shift; "$@" || { echo "failed: $*"; failures=$((failures + 1)); }; }
+
+build() {
+    cmake -S cuda_ext -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DENDOGS_CUDA_ARCHITECTURES=native \
+        -DENDOGS_REQUIRE_CUDA=ON -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$PWD/endogs" -DPython_EXECUTABLE="$(command -v "$python")" \
+        >/dev/null && cmake --build "$build" >/dev/null && "$python" -m endogs doctor
+}
+sanitize() {  # one small rendering with its gradients, and training steps
+    command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not installed"; return 0; }
+    for tool in memcheck racecheck; do
+        compute-sanitizer --tool $tool --error-exitcode 3 "$python" -m pytest -q -p no:cacheprovider \
+            tests/test_cuda_render.py tests/test_cuda_fit.py -k "repeat_exactly or (is_the_cpus and True-0.2-True and logdepth)" \
+            >/tmp/sanitize.log 2>&1 || { tail -30 /tmp/sanitize.log; return 1; }
+        echo "$tool: $(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' /tmp/sanitize.log)"
+    done
+}
+
+nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+step "Build" build
+step "Tests" "$python" -m pytest -q -m cuda tests/test_cuda_render.py tests/test_cuda_fit.py -p no:cacheprovider ${PYTEST_OPTIONS:-}
+step "Rasterizer and training step" "$python" benchmarks/rasterize_cuda.py
+[ $# -gt 0 ] && step "Fit and rendering" "$python" benchmarks/fit_cuda.py --clip "$1" --cpu
+step "compute-sanitizer" sanitize
+exit $failures
