@@ -63,11 +63,15 @@ def runs_on(device_type: str) -> bool:
     return available() if device_type == "cpu" else device_type == "cuda" and cuda_problem() == ""
 
 
-@cache
 def cuda_problem() -> str:
     """Why the CUDA part cannot run here, in one sentence; empty when a test kernel ran and was right."""
     if not available():
         return problem()
+    return _cuda_self_check()
+
+
+@cache
+def _cuda_self_check() -> str:
     return str(module().cuda_self_check())
 
 

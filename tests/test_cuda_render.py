@@ -95,7 +95,7 @@ def test_the_gpu_equals_the_cpu_on_many_tiles(kind: str) -> None:
     for name in ("color", "alpha"):
         off = (getattr(mine.rendering, name) - getattr(other.rendering, name)).abs()
         # Where two Gaussians are equally deep up to rounding, another one may be in front here than there.
-        assert (off > 2e-4).double().mean() < 1e-3
+        assert (off > 2e-4).double().mean() < 1e-4
     del other.gradients["background"]  # what is behind a pixel that stopped, here or there
     for name, value in other.gradients.items():
         off = (mine.gradients[name] - value).norm() / value.norm()

@@ -86,3 +86,10 @@ def test_scene_gives_unit_quaternions_and_the_nearest_frame():
     assert scene.static_camera
     pose[1, 0, 3] = 1
     assert not scene.static_camera
+
+
+def test_rows_that_lie_apart_in_memory_are_evaluated_like_any_others():
+    base, control = torch.randn(14, 9).T, torch.randn(4, 14, 9).transpose(1, 2)
+    weights = cubic_weights(0.3)
+    expected = base + sum(w * c for w, c in zip(weights, control, strict=True))
+    torch.testing.assert_close(spline_evaluate(base, control, weights), expected)

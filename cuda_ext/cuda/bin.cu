@@ -79,13 +79,11 @@ __global__ void __launch_bounds__(kBlock) write_entries(GaussianMemory g, EntryM
         box = {};
     }
     unsigned reached = 0;
-    const float depth = s.channel3;
     for_each_tile(
         s, box, columns,
         [&](int tile, uint32_t gaussian, const Reach<float>& reach, float mean_x, float mean_y, int x, int y) {
             const uint32_t at = atomicAdd(g.tile_counts + all_tiles + tile, 1u);
-            // A large splat's tiles are visited by all lanes.
-            const float z = gaussian == s.gaussian ? depth : g.splats[gaussian].channel3;
+            const float z = g.splats[gaussian].channel3;  // a large splat's tiles are visited by all lanes
             if (at < capacity)
                 e.keys[at] = sort_key(z, entry_of(gaussian, reached_parts(reach, mean_x, mean_y, x, y)));
         },

@@ -4,6 +4,7 @@ A flow from image a to image b is float32 (H, W, 2): the pixel at row y, column 
 (x + flow[y, x, 0], y + flow[y, x, 1]), in pixels.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -108,14 +109,17 @@ class ClipFlows:
         *,
         iterations: int = 20,
         finest_scale: int = 1,
-        threads: int = 2,
+        threads: int | None = None,
     ) -> None:
-        """`image(i)` is frame i, uint8 (H, W, 3), for example `clip.image`; the options are those of `dis_flow`."""
+        """`image(i)` is frame i, uint8 (H, W, 3), for example `clip.image`; the options are those of `dis_flow`.
+
+        `threads` compute flows at once, by default one per core.
+        """
         self._image = image
         self.reading = threading.Lock()
         """Held while a frame is read: a clip's decoder and cache serve one thread at a time."""
         self._options = {"iterations": iterations, "finest_scale": finest_scale}
-        self._threads = threads
+        self._threads = threads or os.cpu_count() or 1
         self._kept: dict[tuple[int, int], NDArray[np.float16]] = {}
 
     def _compute(self, pair: tuple[int, int]) -> None:

@@ -22,8 +22,7 @@ PLANES = 5
 """Planes of an image before its features: red, green, blue, accumulated z, alpha."""
 
 
-@torch.library.custom_op("endogs::render", mutates_args=(), device_types="cpu")
-def _render(
+def _render_on_cpu(
     packed: Tensor,
     world_to_camera: Tensor,
     K: Tensor,
@@ -41,6 +40,10 @@ def _render(
         packed.contiguous(), world_to_camera.contiguous(), K.contiguous(), near, antialiased, rows, image
     )
     return image, torch.from_dlpack(splats), torch.from_dlpack(bins), torch.tensor([entries])
+
+
+_render = torch.library.custom_op("endogs::render", _render_on_cpu, mutates_args=(), device_types="cpu")
+_DIRECT = {"cpu": _render_on_cpu, "cuda": cuda.render}
 
 
 @_render.register_fake
@@ -185,8 +188,13 @@ def render_planes(
     """
     if packed.ndim != 2 or packed.shape[1] != CHANNELS or features is not None:
         check_inputs(packed, camera, features)
+    inputs = (packed, camera.world_to_camera, features)
+    tracked = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs)
+    # The operator's first call imports a good part of torch, which takes seconds; only autograd and tracing need it.
+    traced = type(packed) is not Tensor or torch.compiler.is_compiling()
+    render = _render if tracked or traced else _DIRECT[packed.device.type]
     try:
-        return _render(
+        return render(
             packed,
             camera.world_to_camera,
             camera.K,

@@ -96,12 +96,11 @@ def initialize(
     behind = 0 if hidden is None else np.count_nonzero(hidden) / BACKDROP_SPACING**2
     # A dry run with few points tells how much tissue there is to cover over all frames, hence the spacing.
     probe = float(np.sqrt(observations.masks[start].size / min(PROBE_POINTS, count)))
-    area = sum(len(seeds) for seeds, _ in seed_tissue(observations, probe)) * probe**2
-    spacing = float(np.sqrt((area + behind) / count))
-    parts = [
-        gaussians_from_seeds(observations, seeds, knots, look, tracks)
-        for seeds, tracks in seed_tissue(observations, spacing)
-    ]
+    with observations.flows_at_hand():
+        area = sum(len(seeds) for seeds, _ in seed_tissue(observations, probe)) * probe**2
+        spacing = float(np.sqrt((area + behind) / count))
+        seeded = seed_tissue(observations, spacing)
+    parts = [gaussians_from_seeds(observations, seeds, knots, look, tracks) for seeds, tracks in seeded]
     if hidden is not None and hidden.any():
         base = backdrop(observations, hidden, BACKDROP_SPACING * spacing, look)
         parts.append((base, None if knots is None else torch.zeros(knots.count, len(base), base.shape[1])))

@@ -1,7 +1,11 @@
 """What the training frames say: images, masks, times, cameras, depth, and where their pixels go."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,6 +21,8 @@ RELATIVE, ABSOLUTE = 0.2, 16.0
 spline had better start from a rough track than from none (+.3 dB)."""
 DEPTH_JUMP = 0.1
 """Metric depth that changes by more than this part between two frames has left the tracked tissue."""
+POINTS_PER_THREAD = 4096
+"""At least; fewer are not worth a thread."""
 
 
 class Observations:
@@ -44,6 +50,7 @@ class Observations:
         self.depth = depth
         self.metric = metric
         self._flows = flows
+        self._at_hand: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -55,7 +62,22 @@ class Observations:
 
     def flow(self, start: int, end: int) -> NDArray[np.float32]:
         """Optical flow (H, W, 2) between two neighbouring training frames, pixels."""
-        return self._flows.flow(self.frames[start], self.frames[end])
+        kept = self._at_hand.get((start, end))
+        return self._flows.flow(self.frames[start], self.frames[end]) if kept is None else kept
+
+    @contextmanager
+    def flows_at_hand(self) -> Iterator[None]:
+        """While entered, all flows between neighbouring training frames are kept as they are looked up in.
+
+        Unpacking them from half precision is most of following points, and points are followed a dozen times over.
+        """
+        pairs = [pair for a, b in pairwise(range(len(self))) for pair in ((a, b), (b, a))]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            self._at_hand = dict(zip(pairs, pool.map(lambda pair: self.flow(*pair), pairs), strict=True))
+        try:
+            yield
+        finally:
+            self._at_hand = {}
 
     def unproject(self, frame: int, pixels: Pixels, depth: NDArray[np.float32]) -> NDArray[np.float64]:
         """World points (P, 3) of pixels (P, 2; x, y with pixel centres at +0.5) at z-depth (P,)."""
@@ -121,12 +143,24 @@ def follow(
         tracks.valid[frame, own] = True
         tracks.colors[frame, own] = lookup(observations.images[frame], pixels[own]) / 255
         tracks.depth[frame, own] = depth[own]
+    cores = os.cpu_count() or 1
+    size = max(POINTS_PER_THREAD, -(-count // cores))
+    with ThreadPoolExecutor(cores) as pool:  # points do not know of each other
+        parts = [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
+        list(pool.map(lambda part: _follow_part(observations, tracks, start, part), parts))
+    return tracks
+
+
+def _follow_part(
+    observations: Observations, tracks: ColoredTracks, start: NDArray[np.intp], part: NDArray[np.intp]
+) -> None:
+    """Follow the points `part` (A,) of P from their own frames to all others."""
+    frames = len(observations)
     for step in (1, -1):
         for frame in range(0, frames - 1) if step == 1 else range(frames - 1, 0, -1):
-            active = np.flatnonzero(start <= frame if step == 1 else start >= frame)
+            active = part[start[part] <= frame] if step == 1 else part[start[part] >= frame]
             if len(active):
                 _advance(observations, tracks, frame, frame + step, active)
-    return tracks
 
 
 def _advance(

@@ -34,7 +34,8 @@ def cubic_weights(fraction: float) -> tuple[float, float, float, float]:
 
 
 def spline_evaluate(base: Tensor, control_slice: Tensor, weights: tuple[float, ...]) -> Tensor:
-    """base (N, 14) + sum_k weights[k] * control_slice[k], control_slice (4, N, 14) contiguous."""
+    """base (N, 14) + sum_k weights[k] * control_slice[k], control_slice (4, N, 14); contiguous ones are not copied."""
+    base, control_slice = base.contiguous(), control_slice.contiguous()
     if base.device.type == "cpu" and base.dtype == torch.float32 and native.available():
         out = torch.empty_like(base)
         native.module().spline_forward(base, control_slice, weights, out)
