@@ -1,0 +1,1 @@
+"""The shareable player: a scene and everything that shows it, in one HTML file."""
