@@ -4,15 +4,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from torch import Tensor
 
-from endogs.gaussians import LOG_SCALES
+from endogs.gaussians import LOG_SCALES, OPACITY
 from endogs.render.backends import rasterize_packed
-from endogs.scene import Scene
+from endogs.render.projection import ALPHA_MIN
+from endogs.scene import Scene, SplineDeformation
 
 FRAMES = 8
 """Frames looked at, spread over the clip."""
 LARGEST_GROWTH = 3.0
 """Kept Gaussians grow by at most this factor to cover for the ones that went."""
+
+
+def ever_visible(scene: Scene) -> Tensor:
+    """(N,) bool: whether a Gaussian's opacity ever reaches 1/255, below which it is never drawn.
+
+    A spline stays within the hull of its control points, so the largest of them bounds it.
+    """
+    logits = scene.base[:, OPACITY]
+    if isinstance(scene.deformation, SplineDeformation):
+        logits = logits + scene.deformation.control[..., OPACITY].amax(0)
+    return torch.sigmoid(logits) >= ALPHA_MIN
 
 
 def contributions(scene: Scene) -> NDArray[np.float32]:
@@ -48,18 +61,6 @@ def decimated(scene: Scene, weights: NDArray[np.float32], keep: int) -> tuple[Sc
     own = np.maximum(weights[kept], 1e-6).astype(np.float64)
     stands_for = own + np.bincount(nearest, weights[gone], minlength=keep)
     growth = np.minimum(np.sqrt(stands_for / own), LARGEST_GROWTH)
-    rows = torch.from_numpy(kept).to(scene.base.device)
-    base = scene.base[rows].clone()
-    base[:, LOG_SCALES] += torch.from_numpy(np.log(growth)).to(base)[:, None]
-    smaller = Scene(
-        base,
-        scene.deformation.kept(rows),
-        scene.times,
-        scene.K,
-        scene.world_to_camera,
-        scene.width,
-        scene.height,
-        scene.units,
-        scene.metadata,
-    )
-    return smaller, weights[kept]
+    smaller = scene.kept(torch.from_numpy(kept).to(scene.base.device))
+    smaller.base[:, LOG_SCALES] += torch.from_numpy(np.log(growth)).to(smaller.base)[:, None]
+    return smaller, weights[kept].astype(np.float32)

@@ -39,10 +39,13 @@ SIXTEEN_BITS = 32767
 """The player holds control points as 16-bit integers."""
 
 
-def pack_scene(scene: Scene, weights: NDArray[np.float32], about: dict[str, Any]) -> bytes:
+def pack_scene(
+    scene: Scene, weights: NDArray[np.float32], about: dict[str, Any], fineness: float = 1.0
+) -> bytes:
     """The deflated payload of a scene with spline or no deformation; `about` joins the header.
 
-    `weights` (N,) are the Gaussians' contributions in pixels (`importance.contributions`).
+    `weights` (N,) are the Gaussians' contributions in pixels (`importance.contributions`); `fineness` multiplies every
+    step.
     """
     base = scene.base.detach().cpu().float().numpy().astype(np.float64)
     control = _control(scene)
@@ -60,6 +63,7 @@ def pack_scene(scene: Scene, weights: NDArray[np.float32], about: dict[str, Any]
 
     steps = np.concatenate([np.full(_width(name), step) for name, step in BASE_STEPS.items()])
     steps[MEANS] *= np.median(footprint)
+    steps *= fineness
     origin = np.median(base, axis=0)
     sections = [("base", np.rint((base - origin) / steps).astype(np.int32).T), ("steps", exponents)]
     header: dict[str, Any] = {
@@ -82,7 +86,7 @@ def pack_scene(scene: Scene, weights: NDArray[np.float32], about: dict[str, Any]
         header["deformation"] |= {"start": knots.start, "interval": knots.interval, "intervals": knots.intervals}
         for name, (channels, step) in GROUPS.items():
             scale = multiples[0 if name == "means" else 1]
-            coded = encode_control(offsets[..., channels], knots, step, scale)
+            coded = encode_control(offsets[..., channels], knots, step * fineness, scale)
             largest = float(np.abs(decode_control(coded, scale)).max(initial=0.0))
             group = {"name": name, "first": channels.start, "decoder": coded.decoder.T.tolist()}
             header["deformation"]["groups"].append({**group, "resolution": largest / SIXTEEN_BITS})

@@ -18,6 +18,9 @@ from endogs.scene.spline import Knots
 SAMPLES = 8
 """Times per knot interval at which the Gram matrix is summed; the basis is cubic, so more changes nothing."""
 
+END_WEIGHT = 1.0
+"""Knot intervals that the clip's first and last instants count for: an integral alone lets the ends of a curve swing."""
+
 Floats = NDArray[np.float32]
 
 
@@ -32,10 +35,11 @@ class CodedControl:
 
 
 def gram_matrix(knots: Knots) -> NDArray[np.float64]:
-    """(Kn, Kn) integral of the basis' products over the clip, in units of the knot interval."""
+    """(Kn, Kn) integral of the basis' products over the clip, in units of the knot interval, and a share at its ends."""
     times = knots.start + (np.arange(knots.intervals * SAMPLES) + 0.5) / SAMPLES * knots.interval
     basis = knots.basis(times)
-    return basis.T @ basis / SAMPLES
+    ends = knots.basis(np.array([knots.start, knots.start + knots.intervals * knots.interval]))
+    return basis.T @ basis / SAMPLES + END_WEIGHT * ends.T @ ends
 
 
 def encode_control(control: Floats, knots: Knots, step: float, scale: Floats) -> CodedControl:
