@@ -115,7 +115,7 @@ function showState(player) {
   $("measurement").hidden = !player.measuring;
   for (const id of ["distance", "stretch", "plot", "measure-again", "measure-save"]) $(id).hidden = !measurement.complete;
   $("plot").hidden = !measurement.complete || timeline.still;
-  const asked = ["Click a first point on the tissue.", "Click a second point.", "Distance between the points, straight"];
+  const asked = ["Click a first point on the tissue.", "Click a second point.", "Straight distance between the points"];
   $("hint").textContent = player.missed ? "No tissue there; click where there is some." : asked[measurement.points.length];
   if (measurement.complete) {
     const stretch = measurement.stretch(timeline.time) * 100;
@@ -145,6 +145,7 @@ function showPoints(player, view) {
 function showScaleBar(player, view) {
   const stage = $("stage"), depth = depthIn(view, player.header.pivot);
   $("scale-bar").hidden = !(depth > view.near);
+  $("scale-bar").style.left = `${18 + view.region[0] * (stage.clientWidth / view.canvas[0])}px`;
   const pixels = (view.focal[0] / depth) * (stage.clientWidth / view.canvas[0]);  // CSS pixels of one unit
   const most = 140 / pixels, power = 10 ** Math.floor(Math.log10(most));
   const length = [5, 2, 1].find((digit) => digit * power <= most) * power;

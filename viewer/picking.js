@@ -7,17 +7,19 @@ const MOST_CARRIERS = 48;
 
 /** Alpha of one Gaussian (its slots, spline.js) at a canvas pixel, and its z-depth; null where it does not reach. */
 function alphaAt(gaussian, view, x, y) {
-  const seen = apply3(view.rotation, gaussian).map((value, n) => value + view.translation[n]);
-  const z = seen[2];
+  const { rotation: r, translation: t, focal, centre, slopes } = view;
+  const z = r[6] * gaussian[0] + r[7] * gaussian[1] + r[8] * gaussian[2] + t[2];
   if (!(z >= view.near)) return null;
-  const scale = [8, 9, 10].map((slot) => Math.exp(gaussian[slot]));
-  const slope = [0, 1].map((n) => Math.min(Math.max(seen[n] / z, view.slopes[2 * n]), view.slopes[2 * n + 1]));
-  const dx = x - ((view.focal[0] * seen[0]) / z + view.centre[0]), dy = y - ((view.focal[1] * seen[1]) / z + view.centre[1]);
-  // Nothing reaches farther than 3.33 standard deviations, so most Gaussians are done here.
-  const most = Math.max(...scale) / z;
-  const farthest = 11.1 * (most * most * Math.max(...view.focal) ** 2 * (1 + slope[0] ** 2 + slope[1] ** 2) + view.lowPass);
+  const across = (r[0] * gaussian[0] + r[1] * gaussian[1] + r[2] * gaussian[2] + t[0]) / z;
+  const down = (r[3] * gaussian[0] + r[4] * gaussian[1] + r[5] * gaussian[2] + t[1]) / z;
+  const dx = x - (focal[0] * across + centre[0]), dy = y - (focal[1] * down + centre[1]);
+  const slope = [Math.min(Math.max(across, slopes[0]), slopes[1]), Math.min(Math.max(down, slopes[2]), slopes[3])];
+  // Nothing reaches farther than sqrt(2 ln 255) standard deviations, so most Gaussians are done here.
+  const most = (Math.exp(Math.max(gaussian[8], gaussian[9], gaussian[10])) * Math.max(focal[0], focal[1])) / z;
+  const farthest = 11.1 * (most * most * (1 + slope[0] ** 2 + slope[1] ** 2) + view.lowPass);
   if (dx * dx + dy * dy > farthest) return null;
 
+  const scale = [8, 9, 10].map((slot) => Math.exp(gaussian[slot]));
   const axes = multiply3(view.rotation, rotationOf([gaussian[4], gaussian[5], gaussian[6], gaussian[7]]));
   const u = scale.map((s, n) => (view.focal[0] / z) * (axes[n] - slope[0] * axes[6 + n]) * s);
   const v = scale.map((s, n) => (view.focal[1] / z) * (axes[3 + n] - slope[1] * axes[6 + n]) * s);
@@ -36,7 +38,7 @@ function pick(scene, view, time, x, y) {
   const at = scene.knots ? locate(scene.knots, time) : null;
   const gaussian = new Float64Array(SLOTS), hits = [];
   for (let i = 0; i < scene.count; i++) {
-    const hit = alphaAt(gaussianAt(scene, i, at, gaussian), view, x, y);
+    const hit = alphaAt(gaussianAt(scene, i, at, gaussian, 11), view, x, y);
     if (hit) hits.push({ index: i, ...hit });
   }
   hits.sort((a, b) => a.z - b.z || a.index - b.index);

@@ -91,7 +91,7 @@ class Player {
     return {
       depthMode: this.mode === "depth",
       depthRange: [low, high],
-      background: BLACK,
+      background: this.camera === "orbit" ? GROUND : BLACK,
       surround: GROUND,
     };
   }
@@ -169,7 +169,7 @@ class Player {
 
   turn(dx, dy) {
     if (this.camera !== "orbit") this.setCamera("orbit");
-    this.orbit.turn(dx * 0.006, dy * -0.006);
+    this.orbit.turn(dx * -0.006, dy * 0.006);  // what is in front follows the finger
     this.invalidate();
   }
 

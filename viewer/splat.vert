@@ -39,7 +39,7 @@ ivec2 address(int texel) {
   return ivec2(texel & ((1 << ROW_BITS) - 1), texel >> ROW_BITS);
 }
 
-vec4 attribute(int gaussian, int part) {
+vec4 valueOf(int gaussian, int part) {
   vec4 value = texelFetch(u_base, address(4 * gaussian + part), 0);
   if (u_knot < 0) return value;
   vec4 offset = vec4(0.0);
@@ -65,14 +65,14 @@ void main() {
 #else
   int gaussian = gl_VertexID >> 2, corner = gl_VertexID & 3;
 #endif
-  vec4 place = attribute(gaussian, 0);
+  vec4 place = valueOf(gaussian, 0);
   vec3 seen = u_rotation * place.xyz + u_translation;
   float opacity = 1.0 / (1.0 + exp(-max(place.w, -80.0)));
   float z = max(seen.z, u_near);
 
   // U = J W R S, so that the covariance is U U^T + low-pass and its determinant has no cancelling terms.
-  mat3 axes = u_rotation * rotationOf(attribute(gaussian, 1));
-  vec3 scale = exp(attribute(gaussian, 2).xyz);
+  mat3 axes = u_rotation * rotationOf(valueOf(gaussian, 1));
+  vec3 scale = exp(valueOf(gaussian, 2).xyz);
   vec2 slope = clamp(seen.xy / z, u_slopes.xz, u_slopes.yw);
   vec3 depths = vec3(axes[0].z, axes[1].z, axes[2].z);
   vec3 u = u_focal.x / z * (vec3(axes[0].x, axes[1].x, axes[2].x) - slope.x * depths) * scale;
@@ -93,7 +93,7 @@ void main() {
   float reach = sqrt(2.0 * log(max(opacity, ALPHA_MIN) / ALPHA_MIN));
   v_offset = reach * vec2((corner & 1) == 0 ? -1.0 : 1.0, (corner & 2) == 0 ? -1.0 : 1.0);
   vec2 pixel = centre + v_offset.x * sqrt(longest) * along + v_offset.y * sqrt(shortest) * vec2(-along.y, along.x);
-  vec3 color = attribute(gaussian, 3).xyz;
+  vec3 color = valueOf(gaussian, 3).xyz;
   float level = (seen.z - u_depth_range.x) / (u_depth_range.y - u_depth_range.x);
   v_value = vec4(u_depth_mode ? vec3(level, 0.0, 0.0) : color, opacity);
   vec2 clip = pixel / u_canvas * 2.0 - 1.0;

@@ -64,6 +64,6 @@ class Timeline {
   }
 
   text() {
-    return `${this.time.toFixed(2)} / ${this.end.toFixed(2)} s   frame ${this.frame + 1} of ${this.times.length}`;
+    return `${this.time.toFixed(2)} / ${this.end.toFixed(2)} s · frame ${this.frame + 1} of ${this.times.length}`;
   }
 }

@@ -7,7 +7,7 @@ import numpy as np
 
 from endogs.errors import InputError
 from endogs.output import new_file
-from endogs.scene import Scene, SplineDeformation
+from endogs.scene import Scene, SplineDeformation, StaticDeformation
 
 FIDELITY = 56.0
 """PSNR of the coded scene against the scene itself, dB, that the export aims at: it costs a scene of 38 dB 0.07 dB."""
@@ -39,14 +39,18 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     """Writes the page that plays a scene, for any browser with WebGL 2, with no server and no network.
 
     A scene of more than `max_gaussians`, or too many control points for a graphics card, is reduced to those that
-    contribute most to the clip's images; the page says so. Raises InputError for a scene that holds nothing to see and
-    for a path that cannot be written.
+    contribute most to the clip's images; the page says so. Raises InputError for a scene that holds nothing to see, for
+    a deformation that is neither a spline nor none, and for a path that cannot be written.
     """
     from endogs.export.html.importance import contributions, decimated, ever_visible
     from endogs.export.html.overview import overview
     from endogs.export.html.page import assemble
     from endogs.export.html.payload import pack_scene, unpack_scene
 
+    if not isinstance(scene.deformation, SplineDeformation | StaticDeformation):
+        raise InputError(
+            f"The player cannot show deformation '{scene.deformation.kind}'; fit with --deformation spline."
+        )
     visible = ever_visible(scene)
     if not bool(visible.any()):
         raise InputError("The scene holds no Gaussian that can be seen; fit it again.")
@@ -58,8 +62,8 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     about = {"title": title, "original_count": original, **overview(scene)}
     if len(reduced) < len(scene):
         about["note"] = (
-            f"The {len(reduced):,} Gaussians that contribute most of {original:,} are shown; images are softer than the "
-            "scene's."
+            f"The {len(reduced):,} Gaussians that contribute most of {original:,} are shown; images are softer than "
+            "the scene's."
         )
     payload = pack_scene(reduced, weights, about)
     fidelity = _fidelity(reduced, unpack_scene(payload)[0])

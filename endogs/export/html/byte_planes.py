@@ -10,8 +10,8 @@ MAX_BYTES = 4
 def pack_rows(rows: NDArray[np.int32]) -> tuple[bytes, list[int]]:
     """Signed integers (R, N) as bytes, and the bytes per number that each row took: 0 for a row of zeros, up to 4.
 
-    Zigzag first (0, -1, 1, -2... become 0, 1, 2, 3...), so that small numbers of either sign have empty high bytes; then,
-    row by row, all lowest bytes, all second bytes and so on.
+    Zigzag first (0, -1, 1, -2... become 0, 1, 2, 3...), so that small numbers of either sign have empty high bytes;
+    then, row by row, all lowest bytes, all second bytes and so on.
     """
     parts, widths = [], []
     for row in np.asarray(rows, np.int64):

@@ -31,7 +31,7 @@ def ever_visible(scene: Scene) -> Tensor:
 def contributions(scene: Scene) -> NDArray[np.float32]:
     """(N,) blending weight of each Gaussian summed over an image, in pixels, averaged over frames of the clip.
 
-    The weight alpha T is the derivative of a composited feature by the Gaussian's own, so one backward pass has them all.
+    The weight alpha T is the derivative of a composited feature by the Gaussian's own: one backward pass has them all.
     """
     total = torch.zeros(len(scene))
     frames = np.unique(np.linspace(0, len(scene.times) - 1, FRAMES).round().astype(int))

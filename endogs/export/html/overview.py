@@ -1,4 +1,4 @@
-"""What the player needs to know about a scene as a whole: the point to turn around, the range of depths, and its colours."""
+"""What the player needs to know about a scene as a whole: the point to turn around, and the range of depths."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ SEEN = 0.5
 
 
 def overview(scene: Scene) -> dict[str, Any]:
-    """`pivot` (3, world) on the tissue in the middle of the first frame, `pivot_depth` (its z-depth there), and `depth`:
+    """`pivot` (3, world) on the tissue in the middle of the first frame, `pivot_depth` (its z-depth there) and `depth`:
     `range` (2nd and 98th percentile of the clip's depths) and `colors` (turbo, 256 RGB colours in hexadecimal digits).
     """
     frames = np.unique(np.linspace(0, len(scene.times) - 1, FRAMES).round().astype(int))
@@ -27,7 +27,9 @@ def overview(scene: Scene) -> dict[str, Any]:
         depth = torch.where(rendering.alpha >= SEEN, rendering.depth, 0.0).cpu().numpy()
         known.append(depth[depth > 0])
         if frame == 0:
-            middle = depth[scene.height // 3 : -(scene.height // 3) or None, scene.width // 3 : -(scene.width // 3) or None]
+            middle = depth[
+                scene.height // 3 : -(scene.height // 3) or None, scene.width // 3 : -(scene.width // 3) or None
+            ]
             inside = middle[middle > 0] if (middle > 0).any() else known[0]
             pivot_depth = float(np.median(inside)) if len(inside) else 0.0
     depths = np.concatenate(known)

@@ -27,7 +27,9 @@ def assemble(title: str, payload: bytes) -> str:
     for line in page.splitlines():
         line = _PLACE.sub(lambda match: places[match[1]], line)
         line = _LINK.sub(lambda match: f"<style>\n{(folder / match[1]).read_text('utf-8')}</style>", line)
-        line = _SCRIPT.sub(lambda match: f'<script{match[1]} id="{match[2]}">{_script(folder / match[2])}</script>', line)
+        line = _SCRIPT.sub(
+            lambda match: f'<script{match[1]} id="{match[2]}">{_script(folder / match[2])}</script>', line
+        )
         parts.append(line)
     return "\n".join(parts) + "\n"
 

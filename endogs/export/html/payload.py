@@ -39,9 +39,7 @@ SIXTEEN_BITS = 32767
 """The player holds control points as 16-bit integers."""
 
 
-def pack_scene(
-    scene: Scene, weights: NDArray[np.float32], about: dict[str, Any], fineness: float = 1.0
-) -> bytes:
+def pack_scene(scene: Scene, weights: NDArray[np.float32], about: dict[str, Any], fineness: float = 1.0) -> bytes:
     """The deflated payload of a scene with spline or no deformation; `about` joins the header.
 
     `weights` (N,) are the Gaussians' contributions in pixels (`importance.contributions`); `fineness` multiplies every

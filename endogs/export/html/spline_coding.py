@@ -1,8 +1,8 @@
 """Control points of splines as few small integers, for the shareable player.
 
 Transform coding (Goyal, "Theoretical foundations of transform coding", 2001), per group of channels:
-- The metric is the trajectory's, not the control points': with the Gram matrix of the basis G = integral of w w^T over the
-  clip = L L^T, |L^T c|^2 is the energy over time of the curve that the control points c draw.
+- The metric is the trajectory's, not the control points': with the Gram matrix of the basis, G = integral of w w^T over
+  the clip = L L^T, |L^T c|^2 is the energy over time of the curve that the control points c draw.
 - The Karhunen-Loeve transform U, measured on the scene itself, packs a scene's common motions into few components.
 - All components are rounded with one step, which is optimal at these rates; what moves little becomes runs of zeros.
 The decoder computes c = D q with D = L^-T U step, a (Kn, Kn) matrix, so a control point costs Kn multiplications once.
@@ -19,7 +19,7 @@ SAMPLES = 8
 """Times per knot interval at which the Gram matrix is summed; the basis is cubic, so more changes nothing."""
 
 END_WEIGHT = 1.0
-"""Knot intervals that the clip's first and last instants count for: an integral alone lets the ends of a curve swing."""
+"""Knot intervals that the clip's first and last instants count for: an integral alone lets a curve's ends swing."""
 
 Floats = NDArray[np.float32]
 
@@ -29,13 +29,13 @@ class CodedControl:
     """One group of channels of all control points."""
 
     integers: NDArray[np.int32]
-    """(J, C, N): components of falling energy, channels, Gaussians. Trailing components that are all zero are left out."""
+    """(J, C, N): components of falling energy, channels, Gaussians; trailing components of zeros are left out."""
     decoder: NDArray[np.float64]
     """(Kn, J): a control point's offset is `decoder @ integers`, times the Gaussian's own step."""
 
 
 def gram_matrix(knots: Knots) -> NDArray[np.float64]:
-    """(Kn, Kn) integral of the basis' products over the clip, in units of the knot interval, and a share at its ends."""
+    """(Kn, Kn) integral of the basis' products over the clip, in knot intervals, and a share at its ends."""
     times = knots.start + (np.arange(knots.intervals * SAMPLES) + 0.5) / SAMPLES * knots.interval
     basis = knots.basis(times)
     ends = knots.basis(np.array([knots.start, knots.start + knots.intervals * knots.interval]))
