@@ -104,12 +104,13 @@ function showState(player) {
   press("mode-depth", player.mode === "depth");
   press("measure", player.measuring);
 
-  const { low, high } = player.depthRange(view);
   $("depth-bar").hidden = player.mode !== "depth";
-  const [near, middle, far] = $("depth-bar").querySelectorAll("li");
-  near.textContent = low.toFixed(player.decimals);
-  middle.textContent = ((low + high) / 2).toFixed(player.decimals);
-  far.textContent = high.toFixed(player.decimals);
+  if (player.mode === "depth") {
+    const { low, high } = player.depthRange(view), [near, middle, far] = $("depth-bar").querySelectorAll("li");
+    near.textContent = low.toFixed(player.decimals);
+    middle.textContent = ((low + high) / 2).toFixed(player.decimals);
+    far.textContent = high.toFixed(player.decimals);
+  }
   showScaleBar(player, view);
 
   $("measurement").hidden = !player.measuring;

@@ -4,6 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const sourceOf = (name) => $(name).textContent;
 const BLACK = [0, 0, 0], GROUND = [0.047, 0.059, 0.075];
+const SAMPLES = 2000;  // Gaussians that a range of depths is taken from
 const SLOW_FRAME = 1 / 18, COARSEST = 0.4;  // seconds; and the share of the pixels' side drawn while moving, at the least
 
 function fail(message) {
@@ -86,27 +87,33 @@ class Player {
     }
   }
 
-  get look() {
-    const { low, high } = this.depthRange(this.view());
+  look(view) {
+    const depthMode = this.mode === "depth", { low, high } = depthMode ? this.depthRange(view) : { low: 0, high: 1 };
     return {
-      depthMode: this.mode === "depth",
+      depthMode,
       depthRange: [low, high],
       background: this.camera === "orbit" ? GROUND : BLACK,
       surround: GROUND,
     };
   }
 
-  /** The clip's depth range, moved with the camera. */
+  /** The clip's depth range; on an orbit that of the Gaussians, seen from there. */
   depthRange(view) {
-    const [low, high] = this.header.depth.range;
-    const moved = this.camera === "orbit" ? depthIn(view, this.header.pivot) - this.header.pivot_depth : 0;
-    return { low: Math.max(low + moved, 0), high: high + moved };
+    if (this.camera !== "orbit") return { low: this.header.depth.range[0], high: this.header.depth.range[1] };
+    const { base, count } = this.scene, every = Math.ceil(count / SAMPLES), depths = [];
+    for (let i = 0; i < count; i += every) {
+      const depth = depthIn(view, base.subarray(i * SLOTS, i * SLOTS + 3));
+      if (depth > view.near) depths.push(depth);
+    }
+    depths.sort((a, b) => a - b);
+    const low = depths[Math.floor(0.02 * depths.length)] ?? 0;
+    return { low, high: Math.max(depths[Math.floor(0.98 * depths.length)] ?? 1, 1.01 * low) };
   }
 
   draw() {
     const view = this.view(), time = this.timeline.time;
     this.requestOrder(view, time);
-    this.renderer.draw(view, time, this.look);
+    this.renderer.draw(view, time, this.look(view));
     this.drawnView = view;
   }
 
