@@ -65,7 +65,11 @@ class Chromium:
         self.numbers = itertools.count(1)
         self.requests: list[str] = []
         self.trouble: list[str] = []
-        self.socket = connect(self._page_address(), max_size=None)
+        try:
+            self.socket = connect(self._page_address(), max_size=None)
+        except TimeoutError:
+            self._end()
+            raise
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.resize(width, height)
@@ -152,6 +156,9 @@ class Chromium:
 
     def close(self) -> None:
         self.socket.close()
+        self._end()
+
+    def _end(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
         try:
             self.process.wait(10)

@@ -53,7 +53,10 @@ function wireControls(player) {
     timeline.playing = false;
     timeline.seek(Number($("scrub").value));
   });
-  $("speed").addEventListener("change", () => setSpeed(Number($("speed").value)));
+  $("speed").addEventListener("change", () => {
+    setSpeed(Number($("speed").value));
+    $("speed").blur();
+  });
   $("plot").addEventListener("click", (event) => {
     timeline.playing = false;
     timeline.seek(timeline.start + (event.offsetX / $("plot").clientWidth) * (timeline.end - timeline.start));
@@ -68,8 +71,8 @@ function wireControls(player) {
   };
   window.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || $("help").open) return;
-    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!act || (event.target.tagName === "SELECT" && event.key !== " ")) return;
+    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key], tag = event.target.tagName;
+    if (!act || tag === "SELECT" || (tag === "BUTTON" && event.key === " ")) return;  // their own keys
     event.preventDefault();
     act();
   });

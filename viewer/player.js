@@ -156,6 +156,7 @@ class Player {
 
   setMeasuring(measuring) {
     this.measuring = measuring;
+    this.missed = false;
     if (!measuring) this.measurement.clear();
     this.invalidate();
   }
