@@ -11,8 +11,8 @@ from endogs.scene import Scene, SplineDeformation, StaticDeformation
 
 FIDELITY = 56.0
 """PSNR of the coded scene against the scene itself, dB, that the export aims at: it costs a scene of 38 dB 0.07 dB."""
-FINER, COARSER = 0.2, 1.0
-"""Bounds of the factor by which all steps shrink to get there."""
+FINEST = 0.2
+"""The smallest factor by which all steps shrink to get there."""
 CHECKED_FRAMES = 5
 """Frames on which the fidelity is measured."""
 MOST_NUMBERS = 8_000_000
@@ -65,12 +65,10 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
             f"The {len(reduced):,} Gaussians that contribute most of {original:,} are shown; images are softer than "
             "the scene's."
         )
-    payload = pack_scene(reduced, weights, about)
+    trial = _fidelity(reduced, unpack_scene(pack_scene(reduced, weights, about, level=1))[0])
+    fineness = float(np.clip(10 ** ((trial - FIDELITY) / 20), FINEST, 1.0))
+    payload = pack_scene(reduced, weights, about, fineness)
     fidelity = _fidelity(reduced, unpack_scene(payload)[0])
-    if fidelity < FIDELITY - 0.5:
-        fineness = float(np.clip(10 ** ((fidelity - FIDELITY) / 20), FINER, COARSER))
-        payload = pack_scene(reduced, weights, about, fineness)
-        fidelity = _fidelity(reduced, unpack_scene(payload)[0])
     page = assemble(title, payload).encode("utf-8")
     with new_file(path) as partial:
         partial.write_bytes(page)

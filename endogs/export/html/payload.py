@@ -39,11 +39,13 @@ SIXTEEN_BITS = 32767
 """The player holds control points as 16-bit integers."""
 
 
-def pack_scene(scene: Scene, weights: NDArray[np.float32], about: dict[str, Any], fineness: float = 1.0) -> bytes:
+def pack_scene(
+    scene: Scene, weights: NDArray[np.float32], about: dict[str, Any], fineness: float = 1.0, level: int = 9
+) -> bytes:
     """The deflated payload of a scene with spline or no deformation; `about` joins the header.
 
     `weights` (N,) are the Gaussians' contributions in pixels (`importance.contributions`); `fineness` multiplies every
-    step.
+    step; `level` is deflate's effort, 1 to 9, of which the last is slow.
     """
     base = scene.base.detach().cpu().float().numpy().astype(np.float64)
     control = _control(scene)
@@ -89,7 +91,7 @@ def pack_scene(scene: Scene, weights: NDArray[np.float32], about: dict[str, Any]
             group = {"name": name, "first": channels.start, "decoder": coded.decoder.T.tolist()}
             header["deformation"]["groups"].append({**group, "resolution": largest / SIXTEEN_BITS})
             sections.append((name, coded.integers.reshape(-1, len(base))))
-    return _deflated(header, sections)
+    return _deflated(header, sections, level)
 
 
 def unpack_scene(payload: bytes) -> tuple[Scene, dict[str, Any]]:
@@ -138,11 +140,11 @@ def unpack_scene(payload: bytes) -> tuple[Scene, dict[str, Any]]:
     return scene, header
 
 
-def _deflated(header: dict[str, Any], sections: list[tuple[str, NDArray[np.int32]]]) -> bytes:
+def _deflated(header: dict[str, Any], sections: list[tuple[str, NDArray[np.int32]]], level: int) -> bytes:
     packed = [(name, *pack_rows(rows)) for name, rows in sections]
     header["sections"] = [{"name": name, "widths": widths} for name, _, widths in packed]
     text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
-    return zlib.compress(b"".join([struct.pack("<I", len(text)), text, *(data for _, data, _ in packed)]), 9)
+    return zlib.compress(b"".join([struct.pack("<I", len(text)), text, *(data for _, data, _ in packed)]), level)
 
 
 def _control(scene: Scene) -> tuple[Knots, NDArray[np.float32]] | None:
