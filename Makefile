@@ -21,7 +21,8 @@ demo: setup
 	$(BIN)/endogs reconstruct demo/clip --out demo/scene --preset fast
 	$(BIN)/endogs export points demo/scene --time 0 1 --out demo/points
 	$(BIN)/endogs export splats demo/scene --out demo/splats.ply
-	@echo "Made:" && ls demo/scene/* demo/points/* demo/splats.ply
+	$(BIN)/endogs export html demo/scene --out demo/player.html
+	@echo "Made:" && ls demo/scene/* demo/points/* demo/splats.ply demo/player.html
 
 test: setup lint
 	$(BIN)/python -m pytest

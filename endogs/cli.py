@@ -13,18 +13,19 @@ from endogs.clip.config import Inspect
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import Evaluate, RenderScene
-from endogs.export.config import ExportPoints, ExportSplats
+from endogs.export.config import ExportHtml, ExportPoints, ExportSplats
 from endogs.fit.config import Reconstruct
 from endogs.phantom.config import Phantom
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write a scene in a form that other programs read: points or splats."""
+    """Write a scene in a form that other programs read: points, splats or a page for browsers."""
 
     what: (
         Annotated[ExportPoints, tyro.conf.subcommand("points")]
         | Annotated[ExportSplats, tyro.conf.subcommand("splats")]
+        | Annotated[ExportHtml, tyro.conf.subcommand("html")]
     )
 
 
@@ -43,6 +44,7 @@ RUNNERS: dict[type, str] = {
     RenderScene: "endogs.evaluate.render_command:run_render",
     ExportPoints: "endogs.export:run_points",
     ExportSplats: "endogs.export:run_splats",
+    ExportHtml: "endogs.export:run_html",
     Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
     Inspect: "endogs.clip.inspect:inspect",
     Phantom: "endogs.phantom:run",

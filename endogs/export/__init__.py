@@ -1,12 +1,12 @@
-"""What leaves endogs: point clouds and splats that other programs open."""
+"""What leaves endogs: point clouds and splats that other programs open, and a page that plays the scene."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from endogs.errors import InputError
-from endogs.export.config import ExportPoints, ExportSplats
+from endogs.export.config import ExportHtml, ExportPoints, ExportSplats
 
-__all__ = ["ExportPoints", "ExportSplats", "run_points", "run_splats"]
+__all__ = ["ExportHtml", "ExportPoints", "ExportSplats", "run_html", "run_points", "run_splats"]
 
 
 def run_points(config: ExportPoints) -> list[Path]:
@@ -40,6 +40,26 @@ def run_splats(config: ExportSplats) -> list[Path]:
         _check_ending(config.out, (".ply",))
     path = config.out or _beside(config.scene) / ("splats" if several else "splats.ply")
     return _told(path, export_splats(scene, config.time, path, config.min_opacity))
+
+
+def run_html(config: ExportHtml) -> Path:
+    """`endogs export html`: writes the page and says its size and what coding it cost; returns it.
+
+    Raises InputError as `load_scene` and `export_html` do.
+    """
+    from endogs.export.html import export_html
+    from endogs.scene.scene_file import load_scene
+
+    _check_ending(config.out, (".html", ".htm"))
+    if config.max_gaussians < 1:
+        raise InputError(f"--max-gaussians {config.max_gaussians} is out of range; give at least 1.")
+    scene = load_scene(config.scene)
+    title = config.title or str(scene.metadata.get("clip") or config.scene.resolve().stem)
+    page = export_html(scene, config.out or _beside(config.scene) / "player.html", title, config.max_gaussians)
+    fewer = page.gaussians < page.original_gaussians
+    of = f" of {page.original_gaussians:,}, those that contribute most" if fewer else ""
+    print(f"{page.path}: {page.size / 1e6:.1f} MB, {page.gaussians:,} Gaussians{of}, coded at {page.fidelity:.1f} dB")
+    return page.path
 
 
 def _several(time: Sequence[float] | str, frames: int) -> bool:

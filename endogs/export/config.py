@@ -1,4 +1,4 @@
-"""Options of `endogs export points` and `endogs export splats`. No torch here."""
+"""Options of `endogs export points`, `endogs export splats` and `endogs export html`. No torch here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,3 +37,17 @@ class ExportSplats:
     """File to write, or folder when there are several times; default: `splats` beside the scene."""
     min_opacity: float = 0.0
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class ExportHtml:
+    """Write one HTML file that plays the scene in any browser, without a server or a network."""
+
+    scene: Positional[Path]
+    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    out: Path | None = None
+    """File to write; default: `player.html` beside the scene."""
+    title: str | None = None
+    """Heading of the page; default: the clip's name."""
+    max_gaussians: int = 200_000
+    """Reduce a larger scene to the Gaussians that contribute most."""

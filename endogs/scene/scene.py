@@ -1,6 +1,6 @@
 """A scene: canonical Gaussians, their deformation, and the cameras and units of the clip they were fitted to."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,10 @@ class Scene:
     def static_camera(self) -> bool:
         """Whether one camera serves all frames."""
         return bool(np.allclose(self.world_to_camera, self.world_to_camera[:1]) and np.allclose(self.K, self.K[:1]))
+
+    def kept(self, keep: Tensor) -> "Scene":
+        """The scene of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
+        return replace(self, base=self.base[keep], deformation=self.deformation.kept(keep))
 
     def camera(self, frame: int) -> Camera:
         """The camera of a frame of the clip."""

@@ -1,0 +1,66 @@
+"""How much each Gaussian contributes to what the clip's cameras see, and scenes reduced to those that matter."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from endogs.gaussians import LOG_SCALES, OPACITY
+from endogs.render.backends import rasterize_packed
+from endogs.render.projection import ALPHA_MIN
+from endogs.scene import Scene, SplineDeformation
+
+FRAMES = 8
+"""Frames looked at, spread over the clip."""
+LARGEST_GROWTH = 3.0
+"""Kept Gaussians grow by at most this factor to cover for the ones that went."""
+
+
+def ever_visible(scene: Scene) -> Tensor:
+    """(N,) bool: whether a Gaussian's opacity ever reaches 1/255, below which it is never drawn.
+
+    A spline stays within the hull of its control points, so the largest of them bounds it.
+    """
+    logits = scene.base[:, OPACITY]
+    if isinstance(scene.deformation, SplineDeformation):
+        logits = logits + scene.deformation.control[..., OPACITY].amax(0)
+    return torch.sigmoid(logits) >= ALPHA_MIN
+
+
+def contributions(scene: Scene) -> NDArray[np.float32]:
+    """(N,) blending weight of each Gaussian summed over an image, in pixels, averaged over frames of the clip.
+
+    The weight alpha T is the derivative of a composited feature by the Gaussian's own: one backward pass has them all.
+    """
+    total = torch.zeros(len(scene))
+    frames = np.unique(np.linspace(0, len(scene.times) - 1, FRAMES).round().astype(int))
+    for frame in frames:
+        packed = scene.packed_at(float(scene.times[frame])).cpu()
+        feature = torch.ones(len(scene), 1, requires_grad=True)
+        rendering = rasterize_packed(packed, scene.camera(frame).to("cpu"), features=feature)
+        assert rendering.features is not None
+        rendering.features.sum().backward()
+        if feature.grad is not None:
+            total += feature.grad[:, 0]
+    return (total / len(frames)).numpy()
+
+
+def decimated(scene: Scene, weights: NDArray[np.float32], keep: int) -> tuple[Scene, NDArray[np.float32]]:
+    """The `keep` Gaussians of the largest contribution (N,), with theirs; or the scene itself if it has no more.
+
+    Each Gaussian that goes hands its contribution to the nearest one that stays, which grows so that the area stays
+    covered: its standard deviations by the square root of what it stands for now over what it stood for, at most 3.
+    """
+    if len(scene) <= keep:
+        return scene, weights
+    order = np.argsort(-weights, kind="stable")
+    kept, gone = np.sort(order[:keep]), np.sort(order[keep:])
+    means = scene.base[:, :3].double().cpu().numpy()
+    nearest = cKDTree(means[kept]).query(means[gone])[1]
+    own = np.maximum(weights[kept], 1e-6).astype(np.float64)
+    stands_for = own + np.bincount(nearest, weights[gone], minlength=keep)
+    growth = np.minimum(np.sqrt(stands_for / own), LARGEST_GROWTH)
+    smaller = scene.kept(torch.from_numpy(kept).to(scene.base.device))
+    smaller.base[:, LOG_SCALES] += torch.from_numpy(np.log(growth)).to(smaller.base)[:, None]
+    return smaller, weights[kept].astype(np.float32)
