@@ -57,7 +57,7 @@ def reconstruct(clip: Path, preset: str, device: str, work: Path) -> str:
     )
 
 
-def test_psnr(fit: Fit, clip, test: list[int], masks) -> float:
+def held_out_psnr(fit: Fit, clip, test: list[int], masks) -> float:
     """Mean PSNR of the test frames, in the literature's convention."""
     values = []
     with torch.no_grad():
@@ -86,7 +86,7 @@ def train(folder: Path) -> tuple[Scene, list[tuple[float, int, float]]]:
         torch.cuda.synchronize()
         seconds += time.perf_counter() - begin
         if fit.step % EVERY == 0:
-            curve.append((seconds, fit.step, test_psnr(fit, clip, split.test, masks)))
+            curve.append((seconds, fit.step, held_out_psnr(fit, clip, split.test, masks)))
     return finished_scene(fit.optimizer, clip, False, {}), curve
 
 

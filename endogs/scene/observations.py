@@ -23,6 +23,8 @@ DEPTH_JUMP = 0.1
 """Metric depth that changes by more than this part between two frames has left the tracked tissue."""
 POINTS_PER_THREAD = 4096
 """At least; fewer are not worth a thread."""
+AT_HAND_BYTES = 400e6
+"""Memory for flows in single precision; those of longer clips are unpacked as they are needed."""
 
 
 class Observations:
@@ -65,12 +67,24 @@ class Observations:
         kept = self._at_hand.get((start, end))
         return self._flows.flow(self.frames[start], self.frames[end]) if kept is None else kept
 
+    def unproject(self, frame: int, pixels: Pixels, depth: NDArray[np.float32]) -> NDArray[np.float64]:
+        """World points (P, 3) of pixels (P, 2; x, y with pixel centres at +0.5) at z-depth (P,)."""
+        K = self.K[frame]
+        ray = np.concatenate([(pixels - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((len(pixels), 1))], 1)
+        camera_to_world = invert_rigid(self.world_to_camera[frame])
+        return (ray * depth[:, None]) @ camera_to_world[:3, :3].T + camera_to_world[:3, 3]
+
     @contextmanager
     def flows_at_hand(self) -> Iterator[None]:
-        """While entered, all flows between neighbouring training frames are kept as they are looked up in.
+        """While entered, all flows between neighbouring training frames are kept as they are looked up in, if they fit.
 
         Unpacking them from half precision is most of following points, and points are followed a dozen times over.
         """
+        height, width = self.size
+        fit = 2 * (len(self) - 1) * height * width * 8 <= AT_HAND_BYTES
+        if self._at_hand or not fit:
+            yield
+            return
         pairs = [pair for a, b in pairwise(range(len(self))) for pair in ((a, b), (b, a))]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             self._at_hand = dict(zip(pairs, pool.map(lambda pair: self.flow(*pair), pairs), strict=True))
@@ -78,13 +92,6 @@ class Observations:
             yield
         finally:
             self._at_hand = {}
-
-    def unproject(self, frame: int, pixels: Pixels, depth: NDArray[np.float32]) -> NDArray[np.float64]:
-        """World points (P, 3) of pixels (P, 2; x, y with pixel centres at +0.5) at z-depth (P,)."""
-        K = self.K[frame]
-        ray = np.concatenate([(pixels - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((len(pixels), 1))], 1)
-        camera_to_world = invert_rigid(self.world_to_camera[frame])
-        return (ray * depth[:, None]) @ camera_to_world[:3, :3].T + camera_to_world[:3, 3]
 
 
 @dataclass
@@ -144,46 +151,46 @@ def follow(
         tracks.colors[frame, own] = lookup(observations.images[frame], pixels[own]) / 255
         tracks.depth[frame, own] = depth[own]
     cores = os.cpu_count() or 1
-    size = max(POINTS_PER_THREAD, -(-count // cores))
-    with ThreadPoolExecutor(cores) as pool:  # points do not know of each other
-        parts = [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
-        list(pool.map(lambda part: _follow_part(observations, tracks, start, part), parts))
+    with observations.flows_at_hand(), ThreadPoolExecutor(cores) as pool:
+        for step in (1, -1):
+            for frame in range(0, frames - 1) if step == 1 else range(frames - 1, 0, -1):
+                active = np.flatnonzero(start <= frame if step == 1 else start >= frame)
+                if len(active) == 0:
+                    continue
+                advance = _Step(observations, tracks, frame, frame + step)
+                # Points do not know of each other.
+                parts = np.array_split(active, min(cores, -(-len(active) // POINTS_PER_THREAD)))
+                list(pool.map(advance, parts))
     return tracks
 
 
-def _follow_part(
-    observations: Observations, tracks: ColoredTracks, start: NDArray[np.intp], part: NDArray[np.intp]
-) -> None:
-    """Follow the points `part` (A,) of P from their own frames to all others."""
-    frames = len(observations)
-    for step in (1, -1):
-        for frame in range(0, frames - 1) if step == 1 else range(frames - 1, 0, -1):
-            active = part[start[part] <= frame] if step == 1 else part[start[part] >= frame]
-            if len(active):
-                _advance(observations, tracks, frame, frame + step, active)
+class _Step:
+    """One flow step from frame `here` to its neighbour `there`, for some of the points at a time."""
 
+    def __init__(self, observations: Observations, tracks: ColoredTracks, here: int, there: int) -> None:
+        self._observations, self._tracks, self._here, self._there = observations, tracks, here, there
+        self._forward, self._backward = observations.flow(here, there), observations.flow(there, here)
+        self._seen = observations.depth(there) if observations.metric else None
 
-def _advance(
-    observations: Observations, tracks: ColoredTracks, here: int, there: int, active: NDArray[np.intp]
-) -> None:
-    """One flow step of the active points (A,) from frame `here` to its neighbour `there`."""
-    position = tracks.positions[here, active]
-    move = lookup(observations.flow(here, there), position)
-    after = position + move
-    back = lookup(observations.flow(there, here), after)
-    gap = np.square(move + back).sum(1)
-    ok = gap < RELATIVE * (np.square(move).sum(1) + np.square(back).sum(1)) + ABSOLUTE
-    height, width = observations.size
-    ok &= (after >= 0).all(1) & (after[:, 0] <= width) & (after[:, 1] <= height)
-    y, x = pixel_index(after, observations.size)
-    ok &= observations.masks[there][y, x] & tracks.valid[here, active]
-    tracks.positions[there, active] = np.where(ok[:, None], after, position)
-    tracks.valid[there, active] = ok
-    color = lookup(observations.images[there], after) / 255
-    tracks.colors[there, active] = np.where(ok[:, None], color, tracks.colors[here, active])
-    depth = tracks.depth[here, active]
-    if observations.metric:
-        seen = observations.depth(there)[y, x]
-        steady = ok & (seen > 0) & (np.abs(seen / np.maximum(depth, 1e-6) - 1) < DEPTH_JUMP)
-        depth = np.where(steady, seen, depth)
-    tracks.depth[there, active] = depth
+    def __call__(self, active: NDArray[np.intp]) -> None:
+        observations, tracks, here, there = self._observations, self._tracks, self._here, self._there
+        position = tracks.positions[here, active]
+        move = lookup(self._forward, position)
+        after = position + move
+        back = lookup(self._backward, after)
+        gap = np.square(move + back).sum(1)
+        ok = gap < RELATIVE * (np.square(move).sum(1) + np.square(back).sum(1)) + ABSOLUTE
+        height, width = observations.size
+        ok &= (after >= 0).all(1) & (after[:, 0] <= width) & (after[:, 1] <= height)
+        y, x = pixel_index(after, observations.size)
+        ok &= observations.masks[there][y, x] & tracks.valid[here, active]
+        tracks.positions[there, active] = np.where(ok[:, None], after, position)
+        tracks.valid[there, active] = ok
+        color = lookup(observations.images[there], after) / 255
+        tracks.colors[there, active] = np.where(ok[:, None], color, tracks.colors[here, active])
+        depth = tracks.depth[here, active]
+        if self._seen is not None:
+            seen = self._seen[y, x]
+            steady = ok & (seen > 0) & (np.abs(seen / np.maximum(depth, 1e-6) - 1) < DEPTH_JUMP)
+            depth = np.where(steady, seen, depth)
+        tracks.depth[there, active] = depth
