@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.splits import Split, split_frames
+from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
 from endogs.evaluate.preview import write_preview
@@ -45,6 +44,7 @@ class Result:
     """What a reconstruction leaves."""
 
     scene: Scene
+    """On the CPU, wherever it was fitted."""
     out: Path
     """Folder of scene.safetensors, run.json, metrics.json, metrics.jsonl and preview.mp4."""
     metrics: dict[str, Any]
@@ -165,26 +165,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         "seed": config.seed,
     }
     write_json(record, out / "run.json")
-    return Result(scene, out, metrics, record)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device that `--device` stands for here. Raises InputError, saying why, when a GPU is asked for in vain."""
-    if name == "cpu":
-        return torch.device("cpu")
-    problem = native.cuda_problem()
-    if not problem and not torch.cuda.is_available():
-        problem = f"torch {torch.__version__} cannot use it; install a torch with CUDA"
-    if not problem:
-        return torch.device("cuda")
-    if name == "cuda":
-        raise InputError(f"--device cuda: no GPU can be used here ({problem}); use --device cpu")
-    return torch.device("cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """What a person calls the device: "cpu", or the GPU's model."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return Result(scene.to("cpu"), out, metrics, record)
 
 
 def check_output_folder(out: Path) -> None:
