@@ -1,5 +1,6 @@
 """A clip: frames with their times, cameras, tissue masks, depth and right views."""
 
+import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +11,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.framing import Framing
 from endogs.clip.ignored_area import ignored_area
-from endogs.clip.recording import Recording
+from endogs.clip.recording import FrameReader, Recording
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
@@ -60,6 +61,8 @@ class Clip:
         self.baseline = recording.baseline if recording.right_images is not None else None
         """World units from the left to the right camera along x, None without right views."""
         self.has_masks = recording.masks is not None
+        """True when something says where instruments are."""
+        self._found_masks: FrameReader | None = None
         self.has_depth = recording.depths is not None
         self.has_right = recording.right_images is not None
         self.depth_is_quantized = recording.depth_is_quantized
@@ -87,10 +90,20 @@ class Clip:
     def tissue_mask(self, index: int) -> NDArray[np.bool_]:
         """bool (H, W), True where tissue is seen: not an instrument, not an ignored area."""
         masks, index = self._recording.masks, self._checked(index)
+        if not self.has_masks:
+            return ~self.ignored
+        if self._found_masks is not None:
+            return np.asarray(self._found_masks.read(index) & ~self.ignored)
         if masks is None:
             return ~self.ignored
         tissue = self._cache.get(("mask", index), lambda: self._framing.labels(masks.read(index)))
         return np.asarray(tissue & ~self.ignored)
+
+    def with_masks(self, masks: FrameReader | None) -> "Clip":
+        """The same clip, sharing its cached frames, with other tissue masks (H, W), or none: then all is tissue."""
+        other = copy.copy(self)
+        other._found_masks, other.has_masks = masks, masks is not None
+        return other
 
     def depth(self, index: int) -> NDArray[np.float32] | None:
         """float32 (H, W) z-depth in world units, 0 = unknown, None when the clip has no depth."""
