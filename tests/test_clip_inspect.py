@@ -8,12 +8,13 @@ import pytest
 import tyro
 from clip_samples import HEIGHT, WIDTH, depth_map, write_calibrated, write_endonerf, write_images
 
-from endogs.clip.config import ClipOptions, Inspect
+from endogs.clip.config import ClipOptions
 from endogs.clip.contact_sheet import CELL_WIDTH, contact_sheet
 from endogs.clip.coverage import coverage
-from endogs.clip.inspect import inspect
 from endogs.clip.layouts import load_clip
 from endogs.errors import InputError
+from endogs.pipeline.config import Inspect
+from endogs.pipeline.inspect import inspect
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_inspect_prints_guesses_and_notes(in_folder, capsys):
     text = capsys.readouterr().out
     assert "(a guess)" in text
     assert "note: the frame rate is unknown" in text
-    assert "none: everything is taken as tissue" in text
+    assert "none: reconstruct looks for instruments by colour" in text
     assert (in_folder / "new" / "sheet.png").is_file()
 
 

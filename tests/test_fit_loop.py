@@ -15,7 +15,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.density import ResidualMaps, drop_transparent
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.optimizer import SplineAdam
-from endogs.fit.setup import choose_masks, new_optimizer
+from endogs.fit.setup import new_optimizer
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import COLORS, OPACITY
 from endogs.priors.depth import choose_depth_prior
@@ -41,9 +41,7 @@ def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
     frames = [0, 2, 3, 4, 5]
     flows = ClipFlows(clip.image, finest_scale=0)
     cpu = torch.device("cpu")
-    views = TrainingViews(
-        clip, frames, flows, choose_masks(clip, "auto"), choose_depth_prior("auto", clip), config, cpu
-    )
+    views = TrainingViews(clip, frames, flows, clip.tissue_mask, choose_depth_prior("auto", clip), config, cpu)
     return Fit(new_optimizer(clip, views, config, deformation, cpu), views, config, seed)
 
 

@@ -62,6 +62,8 @@ class Clip:
         """World units from the left to the right camera along x, None without right views."""
         self.has_masks = recording.masks is not None
         """True when something says where instruments are."""
+        self.masks_are_given = self.has_masks
+        """True when the masks came with the clip."""
         self._found_masks: FrameReader | None = None
         self.has_depth = recording.depths is not None
         self.has_right = recording.right_images is not None
@@ -72,9 +74,11 @@ class Clip:
         self.notes: list[str] = [*recording.notes, *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
         self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
-        """(H, W) True where --ignore-rows or --ignore-mask says that there is never tissue, in both views."""
+        """(H, W) True where there is never tissue, in both views: --ignore-rows and --ignore-mask say so, or, without
+        them, what lies outside the field of view that was found."""
         for index, image in recording.framed.items():
             self._cache.put(("image", index), image)
+        self._limit_to_view()
 
     def __len__(self) -> int:
         return len(self.times)
@@ -102,7 +106,7 @@ class Clip:
     def with_masks(self, masks: FrameReader | None) -> "Clip":
         """The same clip, sharing its cached frames, with other tissue masks (H, W), or none: then all is tissue."""
         other = copy.copy(self)
-        other._found_masks, other.has_masks = masks, masks is not None
+        other._found_masks, other.has_masks, other.masks_are_given = masks, masks is not None, False
         return other
 
     def depth(self, index: int) -> NDArray[np.float32] | None:
@@ -134,6 +138,18 @@ class Clip:
         world_to_right = self.world_to_camera[index].copy()
         world_to_right[0, 3] -= self.baseline
         return Camera.from_numpy(self.K[index], world_to_right, self.width, self.height)
+
+    def _limit_to_view(self) -> None:
+        """Ignore what no frame shows tissue in, unless the options say what to ignore, or to ignore nothing."""
+        by_hand = self.options.ignore_rows or self.options.ignore_mask is not None
+        if by_hand or self.options.field_of_view == "full":
+            return
+        from endogs.clip.field_of_view import SAMPLES, find_field_of_view
+        from endogs.clip.mask_files import sampled
+
+        found = find_field_of_view([self._image("image", i) for i in sampled(len(self), SAMPLES)])
+        self.ignored = self.ignored | found.outside
+        self.notes += found.notes
 
     def _image(self, view: str, index: int) -> NDArray[np.uint8]:
         index = self._checked(index)

@@ -25,7 +25,7 @@ def contact_sheet(clip: Clip, depth_range: tuple[float, float] | None, columns: 
     frames = sampled(len(clip), columns)
     rows = [[_labelled(clip.image(i), f"frame {i}  {clip.times[i]:.2f} s") for i in frames]]
     if clip.has_masks or clip.ignored.any():
-        rows.append([_labelled(_tinted(clip, i), "green instrument, magenta ignored") for i in frames])
+        rows.append([_labelled(mask_overlay(clip, i), "green instrument, magenta ignored") for i in frames])
     if depth_range is not None:
         near, far = depth_range
         unit = "mm" if clip.units == "mm" else "(relative)"
@@ -54,7 +54,8 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
         partial.write_bytes(data.tobytes())
 
 
-def _tinted(clip: Clip, index: int) -> NDArray[np.uint8]:
+def mask_overlay(clip: Clip, index: int) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) RGB: frame `index` with what is masked tinted green and what is ignored magenta."""
     image = clip.image(index).astype(np.float32)
     instrument = ~clip.tissue_mask(index) & ~clip.ignored
     for area, tint in ((instrument, INSTRUMENT_TINT), (clip.ignored, IGNORED_TINT)):

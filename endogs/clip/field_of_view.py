@@ -50,7 +50,7 @@ def find_field_of_view(images: Sequence[NDArray[np.uint8]]) -> FieldOfView:
     height, width = images[0].shape[:2]
     scale = min(1.0, LONGEST / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
+    small = [np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8) for image in images]
     notes = []
     black = black_surroundings(small)
     if black.any():
@@ -112,7 +112,7 @@ def interface_strips(images: Sequence[NDArray[np.uint8]], black: Mask) -> tuple[
     such edges. `black` (H, W) is what is excluded already.
     """
     found = np.zeros(black.shape, bool)
-    sides = []
+    sides: list[str] = []
     if len(images) < STRIP_FRAMES:
         return found, sides
     greys = np.stack([image.astype(np.float32).mean(2) for image in images])

@@ -8,6 +8,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
+from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 Preset = Literal["fast", "balanced", "best"]
 
@@ -60,6 +61,10 @@ class FitConfig:
     """Pixels by which the tissue masks shrink for training, so that tool edges do not bleed."""
     rim_weight: float = 0.2
     """Colour weight of the rim that the erosion takes off, 0..1: enough where nothing else shows that tissue."""
+    specular_weight: float = 1.0
+    """Colour weight of specular highlights, 0..1."""
+    specular_depth_weight: float = 1.0
+    """Depth weight of specular highlights, 0..1."""
     ssim_weight: float = 0.0
     """Share of D-SSIM in the colour loss, 0..1 (+.16 dB per iteration, nothing per second)."""
     depth_weight: float = 0.2
@@ -122,8 +127,10 @@ class Reconstruct:
     """Frames kept for testing: every eighth, gaps of five, the right view, or none."""
     depth: Literal["auto", "given", "photometric"] = "auto"
     """Where depth comes from: the data set, or brightness (light and camera are co-located)."""
-    masks: Literal["auto", "given", "none"] = "auto"
-    """Instrument masks: the data set's when it has them, the data set's or an error, or none."""
+    masks: MaskChoice = "auto"
+    """Instrument masks: the data set's (given), found by color, followed by sam2, none; auto is given or else color."""
+    sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
+    """What SAM 2 follows."""
     deformation: Literal["spline", "none"] = "spline"
     """How the scene moves: a B-spline per Gaussian, or not at all."""
     iterations: int | None = None

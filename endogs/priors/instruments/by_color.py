@@ -54,7 +54,8 @@ class ColorSearch:
     def __init__(self, clip: "Clip") -> None:
         """Reads `SAMPLES` frames of `clip`."""
         self._clip = clip
-        scale = min(1.0, LONGEST / max(clip.width, clip.height))
+        # Small frames are enlarged: windows and margins are meant for this size.
+        scale = LONGEST / max(clip.width, clip.height)
         self._size = (max(8, round(clip.width * scale)), max(8, round(clip.height * scale)))
         view = (~clip.ignored).astype(np.uint8)
         self.view: Mask = cv2.resize(view, self._size, interpolation=cv2.INTER_NEAREST).view(bool)
@@ -71,7 +72,9 @@ class ColorSearch:
 
     def small(self, index: int) -> NDArray[np.uint8]:
         """Frame `index`, uint8 RGB, at the size of the search."""
-        return np.asarray(cv2.resize(self._clip.image(index), self._size, interpolation=cv2.INTER_AREA), np.uint8)
+        image = self._clip.image(index)
+        method = cv2.INTER_AREA if image.shape[1] > self._size[0] else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(image, self._size, interpolation=method), np.uint8)
 
     def masks(self) -> Iterator[tuple[Mask, Mask]]:
         """Instrument and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile."""
@@ -82,7 +85,7 @@ class ColorSearch:
             for i in range(len(self._clip)):
                 image = self.small(i)
                 evidence = colors_speak(image, self.view, self.tissue, self._table)
-                grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+                grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
                 odds = evidence.log_odds
                 if before is not None and min(grey.shape) >= 12:
                     flow = dis_flow(grey, before[0], iterations=0)
@@ -129,10 +132,10 @@ def find_by_color(clip: "Clip", progress: Callable[[int, int], None] | None = No
         return Findings(None, f"instruments found by colour are not used: {doubt}; {remedy}.")
     if not shares.any():
         return Findings(None, "no instruments were found by colour: everything is taken as tissue.")
+    hidden = np.mean(instruments) + np.mean(halos)
     note = (
-        f"instruments were found by colour in {np.count_nonzero(shares)} of {len(clip)} frames; with a margin and their "
-        f"tips' surroundings left out they hide {100 * np.mean([m.mean() + h.mean() for m, h in zip(instruments, halos, strict=True)]):.1f} % "
-        "of the frame: look at them with endogs inspect --masks."
+        f"instruments were found by colour in {np.count_nonzero(shares)} of {len(clip)} frames; with the margin around "
+        f"them they hide {100 * hidden:.1f} % of the picture: look at them with endogs inspect --masks."
     )
     return Findings(InstrumentMasks(instruments, halos, clip.width, clip.height), note)
 

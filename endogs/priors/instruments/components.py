@@ -66,7 +66,7 @@ def grown_into(mask: Mask, odds: Chroma, lowest: float = -0.5, pixels: int = 20)
     allowed = (mask | (odds > lowest)).view(np.uint8)
     reached, cross = mask.view(np.uint8), np.ones((3, 3), np.uint8)
     for _ in range(pixels):
-        further = cv2.dilate(reached, cross) & allowed
+        further = np.asarray(cv2.dilate(reached, cross), np.uint8) & allowed
         if np.array_equal(further, reached):
             break
         reached = further

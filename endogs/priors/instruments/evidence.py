@@ -52,19 +52,18 @@ def colors_speak(
     a, b, c = tissue.precision[0, 0], tissue.precision[0, 1], tissue.precision[1, 1]
     distance = np.sqrt(np.maximum(a * x * x + 2 * b * x * y + c * y * y, 0))
     paler = rg < tissue.mean[0] - 0.5 * tissue.spread
-    odds = 0.8 * (tissue.threshold - rg) / 0.06 + 0.5 * np.where(paler, (distance - 2.2) / 0.5, -2)
-    odds = np.clip(odds, LOWEST, HIGHEST) * np.clip(brightness / 30, 0, 1)
+    plain = 0.8 * (tissue.threshold - rg) / 0.06 + 0.5 * np.where(paler, (distance - 2.2) / 0.5, -2)
+    faded: Chroma = np.asarray(np.clip(plain, LOWEST, HIGHEST) * np.clip(brightness / 30, 0, 1), np.float32)
 
     # Saturated red makes tissue look pale: such a pixel is nearly undecided, and its neighbours decide.
     clipped = cv2.dilate((image[..., 0] >= 246).view(np.uint8), np.ones((3, 3), np.uint8)).view(bool)
-    odds = np.where(clipped, np.minimum(odds, -0.3), odds)
+    undecided = np.where(clipped, np.minimum(faded, np.float32(-0.3)), faded)
     glints = _small_highlights(image)
-    odds = _subdued(odds, glints)
+    odds = _subdued(undecided, glints)
     if table is not None:
         learned = _subdued(table.log_odds[_cells(rg, gb, brightness)], glints)
-        odds = np.where(clipped, odds, 0.6 * odds + 0.7 * learned)
-    odds = np.where(view, odds, LOWEST).astype(np.float32)
-    return Evidence(odds, rg, clipped)
+        odds = np.where(clipped, odds, np.float32(0.6) * odds + np.float32(0.7) * learned)
+    return Evidence(np.where(view, odds, np.float32(LOWEST)), rg, clipped)
 
 
 def learn_color_table(

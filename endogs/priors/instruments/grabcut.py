@@ -30,11 +30,12 @@ def refine(image: NDArray[np.uint8], mask: Mask, odds: Chroma, rounds: int = 2) 
         return mask.copy()
     cv2.setRNGSeed(0)  # GrabCut starts from a random k-means; the generator is this thread's own
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(image[box]), inner, None, *models, rounds, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(  # type: ignore[call-overload]
+        np.ascontiguousarray(image[box]), inner, None, *models, rounds, cv2.GC_INIT_WITH_MASK
+    )
     cut = np.zeros(mask.shape, np.uint8)
     cut[box] = (inner == cv2.GC_FGD) | (inner == cv2.GC_PR_FGD)
-    cut = cv2.morphologyEx(cut, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, patches = cv2.connectedComponents(cut)
+    count, patches = cv2.connectedComponents(cv2.morphologyEx(cut, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
     meets = np.zeros(count, bool)
     meets[np.unique(patches[mask])] = True
     meets[0] = False

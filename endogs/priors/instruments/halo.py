@@ -11,11 +11,11 @@ BEYOND = 0.5
 """How far the halo reaches beyond the free end, in widths of the instrument there."""
 
 
-def tip_halo(mask: Mask, edge: Mask) -> Mask:
+def tip_halo(mask: Mask, edge: Mask, beyond: float = BEYOND) -> Mask:
     """Pixels (H, W) around the instruments of `mask` that are neither surely instrument nor surely tissue.
 
-    A rim of 1.2 % of the width, and a capsule beyond the end farthest from the edge of the view (H, W), where jaws are
-    too thin or too shiny to be found by colour.
+    A rim of 1.2 % of the width, and a capsule that goes on for `beyond` widths of the instrument from the end farthest
+    from the edge of the view (H, W), where jaws are too thin or too shiny to be found by colour.
     """
     height, width = mask.shape
     halo = grown(mask, max(1, round(MARGIN * width))).astype(np.uint8)
@@ -37,6 +37,6 @@ def tip_halo(mask: Mask, edge: Mask) -> Mask:
         depth = cv2.distanceTransform(patch.view(np.uint8), cv2.DIST_L2, 3)[y, x]
         thick = 2 * float(np.quantile(depth[distance > 0.5 * distance.max()], 0.95))
         thick = float(np.clip(thick, 0.02 * width, 0.15 * width))
-        ends = [tuple(int(round(v)) for v in end) for end in (tip, tip + BEYOND * thick * direction)]
+        ends = [tuple(round(float(v)) for v in end) for end in (tip, tip + beyond * thick * direction)]
         cv2.line(halo, ends[0], ends[1], 1, max(1, round(thick)))
     return halo.view(bool) & ~mask

@@ -53,7 +53,7 @@ class InstrumentMasks:
 
 def disc(pixels: int) -> NDArray[np.uint8]:
     """A round structuring element that reaches `pixels` from its centre."""
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1)), np.uint8)
 
 
 def grown(mask: Mask, pixels: int) -> Mask:
