@@ -25,7 +25,7 @@ class ClipOptions:
     crop: tuple[int, int, int, int] | None = None
     """Keep only columns X0 to X1 and rows Y0 to Y1, as X0 Y0 X1 Y1, the ends excluded."""
     ignore_rows: UseAppendAction[tuple[str, ...]] = ()
-    """Rows A:B of the original, B excluded, without tissue, such as 495:512, instead of what is found; may be repeated."""
+    """Rows A:B of the original, B excluded, without tissue, such as 495:512; replaces what is found; repeatable."""
     ignore_mask: Path | None = None
     """An image of the original's size; where it is not zero there is never tissue."""
     mask_instrument_value: int = 255

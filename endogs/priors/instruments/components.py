@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.priors.instruments.evidence import Evidence
 from endogs.priors.instruments.masks import Mask, disc, grown
@@ -11,6 +12,8 @@ STRONG = 1.5
 """Log odds of a pixel that is hardly tissue."""
 STRONG_SHARE = 0.4
 """An instrument has at least this share of strong pixels; pale tissue has few."""
+LEVELS = (0.0, 1.5, 3.0)
+"""Log odds above which patches are formed, one after the other."""
 SMALLEST = 0.003
 """Part of the image that a patch at the edge must cover."""
 SMALLEST_ATTACHED = 0.0012
@@ -31,34 +34,59 @@ def instrument_patches(evidence: Evidence, odds: Chroma, tissue: TissueColors, e
     """The patches (H, W) of positive log odds `odds` (H, W) that are instruments; `edge` from `edge_of_view`.
 
     A patch must reach the edge over 1 % of the width, be large, mostly far from the colour of tissue, and grey on
-    average: an organ that is merely paler than the rest is not. Detached patches of the same colour nearby belong to
-    it.
+    average: an organ that is merely paler than the rest is not. What fails as a whole, because yellow fat lies beside
+    the instrument, is tried again without its weaker pixels. Detached patches of the same colour nearby belong to it.
     """
     height, width = odds.shape
-    patches = cv2.morphologyEx((odds > 0).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    # Two pixels of gap, as a highlight or a joint makes, do not cut an instrument in two.
-    count, labels = cv2.connectedComponents(cv2.dilate(patches, disc(2)), connectivity=8)
-    flat = (labels * patches).ravel()
-    known = (~evidence.clipped).ravel().astype(np.float64)
-    area = np.bincount(flat, minlength=count)
-    known_area = np.maximum(np.bincount(flat, weights=known, minlength=count), 1)
-    strong = np.bincount(flat, weights=(odds > STRONG).ravel() * known, minlength=count) / known_area
-    redness = np.bincount(flat, weights=evidence.redness.ravel() * known, minlength=count) / known_area
-    at_edge = np.bincount(flat, weights=edge.ravel(), minlength=count)
-    grey = (redness < max(0.14, 0.25 * tissue.redness)) & (strong > STRONG_SHARE)
-    grey[0] = False
-    rooted = grey & (at_edge > 0.01 * width) & (area > SMALLEST * height * width)
-    labels = flat.reshape(height, width)
-    mask = rooted[labels]
+    mask = np.zeros(odds.shape, bool)
+    for level in LEVELS:
+        patches = _Patches((odds > level) & ~mask, evidence, odds)
+        grey = patches.grey(tissue)
+        rooted = grey & (patches.count_of(edge) > 0.01 * width) & (patches.area > SMALLEST * height * width)
+        found = patches.all_of(rooted)
+        # Pixels this level gave up around what it found.
+        mask |= found if level == LEVELS[0] else grown_into(found, odds, level / 2, 4)
     if not mask.any():
         return mask
-    near = np.bincount(flat, weights=grown(mask, round(REACH * width)).ravel(), minlength=count) > 0
-    attached = grey & near & ~rooted & (area > SMALLEST_ATTACHED * height * width) & (strong > 0.5)
+    patches = _Patches((odds > 0) & ~mask, evidence, odds)
+    near = patches.count_of(grown(mask, round(REACH * width))) > 0
+    attached = patches.grey(tissue) & near & (patches.area > SMALLEST_ATTACHED * height * width)
+    attached &= patches.strong > 0.5
     if attached.any():
-        mask = (rooted | attached)[labels]
+        mask |= patches.all_of(attached)
         closed = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, disc(round(REACH * width / 2))).view(bool)
         mask |= closed & (odds > -2.5)
     return mask
+
+
+class _Patches:
+    """Connected patches of a mask (H, W), and what is known of each."""
+
+    def __init__(self, mask: Mask, evidence: Evidence, odds: Chroma) -> None:
+        opened = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        # Two pixels of gap, as a highlight or a joint makes, do not cut an instrument in two.
+        self._count, labels = cv2.connectedComponents(cv2.dilate(opened, disc(2)), connectivity=8)
+        self._labels = labels * opened
+        known = (~evidence.clipped).astype(np.float64)
+        self.area = self.count_of(np.ones(mask.shape))
+        known_area = np.maximum(self.count_of(known), 1)
+        self.strong = self.count_of((odds > STRONG) * known) / known_area
+        """Share of strong pixels of each patch."""
+        self._redness = self.count_of(evidence.redness * known) / known_area
+
+    def count_of(self, weight: NDArray) -> NDArray[np.float64]:
+        """Sum of `weight` (H, W) over each patch."""
+        return np.bincount(self._labels.ravel(), weights=weight.ravel(), minlength=self._count).astype(np.float64)
+
+    def grey(self, tissue: TissueColors) -> NDArray[np.bool_]:
+        """Which patches are grey and strong enough to be instruments."""
+        grey = (self._redness < max(0.14, 0.25 * tissue.redness)) & (self.strong > STRONG_SHARE)
+        grey[0] = False
+        return grey
+
+    def all_of(self, chosen: NDArray[np.bool_]) -> Mask:
+        """The pixels (H, W) of the chosen patches."""
+        return chosen[self._labels]
 
 
 def grown_into(mask: Mask, odds: Chroma, lowest: float = -0.5, pixels: int = 20) -> Mask:

@@ -12,8 +12,12 @@ from endogs.priors.instruments.tissue_colors import Chroma, TissueColors, chroma
 
 LOWEST, HIGHEST = -6.0, 8.0
 """Log odds are clipped to this range."""
+MOST_ODD = 2.5
+"""Where an odd colour stops counting for more."""
 BINS = (28, 28, 10)
 """Cells of the colour table along rg, gb and the logarithm of brightness."""
+DOUBTFUL = 2.0
+"""What looks like an instrument above these log odds, and was not taken for one, teaches nothing."""
 SPECULAR_DROP = 2.5
 """What a highlight takes off the log odds: wet tissue then falls below zero, polished metal (6 and more) does not."""
 
@@ -44,7 +48,7 @@ def colors_speak(
     """The evidence of a uint8 RGB image (H, W, 3) whose tissue has the given colours; outside `view` it is the lowest.
 
     Without a table, `log odds = .8 (threshold - rg) / .06 + .5 (Mahalanobis distance - 2.2) / .5`, the second term only
-    on the side of tissue that is less red; in the dark it fades. Highlights are mirror images of the light whatever
+    on the side of tissue that is less red and up to MOST_ODD, as yellow fat is odd too; in the dark it fades. Highlights are mirror images of the light whatever
     they lie on, so they get no more than the median around them, unless they are far too blue for that.
     """
     rg, gb, brightness = chroma(image)
@@ -52,7 +56,8 @@ def colors_speak(
     a, b, c = tissue.precision[0, 0], tissue.precision[0, 1], tissue.precision[1, 1]
     distance = np.sqrt(np.maximum(a * x * x + 2 * b * x * y + c * y * y, 0))
     paler = rg < tissue.mean[0] - 0.5 * tissue.spread
-    plain = 0.8 * (tissue.threshold - rg) / 0.06 + 0.5 * np.where(paler, (distance - 2.2) / 0.5, -2)
+    odd = np.where(paler, np.minimum((distance - 2.2) / 0.5, MOST_ODD), -2)
+    plain = 0.8 * (tissue.threshold - rg) / 0.06 + 0.5 * odd
     faded: Chroma = np.asarray(np.clip(plain, LOWEST, HIGHEST) * np.clip(brightness / 30, 0, 1), np.float32)
 
     # Saturated red makes tissue look pale: such a pixel is nearly undecided, and its neighbours decide.
@@ -79,7 +84,7 @@ def learn_color_table(
         known = view & ~seen.clipped
         inside.append(cells[mask & known])
         # The rim may be either.
-        outside.append(cells[known & ~grown(mask, max(2, image.shape[1] // 16))])
+        outside.append(cells[known & ~grown(mask, max(2, image.shape[1] // 16)) & (seen.log_odds < DOUBTFUL)])
     found = np.concatenate(inside)
     if found.size < 200:
         return None
