@@ -103,6 +103,14 @@ class Clip:
         tissue = self._cache.get(("mask", index), lambda: self._framing.labels(masks.read(index)))
         return np.asarray(tissue & ~self.ignored)
 
+    def doubtful(self, index: int) -> NDArray[np.bool_] | None:
+        """bool (H, W), True where found masks leave open whether it is tissue; no tissue mask has these pixels.
+
+        None for masks that leave nothing open.
+        """
+        halo = getattr(self._found_masks, "halo", None)
+        return None if halo is None else np.asarray(halo(self._checked(index)) & ~self.ignored)
+
     def with_masks(self, masks: FrameReader | None) -> "Clip":
         """The same clip, sharing its cached frames, with other tissue masks (H, W), or none: then all is tissue."""
         other = copy.copy(self)

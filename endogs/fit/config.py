@@ -61,6 +61,8 @@ class FitConfig:
     """Pixels by which the tissue masks shrink for training, so that tool edges do not bleed."""
     rim_weight: float = 0.2
     """Colour weight of the rim that the erosion takes off, 0..1: enough where nothing else shows that tissue."""
+    halo_weight: float = 0.2
+    """Colour weight around instruments that were found, where it may be either, 0..1: 0 costs 2 dB there."""
     specular_weight: float = 1.0
     """Colour weight of specular highlights, 0..1. They are part of the picture: .2 costs 0.9 dB."""
     specular_depth_weight: float = 0.0

@@ -95,7 +95,7 @@ class TrainingViews:
         self.frames = frames
         self._masks = {i: masks(i) for i in frames}
         self._eroded = {i: erode_tissue_mask(mask, config.mask_erosion) for i, mask in self._masks.items()}
-        self._rim_weight = config.rim_weight
+        self._rim_weight, self._halo_weight = config.rim_weight, config.halo_weight
         self._specular_weight, self._specular_depth_weight = config.specular_weight, config.specular_depth_weight
         self._prior = prior
         self._predictions: dict[int, DepthPrediction] = {}
@@ -153,6 +153,10 @@ class TrainingViews:
         hidden = ~self._masks[i] & ~self._clip.ignored
         glints = specular_mask(self._clip.image(i))
         trust = np.where(self._eroded[i], 1.0, self._rim_weight * self._masks[i])
+        doubtful = self._clip.doubtful(i)
+        if doubtful is not None:
+            trust = np.where(doubtful, self._halo_weight, trust)
+            hidden &= ~doubtful
         view = View(
             float(self._clip.times[i]),
             self._clip.camera(i).to(self._device),

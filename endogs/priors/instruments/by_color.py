@@ -32,6 +32,8 @@ SAMPLES = 12
 """Frames from which colours are learned."""
 MEMORY = 0.45
 """Share of the log odds that comes from the frame before, along the flow."""
+SAME = 10.0
+"""Grey levels by which a followed surface may change."""
 TOO_MUCH = 0.45
 """A larger part of the view under instruments is not believed."""
 JUMP = 3.0
@@ -89,7 +91,10 @@ class ColorSearch:
                 odds = evidence.log_odds
                 if before is not None and min(grey.shape) >= 12:
                     flow = dis_flow(grey, before[0], iterations=0)
-                    odds = ((1 - MEMORY) * odds + MEMORY * warp(before[1], flow)).astype(np.float32)
+                    # What looks different along the flow was not followed: there the frame speaks for itself.
+                    change = cv2.blur(np.abs(warp(before[0], flow).astype(np.float32) - grey), (5, 5))
+                    memory = np.where(change < SAME, MEMORY, 0)
+                    odds = ((1 - memory) * odds + memory * warp(before[1], flow)).astype(np.float32)
                 before = (grey, odds)
                 waiting.append(pool.submit(self._outline, image, evidence, odds))
                 while waiting and (waiting[0].done() or len(waiting) > 4):

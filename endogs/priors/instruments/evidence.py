@@ -48,8 +48,9 @@ def colors_speak(
     """The evidence of a uint8 RGB image (H, W, 3) whose tissue has the given colours; outside `view` it is the lowest.
 
     Without a table, `log odds = .8 (threshold - rg) / .06 + .5 (Mahalanobis distance - 2.2) / .5`, the second term only
-    on the side of tissue that is less red and up to MOST_ODD, as yellow fat is odd too; in the dark it fades. Highlights are mirror images of the light whatever
-    they lie on, so they get no more than the median around them, unless they are far too blue for that.
+    on the side of tissue that is less red and up to MOST_ODD, as yellow fat is odd too; in the dark it fades.
+    Highlights are mirror images of the light whatever they lie on, so they get no more than the median around them,
+    unless they are far too blue for that.
     """
     rg, gb, brightness = chroma(image)
     x, y = rg - tissue.mean[0], gb - tissue.mean[1]
