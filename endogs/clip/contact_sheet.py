@@ -20,8 +20,8 @@ IGNORED_TINT = (255, 60, 200)
 def contact_sheet(clip: Clip, depth_range: tuple[float, float] | None, columns: int = COLUMNS) -> NDArray[np.uint8]:
     """uint8 (rows, columns, 3) RGB: a row of frames, then of masks, depth and right views where the clip has them.
 
-    Masked instruments are tinted green, their doubtful surroundings yellow, ignored areas magenta. Depth is near = yellow to far = blue over
-    `depth_range` (nearest, farthest in world units), black where unknown.
+    Masked instruments are tinted green, their doubtful surroundings yellow, ignored areas magenta. Depth is near =
+    yellow to far = blue over `depth_range` (nearest, farthest in world units), black where unknown.
     """
     frames = sampled(len(clip), columns)
     rows = [[_labelled(clip.image(i), f"frame {i}  {clip.times[i]:.2f} s") for i in frames]]
@@ -58,7 +58,7 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def mask_overlay(clip: Clip, index: int) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) RGB: frame `index` with instruments tinted green, what may be one yellow, what is ignored magenta."""
+    """uint8 (H, W, 3) RGB: frame `index`; green are instruments, yellow what may be one, magenta what is ignored."""
     image = clip.image(index).astype(np.float32)
     instrument = ~clip.tissue_mask(index) & ~clip.ignored
     areas = [(instrument, INSTRUMENT_TINT), (clip.ignored, IGNORED_TINT)]
