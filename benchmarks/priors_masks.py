@@ -1,4 +1,4 @@
-"""How well instruments are found by colour, and what masks are worth to a fit.
+"""How well instruments and the field of view are found, and what masks are worth to a fit.
 
     python benchmarks/priors_masks.py --clips DIR [--preset fast] [--work DIR] [--skip-fits]
 
@@ -20,6 +20,7 @@ from reconstruct_clips import PHANTOM, endogs, phantom_depth
 
 from endogs import native, reconstruct
 from endogs.clip import Clip, ClipOptions, load_clip
+from endogs.clip.field_of_view import find_field_of_view
 from endogs.evaluate.evaluate import evaluate_scene
 from endogs.priors.instruments.by_color import find_by_color
 
@@ -51,6 +52,20 @@ def quality(clip: Clip) -> str:
         f"{np.mean(ious):.3f} | {min(ious):.3f} | {sums[0] / max(sums[1], 1):.3f} | {sums[0] / sums[2]:.3f} | "
         f"{sums[3] / sums[2]:.3f} | {100 * np.mean(halos):.1f} % | {spent:.0f}"
     )
+
+
+def strips_in_crops(clips: list[tuple[Clip, int]], count: int = 150) -> str:
+    """Random crops of what is tissue and instruments only, moving and frozen: nothing may be left out of them."""
+    generator = np.random.default_rng(0)
+    wrong = 0
+    for clip, rows in clips:
+        for k in range(count):
+            width, height = int(generator.integers(150, clip.width)), int(generator.integers(150, rows))
+            x, y = int(generator.integers(clip.width - width + 1)), int(generator.integers(rows - height + 1))
+            start = int(generator.integers(len(clip) - 4))
+            frames = [clip.image(start + j * (k % 2)) for j in range(4)]
+            wrong += find_field_of_view([frame[y : y + height, x : x + width] for frame in frames]).outside.any()
+    return f"field of view: {wrong} of {count * len(clips)} crops were not kept whole"
 
 
 def fits(name: str, folder: Path, options: ClipOptions, preset: str, work: Path) -> None:
@@ -85,6 +100,12 @@ def main() -> None:
     for name, folder, how in SEARCHES:
         place = (work if "phantom" in folder else options.clips) / folder
         print(f"| {name} | {quality(load_clip(place, how)) if place.exists() else 'no such clip'} |", flush=True)
+    places = [
+        (options.clips / "d4d_bowel_lift", 540),
+        (options.clips / "endonerf_pulling", 495),
+        (work / "phantom", 512),
+    ]
+    print(strips_in_crops([(load_clip(place), rows) for place, rows in places if place.exists()]), flush=True)
     if options.skip_fits:
         return
     print("| fit | masks | PSNR over tissue | SSIM over tissue | depth error |")
