@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, machine_bytes, memory_note
-from endogs.fit.setup import choose_masks, differences, finished_scene, new_optimizer
-from endogs.fit.views import Mask, TrainingViews
+from endogs.fit.setup import differences, finished_scene, new_optimizer
+from endogs.fit.views import TrainingViews
 from endogs.pipeline.run_record import (
     StageClock,
     peak_memory_mb,
@@ -31,6 +30,7 @@ from endogs.pipeline.run_record import (
 )
 from endogs.priors.depth import choose_depth_prior
 from endogs.priors.flow import ClipFlows
+from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.scene_file import FILE_NAME, save_scene
@@ -83,15 +83,15 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     with clock.stage("read"):
         clip = load_clip(config.input, config.clip)
         split = split_frames(len(clip), config.split)
-        masks = choose_masks(clip, config.masks)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
         tell_before_the_fit(clip, config)
     with clock.stage("priors"):
+        clip = find_masks(clip, config)
         flows = ClipFlows(clip.image)
         flows.precompute(split.train)
         prior = choose_depth_prior(config.depth, clip)
-        views = TrainingViews(clip, split.train, flows, masks, prior, fit_config, device)
+        views = TrainingViews(clip, split.train, flows, clip.tissue_mask, prior, fit_config, device)
         if split.test_view == "right" and not views.metric:
             raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
         if not views.metric and not clip.static_camera:
@@ -114,6 +114,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
             split=split.name,
             depth=views.depth_kind,
             masks=config.masks,
+            **to_json(config.sam2),
             deformation=config.deformation,
             seed=config.seed,
         )
@@ -150,7 +151,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         write_json_lines(fit.log, out / "metrics.jsonl")
     metrics: dict[str, Any] = {}
     if not fit.interrupted:
-        metrics = judge(scene, clip, split, flows, masks, out, clock)
+        metrics = judge(scene, clip, split, flows, out, clock)
         shutil.rmtree(checkpoints, ignore_errors=True)
     record = {
         "seconds": clock.record(),
@@ -187,6 +188,14 @@ def tell_before_the_fit(clip: Clip, config: Reconstruct) -> None:
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
 
 
+def find_masks(clip: Clip, config: Reconstruct) -> Clip:
+    """The clip with the instrument masks that `--masks` asks for; what was found goes to standard error."""
+    masked = with_instrument_masks(clip, config.masks, config.sam2)
+    for note in masked.notes[len(clip.notes) :]:
+        print(f"note: {note}", file=sys.stderr, flush=True)
+    return masked
+
+
 def make_output_folder(out: Path) -> None:
     """Makes `out`; raises InputError where the system refuses."""
     try:
@@ -200,7 +209,6 @@ def judge(
     clip: Clip,
     split: Split,
     flows: ClipFlows,
-    masks: Callable[[int], Mask],
     out: Path,
     clock: StageClock,
 ) -> dict[str, Any]:
@@ -208,7 +216,7 @@ def judge(
     with clock.stage("evaluate"):
         metrics: dict[str, Any] = {}
         if split.test:
-            measured = evaluate_scene(scene, clip, split, tissue_mask=masks, flows=flows)
+            measured = evaluate_scene(scene, clip, split, tissue_mask=clip.tissue_mask, flows=flows)
             write_metrics(measured, out / "metrics.json")
             metrics = measured.as_dict()
     with clock.stage("write"):
