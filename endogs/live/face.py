@@ -41,8 +41,6 @@ class Face:
         self._splats: dict[int, Any] = {}
         self._lock = threading.Lock()
         studio.on_picture, studio.on_error = self.show, self.tell
-        server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=(34, 139, 230))
-        server.gui.main_panel.dock_right()
         server.gui.add_markdown(title)
         self._message = server.gui.add_markdown("", visible=False)
         before(self)

@@ -33,11 +33,13 @@ class FitPanel:
             self._stop = gui.add_button("Stop and save", color="red")
             nothing = (np.zeros(1), np.full(1, np.nan))
             scales: Any = {"x": {"time": False}}
-            axes: Any = ({**AXIS, "label": "step"}, AXIS)
-            psnr: Any = ({"label": "step"}, {"label": "training PSNR (dB)", "stroke": "#a5d6a7", "width": 2})
+            look: Any = {"scales": scales, "axes": (AXIS, AXIS), "legend": {"show": False}, "height": 130}
+            psnr: Any = ({"label": "step"}, {"label": "dB", "stroke": "#a5d6a7", "width": 2})
             loss: Any = ({"label": "step"}, {"label": "loss", "stroke": "#ff8a65", "width": 2})
-            self._psnr = gui.add_uplot(nothing, psnr, scales=scales, axes=axes, height=150)
-            self._loss = gui.add_uplot(nothing, loss, scales=scales, axes=axes, height=150)
+            gui.add_markdown("Training PSNR (dB) by step")
+            self._psnr = gui.add_uplot(nothing, psnr, **look)
+            gui.add_markdown("Loss by step")
+            self._loss = gui.add_uplot(nothing, loss, **look)
         self._pause.on_click(lambda event: pause())
         self._stop.on_click(lambda event: stop())
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MEASURE, FOLLOW, NOTHING = "measures a distance", "follows a point", "does nothing"
 AGAIN_SECONDS = 2.0
 """A measurement on a scene that is being fitted is repeated after so long."""
-AXIS = {"stroke": "#c9c9c9", "grid": {"stroke": "#3b3b3b", "width": 1}, "ticks": {"stroke": "#3b3b3b", "width": 1}}
+AXIS: Any = {"stroke": "#c9c9c9", "grid": {"stroke": "#3b3b3b", "width": 1}, "ticks": {"stroke": "#3b3b3b", "width": 1}}
 """Axes of a plot on a dark ground."""
 
 
@@ -34,10 +34,9 @@ class MeasurePanel:
             self._told = gui.add_markdown("")
             times = studio.scene.times
             flat = (times, np.zeros(len(times)))
-            series: Any = ({"label": "s"}, {"label": f"distance ({unit})", "stroke": "#5cc8ff", "width": 2})
-            axes: Any = ({**AXIS, "label": "seconds"}, AXIS)
+            series: Any = ({"label": "s"}, {"label": unit, "stroke": "#5cc8ff", "width": 2})
             scales: Any = {"x": {"time": False}}
-            self._plot = gui.add_uplot(flat, series, scales=scales, axes=axes, height=190, visible=False)
+            self._plot = gui.add_uplot(flat, series, scales=scales, axes=(AXIS, AXIS), height=190, visible=False)
             self._csv = gui.add_button("Save the curve as CSV", visible=False)
             self._clear = gui.add_button("Forget all points", visible=False)
         self._mode.on_update(lambda event: self._tell())
@@ -80,7 +79,7 @@ class MeasurePanel:
             text = (
                 f"**{distance:.2f} {self._unit}** straight, stretch **{stretch}** "
                 f"since {measurement.reference_time:.2f} s"
-                f"\n\nbetween {measurement.distances.min():.2f} and {measurement.distances.max():.2f} over the clip"
+                f"\n\nbetween {measurement.distances.min():.2f} and {measurement.distances.max():.2f} over the clip; by seconds:"
             )
         elif self._mode.value == MEASURE:
             text = "Click two points on the tissue."

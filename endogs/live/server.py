@@ -35,6 +35,9 @@ class LiveServer:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # its banner names only its own port
             inner = ("127.0.0.1", 0) if not is_loopback(host) else (host, free)
             self.viser = viser.ViserServer(*inner, label="endogs", verbose=False)
+        gui = self.viser.gui
+        gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=(34, 139, 230))
+        gui.main_panel.dock_right()
         if is_loopback(host):
             shown = f"[{host}]" if ":" in host else host
             self.url = f"http://{shown}:{self.viser.get_port()}"

@@ -31,7 +31,7 @@ def show(config: View, wait: Callable[[], object]) -> None:
     studio = Studio(scene, clip)
     server = LiveServer(config.host, config.port)
     try:
-        Face(server.viser, studio, describe(scene, clip))
+        Face(server.viser, studio, f"{describe(scene, clip)} · {len(scene):,} Gaussians")
         playback = Playback(studio)
         try:
             print(f"the view is at {server.url} until Ctrl-C", flush=True)
@@ -64,4 +64,4 @@ def describe(scene: Scene, clip: Clip | None) -> str:
     safe = "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in name)
     units = "millimetres" if scene.units == "mm" else "relative units"
     frames = len(scene.times)
-    return f"**{safe}** · {len(scene):,} Gaussians · {frames} frame{'s' * (frames != 1)} · {units}"
+    return f"**{safe}** · {frames} frame{'s' * (frames != 1)} · {units}"

@@ -93,7 +93,7 @@ def orbit_of_frame(scene: Scene, frame: int) -> Orbit:
     from scipy.spatial.transform import Rotation
 
     camera_to_world = invert_rigid(scene.world_to_camera[frame])
-    x, y, z, w = Rotation.from_matrix(camera_to_world[:3, :3]).as_quat()
+    x, y, z, w = (float(value) for value in Rotation.from_matrix(camera_to_world[:3, :3]).as_quat())
     fov = 2 * np.arctan(0.5 * scene.height / scene.K[frame, 1, 1])
     position = camera_to_world[:3, 3]
     return Orbit((w, x, y, z), (float(position[0]), float(position[1]), float(position[2])), float(fov))
