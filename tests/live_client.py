@@ -1,5 +1,7 @@
 """A browser's side of viser's protocol, enough to look at pictures: for tests that need no browser."""
 
+from collections import deque
+
 import msgspec
 import viser
 import zstandard
@@ -10,6 +12,7 @@ class LookingClient:
     """Connects, sends its camera, and reads what it is sent."""
 
     def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+        self._unread: deque[dict] = deque()
         self._socket = connect(
             url.replace("http", "ws"),
             subprotocols=[f"viser-v{viser.__version__}"],
@@ -48,12 +51,18 @@ class LookingClient:
         decoded = msgspec.msgpack.decode(content)
         return decoded["messages"] if isinstance(decoded, dict) else decoded
 
+    def next_message(self) -> dict:
+        """The next message; none is lost between calls."""
+        while not self._unread:
+            self._unread.extend(self.messages())
+        return self._unread.popleft()
+
     def wait_for(self, kind: str, accept=lambda message: True) -> dict:
         """The next message of a type that `accept` accepts."""
-        for _ in range(400):
-            for message in self.messages():
-                if message.get("type") == kind and accept(message):
-                    return message
+        for _ in range(4000):
+            message = self.next_message()
+            if message.get("type") == kind and accept(message):
+                return message
         raise AssertionError(f"no {kind} came")
 
     def close(self, politely: bool = True) -> None:

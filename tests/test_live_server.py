@@ -142,6 +142,22 @@ def test_two_browsers_each_get_their_own_view(view, browser):
     assert picture(browser).shape == (CANVAS[1], CANVAS[0], 3), "who stays is still served"
 
 
+def test_what_is_saved_arrives_as_files(view, browser):
+    buttons, files = {}, {}
+    while "Camera (JSON)" not in buttons:
+        sent = browser.wait_for("GuiButtonMessage")
+        buttons[sent["props"]["label"]] = sent["uuid"]
+    for label, name, begins in (
+        ("Picture (PNG)", "view_0.000s.png", b"\x89PNG"),
+        ("Point cloud at this time (PLY)", "points_0.000s.ply", b"ply\n"),
+        ("Camera (JSON)", "camera_0.000s.json", b"{"),
+    ):
+        browser.send({"type": "GuiUpdateMessage", "uuid": buttons[label], "updates": {"value": True}})
+        files[name] = browser.wait_for("FileTransferStartDownload")["filename"]
+        assert browser.wait_for("FileTransferPart")["content"].startswith(begins)
+    assert list(files) == list(files.values())
+
+
 def test_an_error_is_shown_in_the_browser(view, browser):
     view[0].do(lambda: [][1])
     message = browser.wait_for("GuiUpdateMessage", lambda message: "could not do that" in told_in(message))

@@ -26,9 +26,10 @@ class Stance:
     home: Orbit
     """The browser's own camera while it looks through the endoscope."""
     free: bool = False
+    """Whether it looks freely even from home, because its user said so."""
     arrived: bool = False
-    """Whether the browser's camera has been at home: only from then on does leaving it mean that the user turned it."""
-    latest: Orbit | None = None
+    """Whether the browser's camera has been at home: only from then on does being elsewhere mean that the user turned
+    it. Being at home is looking through the endoscope, so the stray poses on the way there do no harm."""
 
 
 class Browsers:
@@ -70,7 +71,7 @@ class Browsers:
             if client is None or stance is None:
                 return
             stance.home = orbit_of_frame(self._studio.scene, self._studio.session.timeline.frame)
-            stance.free, stance.arrived, stance.latest = free, False, stance.home
+            stance.free, stance.arrived = free, False
             canvas = (client.camera.image_width, client.camera.image_height)
             self._schedule.update(browser, canvas, stance.home if free else None)
         with client.atomic():
@@ -108,13 +109,11 @@ class Browsers:
             stance = self._stances.get(browser)
             if stance is None:
                 return
-            stance.latest = seen
-            if self._is_home(seen, stance.home):
-                stance.arrived = True
-            elif stance.arrived:
-                stance.free = True
+            at_home = self._is_home(seen, stance.home)
+            stance.arrived = stance.arrived or at_home
+            freely = stance.free or (stance.arrived and not at_home)
             canvas = (camera.image_width, camera.image_height)
-            self._schedule.update(browser, canvas, stance.latest if stance.free else None)
+            self._schedule.update(browser, canvas, seen if freely else None)
 
     def _is_home(self, seen: Orbit, home: Orbit) -> bool:
         offset = np.linalg.norm(np.subtract(seen.position, home.position))

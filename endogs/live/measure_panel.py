@@ -79,7 +79,8 @@ class MeasurePanel:
             text = (
                 f"**{distance:.2f} {self._unit}** straight, stretch **{stretch}** "
                 f"since {measurement.reference_time:.2f} s"
-                f"\n\nbetween {measurement.distances.min():.2f} and {measurement.distances.max():.2f} over the clip; by seconds:"
+                f"\n\nbetween {measurement.distances.min():.2f} and {measurement.distances.max():.2f} over the clip, "
+                "by seconds:"
             )
         elif self._mode.value == MEASURE:
             text = "Click two points on the tissue."

@@ -59,6 +59,8 @@ def reconstruct(input: str | Path, **options: Any) -> Result:
     `reconstruct("clip.mp4", preset="fast", clip=ClipOptions(stride=2))`. Raises InputError for bad input and
     FitDiverged when the fit produces numbers that are not finite.
     """
+    if options.get("live"):
+        raise InputError("live: a fit is watched from the command line; use endogs reconstruct --live")
     options = {key: Path(value) if key == "out" else value for key, value in options.items()}
     return execute(Reconstruct(Path(input), **options), StageClock())
 
