@@ -38,5 +38,7 @@ def write(image: NDArray[np.uint8], text: str, place: tuple[int, int], scale: fl
     font, x = cv2.FONT_HERSHEY_SIMPLEX, place[0]
     if centred:
         x -= cv2.getTextSize(text, font, scale, 1)[0][0] // 2
-    cv2.putText(image, text, (x, place[1]), font, scale, (0, 0, 0), 3, cv2.LINE_AA)
+    # A rim of shifted copies: a thicker text has wider letters, which would not lie under these.
+    for dx, dy in ((-1, -1), (1, -1), (-1, 1), (1, 1)):
+        cv2.putText(image, text, (x + dx, place[1] + dy), font, scale, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(image, text, (x, place[1]), font, scale, (235, 235, 235), 1, cv2.LINE_AA)

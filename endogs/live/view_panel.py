@@ -36,7 +36,7 @@ class ViewPanel:
                 "Splats in browser",
                 False,
                 hint="A free view in colour is drawn by the browser's own graphics card: smoother over slow networks, "
-                "less exact. Everything else is always rendered here.",
+                "less exact, and without the points drawn over it. Everything else is always rendered here.",
             )
         self._layer.on_update(self._chosen)
         self._cameras.on_click(self._camera)
