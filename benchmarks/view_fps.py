@@ -3,8 +3,9 @@
     python benchmarks/view_fps.py
 
 First: frames per second through the endoscope at 640x512 with 50 000 Gaussians, playing, so that every frame is at
-another time: deformation, rasterization, and the JPEG that is sent. Then, with --fit CLIP: how much longer a fit takes
-while a browser looks on, runs with and without taking turns.
+another time: deformation, rasterization, and the JPEG that is sent; and pictures per second that a client receives.
+Then, with --fit CLIP: what a fit costs alone and while a browser looks on that never stops turning the view; runs with
+and without take turns.
 """
 
 import argparse
@@ -22,8 +23,11 @@ import torch
 
 from endogs import native
 from endogs.gaussians import CHANNELS
+from endogs.live.face import Face
 from endogs.live.layers import layers_of
 from endogs.live.material import MaterialPoint
+from endogs.live.playback import Playback
+from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
 from endogs.scene import Knots, Scene, SplineDeformation
 
@@ -75,6 +79,35 @@ def draw(frames: int) -> None:
             encodings.append(time.perf_counter() - drawn)
         picture, encoding = statistics.median(pictures[3:]), statistics.median(encodings[3:])
         print(f"| {layer} | {1e3 * picture:.1f} | {1e3 * encoding:.1f} | {1 / (picture + encoding):.0f} |")
+
+
+COUNTER = """
+import sys, time
+sys.path.insert(0, "tests")
+from live_client import LookingClient
+client = LookingClient(sys.argv[1])
+client.look((0.0, 0.0, 0.0), (640, 512))
+picture = lambda: client.wait_for("BackgroundImageMessage", lambda message: message["rgb_data"])
+for _ in range(20):
+    picture()
+begin = time.monotonic()
+for count in range(1, 151):
+    picture()
+print(count / (time.monotonic() - begin))
+"""
+
+
+def deliver() -> None:
+    """Pictures per second that arrive at a client of the real server while the scene plays."""
+    studio = Studio(bumpy_sheet())
+    server = LiveServer("127.0.0.1", 0)
+    Face(server.viser, studio, "benchmark")
+    playback = Playback(studio)
+    studio.session.timeline.play()
+    counted = subprocess.run([sys.executable, "-c", COUNTER, server.url], capture_output=True, text=True, check=True)
+    playback.stop()
+    server.stop()
+    print(f"playing, received by a client: {float(counted.stdout):.1f} frames/s (30 are sent at most)")
 
 
 LOOKER = """
@@ -148,6 +181,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     draw(options.frames)
+    deliver()
     if options.fit is not None:
         watch(options.fit, options.preset, options.turns)
 

@@ -15,6 +15,7 @@ from endogs.evaluate.source_clip import judged_masks
 from endogs.live.legend import draw_legend
 from endogs.live.viewpoint import SURE, Orbit, Viewpoint, endoscope_view, orbit_view
 from endogs.render.backends import rasterize_packed
+from endogs.render.rendering import Rendering
 from endogs.scene import Scene
 
 Layer = Literal["Colour", "Depth", "Normals", "Deformation", "Input", "Input beside render", "Instruments marked"]
@@ -91,7 +92,7 @@ class Painter:
     @torch.no_grad()
     def depth(self, view: Viewpoint, time: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """z-depth and alpha (H, W) of the view's camera at `time`."""
-        rendering = rasterize_packed(self.scene.packed_at(time), view.camera)
+        rendering = render(self.scene.packed_at(time), view)
         return rendering.depth.float().cpu().numpy(), rendering.alpha.float().cpu().numpy()
 
     @property
@@ -120,7 +121,7 @@ class Painter:
         return self._largest_deformation[since]
 
     def _color(self, view: Viewpoint, time: float) -> Picture:
-        return eight_bit(rasterize_packed(self.scene.packed_at(time), view.camera).color)
+        return eight_bit(render(self.scene.packed_at(time), view).color)
 
     def _depth(self, view: Viewpoint, time: float) -> Picture:
         depth, alpha = self.depth(view, time)
@@ -137,7 +138,7 @@ class Painter:
     def _deformation(self, view: Viewpoint, time: float, since: float) -> Picture:
         now = self.scene.packed_at(time)
         moved = (now[:, :3] - self.scene.packed_at(since)[:, :3]).norm(dim=1, keepdim=True)
-        rendering = rasterize_packed(now, view.camera, features=moved)
+        rendering = render(now, view, features=moved)
         assert rendering.features is not None
         alpha = rendering.alpha.float().cpu().numpy()
         share = rendering.features[..., 0].float().cpu().numpy() / np.maximum(alpha, 1e-6)
@@ -167,6 +168,11 @@ class Painter:
         if self.clip is None:
             raise ValueError("this layer shows the clip, and the clip was not found")
         return self.clip
+
+
+def render(packed: Tensor, view: Viewpoint, features: Tensor | None = None) -> Rendering:
+    """Packed Gaussians (N, 14) through a view's camera, on the Gaussians' device."""
+    return rasterize_packed(packed, view.camera.to(packed.device), features=features)
 
 
 def surface_normals(depth: NDArray[np.float32], K: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -108,7 +108,7 @@ def pivot(scene: Scene, time: float) -> NDArray[np.float64]:
     camera = scene.camera(scene.nearest_frame(time)).to("cpu")
     camera = camera.scaled(160 / max(camera.width, camera.height))
     packed = scene.packed_at(time)
-    rendering = rasterize_packed(packed, camera)
+    rendering = rasterize_packed(packed, camera.to(packed.device))
     rows, columns = (
         slice(camera.height // 4, 1 + 3 * camera.height // 4),
         slice(camera.width // 4, 3 * camera.width // 4),
