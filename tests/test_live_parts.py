@@ -54,6 +54,15 @@ def test_the_endoscope_fills_the_canvas_without_stretching_and_keeps_its_princip
     assert view.pixel(0.01, 0.5) is None, "beside the endoscope's picture there is nothing to click on"
 
 
+def test_the_endoscope_moves_as_the_clips_camera_did(scene):
+    poses = scene.world_to_camera.copy()
+    poses[:, 0, 3] += np.arange(FRAMES)
+    moving = replace(scene, world_to_camera=poses)
+    for time in (0.0, 3.4 / FPS, 1.0):
+        view = endoscope_view(moving, time, (WIDTH, HEIGHT))
+        assert view.camera.world_to_camera.numpy() == pytest.approx(poses[round(time * FPS)], abs=1e-5)
+
+
 def test_the_free_camera_starts_where_the_endoscope_is(scene):
     orbit = orbit_of_frame(scene, 0)
     view = orbit_view(orbit, (WIDTH, HEIGHT))
@@ -261,12 +270,13 @@ def test_splats_for_the_browser_keep_centres_covariances_and_colours():
 
 
 def test_the_studio_draws_coarsely_first_and_finely_at_rest(scene):
-    studio, shown = Studio(scene), []
+    seconds, shown = [0.0], []
+    studio = Studio(scene, clock=lambda: seconds[0])
     studio.on_picture = lambda browser, picture: shown.append((browser, picture))
     studio.schedule.update(4, (1900, 1500), None)
     assert studio.tick()
     assert not studio.tick()
-    studio.schedule._changed = studio.schedule._browsers[4].changed = -1.0
+    seconds[0] = 1.0
     assert studio.tick()
     assert not studio.tick()
     (browser, rough), (_, final) = shown

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import warnings
 from contextlib import redirect_stdout, suppress
 
 from endogs.errors import InputError
@@ -27,7 +28,9 @@ class LiveServer:
             import viser
         except ImportError as failure:
             raise InputError(f"the viewer needs viser ({failure}); pip install 'viser>=1.1'") from failure
-        logging.getLogger("websockets").setLevel(logging.CRITICAL)  # browsers that leave are no news
+        # Browsers that leave, even while something is sent to them, are no news.
+        logging.getLogger("websockets").setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
         free = free_port(host, port)
         if free != port and port != 0:
             print(f"note: port {port} is taken; serving at {free} instead", file=sys.stderr)
