@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-SHARE = 0.06
+SHARE = 0.05
 """Part of a fit's time that pictures may take. The server's own thread takes a little more, which nobody can plan."""
 SAVED = 0.25
 """Seconds of looking that may be saved up while nobody looks."""
