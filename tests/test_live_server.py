@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 import pytest
+import torch
 from live_client import LookingClient
 from live_scene import HEIGHT, WIDTH, stretching_scene
 from websockets.exceptions import InvalidStatus
@@ -158,6 +159,22 @@ def test_what_is_saved_arrives_as_files(view, browser):
     assert list(files) == list(files.values())
 
 
+def test_a_free_view_may_be_drawn_by_the_browser_through_one_handle(view, browser):
+    box = browser.wait_for("GuiCheckboxMessage", lambda message: "Splats" in message["props"]["label"])["uuid"]
+    picture(browser)
+    browser.send({"type": "GuiUpdateMessage", "uuid": box, "updates": {"value": True}})
+    browser.look((30.0, 0.0, 5.0), CANVAS)
+    made = browser.wait_for("GaussianSplatsMessage")
+    for time_ in (0.5, 1.0):
+        view[0].session.timeline.seek(time_)
+        view[0].schedule.all_changed()
+        changed = browser.wait_for("SceneNodeUpdateMessage", lambda message: "buffer" in message["updates"])
+        assert changed["name"] == made["name"]
+    at_home(browser, view[0])
+    assert browser.wait_for("RemoveSceneNodeMessage")["name"] == made["name"]
+    assert picture(browser).shape == (CANVAS[1], CANVAS[0], 3), "the endoscope's view is streamed again"
+
+
 def test_an_error_is_shown_in_the_browser(view, browser):
     view[0].do(lambda: [][1])
     message = browser.wait_for("GuiUpdateMessage", lambda message: "could not do that" in told_in(message))
@@ -287,7 +304,7 @@ def fitted(clip_folder, out, steps, *more):
 
 def test_a_watched_fit_is_the_same_fit_whatever_its_browsers_do(clip_folder, tmp_path, monkeypatch, capfd):
     assert main(fitted(clip_folder, tmp_path / "alone", 60)) == 0
-    seen = []
+    seen, fresh = [], []
     work = FitWatch._work
 
     def watched(self, fit):
@@ -304,7 +321,12 @@ def test_a_watched_fit_is_the_same_fit_whatever_its_browsers_do(clip_folder, tmp
             self.studio.do(lambda: [][1])
         self.budget._credit = 1.0
         self._renewed = 0.0
+        if fit.step == 40:  # as density control does
+            fit.optimizer.keep(torch.ones(len(fit.optimizer.base), dtype=torch.bool))
+        if fit.step > 50:  # nobody may look for a while, and yet nothing old is held
+            self.budget._credit = -1.0
         work(self, fit)
+        fresh.append(self.studio.scene.deformation is fit.optimizer.deformation)
 
     def leave(self):
         seen.append(picture(self.clients[1]).shape)
@@ -314,6 +336,8 @@ def test_a_watched_fit_is_the_same_fit_whatever_its_browsers_do(clip_folder, tmp
     monkeypatch.setattr(FitWatch, "wait", leave)
     assert main(fitted(clip_folder, tmp_path / "watched", 60, "--live", "--port", "0")) == 0
     assert seen == [(CANVAS[1], CANVAS[0], 3)] * 2
+    assert len(fresh) == 60
+    assert all(fresh), "tensors that the fit has replaced are let go"
     alone, with_view = ((tmp_path / name / "scene.safetensors").read_bytes() for name in ("alone", "watched"))
     start = 8 + int.from_bytes(alone[:8], "little")
     other = 8 + int.from_bytes(with_view[:8], "little")

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from endogs.live.browsers import Browsers
 from endogs.live.measure_panel import MeasurePanel
 from endogs.live.save_panel import SavePanel
@@ -78,8 +80,6 @@ class Face:
         self._message.visible = bool(sentence)
 
     def _show_splats(self, client: "viser.ClientHandle", now: float) -> None:
-        import numpy as np
-
         packed = self.studio.scene.packed_at(now)
         with self._lock:
             handle = self._splats.get(client.client_id)

@@ -115,6 +115,9 @@ class FitWatch:
             if threading.current_thread() is threading.main_thread() and fit.step < fit.config.iterations:
                 signal.raise_signal(signal.SIGINT)
             return
+        # Density control makes new tensors: let the old ones go, looked at or not.
+        if studio.scene.deformation is not fit.optimizer.deformation:
+            studio.renew(self._scene(fit))
         if self._paused.is_set():
             self._stand_still(fit, studio)
         if len(studio.schedule) == 0 or not self.budget.allows():

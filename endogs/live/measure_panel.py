@@ -25,7 +25,7 @@ class MeasurePanel:
         self._server, self._studio, self._session = server, studio, studio.session
         self._measurement: Measurement | None = None
         self._made_of: object = None
-        self._made_at = 0.0
+        self._made_at, self._renewals = 0.0, studio.renewals
         gui = server.gui
         unit = "mm" if studio.scene.units == "mm" else "relative"
         self._unit = unit
@@ -54,11 +54,9 @@ class MeasurePanel:
         """Bring the measurement up to date. Call only from where the studio ticks."""
         trails, pair = self._session.points()
         made_of = (tuple(pair), self._session.since)
-        renewed = id(self._studio.scene) != getattr(self, "_scene", None)
-        if made_of != self._made_of or (
-            len(pair) == 2 and renewed and time.monotonic() - self._made_at > AGAIN_SECONDS
-        ):
-            self._made_of, self._made_at, self._scene = made_of, time.monotonic(), id(self._studio.scene)
+        renewed = len(pair) == 2 and self._studio.renewals != self._renewals
+        if made_of != self._made_of or (renewed and time.monotonic() - self._made_at > AGAIN_SECONDS):
+            self._made_of, self._made_at, self._renewals = made_of, time.monotonic(), self._studio.renewals
             self._measurement = self._studio.measured()
             if self._measurement is not None:
                 self._plot.data = (self._measurement.times, self._measurement.distances)

@@ -59,6 +59,8 @@ class Studio:
         """Called with every finished picture."""
         self.on_error: Callable[[str], None] = lambda sentence: None
         """Called with a sentence when something went wrong; the work goes on."""
+        self.renewals = 0
+        """How often the scene was replaced by a newer state."""
         self._clock = clock
         self._jobs: deque[Callable[[], None]] = deque()
         self._paths: dict[MaterialPoint, NDArray[np.float64]] = {}
@@ -73,6 +75,7 @@ class Studio:
     def renew(self, scene: Scene) -> None:
         """Show a newer state of the scene. Call only from where `tick` is called."""
         self.scene = scene
+        self.renewals += 1
         self.painter.replace_scene(scene)
         self._paths.clear()
         self.schedule.all_changed()
