@@ -1,11 +1,17 @@
 """A browser's side of viser's protocol, enough to look at pictures: for tests that need no browser."""
 
+import time
 from collections import deque
 
+import cv2
 import msgspec
+import numpy as np
 import viser
 import zstandard
+from live_scene import HEIGHT, WIDTH
 from websockets.sync.client import connect
+
+CANVAS = (2 * WIDTH, 2 * HEIGHT)
 
 
 class LookingClient:
@@ -71,3 +77,16 @@ class LookingClient:
             self._socket.close()
         else:
             self._socket.socket.close()
+
+
+def picture(client):
+    """The next picture that a client is sent, RGB."""
+    sent = client.wait_for("BackgroundImageMessage", lambda message: message["rgb_data"])
+    return cv2.imdecode(np.frombuffer(sent["rgb_data"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
