@@ -1,5 +1,7 @@
 """The viewer in a real browser: what it shows is what our rasterizer draws, and hands reach what they should."""
 
+import time
+
 import numpy as np
 import pytest
 from chromium import executable
@@ -49,12 +51,15 @@ def at_rest(browser, studio):
     view = studio.schedule._browsers[number]
     browser.until(lambda: view.final and view.drawn == (studio.schedule._shared, view.version), "the final picture")
     left, top, width, height = rectangle(browser)
-    before = None
-    for _ in range(40):  # until it has been decoded and drawn
-        shot = browser.screenshot()[top : top + height, left : left + width]
-        if before is not None and (shot == before).all():
-            break
-        before = shot
+    shots: list[np.ndarray] = []
+
+    def still():  # it has been received, decoded and drawn when the page no longer changes
+        shots.append(browser.screenshot()[top : top + height, left : left + width])
+        time.sleep(0.15)
+        return len(shots) > 3 and all((shot == shots[-1]).all() for shot in shots[-4:])
+
+    browser.until(still, "the page stands still")
+    shot = shots[-1]
     free = np.ones(shot.shape[:2], bool)
     x0, y0, x1, y1 = NOTICE
     free[max(y0 - top, 0) : y1 - top, max(x0 - left, 0) : x1 - left] = False
@@ -63,16 +68,20 @@ def at_rest(browser, studio):
 
 def similarity(browser, studio):
     """SSIM of the page and our own picture, over the part of the canvas where the scene is drawn."""
-    shot, free = at_rest(browser, studio)
-    (number,) = studio.schedule.browsers()
-    own = studio.picture(studio.schedule.look(number)[1], shot.shape[1::-1])
-    column, row = own.view.corner
-    drawn = np.zeros_like(free)
-    drawn[row : row + own.view.camera.height, column : column + own.view.camera.width] = True
-    seen = free & drawn
-    # The sheet is smooth, and SSIM forgives smooth pictures a small shift; their difference does not.
-    assert np.abs(shot.astype(int) - own.image)[seen].mean() < 2
-    return ssim_masked(shot, own.image, seen)
+
+    def compared():
+        shot, free = at_rest(browser, studio)
+        (number,) = studio.schedule.browsers()
+        own = studio.picture(studio.schedule.look(number)[1], shot.shape[1::-1])
+        column, row = own.view.corner
+        drawn = np.zeros_like(free)
+        drawn[row : row + own.view.camera.height, column : column + own.view.camera.width] = True
+        seen = free & drawn
+        # The sheet is smooth, and SSIM forgives smooth pictures a small shift; their difference does not.
+        close = np.abs(shot.astype(int) - own.image)[seen].mean() < 2
+        return close and (ssim_masked(shot, own.image, seen),)
+
+    return browser.until(compared, "the page shows our rasterizer's picture")[0]
 
 
 def test_the_endoscopes_view_is_our_rasterizers_picture_now_and_later(page):
