@@ -151,16 +151,18 @@ def follow(
         tracks.colors[frame, own] = lookup(observations.images[frame], pixels[own]) / 255
         tracks.depth[frame, own] = depth[own]
     cores = os.cpu_count() or 1
-    with observations.flows_at_hand(), ThreadPoolExecutor(cores) as pool:
-        for step in (1, -1):
-            for frame in range(0, frames - 1) if step == 1 else range(frames - 1, 0, -1):
-                active = np.flatnonzero(start <= frame if step == 1 else start >= frame)
-                if len(active) == 0:
-                    continue
-                advance = _Step(observations, tracks, frame, frame + step)
-                # Points do not know of each other.
-                parts = np.array_split(active, min(cores, -(-len(active) // POINTS_PER_THREAD)))
-                list(pool.map(advance, parts))
+    moves = [(frame, frame + 1, start <= frame) for frame in range(frames - 1)]
+    moves += [(frame, frame - 1, start >= frame) for frame in range(frames - 1, 0, -1)]
+    moves = [move for move in moves if move[2].any()]
+    with ThreadPoolExecutor(cores) as pool:
+        steps = [pool.submit(_Step, observations, tracks, *move[:2]) for move in moves[:1]]
+        for k, (_, _, active) in enumerate(moves):
+            advance = steps.pop().result()
+            if k + 1 < len(moves):  # the next flows are unpacked meanwhile
+                steps.append(pool.submit(_Step, observations, tracks, *moves[k + 1][:2]))
+            points = np.flatnonzero(active)
+            # Points do not know of each other.
+            list(pool.map(advance, np.array_split(points, min(cores, -(-len(points) // POINTS_PER_THREAD)))))
     return tracks
 
 
