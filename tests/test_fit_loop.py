@@ -18,7 +18,7 @@ from endogs.fit.optimizer import SplineAdam
 from endogs.fit.setup import choose_masks, new_optimizer
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import COLORS, OPACITY
-from endogs.priors.depth import choose_depth_prior
+from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Knots, SplineDeformation
 
@@ -41,9 +41,9 @@ def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
     frames = [0, 2, 3, 4, 5]
     flows = ClipFlows(clip.image, finest_scale=0)
     cpu = torch.device("cpu")
-    views = TrainingViews(
-        clip, frames, flows, choose_masks(clip, "auto"), choose_depth_prior("auto", clip), config, cpu
-    )
+    masks = choose_masks(clip, "auto")
+    depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, masks, flows)
+    views = TrainingViews(clip, frames, flows, masks, depth, config, cpu)
     return Fit(new_optimizer(clip, views, config, deformation, cpu), views, config, seed)
 
 

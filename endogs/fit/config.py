@@ -120,8 +120,14 @@ class Reconstruct:
     """How the clip is read."""
     split: Literal["standard", "gap", "novel-view", "all"] = "standard"
     """Frames kept for testing: every eighth, gaps of five, the right view, or none."""
-    depth: Literal["auto", "given", "photometric"] = "auto"
-    """Where depth comes from: the data set, or brightness (light and camera are co-located)."""
+    depth: Literal["auto", "given", "stereo", "photometric", "learned", "constant"] = "auto"
+    """Where depth comes from: the data set, a right view, brightness (light and camera are co-located), a learned
+    model, or nowhere (one depth everywhere, to compare with). Auto takes the first there is of the data set, a right
+    view and brightness."""
+    depth_model: str | None = None
+    """For learned depth: a model folder, an ONNX file or a Hugging Face id; by default Depth Anything V2 Small."""
+    depth_model_output: Literal["disparity", "depth", "logdepth"] | None = None
+    """What that model predicts, where its own configuration does not say: near is large, far is large, or log depth."""
     masks: Literal["auto", "given", "none"] = "auto"
     """Instrument masks: the data set's when it has them, the data set's or an error, or none."""
     deformation: Literal["spline", "none"] = "spline"

@@ -14,8 +14,8 @@ DepthKind = Literal["disparity", "depth", "metric", "logdepth"]
 TissueMasks = Callable[[int], NDArray[np.bool_]]
 """The tissue mask (H, W) of a clip's frame by its index, True = tissue."""
 FARTHEST = 3.0
-"""Disparity up to an affine map may reach 0 or less, where 1/z means nothing: the farthest hundredth of a frame is put at
-this many times its median depth at most."""
+"""Disparity up to an affine map may reach 0 or less, where 1/z means nothing: the farthest hundredth of a frame is put
+at this many times its median depth at most."""
 
 
 @dataclass(frozen=True)

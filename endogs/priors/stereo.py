@@ -24,7 +24,7 @@ WIDEST = 0.35
 AGREEMENT = 0.75
 """Pixels by which the left and the right disparity may differ."""
 SMOOTHING = 2.0
-"""Pixels over which disparity is averaged: matching errs by a quarter of a pixel from pixel to pixel, tissue does not."""
+"""Pixels over which disparity is averaged: matching errs by a quarter of a pixel at random, tissue does not."""
 
 
 def matched_disparity(left: Grey, right: Grey, lowest: int, count: int) -> NDArray[np.float32]:
@@ -58,20 +58,20 @@ def matched_disparity(left: Grey, right: Grey, lowest: int, count: int) -> NDArr
     row = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, 1)
     back = cv2.remap(np.ascontiguousarray(from_right), column, row, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     found = inside & (from_left > max(lowest - 1, 0)) & (np.abs(back - from_left) <= AGREEMENT)
-    return np.where(found, smoothed(from_left, found), np.nan).astype(np.float32)
+    return np.where(found, smoothed(from_left.astype(np.float32), found), np.nan).astype(np.float32)
 
 
 def smoothed(disparity: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Gaussian means of disparity (H, W) over what is known, except where that moves it by a pixel: an edge."""
     weight = known.astype(np.float32)
-    mean = cv2.GaussianBlur(disparity * weight, (0, 0), SMOOTHING)
-    mean /= np.maximum(cv2.GaussianBlur(weight, (0, 0), SMOOTHING), 1e-3)
+    total, share = (cv2.GaussianBlur(x, (0, 0), SMOOTHING) for x in (disparity * weight, weight))
+    mean = total / np.maximum(share, 1e-3)
     return np.where(np.abs(mean - disparity) < 1, mean, disparity).astype(np.float32)
 
 
 def matching_grey(image: NDArray[np.uint8]) -> Grey:
     """Grey (H, W) of an RGB image (H, W, 3) with its local contrast evened out, so that dark tissue is matched too."""
-    return cv2.createCLAHE(2.0, (8, 8)).apply(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+    return np.asarray(cv2.createCLAHE(2.0, (8, 8)).apply(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)), np.uint8)
 
 
 def disparity_range(pairs: list[tuple[Grey, Grey]]) -> tuple[int, int] | None:
@@ -82,7 +82,7 @@ def disparity_range(pairs: list[tuple[Grey, Grey]]) -> tuple[int, int] | None:
     found = []
     for left, right in pairs:
         size = (max(16, left.shape[1] // COARSE_SHRINK), max(8, left.shape[0] // COARSE_SHRINK))
-        small = [cv2.resize(view, size, interpolation=cv2.INTER_AREA) for view in (left, right)]
+        small = [np.asarray(cv2.resize(v, size, interpolation=cv2.INTER_AREA), np.uint8) for v in (left, right)]
         count = 16 * max(1, -(-int(WIDEST * size[0]) // 16))
         disparity = matched_disparity(small[0], small[1], 0, count) * (left.shape[1] / size[0])
         found.append(disparity[np.isfinite(disparity)])
