@@ -62,6 +62,7 @@ class TransformersModel:
             )
         try:
             import torch
+            from safetensors import SafetensorError
             from transformers import AutoConfig, AutoModelForDepthEstimation
         except ImportError as error:
             raise InputError(f"--depth learned needs transformers ({error}); pip install 'endogs[learned]'") from error
@@ -70,7 +71,7 @@ class TransformersModel:
             model, report = AutoModelForDepthEstimation.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
             raise InputError(f"{folder}: not a depth model that transformers can load ({reason})") from error
         if report["missing_keys"]:
