@@ -92,15 +92,15 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         tell_before_the_fit(clip, config)
     with clock.stage("priors"):
         flows = ClipFlows(clip.image)
-        flows.precompute(split.train)
-        prior = choose_depth_prior(config.depth, clip, config.depth_model, config.depth_model_output)
+        prior = choose_depth_prior(config.depth, clip, config.depth_model, config.depth_model_output, str(device))
         depth = ClipDepth(clip, prior, split.train, masks, flows, out / PRIORS)
+        if split.test_view == "right" and depth.kind != "metric":
+            raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
         say(depth.notes)
+        flows.precompute(split.train)
         with PriorProgress(f"{depth.about()['prior']} depth") as progress:
             depth.precompute(frames_with_depth(split.train, depth.kind), progress)
         views = TrainingViews(clip, split.train, flows, masks, depth, fit_config, device)
-        if split.test_view == "right" and not views.metric:
-            raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
         if not views.metric and not clip.static_camera:
             print(
                 "note: the camera moves but depth is only relative, so tissue and camera motion have different scales; "

@@ -31,14 +31,14 @@ __all__ = [
 
 
 def choose_depth_prior(
-    name: str, clip: "Clip", model: str | None = None, model_output: DepthKind | None = None
+    name: str, clip: "Clip", model: str | None = None, model_output: DepthKind | None = None, device: str = "cpu"
 ) -> DepthPrior:
     """The prior called `name`: given, stereo, photometric, learned, constant, or `auto`.
 
     `auto` takes what is known best: depth that came with the clip, else the right view, else brightness; a `model`
     means learned. `model` is a folder, an ONNX file or a hub id, `model_output` what it predicts when its own
-    configuration does not say. Raises InputError for an unknown name, a model without use, and a prior that lacks its
-    input.
+    configuration does not say, `device` where torch runs it. Raises InputError for an unknown name, a model without
+    use, and a prior that lacks its input.
     """
     if name == "auto":
         single = "learned" if model is not None else "photometric"
@@ -54,7 +54,7 @@ def choose_depth_prior(
     if name == "photometric":
         return PhotometricDepth()
     if name == "learned":
-        return LearnedDepth(model, model_output)
+        return LearnedDepth(model, model_output, device)
     if name == "constant":
         return ConstantDepth()
     raise InputError(f"--depth {name}: no such depth prior; use auto, given, stereo, photometric, learned or constant")

@@ -27,7 +27,7 @@ class LearnedDepth:
 
     temporal = False
 
-    def __init__(self, model: str | None = None, output: DepthKind | None = None) -> None:
+    def __init__(self, model: str | None = None, output: DepthKind | None = None, device: str = "cpu") -> None:
         """`model` is a folder, an ONNX file, or an id on the Hugging Face hub, by default DEFAULT_MODEL.
 
         `output` says what it predicts when its own configuration does not. Raises InputError when it cannot be loaded.
@@ -41,7 +41,7 @@ class LearnedDepth:
                 raise InputError(f"{path}: no such file; give an ONNX file, a model folder or a hub id")
             self._model: DepthModel = OnnxModel(path, output)
         else:
-            self._model = TransformersModel(path if path.is_dir() else downloaded(self.name), output)
+            self._model = TransformersModel(path if path.is_dir() else downloaded(self.name), output, device)
         self.kind: DepthKind = self._model.output
 
     def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:

@@ -52,7 +52,7 @@ def output_of(config: Any) -> DepthKind | None:
 class TransformersModel:
     """A folder with config.json and weights, as `save_pretrained` or the Hugging Face hub make it."""
 
-    def __init__(self, folder: Path, output: DepthKind | None) -> None:
+    def __init__(self, folder: Path, output: DepthKind | None, device: str = "cpu") -> None:
         """Raises InputError for a folder without configuration, weights, or a depth model, and without transformers."""
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder}: no config.json, so this is no model folder; give the folder that holds it")
@@ -87,7 +87,7 @@ class TransformersModel:
         self.licence = read_licence(folder)
         self.preprocessing = read_preprocessing(folder) or Preprocessing()
         self._folder = folder
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device(device)
         self._model = model.eval().to(self._device)
 
     @staticmethod
