@@ -6,7 +6,9 @@ import logging
 import cv2
 import numpy as np
 import pytest
+from sliding_clip import sliding_clip
 
+import endogs
 from endogs.errors import InputError
 from endogs.priors.depth import DepthInput, LearnedDepth, to_depth
 from endogs.priors.learned_input import Preprocessing, read_preprocessing
@@ -156,6 +158,21 @@ def test_weights_of_another_model_are_told(tmp_path):
     save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(InputError, match="the weights lack"):
         LearnedDepth(str(tmp_path))
+
+
+def test_a_reconstruction_uses_the_model_and_records_its_licence(tmp_path, capsys):
+    save_depth_anything(tmp_path / "model", licence="cc-by-nc-4.0")
+    clip = sliding_clip(tmp_path / "clip", 5)
+    options = {"preset": "fast", "iterations": 3, "gaussians": 200, "clip": clip.options}
+    options |= {"depth": "learned", "depth_model": str(tmp_path / "model"), "out": tmp_path / "out"}
+    first = endogs.reconstruct(clip.source, **options)
+    assert "NOT for commercial use" in capsys.readouterr().err
+    record = json.loads((tmp_path / "out" / "run.json").read_text())["depth"]
+    assert (record["prior"], record["kind"], record["licence"]) == ("learned", "disparity", "cc-by-nc-4.0")
+    assert record["frames_computed"] > 0
+    assert first.scene.metadata["depth_kind"] == "disparity"
+    again = endogs.reconstruct(clip.source, **options)
+    assert again.record["depth"]["frames_computed"] == 0
 
 
 def write_onnx(file, inputs=(("image", [1, 3, 28, 42]),), rank=4, metadata=None):

@@ -30,7 +30,8 @@ class LearnedDepth:
     def __init__(self, model: str | None = None, output: DepthKind | None = None, device: str = "cpu") -> None:
         """`model` is a folder, an ONNX file, or an id on the Hugging Face hub, by default DEFAULT_MODEL.
 
-        `output` says what it predicts when its own configuration does not. Raises InputError when it cannot be loaded.
+        `output` says what it predicts when its own configuration does not; torch runs it on `device`. Raises InputError
+        when it cannot be loaded.
         """
         if output is not None and output not in RELATIVE:
             raise InputError(f"--depth-model-output {output} must be one of {', '.join(RELATIVE)}")
