@@ -209,6 +209,9 @@ def test_an_onnx_file_predicts(tmp_path, shape):
     assert np.corrcoef(found.value[inside].ravel(), seen[inside].ravel())[0, 1] > 0.98
     assert prior.about()["licence"] == "cc-by-nc-sa-4.0"
     assert "NOT for commercial use" in prior.prepare(None, [], None)[0]
+    assert len(prior.prepare(None, [], None)) == 1
+    (tmp_path / "preprocessor_config.json").unlink()
+    assert "as for Depth Anything" in LearnedDepth(file, "depth").prepare(None, [], None)[0]
     with pytest.raises(InputError, match=r"does not say what it predicts.*--depth-model-output"):
         LearnedDepth(file)
 

@@ -48,7 +48,7 @@ class LearnedDepth:
     def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:
         """Says aloud when the weights are not for commercial use, or nobody knows."""
         note = licence_note(self.name, self._model.licence)
-        return [note] if note else []
+        return [*self._model.notes, *([note] if note else [])]
 
     def predict(self, frame: DepthInput) -> DepthPrediction:
         """The model's prediction at the frame's size, of the model's kind, scaled to median size 1 (`logdepth`: 0)."""

@@ -32,6 +32,8 @@ class DepthModel(Protocol):
     output: DepthKind
     licence: str | None
     preprocessing: Preprocessing
+    notes: list[str]
+    """Sentences for the user."""
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The prediction (h, w), of the model's own size, for an sRGB image (H, W, 3)."""
@@ -47,6 +49,14 @@ def output_of(config: Any) -> DepthKind | None:
     if config.model_type == "depth_anything":
         return "disparity" if config.depth_estimation_type == "relative" else "depth"
     return OUTPUT_OF_TYPE.get(config.model_type)
+
+
+def _preprocessing(folder: Path) -> tuple[Preprocessing, list[str]]:
+    found = read_preprocessing(folder)
+    if found is not None:
+        return found, []
+    note = f"depth: {folder} has no preprocessor_config.json, so images are prepared as for Depth Anything."
+    return Preprocessing(), [note]
 
 
 class TransformersModel:
@@ -85,7 +95,7 @@ class TransformersModel:
             raise InputError(f"{folder}: a model of type {config.model_type}; {ASK}")
         self.output: DepthKind = output or known  # type: ignore[assignment]
         self.licence = read_licence(folder)
-        self.preprocessing = read_preprocessing(folder) or Preprocessing()
+        self.preprocessing, self.notes = _preprocessing(folder)
         self._folder = folder
         self._device = torch.device(device)
         self._model = model.eval().to(self._device)
@@ -150,7 +160,7 @@ class OnnxModel:
         self.output: DepthKind = output
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.licence = metadata.get("license") or metadata.get("licence") or read_licence(file.parent)
-        self.preprocessing = read_preprocessing(file.parent) or Preprocessing()
+        self.preprocessing, self.notes = _preprocessing(file.parent)
         self._file = file
 
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
