@@ -65,6 +65,9 @@ def test_instruments_and_highlights_have_no_weight(tmp_path):
     frame.tissue_mask[60:80, 50:90] = False
     found = StereoDepth().predict(frame)
     assert (found.confidence[60:80, 50:90] == 0).all()
+    assert (found.value[60:80, 50:90] == 0).all(), "or the instrument's depth would be continued behind it"
+    assert (found.value[56:84, 60:80] == 0).all(), "tissue beside an instrument gets the instrument's disparity"
+    assert (found.value[40:50, 60:80] > 0).mean() > 0.8
     assert (found.confidence[40:44, 100:104] == 0).all()
 
 

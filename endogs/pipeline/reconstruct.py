@@ -97,7 +97,8 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         if split.test_view == "right" and depth.kind != "metric":
             raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
         say(depth.notes)
-        flows.precompute(split.train)
+        with PriorProgress("motion") as progress:
+            flows.precompute(split.train, progress)
         with PriorProgress(f"{depth.about()['prior']} depth") as progress:
             depth.precompute(frames_with_depth(split.train, depth.kind), progress)
         views = TrainingViews(clip, split.train, flows, masks, depth, fit_config, device)

@@ -10,6 +10,7 @@ from endogs.errors import InputError
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
 from endogs.priors.speculars import bright_mask
 from endogs.priors.stereo_pair import check_pair
+from endogs.priors.tissue import erode_tissue_mask
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -23,6 +24,9 @@ WIDEST = 0.35
 """The largest disparity that is looked for, in widths of the image."""
 AGREEMENT = 0.75
 """Pixels by which the left and the right disparity may differ."""
+MARGIN = 6
+"""Pixels from an instrument within which depth is not trusted. Measured on two clips: a third of the depths within 2
+pixels are too near by 5 % or more, less than a tenth at 4 to 6, and hardly any beyond."""
 SMOOTHING = 2.0
 """Pixels over which disparity is averaged: matching errs by a quarter of a pixel at random, tissue does not."""
 
@@ -136,12 +140,12 @@ class StereoDepth:
         left, right = matching_grey(frame.image), matching_grey(frame.right_image)
         lowest, count = self._range or disparity_range([(left, right)]) or (0, 64)
         disparity = matched_disparity(left, right, lowest, count)
-        known = np.isfinite(disparity) & (disparity > 0.5)
-        depth = np.where(known, frame.K[0, 0] * frame.baseline / np.where(known, disparity, 1), 0).astype(np.float32)
-        confidence = (known & frame.tissue_mask).astype(np.float32)
+        # Matching widens what is near: up to MARGIN pixels of tissue beside an instrument get the instrument's depth.
+        known = np.isfinite(disparity) & (disparity > 0.5) & erode_tissue_mask(frame.tissue_mask, MARGIN)
         # Each eye sees the lamp's mirror image elsewhere: a highlight's disparity is not its surface's.
-        confidence[bright_mask(frame.image)] = 0
-        return DepthPrediction(depth, self.kind, confidence)
+        known &= ~bright_mask(frame.image)
+        depth = np.where(known, frame.K[0, 0] * frame.baseline / np.where(known, disparity, 1), 0).astype(np.float32)
+        return DepthPrediction(depth, self.kind, known.astype(np.float32))
 
     def about(self) -> dict[str, Any]:
         """JSON."""
