@@ -176,6 +176,8 @@ def test_given_depth_and_the_choice_of_a_prior():
     assert isinstance(choose_depth_prior("auto", right), StereoDepth)
     with pytest.raises(InputError, match="--depth-model and --depth-model-output are for --depth learned"):
         choose_depth_prior("stereo", right, "some/model")
+    with pytest.raises(InputError, match="no such model folder"):
+        choose_depth_prior("auto", both, "./absent")  # a model means learned
     with pytest.raises(InputError, match="no such depth prior"):
         choose_depth_prior("magic", clip)
 
