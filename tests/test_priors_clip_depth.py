@@ -1,6 +1,7 @@
 """A clip's depth is computed once, kept on disk, found again, and never found when it should not be."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import cv2
@@ -112,6 +113,15 @@ def test_the_output_folder_is_no_input(tmp_path):
     assert input_fingerprint(tmp_path, tmp_path / "out") == before
     (tmp_path / "images" / "b.png").write_bytes(b"1")
     assert input_fingerprint(tmp_path, tmp_path / "out") != before
+
+
+def test_threads_that_ask_at_once_get_one_computation(clip):
+    prior = CountingPrior()
+    depth = depth_of(clip, prior=prior)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: depth.prediction(3).value.sum(), range(32)))
+    assert prior.asked == 1
+    assert len(set(found)) == 1
 
 
 def test_held_out_frames_are_never_looked_at(clip, tmp_path):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -56,6 +57,7 @@ class ClipDepth:
         """Sentences for the user."""
         self.kind: DepthKind = prior.kind
         self._kept: dict[int, Packed] = {}
+        self._computing = threading.Lock()
         self._folder: Path | None = None
         self.loaded = 0
         """How many predictions were found on disk."""
@@ -74,7 +76,8 @@ class ClipDepth:
     def prediction(self, i: int) -> DepthPrediction:
         """The prediction for training frame `i` (an index into the clip)."""
         if i not in self._kept:
-            self.precompute([i])
+            with self._computing:  # points are followed on several threads, and each may be the first to ask
+                self.precompute([i])
         packed = self._kept[i]
         return DepthPrediction(packed["value"].astype(np.float32), self.kind, _confidence(packed))
 
@@ -88,38 +91,38 @@ class ClipDepth:
             return
         if self._prior.temporal:
             missing = self.frames
+        fresh: dict[int, Packed] = {}
         with one_opencv_thread(), ThreadPoolExecutor(self._threads) as pool:
             for done, (i, prediction) in enumerate(zip(missing, pool.map(self._predict, missing), strict=True), 1):
-                self._kept[i] = self._pack(prediction)
+                fresh[i] = self._pack(prediction)
                 self.computed += 1
                 if not self._prior.temporal:
-                    self._save(i)
+                    self._keep(i, fresh[i])
                 if progress is not None:
                     progress(done, len(missing))
         if self._prior.temporal:
-            self._blend()
+            self._blend(fresh)
 
     def _predict(self, i: int) -> DepthPrediction:
         with self._flows.reading:
             frame = DepthInput.of(self._clip, i, self._masks(i))
         return self._prior.predict(frame)
 
-    def _blend(self) -> None:
-        """Smooths all training frames along the flow between them, and saves them."""
+    def _blend(self, fresh: dict[int, Packed]) -> None:
+        """Smooths the predictions of all training frames along the flow between them, and keeps them."""
         index = self.frames
         greys = []
         for i in index:
             with self._flows.reading:
                 greys.append(np.asarray(cv2.cvtColor(self._clip.image(i), cv2.COLOR_RGB2GRAY), np.uint8))
         smooth = smooth_along_flow(
-            [self._kept[i]["value"].astype(np.float32) for i in index],
-            [_confidence(self._kept[i]) for i in index],
+            [fresh[i]["value"].astype(np.float32) for i in index],
+            [_confidence(fresh[i]) for i in index],
             greys,
             lambda a, b: self._flows.flow(index[a], index[b]),
         )
         for i, value in zip(index, smooth, strict=True):
-            self._kept[i]["value"] = value.astype(np.float16)
-            self._save(i)
+            self._keep(i, {"value": value.astype(np.float16), "confidence": fresh[i]["confidence"]})
 
     def _pack(self, prediction: DepthPrediction) -> Packed:
         # Rounded before it is used and not only when written, so that a run from the cache equals the first one.
@@ -129,11 +132,12 @@ class ClipDepth:
     def _file(self, i: int) -> Path | None:
         return None if self._folder is None else self._folder / f"{i:06d}.safetensors"
 
-    def _save(self, i: int) -> None:
+    def _keep(self, i: int, packed: Packed) -> None:
+        self._kept[i] = packed
         file = self._file(i)
         if file is not None:
             with new_file(file) as partial:
-                save_file({name: np.ascontiguousarray(array) for name, array in self._kept[i].items()}, partial)
+                save_file({name: np.ascontiguousarray(array) for name, array in packed.items()}, partial)
 
     def _load(self, i: int) -> bool:
         file = self._file(i)
