@@ -27,7 +27,7 @@ from endogs.clip.splits import split_frames
 from endogs.evaluate.metrics import psnr
 from endogs.fit.config import PRESETS
 from endogs.fit.loop import Fit
-from endogs.fit.setup import choose_masks, finished_scene, new_optimizer
+from endogs.fit.setup import finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews
 from endogs.priors.depth import choose_depth_prior
 from endogs.priors.flow import ClipFlows
@@ -72,7 +72,7 @@ def train(folder: Path) -> tuple[Scene, list[tuple[float, int, float]]]:
     """The fitted scene, and (seconds of training, steps, test PSNR) along the way."""
     clip = load_clip(folder, ClipOptions(ignore_rows=(IGNORED_ROWS,)))
     split, config, device = split_frames(len(clip), "standard"), PRESETS["balanced"], torch.device("cuda")
-    masks = choose_masks(clip, "auto")
+    masks = clip.tissue_mask
     flows = ClipFlows(clip.image)
     flows.precompute(split.train)
     views = TrainingViews(clip, split.train, flows, masks, choose_depth_prior("auto", clip), config, device)

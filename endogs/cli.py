@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import tyro
 
 from endogs import __version__
-from endogs.clip.config import Inspect
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import Evaluate, RenderScene
 from endogs.export.config import ExportHtml, ExportPoints, ExportSplats
 from endogs.fit.config import Reconstruct
 from endogs.phantom.config import Phantom
+from endogs.pipeline.config import Inspect
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ RUNNERS: dict[type, str] = {
     ExportSplats: "endogs.export:run_splats",
     ExportHtml: "endogs.export:run_html",
     Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
-    Inspect: "endogs.clip.inspect:inspect",
+    Inspect: "endogs.pipeline.inspect:inspect",
     Phantom: "endogs.phantom:run",
     Doctor: "endogs.doctor:run_doctor",
 }

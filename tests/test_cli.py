@@ -352,3 +352,12 @@ def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_
     assert all(ours[name].equal(theirs[name]) for name in ours)
     assert json.loads((out / "run.json").read_text())["iterations"] == 120
     assert {p.name for p in out.iterdir()} == {p.name for p in whole.iterdir()}
+
+
+def test_a_gpu_that_is_not_there_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("endogs.native.cuda_problem", lambda: "no CUDA device")
+    (tmp_path / "clip").mkdir()
+    arguments = ["reconstruct", str(tmp_path / "clip"), "--out", str(tmp_path / "out"), "--device", "cuda"]
+    assert main(arguments) == 2
+    assert "--device cuda: no GPU can be used here (no CUDA device); use --device cpu" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

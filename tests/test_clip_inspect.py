@@ -2,18 +2,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 import tyro
 from clip_samples import HEIGHT, WIDTH, depth_map, write_calibrated, write_endonerf, write_images
+from tool_clip import write_tool_clip
 
-from endogs.clip.config import ClipOptions, Inspect
+from endogs.clip.config import ClipOptions
 from endogs.clip.contact_sheet import CELL_WIDTH, contact_sheet
 from endogs.clip.coverage import coverage
-from endogs.clip.inspect import inspect
 from endogs.clip.layouts import load_clip
 from endogs.errors import InputError
+from endogs.pipeline.config import Inspect
+from endogs.pipeline.inspect import inspect
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_inspect_prints_guesses_and_notes(in_folder, capsys):
     text = capsys.readouterr().out
     assert "(a guess)" in text
     assert "note: the frame rate is unknown" in text
-    assert "none: everything is taken as tissue" in text
+    assert "none: reconstruct looks for instruments by colour" in text
     assert (in_folder / "new" / "sheet.png").is_file()
 
 
@@ -121,3 +124,15 @@ def test_the_config_imports_without_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "cv2", "av"} & set(done.stdout.split())
+
+
+def test_inspect_shows_the_masks_that_would_be_used(in_folder, capsys):
+    write_tool_clip(in_folder / "tool", 4)
+    inspect(Inspect(in_folder / "tool", masks=True))
+    words = " ".join(capsys.readouterr().out.split())
+    assert "masks found, not given; they hide" in words
+    assert "instruments were found by colour in 4 of 4 frames" in words
+    sheet = cv2.imread("tool-inspect.png").astype(int)
+    assert ((sheet[..., 1] - sheet[..., 2] > 60) & (sheet[..., 1] > 120)).sum() > 1000, "tinted green"
+    with av.open("tool-inspect.mp4") as video:
+        assert sum(1 for _ in video.decode(video=0)) == 4

@@ -18,7 +18,7 @@ from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import ResidualMaps
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.optimizer import SplineAdam
-from endogs.fit.setup import choose_masks, new_optimizer
+from endogs.fit.setup import new_optimizer
 from endogs.fit.step import Objective
 from endogs.fit.views import TrainingViews, View
 from endogs.gaussians import ATTRIBUTES, CHANNELS, LOG_SCALES
@@ -165,7 +165,7 @@ def clip(tmp_path_factory):
 def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
     flows = ClipFlows(clip.image, finest_scale=0)
     gpu = torch.device("cuda")
-    masks, prior = choose_masks(clip, "auto"), choose_depth_prior("auto", clip)
+    masks, prior = clip.tissue_mask, choose_depth_prior("auto", clip)
     views = TrainingViews(clip, [0, 2, 3, 4, 5], flows, masks, prior, config, gpu)
     return Fit(new_optimizer(clip, views, config, deformation, gpu), views, config, seed, deterministic=True)
 

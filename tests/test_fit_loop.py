@@ -15,7 +15,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.density import ResidualMaps, drop_transparent
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.optimizer import SplineAdam
-from endogs.fit.setup import choose_masks, new_optimizer
+from endogs.fit.setup import new_optimizer
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import COLORS, OPACITY
 from endogs.priors.depth import ClipDepth, choose_depth_prior
@@ -41,9 +41,8 @@ def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
     frames = [0, 2, 3, 4, 5]
     flows = ClipFlows(clip.image, finest_scale=0)
     cpu = torch.device("cpu")
-    masks = choose_masks(clip, "auto")
-    depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, masks, flows)
-    views = TrainingViews(clip, frames, flows, masks, depth, config, cpu)
+    depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, clip.tissue_mask, flows)
+    views = TrainingViews(clip, frames, flows, clip.tissue_mask, depth, config, cpu)
     return Fit(new_optimizer(clip, views, config, deformation, cpu), views, config, seed)
 
 
@@ -210,3 +209,31 @@ def test_views_weigh_tissue_only_and_virtual_frames_lie_at_thirds(clip):
     assert min(abs(t - clip.times[1]) for t in times) > 0.02
     assert not views.unseen.any()
     assert not views.hidden.any()
+
+
+def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
+    """A highlight keeps its colour and gives no depth; around found instruments colour counts a little, depth not."""
+
+    class Found:
+        def read(self, index):
+            return ~self.halo(index) & (np.arange(48) >= 4)[None]
+
+        def halo(self, index):
+            return np.repeat((np.arange(48) // 4 == 1)[None], 40, 0)
+
+    spot = np.zeros((40, 48), bool)
+    spot[20, 30] = True
+    monkeypatch.setattr("endogs.fit.views.specular_mask", lambda image: spot)
+    masked = clip.with_masks(Found())
+    config = replace(CONFIG, specular_weight=0.4, halo_weight=0.2)
+    view = new_fit(masked, config).views[0]
+    assert (view.weight[:36, :4] == 0).all(), "instrument"
+    assert (view.weight[:36, 4:8] == 51).all(), "halo"
+    assert (view.weight[36:] == 0).all(), "ignored"
+    assert view.weight[20, 30] == 102
+    assert view.weight[20, 31] == 255
+    assert view.hidden[:36, :4].all(), "only the instrument is closed"
+    assert not view.hidden[:, 4:].any()
+    assert view.depth_weight[20, 30] == 0
+    assert view.depth_weight[20, 32] > 0
+    assert (view.depth_weight[:, :8] == 0).all()

@@ -14,6 +14,7 @@ FLOORS = {
     "gaussians": 0,
     "errors": 0,
     "native": 0,
+    "device": 0,
     "output": 0,
     "open3d_library": 0,
     "render": 1,

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from endogs import native
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
-from endogs.render import rasterize_packed
+from endogs.render import choose_backend, rasterize_packed
 from endogs.render.normals import gaussian_normals
 from endogs.render.projection import project
 from endogs.render.reference import rasterize_reference, rounding_margin
@@ -241,3 +241,11 @@ def test_the_torch_operator_is_well_formed() -> None:
     arguments = (packed, pose, scene.camera.K, scene.features.requires_grad_(), None, 20, 10, 0.1, False)
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     torch.library.opcheck(torch.ops.endogs.render.default, arguments, test_utils=tests)
+
+
+def test_a_backend_that_cannot_run_where_the_gaussians_are_says_why() -> None:
+    with pytest.raises(RuntimeError, match="NVIDIA GPUs only, not on cpu"):
+        choose_backend("gsplat", "cpu")
+    with pytest.raises(RuntimeError, match="native backend cannot run on meta"):
+        choose_backend("native", "meta")
+    assert choose_backend("auto", "meta") == "reference"

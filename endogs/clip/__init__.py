@@ -1,7 +1,6 @@
 """Clips and their readers, one file per layout.
 
 The names are loaded when first used, so that `endogs.clip.config` can be imported without numpy or OpenCV.
-`inspect` is not among them: it is both a module and its function, and is imported as `endogs.clip.inspect.inspect`.
 """
 
 from importlib import import_module
@@ -9,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from endogs.clip.clip import Clip
-    from endogs.clip.config import ClipOptions, Inspect
+    from endogs.clip.config import ClipOptions
     from endogs.clip.layouts import load_clip
     from endogs.clip.splits import Split, split_frames
 
-__all__ = ["Clip", "ClipOptions", "Inspect", "Split", "load_clip", "split_frames"]
+__all__ = ["Clip", "ClipOptions", "Split", "load_clip", "split_frames"]
 
 _HOMES = {
     "Clip": "clip",
     "ClipOptions": "config",
-    "Inspect": "config",
     "Split": "splits",
     "load_clip": "layouts",
     "split_frames": "splits",

@@ -1,5 +1,6 @@
 """A clip: frames with their times, cameras, tissue masks, depth and right views."""
 
+import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +11,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.framing import Framing
 from endogs.clip.ignored_area import ignored_area
-from endogs.clip.recording import Recording
+from endogs.clip.recording import FrameReader, Recording
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
@@ -60,6 +61,10 @@ class Clip:
         self.baseline = recording.baseline if recording.right_images is not None else None
         """World units from the left to the right camera along x, None without right views."""
         self.has_masks = recording.masks is not None
+        """True when something says where instruments are."""
+        self.masks_are_given = self.has_masks
+        """True when the masks came with the clip."""
+        self._found_masks: FrameReader | None = None
         self.has_depth = recording.depths is not None
         self.has_right = recording.right_images is not None
         self.depth_is_quantized = recording.depth_is_quantized
@@ -69,9 +74,11 @@ class Clip:
         self.notes: list[str] = [*recording.notes, *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
         self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
-        """(H, W) True where --ignore-rows or --ignore-mask says that there is never tissue, in both views."""
+        """(H, W) True where there is never tissue, in both views: --ignore-rows and --ignore-mask say so, or, without
+        them, what lies outside the field of view that was found."""
         for index, image in recording.framed.items():
             self._cache.put(("image", index), image)
+        self._limit_to_view()
 
     def __len__(self) -> int:
         return len(self.times)
@@ -87,10 +94,28 @@ class Clip:
     def tissue_mask(self, index: int) -> NDArray[np.bool_]:
         """bool (H, W), True where tissue is seen: not an instrument, not an ignored area."""
         masks, index = self._recording.masks, self._checked(index)
+        if not self.has_masks:
+            return ~self.ignored
+        if self._found_masks is not None:
+            return np.asarray(self._found_masks.read(index) & ~self.ignored)
         if masks is None:
             return ~self.ignored
         tissue = self._cache.get(("mask", index), lambda: self._framing.labels(masks.read(index)))
         return np.asarray(tissue & ~self.ignored)
+
+    def doubtful(self, index: int) -> NDArray[np.bool_] | None:
+        """bool (H, W), True where found masks leave open whether it is tissue; no tissue mask has these pixels.
+
+        None for masks that leave nothing open.
+        """
+        halo = getattr(self._found_masks, "halo", None)
+        return None if halo is None else np.asarray(halo(self._checked(index)) & ~self.ignored)
+
+    def with_masks(self, masks: FrameReader | None) -> "Clip":
+        """The same clip, sharing its cached frames, with other tissue masks (H, W), or none: then all is tissue."""
+        other = copy.copy(self)
+        other._found_masks, other.has_masks, other.masks_are_given = masks, masks is not None, False
+        return other
 
     def depth(self, index: int) -> NDArray[np.float32] | None:
         """float32 (H, W) z-depth in world units, 0 = unknown, None when the clip has no depth."""
@@ -121,6 +146,18 @@ class Clip:
         world_to_right = self.world_to_camera[index].copy()
         world_to_right[0, 3] -= self.baseline
         return Camera.from_numpy(self.K[index], world_to_right, self.width, self.height)
+
+    def _limit_to_view(self) -> None:
+        """Ignore what no frame shows tissue in, unless the options say what to ignore, or to ignore nothing."""
+        by_hand = self.options.ignore_rows or self.options.ignore_mask is not None
+        if by_hand or self.options.field_of_view == "full":
+            return
+        from endogs.clip.field_of_view import SAMPLES, find_field_of_view
+        from endogs.clip.mask_files import sampled
+
+        found = find_field_of_view([self._image("image", i) for i in sampled(len(self), SAMPLES)])
+        self.ignored = self.ignored | found.outside
+        self.notes += found.notes
 
     def _image(self, view: str, index: int) -> NDArray[np.uint8]:
         index = self._checked(index)

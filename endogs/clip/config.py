@@ -1,10 +1,10 @@
-"""Settings of the clip readers and of `endogs inspect`; importing this file imports neither torch nor numpy."""
+"""Settings of the clip readers; importing this file imports neither torch nor numpy."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
+from tyro.conf import UseAppendAction
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ClipOptions:
     crop: tuple[int, int, int, int] | None = None
     """Keep only columns X0 to X1 and rows Y0 to Y1, as X0 Y0 X1 Y1, the ends excluded."""
     ignore_rows: UseAppendAction[tuple[str, ...]] = ()
-    """Rows A:B of the original, B excluded, without tissue, such as 495:512 for a user interface; may be repeated."""
+    """Rows A:B of the original, B excluded, without tissue, such as 495:512; replaces what is found; repeatable."""
     ignore_mask: Path | None = None
     """An image of the original's size; where it is not zero there is never tissue."""
     mask_instrument_value: int = 255
@@ -38,15 +38,5 @@ class ClipOptions:
     """Millimetres per unit of the depth files, instead of the clip's own value."""
     pose_convention: Literal["opengl", "llff", "opencv"] = "opengl"
     """Axes of the poses in poses_bounds.npy: EndoNeRF writes opengl, COLMAP through LLFF writes llff."""
-
-
-@dataclass(frozen=True)
-class Inspect:
-    """Say what the reader understood of a clip, and draw a contact sheet of it."""
-
-    input: Positional[Path]
-    """A video, a folder of images, or a data set folder."""
-    clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
-    """How the clip is read."""
-    out: Path | None = None
-    """Where the contact sheet PNG goes; by default NAME-inspect.png in the current folder."""
+    field_of_view: Literal["auto", "full"] = "auto"
+    """Leave out black around the view and burnt-in strips where they are found, or keep the full frame."""

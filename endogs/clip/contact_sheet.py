@@ -13,19 +13,22 @@ CELL_WIDTH = 320
 COLUMNS = 5
 GAP = 4
 INSTRUMENT_TINT = (0, 255, 80)
+DOUBTFUL_TINT = (255, 220, 0)
 IGNORED_TINT = (255, 60, 200)
 
 
 def contact_sheet(clip: Clip, depth_range: tuple[float, float] | None, columns: int = COLUMNS) -> NDArray[np.uint8]:
     """uint8 (rows, columns, 3) RGB: a row of frames, then of masks, depth and right views where the clip has them.
 
-    Masked instruments are tinted green, ignored areas magenta. Depth is near = yellow to far = blue over
-    `depth_range` (nearest, farthest in world units), black where unknown.
+    Masked instruments are tinted green, their doubtful surroundings yellow, ignored areas magenta. Depth is near =
+    yellow to far = blue over `depth_range` (nearest, farthest in world units), black where unknown.
     """
     frames = sampled(len(clip), columns)
     rows = [[_labelled(clip.image(i), f"frame {i}  {clip.times[i]:.2f} s") for i in frames]]
     if clip.has_masks or clip.ignored.any():
-        rows.append([_labelled(_tinted(clip, i), "green instrument, magenta ignored") for i in frames])
+        rows.append(
+            [_labelled(mask_overlay(clip, i), "green instrument, yellow perhaps, magenta ignored") for i in frames]
+        )
     if depth_range is not None:
         near, far = depth_range
         unit = "mm" if clip.units == "mm" else "(relative)"
@@ -54,10 +57,15 @@ def write_png(path: Path, image: NDArray[np.uint8]) -> None:
         partial.write_bytes(data.tobytes())
 
 
-def _tinted(clip: Clip, index: int) -> NDArray[np.uint8]:
+def mask_overlay(clip: Clip, index: int) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) RGB: frame `index`; green are instruments, yellow what may be one, magenta what is ignored."""
     image = clip.image(index).astype(np.float32)
     instrument = ~clip.tissue_mask(index) & ~clip.ignored
-    for area, tint in ((instrument, INSTRUMENT_TINT), (clip.ignored, IGNORED_TINT)):
+    areas = [(instrument, INSTRUMENT_TINT), (clip.ignored, IGNORED_TINT)]
+    doubtful = clip.doubtful(index)
+    if doubtful is not None:
+        areas = [(instrument & ~doubtful, INSTRUMENT_TINT), (doubtful, DOUBTFUL_TINT), *areas[1:]]
+    for area, tint in areas:
         image[area] = 0.5 * image[area] + 0.5 * np.array(tint, np.float32)
     return image.astype(np.uint8)
 

@@ -1,38 +1,9 @@
-"""`endogs inspect`: what the reader understood, before anyone waits for a fit."""
-
-from pathlib import Path
+"""What the reader understood of a clip, in words."""
 
 import numpy as np
 
 from endogs.clip.clip import Clip
-from endogs.clip.config import Inspect
-from endogs.clip.contact_sheet import contact_sheet, write_png
-from endogs.clip.coverage import Coverage, coverage
-from endogs.clip.layouts import load_clip
-
-
-def inspect(config: Inspect) -> None:
-    """Print what the reader understood of `config.input` and write a contact sheet; InputError for bad input."""
-    from rich.console import Console
-    from rich.table import Table
-
-    clip = load_clip(config.input, config.clip)
-    seen = coverage(clip)
-    console = Console(highlight=False)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in describe(clip, seen):
-        table.add_row(name, value, style=None)
-    console.print(table)
-    for note in clip.notes:
-        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
-
-    # A little beyond the percentiles, so that the nearest and farthest tissue keeps its shade.
-    depth_range = (seen.depth_range[0], seen.depth_range[2]) if seen.depth_range else None
-    out = config.out or Path(f"{clip.name}-inspect.png")
-    write_png(out, contact_sheet(clip, depth_range))
-    console.print(f"contact sheet: {out}", markup=False, soft_wrap=True)
+from endogs.clip.coverage import Coverage
 
 
 def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
@@ -50,8 +21,13 @@ def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
         ("right view", f"yes, {clip.baseline:.4g} {_unit(clip)} to the right" if clip.has_right else "none"),
     ]
     if seen.ignored:
-        rows.append(("ignored", f"{100 * seen.ignored:.1f} % of every frame, by --ignore-rows or --ignore-mask"))
+        rows.append(("ignored", f"{100 * seen.ignored:.1f} % of every frame, {_whose_choice(clip)}"))
     return rows
+
+
+def _whose_choice(clip: Clip) -> str:
+    by_hand = clip.options.ignore_rows or clip.options.ignore_mask is not None
+    return "by --ignore-rows or --ignore-mask" if by_hand else "found outside the field of view"
 
 
 def _unit(clip: Clip) -> str:
@@ -93,12 +69,10 @@ def _path_length(clip: Clip) -> float:
 
 def _masks(clip: Clip, seen: Coverage) -> str:
     if seen.instruments is None:
-        return "none: everything is taken as tissue"
+        return "none: reconstruct looks for instruments by colour; --masks shows what it finds"
     low, mean, high = (100 * share for share in seen.instruments)
-    return (
-        f"{clip.options.mask_instrument_value} = instrument; they hide {mean:.1f} % of the frame "
-        f"({low:.1f} to {high:.1f} % in {len(seen.frames)} frames)"
-    )
+    origin = f"{clip.options.mask_instrument_value} = instrument" if clip.masks_are_given else "found, not given"
+    return f"{origin}; they hide {mean:.1f} % of the frame ({low:.1f} to {high:.1f} % in {len(seen.frames)} frames)"
 
 
 def _depth(clip: Clip, seen: Coverage) -> str:

@@ -40,7 +40,7 @@ def mask_files(paths: list[Path], size: tuple[int, int], instrument_value: int, 
 
     In masks that hold labels or a dark palette, nothing above 127, all above 0 counts as 255, with a note. Raises
     InputError when a mask has another size, or when the masks hide more than 90 % of the pixels of the sampled frames;
-    from 60 % on there is a note.
+    from 60 % on there is a note, as there is when all of them are empty.
     """
     check_sizes(paths, *size, Path("its image"))
     looked_at = [read_gray(paths[i]) for i in sampled(len(paths))]
@@ -56,6 +56,11 @@ def mask_files(paths: list[Path], size: tuple[int, int], instrument_value: int, 
         raise InputError(
             f"{paths[0].parent}: the masks hide {100 * hidden:.0f} % of the clip, so {instrument_value} seems to mean "
             f"tissue in them: use --mask-instrument-value {255 - instrument_value}."
+        )
+    if hidden == 0:
+        notes.append(
+            f"{paths[0].parent.name}/ calls nothing instrument in the frames looked at: if instruments are seen, "
+            "--masks color looks for them."
         )
     if hidden > HIDDEN_SUSPICIOUS:
         notes.append(

@@ -19,8 +19,10 @@ class Evaluate:
     """Frames that are judged; by default those the fit held out."""
     out: Path | None = None
     """Also write the numbers to this JSON file, in the form of metrics.json."""
-    backend: Literal["auto", "native", "reference"] = "auto"
-    """Rasterizer."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where pictures are drawn: an NVIDIA GPU when one can be used, or the processor."""
+    backend: Literal["auto", "native", "gsplat", "reference"] = "auto"
+    """Rasterizer; gsplat is the library of that name, on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -37,5 +39,7 @@ class RenderScene:
     """Colour, colour-mapped depth (blue near, red far), or both."""
     scale: float = 1.0
     """Size of the pictures over the size of the clip, above 0."""
-    backend: Literal["auto", "native", "reference"] = "auto"
-    """Rasterizer."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where pictures are drawn: an NVIDIA GPU when one can be used, or the processor."""
+    backend: Literal["auto", "native", "gsplat", "reference"] = "auto"
+    """Rasterizer; gsplat is the library of that name, on a GPU."""

@@ -2,6 +2,7 @@
 
 from endogs import native
 from endogs.evaluate.config import Evaluate
+from endogs.evaluate.drawing_device import drawing_device
 from endogs.evaluate.evaluate import Metrics, evaluate_scene, write_metrics
 from endogs.evaluate.source_clip import fitted_split, load_source_clip
 from endogs.scene.scene_file import load_scene
@@ -10,7 +11,7 @@ from endogs.scene.scene_file import load_scene
 @native.cores_for_kernels()
 def run_evaluate(config: Evaluate) -> Metrics:
     """Measure the scene, print the numbers, write them where `config.out` says, and return them."""
-    scene = load_scene(config.scene)
+    scene = load_scene(config.scene).to(drawing_device(config.device, config.backend))
     clip = load_source_clip(scene, config.scene, config.clip)
     fitted = fitted_split(scene)
     metrics = evaluate_scene(scene, clip, config.split or fitted or "standard", backend=config.backend)

@@ -11,6 +11,7 @@ from endogs import native
 from endogs.errors import InputError
 from endogs.evaluate.config import RenderScene
 from endogs.evaluate.depth_colors import color_depth
+from endogs.evaluate.drawing_device import drawing_device
 from endogs.evaluate.scene_frames import picture, scene_depth_range
 from endogs.evaluate.video import frame_rate, write_video
 from endogs.output import new_folder
@@ -30,7 +31,7 @@ def run_render(config: RenderScene) -> list[Path]:
         raise InputError(f"--scale {config.scale:g} must be above 0")
     if config.out.suffix.lower() in FILE_ENDINGS:
         raise InputError(f"{config.out}: give a name in .mp4 for a video, or a folder's name for PNG pictures")
-    scene = load_scene(config.scene)
+    scene = load_scene(config.scene).to(drawing_device(config.device, config.backend))
     times = np.asarray(config.time or scene.times, np.float64)
     if not np.isfinite(times).all():
         raise InputError("--time needs finite numbers of seconds; leave it out for every frame of the clip")

@@ -16,6 +16,8 @@ from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.splits import SplitName
 from endogs.errors import InputError
+from endogs.priors.instruments.choose import with_instrument_masks
+from endogs.priors.instruments.config import Sam2Options
 from endogs.scene import Scene
 
 
@@ -72,10 +74,15 @@ def check_frames(scene: Scene, clip: Clip) -> None:
 
 
 def judged_masks(scene: Scene, clip: Clip) -> Callable[[int], NDArray[np.bool_]]:
-    """Tissue masks (H, W) by clip frame, not eroded: the clip's, or only its ignored areas after `--masks none`."""
-    if _config(scene).get("masks") == "none":
+    """Tissue masks (H, W) by clip frame, not eroded: those of the fit, found again where it found them itself."""
+    config = _config(scene)
+    if config.get("masks", "none" if not clip.has_masks else "given") == "none":
         return lambda i: ~clip.ignored
-    return clip.tissue_mask
+    values = config.get("sam2") or {}
+    known: dict[str, Any] = {f.name: values[f.name] for f in fields(Sam2Options) if f.name in values}
+    known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    sam2 = Sam2Options(**known)
+    return with_instrument_masks(clip, config.get("masks", "given"), sam2).tissue_mask
 
 
 def fitted_split(scene: Scene) -> SplitName | None:

@@ -8,6 +8,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
+from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 Preset = Literal["fast", "balanced", "best"]
 
@@ -60,6 +61,12 @@ class FitConfig:
     """Pixels by which the tissue masks shrink for training, so that tool edges do not bleed."""
     rim_weight: float = 0.2
     """Colour weight of the rim that the erosion takes off, 0..1: enough where nothing else shows that tissue."""
+    halo_weight: float = 0.2
+    """Colour weight around instruments that were found, where it may be either, 0..1: 0 costs 2 dB there."""
+    specular_weight: float = 1.0
+    """Colour weight of specular highlights, 0..1. They are part of the picture: .2 costs 0.9 dB."""
+    specular_depth_weight: float = 0.0
+    """Depth weight of specular highlights, 0..1: neither stereo nor brightness sees the surface there."""
     ssim_weight: float = 0.0
     """Share of D-SSIM in the colour loss, 0..1 (+.16 dB per iteration, nothing per second)."""
     depth_weight: float = 0.2
@@ -128,8 +135,10 @@ class Reconstruct:
     """For learned depth: a model folder, an ONNX file or a Hugging Face id; by default Depth Anything V2 Small."""
     depth_model_output: Literal["disparity", "depth", "logdepth"] | None = None
     """What that model predicts, where its own configuration does not say: near is large, far is large, or log depth."""
-    masks: Literal["auto", "given", "none"] = "auto"
-    """Instrument masks: the data set's when it has them, the data set's or an error, or none."""
+    masks: MaskChoice = "auto"
+    """Instrument masks: the data set's (given), found by color, followed by sam2, none; auto is given or else color."""
+    sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
+    """What SAM 2 follows."""
     deformation: Literal["spline", "none"] = "spline"
     """How the scene moves: a B-spline per Gaussian, or not at all."""
     iterations: int | None = None
@@ -141,6 +150,8 @@ class Reconstruct:
     deterministic: bool = False
     """On a GPU, add gradients up in a fixed order (slower), so that a run repeats exactly. On the processor every run
     does."""
+    specular_weight: float | None = None
+    """Colour weight of specular highlights, 0 to 1; below 1 the scene shows less of them, and fits the images less."""
     seed: int = 0
     """Seed of everything random."""
     resume: bool = False
@@ -151,7 +162,11 @@ class Reconstruct:
         for option, value, least in (("--iterations", self.iterations, 0), ("--gaussians", self.gaussians, 1)):
             if value is not None and value < least:
                 raise InputError(f"{option} {value} is out of range; give at least {least}.")
+        if self.specular_weight is not None and not 0 <= self.specular_weight <= 1:
+            raise InputError(f"--specular-weight {self.specular_weight} is out of range; give 0 to 1.")
         config = PRESETS[self.preset]
+        if self.specular_weight is not None:
+            config = replace(config, specular_weight=self.specular_weight)
         if self.iterations is not None:
             config = config.with_iterations(self.iterations)
         if self.gaussians is not None:

@@ -1,29 +1,18 @@
 """From a clip's training views to a fit that can start."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from endogs.clip import Clip
-from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.optimizer import SplineAdam
-from endogs.fit.views import Mask, TrainingViews
+from endogs.fit.views import TrainingViews
 from endogs.gaussians import CHANNELS
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
 from endogs.scene.initialization import initialize
 from endogs.scene.placement import Look
-
-
-def choose_masks(clip: Clip, name: str) -> Callable[[int], Mask]:
-    """Tissue masks (H, W) of clip frames by index, as `--masks` says. Raises InputError when given ones are missing."""
-    if name == "given" and not clip.has_masks:
-        raise InputError(f"{clip.source}: the clip has no instrument masks; use --masks none or --masks auto")
-    if name == "none":
-        return lambda i: ~clip.ignored
-    return clip.tissue_mask
 
 
 def clip_knots(clip: Clip, config: FitConfig) -> Knots:

@@ -18,6 +18,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.losses import DepthAnchor
 from endogs.priors.depth import ClipDepth, DepthKind, to_depth
 from endogs.priors.flow import ClipFlows
+from endogs.priors.speculars import specular_mask
 from endogs.priors.tissue import erode_tissue_mask
 from endogs.priors.virtual_frames import make_virtual_frames
 from endogs.scene.observations import Observations
@@ -98,7 +99,8 @@ class TrainingViews:
         self.frames = frames
         self._masks = {i: masks(i) for i in frames}
         self._eroded = {i: erode_tissue_mask(mask, config.mask_erosion) for i, mask in self._masks.items()}
-        self._rim_weight = config.rim_weight
+        self._rim_weight, self._halo_weight = config.rim_weight, config.halo_weight
+        self._specular_weight, self._specular_depth_weight = config.specular_weight, config.specular_depth_weight
         self._depth = depth
         self.depth_kind: str = depth.kind
         self.metric = depth.kind == "metric"
@@ -156,11 +158,17 @@ class TrainingViews:
     def _real_view(self, k: int, with_depth: bool) -> View:
         i = self.frames[k]
         hidden = ~self._masks[i] & ~self._clip.ignored
+        glints = specular_mask(self._clip.image(i))
+        trust = np.where(self._eroded[i], 1.0, self._rim_weight * self._masks[i])
+        doubtful = self._clip.doubtful(i)
+        if doubtful is not None:
+            trust = np.where(doubtful, self._halo_weight, trust)
+            hidden &= ~doubtful
         view = View(
             float(self._clip.times[i]),
             self._clip.camera(i).to(self._device),
             torch.from_numpy(self._clip.image(i)).to(self._device),
-            _bytes(np.where(self._eroded[i], 1.0, self._rim_weight * self._masks[i])).to(self._device),
+            _bytes(trust * np.where(glints, self._specular_weight, 1)).to(self._device),
             k,
             hidden=torch.from_numpy(hidden.view(np.uint8)).to(self._device) if hidden.any() else None,
         )
@@ -168,6 +176,7 @@ class TrainingViews:
             return view
         prediction = self._depth.prediction(i)
         weight = np.where(np.isfinite(prediction.value) & self._eroded[i], prediction.confidence, 0)
+        weight = weight * np.where(glints, self._specular_depth_weight, 1)
         value = torch.from_numpy(np.where(weight > 0, prediction.value, 0).astype(np.float32))
         # Log depth to three digits is plenty; metric depth is kept exact.
         value = value if self.metric else value.half()

@@ -3,16 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.splits import Split, split_frames
+from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
 from endogs.evaluate.preview import write_preview
@@ -20,8 +19,8 @@ from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, machine_bytes, memory_note
-from endogs.fit.setup import choose_masks, differences, finished_scene, new_optimizer
-from endogs.fit.views import Mask, TrainingViews, frames_with_depth
+from endogs.fit.setup import differences, finished_scene, new_optimizer
+from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.pipeline.prior_progress import PriorProgress
 from endogs.pipeline.run_record import (
     StageClock,
@@ -33,6 +32,7 @@ from endogs.pipeline.run_record import (
 )
 from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
+from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.scene_file import FILE_NAME, save_scene
@@ -48,6 +48,7 @@ class Result:
     """What a reconstruction leaves."""
 
     scene: Scene
+    """On the CPU, wherever it was fitted."""
     out: Path
     """Folder of scene.safetensors, run.json, metrics.json, metrics.jsonl and preview.mp4."""
     metrics: dict[str, Any]
@@ -86,14 +87,14 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     with clock.stage("read"):
         clip = load_clip(config.input, config.clip)
         split = split_frames(len(clip), config.split)
-        masks = choose_masks(clip, config.masks)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
         tell_before_the_fit(clip, config)
     with clock.stage("priors"):
+        clip = find_masks(clip, config)
         flows = ClipFlows(clip.image)
         prior = choose_depth_prior(config.depth, clip, config.depth_model, config.depth_model_output, str(device))
-        depth = ClipDepth(clip, prior, split.train, masks, flows, out / PRIORS)
+        depth = ClipDepth(clip, prior, split.train, clip.tissue_mask, flows, out / PRIORS)
         if split.test_view == "right" and depth.kind != "metric":
             raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
         say(depth.notes)
@@ -101,7 +102,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
             flows.precompute(split.train, progress)
         with PriorProgress(f"{depth.about()['prior']} depth") as progress:
             depth.precompute(frames_with_depth(split.train, depth.kind), progress)
-        views = TrainingViews(clip, split.train, flows, masks, depth, fit_config, device)
+        views = TrainingViews(clip, split.train, flows, clip.tissue_mask, depth, fit_config, device)
         if not views.metric and not clip.static_camera:
             print(
                 "note: the camera moves but depth is only relative, so tissue and camera motion have different scales; "
@@ -122,6 +123,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
             split=split.name,
             depth=depth.about(),
             masks=config.masks,
+            **to_json(config.sam2),
             deformation=config.deformation,
             seed=config.seed,
         )
@@ -159,7 +161,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         write_json_lines(fit.log, out / "metrics.jsonl")
     metrics: dict[str, Any] = {}
     if not fit.interrupted:
-        metrics = judge(scene, clip, split, flows, masks, out, clock)
+        metrics = judge(scene, clip, split, flows, out, clock)
         shutil.rmtree(checkpoints, ignore_errors=True)
     record = {
         "seconds": clock.record(),
@@ -175,26 +177,7 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
         "seed": config.seed,
     }
     write_json(record, out / "run.json")
-    return Result(scene, out, metrics, record)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device that `--device` stands for here. Raises InputError, saying why, when a GPU is asked for in vain."""
-    if name == "cpu":
-        return torch.device("cpu")
-    problem = native.cuda_problem()
-    if not problem and not torch.cuda.is_available():
-        problem = f"torch {torch.__version__} cannot use it; install a torch with CUDA"
-    if not problem:
-        return torch.device("cuda")
-    if name == "cuda":
-        raise InputError(f"--device cuda: no GPU can be used here ({problem}); use --device cpu")
-    return torch.device("cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """What a person calls the device: "cpu", or the GPU's model."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return Result(scene.to("cpu"), out, metrics, record)
 
 
 def check_output_folder(out: Path) -> None:
@@ -218,7 +201,14 @@ def say(notes: Sequence[str | None]) -> None:
     """Notes to standard error."""
     for note in notes:
         if note is not None:
-            print(f"note: {note}", file=sys.stderr)
+            print(f"note: {note}", file=sys.stderr, flush=True)
+
+
+def find_masks(clip: Clip, config: Reconstruct) -> Clip:
+    """The clip with the instrument masks that `--masks` asks for; what was found goes to standard error."""
+    masked = with_instrument_masks(clip, config.masks, config.sam2)
+    say(masked.notes[len(clip.notes) :])
+    return masked
 
 
 def make_output_folder(out: Path) -> None:
@@ -234,7 +224,6 @@ def judge(
     clip: Clip,
     split: Split,
     flows: ClipFlows,
-    masks: Callable[[int], Mask],
     out: Path,
     clock: StageClock,
 ) -> dict[str, Any]:
@@ -242,7 +231,7 @@ def judge(
     with clock.stage("evaluate"):
         metrics: dict[str, Any] = {}
         if split.test:
-            measured = evaluate_scene(scene, clip, split, tissue_mask=masks, flows=flows)
+            measured = evaluate_scene(scene, clip, split, tissue_mask=clip.tissue_mask, flows=flows)
             write_metrics(measured, out / "metrics.json")
             metrics = measured.as_dict()
     with clock.stage("write"):

@@ -60,6 +60,12 @@ class Scene:
         """Whether one camera serves all frames."""
         return bool(np.allclose(self.world_to_camera, self.world_to_camera[:1]) and np.allclose(self.K, self.K[:1]))
 
+    def to(self, device: torch.device | str) -> "Scene":
+        """The same scene on another device."""
+        tensors = {name: tensor.to(device) for name, tensor in self.deformation.tensors().items()}
+        deformation = type(self.deformation).from_parts(tensors, self.deformation.settings())
+        return replace(self, base=self.base.to(device), deformation=deformation)
+
     def kept(self, keep: Tensor) -> "Scene":
         """The scene of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
         return replace(self, base=self.base[keep], deformation=self.deformation.kept(keep))

@@ -1,0 +1,54 @@
+"""`endogs inspect`: what the reader understood, and what would be masked, before anyone waits for a fit."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip import Clip, load_clip
+from endogs.clip.contact_sheet import contact_sheet, mask_overlay, write_png
+from endogs.clip.coverage import coverage
+from endogs.clip.inspect import describe
+from endogs.evaluate.video import frame_rate, write_video
+from endogs.pipeline.config import Inspect
+from endogs.priors.instruments.choose import with_instrument_masks
+
+
+def inspect(config: Inspect) -> None:
+    """Print what the reader understood of `config.input` and write a contact sheet; InputError for bad input.
+
+    With `config.masks` also a video of all frames with what would be masked tinted.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    clip = load_clip(config.input, config.clip)
+    if config.masks:
+        print("looking for instruments", file=sys.stderr, flush=True)
+        clip = with_instrument_masks(clip, config.masks_from, config.sam2)
+    seen = coverage(clip)
+    console = Console(highlight=False)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in describe(clip, seen):
+        table.add_row(name, value, style=None)
+    console.print(table)
+    for note in clip.notes:
+        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
+
+    # A little beyond the percentiles, so that the nearest and farthest tissue keeps its shade.
+    depth_range = (seen.depth_range[0], seen.depth_range[2]) if seen.depth_range else None
+    out = config.out or Path(f"{clip.name}-inspect.png")
+    write_png(out, contact_sheet(clip, depth_range))
+    console.print(f"contact sheet: {out}", markup=False, soft_wrap=True)
+    if config.masks:
+        video = out.with_suffix(".mp4")
+        write_video(video, _overlays(clip), frame_rate(clip.times))
+        console.print(f"masks over every frame: {video}", markup=False, soft_wrap=True)
+
+
+def _overlays(clip: Clip) -> Iterator[NDArray[np.uint8]]:
+    return (mask_overlay(clip, i) for i in range(len(clip)))

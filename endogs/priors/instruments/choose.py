@@ -1,0 +1,44 @@
+"""The clip with the instrument masks that `--masks` asks for."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from endogs.errors import InputError
+from endogs.priors.instruments.config import Sam2Options
+
+if TYPE_CHECKING:
+    from endogs.clip import Clip
+
+Progress = Callable[[int, int], None]
+
+
+def with_instrument_masks(
+    clip: "Clip", name: str, sam2: Sam2Options | None = None, progress: Progress | None = None
+) -> "Clip":
+    """`clip` with its own masks (`given`), with those found by `color` or by `sam2`, or with `none`.
+
+    `auto` is `given` where the clip has masks, else `color`. What was found is said in a new note of the clip;
+    `progress(done, total)` is called after each frame of a search. Raises InputError for `given` without masks, an
+    unknown name, and what SAM 2 cannot use.
+    """
+    if name == "auto":
+        name = "given" if clip.has_masks else "color"
+    if name == "given":
+        if not clip.has_masks:
+            raise InputError(f"{clip.source}: the clip has no instrument masks; use --masks auto or --masks none")
+        return clip
+    if name == "none":
+        return clip.with_masks(None)
+    if name == "color":
+        from endogs.priors.instruments.by_color import find_by_color
+
+        found = find_by_color(clip, progress)
+    elif name == "sam2":
+        from endogs.priors.instruments.sam2 import follow_with_sam2
+
+        found = follow_with_sam2(clip, sam2 or Sam2Options(), progress)
+    else:
+        raise InputError(f"--masks {name}: no such masks; use auto, given, color, sam2 or none")
+    other = clip.with_masks(found.masks)
+    other.notes = [*clip.notes, found.note]
+    return other

@@ -1,0 +1,23 @@
+"""Options of instrument masks. Importing this file imports neither torch nor numpy."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tyro.conf import UseAppendAction
+
+MaskChoice = Literal["auto", "given", "color", "sam2", "none"]
+"""`auto` is `given` where the clip has masks, else `color`."""
+
+
+@dataclass(frozen=True)
+class Sam2Options:
+    """What SAM 2 follows through the clip; F counts frames as they are read, X and Y are pixels of such a frame."""
+
+    sam2_model: str = "facebook/sam2.1-hiera-tiny"
+    """Folder or Hugging Face name of a SAM 2 video model, for --masks sam2."""
+    sam2_click: UseAppendAction[tuple[str, ...]] = ()
+    """F:X,Y on an instrument; may be repeated. Without click, box or mask SAM 2 follows what is found by colour."""
+    sam2_box: UseAppendAction[tuple[str, ...]] = ()
+    """F:X0,Y0,X1,Y1 around an instrument; may be repeated."""
+    sam2_mask: UseAppendAction[tuple[str, ...]] = ()
+    """F:FILE, a mask image of one frame, instruments not zero; may be repeated."""

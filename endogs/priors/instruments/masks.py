@@ -1,0 +1,68 @@
+"""Instrument masks of a whole clip, kept as bits."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+
+class InstrumentMasks:
+    """Where instruments are in each frame of a clip, and where they may be.
+
+    Kept at the size they were found at and enlarged when read. Serves a `Clip` as its reader of tissue masks.
+    """
+
+    def __init__(self, instruments: Sequence[Mask], halos: Sequence[Mask], width: int, height: int) -> None:
+        """Masks (h, w) per frame, True = instrument, and the surroundings that may be instrument; the clip's size."""
+        self.width, self.height = width, height
+        self._shape = instruments[0].shape
+        self._instruments = [np.packbits(mask) for mask in instruments]
+        self._halos = [np.packbits(mask) for mask in halos]
+
+    def __len__(self) -> int:
+        return len(self._instruments)
+
+    def instrument(self, index: int) -> Mask:
+        """bool (H, W), True = instrument."""
+        return self._enlarged(self._instruments[index])
+
+    def halo(self, index: int) -> Mask:
+        """bool (H, W), True = neither surely instrument nor surely tissue: nothing may be learned there."""
+        return self._enlarged(self._halos[index]) & ~self.instrument(index)
+
+    def read(self, index: int) -> Mask:
+        """bool (H, W), True = tissue: neither instrument nor halo."""
+        return ~(self._enlarged(self._instruments[index]) | self._enlarged(self._halos[index]))
+
+    @property
+    def any(self) -> bool:
+        """True when some frame shows an instrument."""
+        return any(bits.any() for bits in self._instruments)
+
+    def _enlarged(self, bits: NDArray[np.uint8]) -> Mask:
+        h, w = self._shape
+        mask = np.unpackbits(bits, count=h * w).reshape(h, w)
+        if (h, w) == (self.height, self.width):
+            return mask.view(np.bool_)
+        # Linear between the pixels of the small mask, so that edges are slanted lines and not stairs.
+        return cv2.resize(mask * 255, (self.width, self.height), interpolation=cv2.INTER_LINEAR) > 127
+
+
+def disc(pixels: int) -> NDArray[np.uint8]:
+    """A round structuring element that reaches `pixels` from its centre."""
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1)), np.uint8)
+
+
+def grown(mask: Mask, pixels: int) -> Mask:
+    """`mask` (H, W) and all that lies within `pixels` of it."""
+    if pixels < 1:
+        return mask.copy()
+    return cv2.dilate(np.ascontiguousarray(mask).view(np.uint8), disc(pixels)).view(bool)
+
+
+def shrunk(mask: Mask, pixels: int) -> Mask:
+    """`mask` (H, W) without what lies within `pixels` of its outside; the image border is no outside."""
+    return cv2.erode(np.ascontiguousarray(mask).view(np.uint8), disc(pixels), borderValue=1).view(bool)
