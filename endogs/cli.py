@@ -14,6 +14,7 @@ from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import Evaluate, RenderScene
 from endogs.export.config import ExportHtml, ExportPoints, ExportSplats
 from endogs.fit.config import Reconstruct
+from endogs.live.config import View
 from endogs.phantom.config import Phantom
 from endogs.pipeline.config import Inspect
 
@@ -31,6 +32,7 @@ class Export:
 
 Verb = (
     Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[RenderScene, tyro.conf.subcommand("render")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
@@ -41,6 +43,7 @@ Verb = (
 
 RUNNERS: dict[type, str] = {
     Reconstruct: "endogs.pipeline.reconstruct:run",
+    View: "endogs.live.view_command:run_view",
     RenderScene: "endogs.evaluate.render_command:run_render",
     ExportPoints: "endogs.export:run_points",
     ExportSplats: "endogs.export:run_splats",
@@ -54,9 +57,15 @@ RUNNERS: dict[type, str] = {
 
 
 def run_verb(config: Any) -> Any:
-    """Runs a verb's configuration with the function that belongs to it."""
+    """Runs a verb's configuration with the function that belongs to it; `--live` puts somebody beside it."""
     module, function = RUNNERS[type(config)].split(":")
-    return getattr(import_module(module), function)(config)
+    if not (isinstance(config, Reconstruct) and config.live):
+        return getattr(import_module(module), function)(config)
+    watch = import_module("endogs.live.fit_watch").FitWatch(config.host, config.port)
+    try:
+        return getattr(import_module(module), function)(config, watch)
+    finally:
+        watch.stop()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -64,12 +64,13 @@ finally:
     done = endogs_command(code=code)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "[]"
-    for verb in ("reconstruct", "render", "export", "evaluate", "inspect", "phantom", "doctor"):
+    for verb in ("reconstruct", "view", "render", "export", "evaluate", "inspect", "phantom", "doctor"):
         assert verb in done.stdout
 
 
 @pytest.mark.parametrize(
-    "verb", ["reconstruct", "render", "export", "export points", "export splats", "evaluate", "inspect", "phantom"]
+    "verb",
+    ["reconstruct", "view", "render", "export", "export points", "export splats", "evaluate", "inspect", "phantom"],
 )
 def test_every_verb_explains_its_options(verb, capsys):
     with pytest.raises(SystemExit) as left:

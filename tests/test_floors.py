@@ -26,12 +26,13 @@ FLOORS = {
     "evaluate": 6,
     "phantom": 6,
     "doctor": 6,
+    "live": 7,
     "pipeline": 7,
     "cli": 8,
     "__main__": 8,
     "__init__": 8,  # the front door names the rooms' main functions, and loads them when they are first used
 }
-HEAVY = ("torch", "numpy", "cv2", "open3d", "scipy", "av", "safetensors", "transformers")
+HEAVY = ("torch", "numpy", "cv2", "open3d", "scipy", "av", "safetensors", "transformers", "viser")
 NOTHING_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -8,7 +8,7 @@ from endogs import __version__, native
 from endogs.doctor.config import Doctor
 from endogs.errors import InputError
 
-PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "tyro", "rich", "safetensors", "gsplat")
+PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "tyro", "rich", "safetensors", "viser", "gsplat")
 
 
 def run_doctor(config: Doctor) -> None:

@@ -156,6 +156,12 @@ class Reconstruct:
     """Seed of everything random."""
     resume: bool = False
     """Continue the run that was interrupted in the output folder."""
+    live: bool = False
+    """Watch the fit in the browser, at an address that is printed; afterwards the scene plays there until Ctrl-C."""
+    host: str = "127.0.0.1"
+    """With `--live`: address to serve at. Any but this machine's own asks for a token, which the URL holds."""
+    port: int = 8080
+    """With `--live`: port to serve at; where it is taken, the next free one."""
 
     def fit_config(self) -> FitConfig:
         """The preset's numbers with this run's overrides. Raises InputError for numbers out of range."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from endogs import native
 from endogs.clip import Clip, load_clip
@@ -63,20 +63,37 @@ def reconstruct(input: str | Path, **options: Any) -> Result:
     `reconstruct("clip.mp4", preset="fast", clip=ClipOptions(stride=2))`. Raises InputError for bad input and
     FitDiverged when the fit produces numbers that are not finite.
     """
+    if options.get("live"):
+        raise InputError("live: a fit is watched from the command line; use endogs reconstruct --live")
     options = {key: Path(value) if key == "out" else value for key, value in options.items()}
     return execute(Reconstruct(Path(input), **options), StageClock())
 
 
-def run(config: Reconstruct) -> None:
+class Watcher(Protocol):
+    """Somebody who looks on while a scene is fitted."""
+
+    def begin(self, fit: Fit, clip: Clip, metric: bool) -> None:
+        """Before the first step; `metric` says whether depth is in the clip's units."""
+
+    def on_step(self, fit: Fit) -> None:
+        """Between steps."""
+
+    def finished(self, scene: Scene, interrupted: bool) -> None:
+        """When everything is written."""
+
+
+def run(config: Reconstruct, watcher: Watcher | None = None) -> None:
     """The command line's verb; leaves with 130 after Ctrl-C, so that scripts stop too."""
-    result = execute(config, StageClock(from_process_start=True))
+    result = execute(config, StageClock(from_process_start=True), watcher)
     print_summary(result)
+    if watcher is not None:
+        watcher.finished(result.scene, result.record["interrupted"])
     if result.record["interrupted"]:
         raise SystemExit(INTERRUPTED)
 
 
 @native.cores_for_kernels()
-def execute(config: Reconstruct, clock: StageClock) -> Result:
+def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = None) -> Result:
     """The whole pipeline."""
     out = config.out if config.out is not None else Path(f"{config.input.resolve().stem}_endogs")
     checkpoints = out / "checkpoints"
@@ -141,8 +158,10 @@ def execute(config: Reconstruct, clock: StageClock) -> Result:
     make_output_folder(out)
     if not config.resume:  # an earlier run's checkpoint must not pass for this one's
         shutil.rmtree(checkpoints, ignore_errors=True)
+    if watcher is not None:
+        watcher.begin(fit, clip, views.metric)
     with clock.stage("fit"):
-        run_fit(fit, checkpoints)
+        run_fit(fit, checkpoints, on_step=None if watcher is None else watcher.on_step)
     about = {
         "clip": clip.name,
         "config": to_json(config),

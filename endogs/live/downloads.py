@@ -1,0 +1,33 @@
+"""What a viewer gives away: files as bytes, which the browser saves on the user's own machine."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.export.points import export_points
+from endogs.live.viewpoint import Viewpoint, camera_json
+from endogs.scene import Scene
+
+
+def png_bytes(image: NDArray[np.uint8]) -> bytes:
+    """A PNG of an RGB picture (H, W, 3)."""
+    done, encoded = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
+    if not done:
+        raise ValueError(f"cannot encode a picture of shape {image.shape}")
+    return bytes(encoded.tobytes())
+
+
+def points_bytes(scene: Scene, time: float) -> bytes:
+    """The PLY point cloud of `endogs export points` at `time` seconds. Raises InputError as that does."""
+    with tempfile.TemporaryDirectory() as folder:
+        (file,) = export_points(scene, [time], Path(folder) / "points.ply")
+        return file.read_bytes()
+
+
+def camera_bytes(view: Viewpoint, time: float, units: str) -> bytes:
+    """JSON of the camera, as in `endogs.live.viewpoint.camera_json`."""
+    return (json.dumps(camera_json(view, time, units), indent=1) + "\n").encode()

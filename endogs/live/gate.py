@@ -1,0 +1,112 @@
+"""Keeps strangers out of a server that others on the network can reach: a token in the URL, then a cookie.
+
+The viewer's own server listens on this machine only; the gate listens to the network and passes on what may pass.
+"""
+
+import asyncio
+import hmac
+import secrets
+import threading
+from contextlib import suppress
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+LONGEST_HEAD = 16_384
+"""Bytes of a request's head; browsers send a few hundred."""
+PATIENCE = 10.0
+"""Seconds that a request's head may take."""
+COOKIE = "endogs_token"
+REFUSED = b"This view needs the whole URL that endogs printed, with its token.\n"
+
+
+class TokenGate:
+    """A TCP relay that looks at the first request of every connection."""
+
+    def __init__(self, host: str, port: int, backend_port: int) -> None:
+        """Listens at host:port (0: any free port) and relays to 127.0.0.1:`backend_port`. Raises OSError."""
+        self.token = secrets.token_urlsafe(24)
+        self._backend_port = backend_port
+        self._loop = asyncio.new_event_loop()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, host, port, limit=LONGEST_HEAD))
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        """The port it listens at."""
+        self._thread = threading.Thread(target=self._loop.run_forever, name="endogs-gate", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Closes every connection and the port."""
+
+        async def close() -> None:
+            self._server.close()
+            for task in list(self._connections):
+                task.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result(timeout=5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+            verdict = self.judge(head)
+            if verdict is None:
+                await self._relay(head, reader, writer)
+            else:
+                writer.write(verdict)
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError):
+            pass  # whoever it was left, or does not speak HTTP
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    def judge(self, head: bytes) -> bytes | None:
+        """The answer to a request's head, or None when it may pass.
+
+        The token in the URL is traded for a cookie, so that it does not stay in the address bar.
+        """
+        lines = head.decode("latin-1").split("\r\n")
+        target = lines[0].split(" ")[1] if lines[0].count(" ") >= 2 else "/"
+        if any(self._is_token(value) for value in parse_qs(urlsplit(target).query).get("token", [])):
+            cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Lax"
+            return _answer("302 Found", b"", f"Location: /\r\nSet-Cookie: {cookie}\r\n")
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            if name.strip().lower() == "cookie":
+                with suppress(CookieError):
+                    morsel = SimpleCookie(value.strip()).get(COOKIE)
+                    if morsel is not None and self._is_token(morsel.value):
+                        return None
+        return _answer("403 Forbidden", REFUSED)
+
+    def _is_token(self, value: str) -> bool:
+        return hmac.compare_digest(value.encode(), self.token.encode())
+
+    async def _relay(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._backend_port)
+        try:
+            inner_writer.write(head)
+            both = [asyncio.create_task(_pump(reader, inner_writer)), asyncio.create_task(_pump(inner_reader, writer))]
+            # The server closes a connection after every answer, so when either side ends, the whole is over.
+            _, pending = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+        finally:
+            inner_writer.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
+
+
+def _answer(status: str, body: bytes, headers: str = "") -> bytes:
+    head = f"HTTP/1.1 {status}\r\n{headers}Content-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+    return (head + "Cache-Control: no-store\r\nConnection: close\r\n\r\n").encode() + body

@@ -1,0 +1,67 @@
+"""`endogs view`: a finished scene in the browser."""
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from endogs.clip import Clip
+from endogs.errors import InputError
+from endogs.evaluate.source_clip import load_source_clip
+from endogs.live.config import View
+from endogs.live.face import Face
+from endogs.live.playback import Playback
+from endogs.live.server import LiveServer
+from endogs.live.studio import Studio
+from endogs.scene import Scene
+from endogs.scene.scene_file import load_scene
+
+
+def run_view(config: View) -> None:
+    """Serves until Ctrl-C. Raises InputError for a bad scene, clip or address."""
+    show(config, threading.Event().wait)
+
+
+def show(config: View, wait: Callable[[], object]) -> None:
+    """Serves until `wait` returns or is interrupted. Raises InputError for a bad scene, clip or address."""
+    scene = load_scene(config.scene)
+    if len(scene) == 0:
+        raise InputError(f"{config.scene}: the scene has no Gaussians, so there is nothing to see.")
+    clip = find_clip(scene, config.scene, config.clip)
+    studio = Studio(scene, clip)
+    server = LiveServer(config.host, config.port)
+    try:
+        Face(server.viser, studio, f"{describe(scene, clip)} · {len(scene):,} Gaussians")
+        playback = Playback(studio)
+        try:
+            print(f"the view is at {server.url} until Ctrl-C", flush=True)
+            wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            playback.stop()
+    finally:
+        server.stop()
+
+
+def find_clip(scene: Scene, path: Path, given: Path | None) -> Clip | None:
+    """The scene's clip; where it is not there any more, None, said on standard error.
+
+    Raises InputError when the clip that was `given` cannot be read or has other frames.
+    """
+    try:
+        return load_source_clip(scene, path, given)
+    except InputError as reason:
+        if given is not None:
+            raise
+        print(f"note: without the input video: {reason}", file=sys.stderr)
+        return None
+
+
+def describe(scene: Scene, clip: Clip | None) -> str:
+    """The heading of a scene's view, in markdown."""
+    name = clip.name if clip is not None else str(scene.metadata.get("clip") or "scene")
+    safe = "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in name)
+    units = "millimetres" if scene.units == "mm" else "relative units"
+    frames = len(scene.times)
+    return f"**{safe}** · {frames} frame{'s' * (frames != 1)} · {units}"
