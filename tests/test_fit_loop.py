@@ -18,7 +18,7 @@ from endogs.fit.optimizer import SplineAdam
 from endogs.fit.setup import new_optimizer
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import COLORS, OPACITY
-from endogs.priors.depth import choose_depth_prior
+from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Knots, SplineDeformation
 
@@ -41,7 +41,8 @@ def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
     frames = [0, 2, 3, 4, 5]
     flows = ClipFlows(clip.image, finest_scale=0)
     cpu = torch.device("cpu")
-    views = TrainingViews(clip, frames, flows, clip.tissue_mask, choose_depth_prior("auto", clip), config, cpu)
+    depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, clip.tissue_mask, flows)
+    views = TrainingViews(clip, frames, flows, clip.tissue_mask, depth, config, cpu)
     return Fit(new_optimizer(clip, views, config, deformation, cpu), views, config, seed)
 
 

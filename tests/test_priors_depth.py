@@ -5,7 +5,17 @@ import pytest
 
 from endogs.errors import InputError
 from endogs.geometry import pixel_rays
-from endogs.priors.depth import DepthPrediction, GivenDepth, PhotometricDepth, choose_depth_prior, to_depth
+from endogs.priors.depth import (
+    ConstantDepth,
+    DepthInput,
+    DepthPrediction,
+    GivenDepth,
+    PhotometricDepth,
+    StereoDepth,
+    choose_depth_prior,
+    to_depth,
+)
+from endogs.priors.light_falloff import FIXED, choose_falloff
 from endogs.priors.photometric import masked_low_pass, photometric_depth, view_mask
 from endogs.priors.speculars import bright_mask, large_clipped_mask, specular_mask
 from endogs.priors.tissue import erode_tissue_mask
@@ -15,10 +25,11 @@ K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
 
 
 class OneFrame:
-    source = "clip"
+    source, baseline = "clip", None
 
-    def __init__(self, image, mask=None, depth=None):
-        self._image, self._depth = image, depth
+    def __init__(self, image, mask=None, depth=None, units="mm", right=None):
+        self._image, self._depth, self._right = image, depth, right
+        self.units, self.has_right = units, right is not None
         self._mask = np.ones(image.shape[:2], bool) if mask is None else mask
         self.K = K[None]
         self.has_depth = depth is not None
@@ -31,6 +42,17 @@ class OneFrame:
 
     def depth(self, i):
         return self._depth
+
+    def right_image(self, i):
+        return self._right
+
+
+def predict(prior, clip):
+    return prior.predict(DepthInput.of(clip, 0))
+
+
+def prepare(prior, clip):
+    return prior.prepare(clip, [0], clip.tissue_mask)
 
 
 def shaded(depth, albedo=(0.9, 0.45, 0.35)):
@@ -89,7 +111,7 @@ def test_photometric_depth_outside_the_view_is_unknown():
     image[outside] = 3
     assert (view_mask(image) == ~outside).all()
     clip = OneFrame(image)
-    prediction = PhotometricDepth().predict(clip, 0)
+    prediction = predict(PhotometricDepth(), clip)
     assert np.isnan(prediction.value[outside]).all()
     assert (prediction.confidence[outside] == 0).all()
     depth = to_depth(prediction)
@@ -134,7 +156,7 @@ def test_given_depth_and_the_choice_of_a_prior():
     depth = np.array([[0, 50, np.nan]], np.float32)
     mask = np.array([[True, False, True]])
     clip = OneFrame(np.zeros((1, 3, 3), np.uint8), mask, depth)
-    prediction = GivenDepth().predict(clip, 0)
+    prediction = predict(GivenDepth(), clip)
     assert prediction.kind == "metric"
     assert prediction.value.tolist() == [[0, 50, 0]]
     assert prediction.confidence.tolist() == [[0, 0, 0]]
@@ -145,9 +167,105 @@ def test_given_depth_and_the_choice_of_a_prior():
     with pytest.raises(InputError, match="no depth maps"):
         choose_depth_prior("given", without)
     with pytest.raises(InputError, match="no depth maps"):
-        GivenDepth().predict(without, 0)
+        predict(GivenDepth(), without)
+    with pytest.raises(InputError, match="no depth maps"):
+        prepare(GivenDepth(), without)
+    both = OneFrame(np.zeros((1, 3, 3), np.uint8), depth=depth, right=np.zeros((1, 3, 3), np.uint8))
+    assert isinstance(choose_depth_prior("auto", both), GivenDepth), "given depth goes before a right view"
+    right = OneFrame(np.zeros((1, 3, 3), np.uint8), right=np.zeros((1, 3, 3), np.uint8))
+    assert isinstance(choose_depth_prior("auto", right), StereoDepth)
+    with pytest.raises(InputError, match="--depth-model and --depth-model-output are for --depth learned"):
+        choose_depth_prior("stereo", right, "some/model")
+    with pytest.raises(InputError, match="no such model folder"):
+        choose_depth_prior("auto", both, "./absent")  # a model means learned
     with pytest.raises(InputError, match="no such depth prior"):
         choose_depth_prior("magic", clip)
+
+
+def tube(centre=(80, 60), radius=10.0):
+    """Image of the inside of a cylinder whose axis runs through `centre` (x, y), pixels; and its z-depth."""
+    rays = pixel_rays(K, WIDTH, HEIGHT)
+    directions = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    axis = np.array([(centre[0] - K[0, 2]) / K[0, 0], (centre[1] - K[1, 2]) / K[1, 1], 1.0])
+    sine = np.sqrt(np.maximum(1 - (directions @ (axis / np.linalg.norm(axis))) ** 2, 1e-9))
+    distance = np.minimum(radius / sine, 150)
+    light = sine / distance**2
+    linear = light[..., None] * np.array([0.9, 0.45, 0.35]) / np.percentile(light, 90) * 0.6
+    return np.round(255 * linear.clip(0, 1) ** (1 / 2.2)).astype(np.uint8), distance * directions[..., 2]
+
+
+@pytest.mark.parametrize("centre", [(80, 60), (95, 50)])
+def test_a_tube_is_recognized_and_ordered(centre):
+    image, depth = tube(centre)
+    clip = OneFrame(image)
+    prior = PhotometricDepth()
+    (note,) = prepare(prior, clip)
+    assert "tube" in note
+    assert prior.about()["mode"] == "lumen"
+    log_z = predict(prior, clip).value
+    assert np.corrcoef(np.argsort(np.argsort(log_z.ravel())), np.argsort(np.argsort(depth.ravel())))[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("surface", [bump, slant])
+def test_an_open_field_is_no_tube(surface):
+    prior = PhotometricDepth()
+    assert prepare(prior, OneFrame(shaded(surface()))) == []
+    assert prior.about()["mode"] == "fixed"
+
+
+def test_one_odd_frame_does_not_change_the_mode():
+    whole = np.ones((HEIGHT, WIDTH), bool)
+    field, inside = (shaded(bump()), whole, K), (tube()[0], whole, K)
+    assert choose_falloff([field, inside, field]) == FIXED
+    assert choose_falloff([inside, field, inside]).name == "lumen"
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_black_or_white_clip_is_refused(level):
+    clip = OneFrame(np.full((HEIGHT, WIDTH, 3), level, np.uint8))
+    with pytest.raises(InputError, match="black, white or hidden"):
+        prepare(PhotometricDepth(), clip)
+
+
+def test_given_depth_must_be_plausible():
+    image = shaded(bump())
+    assert prepare(GivenDepth(), OneFrame(image, depth=bump().astype(np.float32))) == []
+    metres = OneFrame(image, depth=(bump() / 1000).astype(np.float32))
+    with pytest.raises(InputError, match=r"0\.088.* mm away, which no endoscope does.*--depth-unit-mm"):
+        prepare(GivenDepth(), metres)
+    metres.units = "relative"
+    assert prepare(GivenDepth(), metres) == [], "without units every scale is as good"
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[0] = True
+    nowhere = np.where(mask, 0, bump()).astype(np.float32)
+    with pytest.raises(InputError, match="no depth on tissue"):
+        prepare(GivenDepth(), OneFrame(image, mask, nowhere))
+    (flat,) = prepare(GivenDepth(), OneFrame(image, depth=np.full((HEIGHT, WIDTH), 80, np.float32)))
+    assert "the same depth" in flat
+    little = np.zeros((HEIGHT, WIDTH), np.float32)
+    little[:3] = bump()[:3]
+    assert any("% of the tissue only" in note for note in prepare(GivenDepth(), OneFrame(image, depth=little)))
+
+
+def test_disparity_given_as_depth_is_told():
+    (note,) = prepare(GivenDepth(), OneFrame(shaded(slant()), depth=(7000 / slant()).astype(np.float32)))
+    assert "disparity" in note
+
+
+def test_disparity_that_reaches_zero_becomes_a_finite_depth():
+    value = np.linspace(-0.2, 1.0, 101, dtype=np.float32)[None]
+    depth = to_depth(DepthPrediction(value, "disparity", np.ones_like(value)))
+    assert (np.diff(depth) <= 0).all(), "near is large"
+    assert depth.max() <= 600
+    assert np.percentile(depth, 98) == pytest.approx(300, rel=0.1), "the farthest hundredth at three medians"
+    flat = to_depth(DepthPrediction(np.zeros((4, 5), np.float32), "disparity", np.ones((4, 5), np.float32)))
+    assert (flat == 100).all()
+
+
+def test_constant_depth_is_flat():
+    clip = OneFrame(shaded(bump()))
+    assert (to_depth(predict(ConstantDepth(), clip)) == 100).all()
+    assert isinstance(choose_depth_prior("constant", clip), ConstantDepth)
 
 
 def test_speculars_are_small_bright_and_grey():

@@ -11,7 +11,8 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.guessed_camera import still_poses
 from endogs.clip.image_files import list_images
-from endogs.clip.recording import Recording
+from endogs.clip.recording import FrameReader, Recording
+from endogs.clip.rectification import RectifiedDepths, RectifiedImages, RectifiedMasks, rectification
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid, rotation_from_quaternion
 
@@ -31,7 +32,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
     """The frames with the camera of calibration.json and the poses of poses.tum.
 
     calibration.json holds `fx`, `fy`, `cx`, `cy` (pixels, centres at +0.5) and may hold `baseline_mm`, `fps`,
-    `depth_unit_mm` and the `width` and `height` that it is for. poses.tum is in the TUM format, one row per image:
+    `depth_unit_mm` and the `width` and `height` that it is for. With `translation_mm` the pair is not rectified yet and
+    becomes so (`endogs.clip.rectification` says what else may be there); frames, masks and depth are then the rectified
+    left view's. poses.tum is in the TUM format, one row per image:
     time (s), position and quaternion xyzw of the camera in the world; without it the camera stands still.
     """
     file = path / "calibration.json"
@@ -51,13 +54,27 @@ def read(path: Path, options: ClipOptions) -> Recording:
     baseline = _positive(calibration, "baseline_mm", file, required=False)
     unit = options.depth_unit_mm or _positive(calibration, "depth_unit_mm", file, required=False)
     if frames.depths is not None and unit is None:
-        if baseline is not None:
+        if baseline is not None or "translation_mm" in calibration:
             raise InputError(
-                f"{file}: baseline_mm is in millimetres but depth_unit_mm, which says what the files in depth/ count "
+                f"{file}: the baseline is in millimetres but depth_unit_mm, which says what the files in depth/ count "
                 "in, is missing: add it or use --depth-unit-mm."
             )
         notes.append("depth: the unit is unknown, so lengths are relative; --depth-unit-mm sets it.")
-    if frames.right_images is not None and baseline is None:
+    K = _intrinsics(calibration, file, frames.width, frames.height, options)
+    images: FrameReader = frames.images
+    masks: FrameReader | None = frames.masks
+    depths: FrameReader | None = frames.depths
+    right: FrameReader | None = frames.right_images
+    if right is not None and "translation_mm" in calibration:
+        turned = rectification(calibration, K, (frames.width, frames.height), file)
+        K, baseline = turned.K, turned.baseline
+        images, right = RectifiedImages(images, turned.left), RectifiedImages(right, turned.right)
+        masks = None if masks is None else RectifiedMasks(masks, turned.left)
+        depths = None if depths is None else RectifiedDepths(depths, turned.left, turned.depth_factor)
+        if poses_file.is_file():
+            world_to_camera[:, :3] = turned.rotation @ world_to_camera[:, :3]
+        notes.append("stereo: the views are rectified as calibration.json says; rows and --crop count in the result.")
+    if right is not None and baseline is None:
         notes.append("right views are not used: calibration.json has no baseline_mm.")
     return Recording(
         source=path,
@@ -65,13 +82,13 @@ def read(path: Path, options: ClipOptions) -> Recording:
         width=frames.width,
         height=frames.height,
         times=frames.times,
-        K=_intrinsics(calibration, file, frames.width, frames.height, options)[None].repeat(len(frames.kept), 0),
+        K=K[None].repeat(len(frames.kept), 0),
         world_to_camera=world_to_camera[frames.kept],
-        images=frames.images,
-        masks=frames.masks,
-        depths=frames.depths,
+        images=images,
+        masks=masks,
+        depths=depths,
         depth_unit=unit or 1.0,
-        right_images=frames.right_images if baseline is not None else None,
+        right_images=right if baseline is not None else None,
         units="mm" if unit is not None or baseline is not None else "relative",
         baseline=baseline,
         depth_is_quantized=frames.depth_is_quantized,

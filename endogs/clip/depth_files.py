@@ -10,7 +10,7 @@ from endogs.clip.image_files import IMAGE_SUFFIXES, read_raw
 from endogs.clip.mask_files import sampled
 from endogs.errors import InputError
 
-DEPTH_SUFFIXES = (*IMAGE_SUFFIXES, ".npy")
+DEPTH_SUFFIXES = (*IMAGE_SUFFIXES, ".npy", ".exr")
 
 
 class DepthFiles:

@@ -64,9 +64,13 @@ def read_gray(path: Path) -> NDArray[np.uint8]:
 
 
 def read_raw(path: Path) -> NDArray[Any]:
-    """(H, W) or (H, W, C) in the file's own type; .npy files too."""
+    """(H, W) or (H, W, C) in the file's own type; .npy files too, and the depth channel of .exr files."""
     import cv2
 
+    if path.suffix.lower() == ".exr":
+        from endogs.clip.exr_files import read_exr
+
+        return read_exr(path)
     if path.suffix.lower() == ".npy":
         try:
             return np.load(path, allow_pickle=False)

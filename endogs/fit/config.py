@@ -127,8 +127,14 @@ class Reconstruct:
     """How the clip is read."""
     split: Literal["standard", "gap", "novel-view", "all"] = "standard"
     """Frames kept for testing: every eighth, gaps of five, the right view, or none."""
-    depth: Literal["auto", "given", "photometric"] = "auto"
-    """Where depth comes from: the data set, or brightness (light and camera are co-located)."""
+    depth: Literal["auto", "given", "stereo", "photometric", "learned", "constant"] = "auto"
+    """Where depth comes from: the data set, a right view, brightness (light and camera are co-located), a learned
+    model, or nowhere (one depth everywhere, to compare with). Auto takes the first there is of the data set, a right
+    view and brightness."""
+    depth_model: str | None = None
+    """For learned depth: a model folder, an ONNX file or a Hugging Face id; by default Depth Anything V2 Small."""
+    depth_model_output: Literal["disparity", "depth", "logdepth"] | None = None
+    """What that model predicts, where its own configuration does not say: near is large, far is large, or log depth."""
     masks: MaskChoice = "auto"
     """Instrument masks: the data set's (given), found by color, followed by sam2, none; auto is given or else color."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from endogs.clip import Clip
-from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.views import TrainingViews
@@ -39,13 +38,11 @@ def new_optimizer(
 
 
 def pixel_footprint(views: TrainingViews) -> float:
-    """Width of a pixel at the median depth of the first training frame, world units: the unit of learning rates."""
-    depth = views.depth(0)
-    known = depth[views.observations.masks[0] & (depth > 0)]
-    known = known if known.size else depth[depth > 0]
-    if known.size == 0:
-        raise InputError("the first training frame has no depth; use --depth photometric")
-    return float(np.median(known)) / float(views.observations.K[0, 0, 0])
+    """Width of a pixel, world units, at the median depth of the first frame with depth: the unit of learning rates."""
+    k = views.reference
+    depth = views.depth(k)
+    known = depth[views.observations.masks[k] & (depth > 0)]
+    return float(np.median(known)) / float(views.observations.K[k, 0, 0])
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:

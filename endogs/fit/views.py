@@ -13,9 +13,10 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.clip import Clip
+from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.losses import DepthAnchor
-from endogs.priors.depth import DepthPrediction, DepthPrior, to_depth
+from endogs.priors.depth import ClipDepth, DepthKind, to_depth
 from endogs.priors.flow import ClipFlows
 from endogs.priors.speculars import specular_mask
 from endogs.priors.tissue import erode_tissue_mask
@@ -86,25 +87,27 @@ class TrainingViews:
         frames: list[int],
         flows: ClipFlows,
         masks: Callable[[int], Mask],
-        prior: DepthPrior,
+        depth: ClipDepth,
         config: FitConfig,
         device: torch.device,
     ) -> None:
-        """`frames` are the clip's training frames, ascending; `masks(i)` the tissue mask (H, W) of clip frame i."""
+        """`frames` are the clip's training frames, ascending; `masks(i)` the tissue mask (H, W) of clip frame i.
+
+        Raises InputError when no training frame has depth on tissue.
+        """
         self._clip, self._flows, self._device = clip, flows, device
         self.frames = frames
         self._masks = {i: masks(i) for i in frames}
         self._eroded = {i: erode_tissue_mask(mask, config.mask_erosion) for i, mask in self._masks.items()}
         self._rim_weight, self._halo_weight = config.rim_weight, config.halo_weight
         self._specular_weight, self._specular_depth_weight = config.specular_weight, config.specular_depth_weight
-        self._prior = prior
-        self._predictions: dict[int, DepthPrediction] = {}
-        first = self.prediction(0)
-        self.depth_kind: str = first.kind
-        self.metric = first.kind == "metric"
-        count = len(frames) if self.metric else min(len(frames), RELATIVE_PRIOR_FRAMES)
-        with_depth = set(np.linspace(0, len(frames) - 1, count).round().astype(int).tolist())
-        self.real = [self._real_view(k, k in with_depth) for k in range(len(frames))]
+        self._depth = depth
+        self.depth_kind: str = depth.kind
+        self.metric = depth.kind == "metric"
+        with_depth = set(frames_with_depth(frames, depth.kind))
+        self.real = [self._real_view(k, i in with_depth) for k, i in enumerate(frames)]
+        self.reference = self._first_with_depth()
+        """The first training frame that shows tissue of known depth: a clip may begin black."""
         self._virtual: dict[int, View] = {}
         seen = np.sum(list(self._masks.values()), axis=0)
         still = clip.static_camera
@@ -113,22 +116,26 @@ class TrainingViews:
         self.hidden: Mask | None = (seen < len(frames)) & ~clip.ignored if still else None
         """(H, W) pixels that some training frame does not show as tissue; None with a moving camera."""
         self.observations = Observations(clip, frames, flows, [self._masks[i] for i in frames], self.depth, self.metric)
-        self.anchor = None if self.metric else _anchor_of(to_depth(first), self._eroded[frames[0]])
+        reference = self._eroded[frames[self.reference]]
+        self.anchor = None if self.metric else _anchor_of(self.depth(self.reference), reference)
 
     @property
     def virtual_count(self) -> int:
         """How many virtual frames there are."""
         return len(VIRTUAL_FRACTIONS) * (len(self.frames) - 1)
 
-    def prediction(self, k: int) -> DepthPrediction:
-        """The depth prior of training frame `k`, computed once."""
-        if k not in self._predictions:
-            self._predictions[k] = self._prior.predict(self._clip, self.frames[k])
-        return self._predictions[k]
-
     def depth(self, k: int) -> NDArray[np.float32]:
         """Z-depth (H, W) of training frame `k` in world units, 0 = unknown."""
-        return to_depth(self.prediction(k))
+        return to_depth(self._depth.prediction(self.frames[k]))
+
+    def _first_with_depth(self) -> int:
+        for k, i in enumerate(self.frames):
+            prediction = self._depth.prediction(i)
+            if (self._masks[i] & (prediction.confidence > 0) & (to_depth(prediction) > 0)).any():
+                return k
+        raise InputError(
+            f"{self._clip.source}: no training frame has depth on tissue; try another --depth, or other --masks"
+        )
 
     def __getitem__(self, index: int) -> View:
         """Real views first, then virtual ones."""
@@ -167,7 +174,7 @@ class TrainingViews:
         )
         if not with_depth:
             return view
-        prediction = self.prediction(k)
+        prediction = self._depth.prediction(i)
         weight = np.where(np.isfinite(prediction.value) & self._eroded[i], prediction.confidence, 0)
         weight = weight * np.where(glints, self._specular_depth_weight, 1)
         value = torch.from_numpy(np.where(weight > 0, prediction.value, 0).astype(np.float32))
@@ -196,6 +203,12 @@ class TrainingViews:
             )
             for frame, fraction in zip(made, VIRTUAL_FRACTIONS, strict=True)
         ]
+
+
+def frames_with_depth(frames: list[int], kind: DepthKind) -> list[int]:
+    """The training frames whose depth the loss looks at: all where it is metric, a few where it is relative."""
+    count = len(frames) if kind == "metric" else min(len(frames), RELATIVE_PRIOR_FRAMES)
+    return [frames[k] for k in sorted(set(np.linspace(0, len(frames) - 1, count).round().astype(int).tolist()))]
 
 
 def schedule(real: int, virtual: int, iterations: int, virtual_share: float, seed: int) -> Tensor:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +20,8 @@ from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, machine_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
-from endogs.fit.views import TrainingViews
+from endogs.fit.views import TrainingViews, frames_with_depth
+from endogs.pipeline.prior_progress import PriorProgress
 from endogs.pipeline.run_record import (
     StageClock,
     peak_memory_mb,
@@ -28,7 +30,7 @@ from endogs.pipeline.run_record import (
     write_json,
     write_json_lines,
 )
-from endogs.priors.depth import choose_depth_prior
+from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.render import choose_backend
@@ -37,6 +39,8 @@ from endogs.scene.scene_file import FILE_NAME, save_scene
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT."""
+PRIORS = "priors"
+"""Folder in the output folder that keeps what was guessed for the next run."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,16 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
     with clock.stage("priors"):
         clip = find_masks(clip, config)
         flows = ClipFlows(clip.image)
-        flows.precompute(split.train)
-        prior = choose_depth_prior(config.depth, clip)
-        views = TrainingViews(clip, split.train, flows, clip.tissue_mask, prior, fit_config, device)
-        if split.test_view == "right" and not views.metric:
+        prior = choose_depth_prior(config.depth, clip, config.depth_model, config.depth_model_output, str(device))
+        depth = ClipDepth(clip, prior, split.train, clip.tissue_mask, flows, out / PRIORS)
+        if split.test_view == "right" and depth.kind != "metric":
             raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
+        say(depth.notes)
+        with PriorProgress("motion") as progress:
+            flows.precompute(split.train, progress)
+        with PriorProgress(f"{depth.about()['prior']} depth") as progress:
+            depth.precompute(frames_with_depth(split.train, depth.kind), progress)
+        views = TrainingViews(clip, split.train, flows, clip.tissue_mask, depth, fit_config, device)
         if not views.metric and not clip.static_camera:
             print(
                 "note: the camera moves but depth is only relative, so tissue and camera motion have different scales; "
@@ -129,7 +138,7 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
             device=device.type,
             deterministic=config.deterministic,
             split=split.name,
-            depth=views.depth_kind,
+            depth=depth.about(),
             masks=config.masks,
             **to_json(config.sam2),
             deformation=config.deformation,
@@ -158,6 +167,7 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
         "config": to_json(config),
         "split": to_json(split),
         "depth_kind": views.depth_kind,
+        "depth_prior": depth.about(),
         "iterations": fit.step,
         "seed": config.seed,
         "versions": software_versions(),
@@ -180,6 +190,7 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
         "interrupted": fit.interrupted,
         "backend": choose_backend(device=device),
         "device": device_name(device),
+        "depth": depth.about() | {"frames_computed": depth.computed, "frames_from_cache": depth.loaded},
         "config": to_json(config) | {"fit": to_json(fit_config)},
         "versions": software_versions(),
         "seed": config.seed,
@@ -200,18 +211,22 @@ def check_output_folder(out: Path) -> None:
 def tell_before_the_fit(clip: Clip, config: Reconstruct) -> None:
     """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
     needed = fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation != "none")
-    for note in (*clip.notes, memory_note(needed, machine_bytes())):
-        if note is not None:
-            print(f"note: {note}", file=sys.stderr)
+    say([*clip.notes, memory_note(needed, machine_bytes())])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
+
+
+def say(notes: Sequence[str | None]) -> None:
+    """Notes to standard error."""
+    for note in notes:
+        if note is not None:
+            print(f"note: {note}", file=sys.stderr, flush=True)
 
 
 def find_masks(clip: Clip, config: Reconstruct) -> Clip:
     """The clip with the instrument masks that `--masks` asks for; what was found goes to standard error."""
     masked = with_instrument_masks(clip, config.masks, config.sam2)
-    for note in masked.notes[len(clip.notes) :]:
-        print(f"note: {note}", file=sys.stderr, flush=True)
+    say(masked.notes[len(clip.notes) :])
     return masked
 
 

@@ -3,35 +3,58 @@
 from typing import TYPE_CHECKING
 
 from endogs.errors import InputError
+from endogs.priors.clip_depth import ClipDepth
+from endogs.priors.constant import ConstantDepth
 from endogs.priors.given import GivenDepth
+from endogs.priors.learned import LearnedDepth
 from endogs.priors.photometric import PhotometricDepth
-from endogs.priors.prediction import DepthKind, DepthPrediction, DepthPrior, to_depth
+from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, to_depth
+from endogs.priors.stereo import StereoDepth
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
 
 __all__ = [
+    "ClipDepth",
+    "ConstantDepth",
+    "DepthInput",
     "DepthKind",
     "DepthPrediction",
     "DepthPrior",
     "GivenDepth",
+    "LearnedDepth",
     "PhotometricDepth",
+    "StereoDepth",
     "choose_depth_prior",
     "to_depth",
 ]
 
 
-def choose_depth_prior(name: str, clip: "Clip") -> DepthPrior:
-    """The prior called `name`: `given`, `photometric`, or `auto` (given where the clip has depth, else photometric).
+def choose_depth_prior(
+    name: str, clip: "Clip", model: str | None = None, model_output: DepthKind | None = None, device: str = "cpu"
+) -> DepthPrior:
+    """The prior called `name`: given, stereo, photometric, learned, constant, or `auto`.
 
-    Raises InputError for an unknown name and for `given` on a clip without depth.
+    `auto` takes what is known best: depth that came with the clip, else the right view, else brightness; a `model`
+    means learned. `model` is a folder, an ONNX file or a hub id, `model_output` what it predicts when its own
+    configuration does not say, `device` where torch runs it. Raises InputError for an unknown name, a model without
+    use, and a prior that lacks its input.
     """
     if name == "auto":
-        name = "given" if clip.has_depth else "photometric"
+        single = "learned" if model is not None else "photometric"
+        name = "given" if clip.has_depth and model is None else "stereo" if clip.has_right and model is None else single
+    if name != "learned" and (model is not None or model_output is not None):
+        raise InputError(f"--depth-model and --depth-model-output are for --depth learned, not for --depth {name}")
     if name == "given":
         if not clip.has_depth:
             raise InputError(f"{clip.source}: the clip has no depth maps; use --depth photometric or --depth auto")
         return GivenDepth()
+    if name == "stereo":
+        return StereoDepth()
     if name == "photometric":
         return PhotometricDepth()
-    raise InputError(f"--depth {name}: no such depth prior; use auto, given or photometric")
+    if name == "learned":
+        return LearnedDepth(model, model_output, device)
+    if name == "constant":
+        return ConstantDepth()
+    raise InputError(f"--depth {name}: no such depth prior; use auto, given, stereo, photometric, learned or constant")

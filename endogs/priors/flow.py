@@ -26,7 +26,7 @@ _thread_count_before = 0
 
 
 @contextmanager
-def _one_opencv_thread() -> Iterator[None]:
+def one_opencv_thread() -> Iterator[None]:
     """OpenCV's DIS cuts the image into as many stripes as it has threads, and its result depends on the stripes.
 
     One thread makes a flow the same on every machine; parallelism comes from computing several flows at once.
@@ -61,7 +61,7 @@ def dis_flow(a: NDArray[np.uint8], b: NDArray[np.uint8], *, iterations: int = 20
     flow.setVariationalRefinementIterations(iterations)
     flow.setFinestScale(finest_scale)
     grey = [image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (a, b)]
-    with _one_opencv_thread():
+    with one_opencv_thread():
         return flow.calc(grey[0], grey[1], None)  # type: ignore[call-overload]
 
 
@@ -145,7 +145,7 @@ class ClipFlows:
         """
         pairs = [pair for a, b in pairwise(frames) for pair in ((a, b), (b, a))]
         pairs = [pair for pair in pairs if pair not in self._kept]
-        with _one_opencv_thread(), ThreadPoolExecutor(max(1, self._threads)) as pool:
+        with one_opencv_thread(), ThreadPoolExecutor(max(1, self._threads)) as pool:
             for done, _ in enumerate(pool.map(self._compute, pairs), 1):
                 if progress is not None:
                     progress(done, len(pairs))

@@ -1,68 +1,51 @@
 """Depth from brightness: in an endoscope the light sits beside the camera, so near tissue is bright."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.errors import InputError
 from endogs.geometry import pixel_rays
-from endogs.priors.prediction import DepthPrediction
+from endogs.priors.brightness import COARSE, FINE, log_linear, masked_low_pass, view_mask
+from endogs.priors.light_falloff import FIXED, Falloff, choose_falloff
+from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
 from endogs.priors.speculars import large_clipped_mask, specular_mask
 from endogs.priors.tissue import erode_tissue_mask
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
 
-INTENSITY_EXPONENT = 0.35
-"""p in log z = -p log I - q log|ray|. The textbook 0.5 over-ranges nearly flat laparoscopic scenes two to three times;
-0.35 was the best single value over colonoscopy, laparoscopy and sinus clips with reference depth."""
-RAY_EXPONENT = 1.3
-"""q: vignetting and the longer way to the image's corners."""
-GAMMA = 2.2
-COARSE, FINE = 0.06, 0.012
-"""Standard deviations of the two low-pass filters, as parts of the image's width."""
-COARSE_SHARE = 0.6
+COARSE_SHARE = 0.7
+"""Weight of the coarse one. Coarse is better on colonoscopy and laparoscopy, fine in the nose; hence a blend."""
 NEAREST, FARTHEST = 0.35, 3.0
 """Depth is clipped to this range around its median."""
 
 
-def view_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels (H, W) the endoscope sees: all but the black components that reach a corner of the image."""
-    _, labels = cv2.connectedComponents((image.max(2) < 13).view(np.uint8))
-    corners = {int(labels[y, x]) for y in (0, -1) for x in (0, -1)} - {0}
-    return ~np.isin(labels, list(corners)) if corners else np.ones(labels.shape, bool)
+LOOKED_AT = 8
+"""Frames by which the fall-off is chosen."""
 
 
-def masked_low_pass(
-    value: NDArray[np.float32], weight: NDArray[np.float32], sigma: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Normalized convolution: the Gaussian mean of `value` over `weight`, and the Gaussian mean of `weight`, (H, W).
-
-    Computed at the resolution where sigma is about 4 px, which changes nothing visible and is ten times faster.
-    """
-    height, width = value.shape
-    shrink = max(1, int(sigma / 4))
-    size = (max(1, -(-width // shrink)), max(1, -(-height // shrink)))
-    stack = np.dstack([value * weight, weight])
-    small = cv2.resize(stack, size, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), sigma * size[0] / width, borderType=cv2.BORDER_REFLECT_101)
-    mean = small[..., 0] / np.maximum(small[..., 1], 1e-6)
-    # Far from every sample both blurs vanish: take the mean of all samples there rather than 0 / 0.
-    mean[small[..., 1] < 1e-5] = (stack[..., 0].sum() / max(float(stack[..., 1].sum()), 1e-6)).astype(np.float32)
-    full = cv2.resize(np.dstack([mean, small[..., 1]]), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(full[..., 0], np.float32), np.asarray(full[..., 1], np.float32)
+def is_readable(image: NDArray[np.uint8], tissue_mask: NDArray[np.bool_]) -> bool:
+    """Whether at least a hundredth of the tissue is neither black nor clipped."""
+    bright = image.max(2)[tissue_mask]
+    low = image.min(2)[tissue_mask]
+    return bool(bright.size) and np.count_nonzero((bright > 15) & (low < 250)) > 0.01 * bright.size
 
 
 def photometric_depth(
-    image: NDArray[np.uint8], tissue_mask: NDArray[np.bool_], K: NDArray[np.float64]
+    image: NDArray[np.uint8],
+    tissue_mask: NDArray[np.bool_],
+    K: NDArray[np.float64],
+    falloff: Falloff = FIXED,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Log z-depth (H, W), median 0 over the tissue, and its confidence (H, W), from one uint8 sRGB image (H, W, 3).
 
     With a light of radiance g at the camera, `I = g rho cos(theta) / (z |ray|)^2`, so
     `log z = -p log I - q log|ray| + const` for constant albedo rho; a camera's tone curve makes the slope unknown,
     hence log z is meant up to an affine map (Prados & Faugeras 2005; Batlle et al., LightDepth, 2023). I is linear red,
-    which haemoglobin absorbs least (vessels nearly vanish), mixed with green where red clips.
+    which haemoglobin absorbs least (vessels nearly vanish), mixed with green where red clips. `falloff` is p and q.
     Log z is NaN outside the view and a smooth guess behind instruments; there the confidence is 0.
     """
     height, width = tissue_mask.shape
@@ -72,9 +55,8 @@ def photometric_depth(
     valid = view & erode_tissue_mask(tissue_mask, 4) & ~glint
     if not valid.any():
         valid = view & tissue_mask
-    linear = (np.arange(256) / 255.0) ** GAMMA
-    log_linear = np.log(linear + 1e-3).astype(np.float32)
-    red, green, blue = (log_linear[image[..., c]] for c in range(3))
+    table = log_linear(falloff.stray_light)
+    red, green, blue = (table[image[..., c]] for c in range(3))
     clipped = np.count_nonzero((image[..., 0] > 250) & valid) / max(int(np.count_nonzero(valid)), 1)
     red_share = float(np.clip(1 - 4 * clipped, 0.3, 1))
     log_intensity = red_share * red + (1 - red_share) * green
@@ -86,7 +68,7 @@ def photometric_depth(
     fine_share = (1 - COARSE_SHARE) * np.clip(support / 0.3, 0, 1)
     smooth = coarse + fine_share * (fine - coarse)
     ray = np.linalg.norm(pixel_rays(K, width, height), axis=-1).astype(np.float32)
-    log_z = -INTENSITY_EXPONENT * smooth - RAY_EXPONENT * np.log(ray)
+    log_z = -falloff.intensity * smooth - falloff.ray * np.log(ray)
     log_z -= np.median(log_z[valid]) if valid.any() else 0
     log_z = np.clip(log_z, np.log(NEAREST), np.log(FARTHEST)).astype(np.float32)
 
@@ -108,7 +90,39 @@ def photometric_depth(
 class PhotometricDepth:
     """The photometric prior: no weights, no stereo, about 50 ms for 640x512 on one core."""
 
-    def predict(self, clip: "Clip", i: int) -> DepthPrediction:
-        """Log z-depth up to an affine map for frame `i`, kind `logdepth`."""
-        log_z, confidence = photometric_depth(clip.image(i), clip.tissue_mask(i), clip.K[i])
-        return DepthPrediction(log_z, "logdepth", confidence)
+    kind: DepthKind = "logdepth"
+    temporal = True
+
+    def __init__(self, falloff: Falloff | None = None) -> None:
+        """`falloff` is chosen by `prepare` when it is not given."""
+        self._asked = falloff
+        self.falloff = falloff or FIXED
+
+    def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:
+        """Chooses the fall-off by a few frames. Raises InputError when all of them are black or white."""
+        looked_at = [frames[k] for k in sorted({round(k) for k in np.linspace(0, len(frames) - 1, LOOKED_AT)})]
+        readable = [i for i in looked_at if is_readable(clip.image(i), masks(i))]
+        if not readable:
+            raise InputError(
+                f"{clip.source}: every frame looked at is black, white or hidden, so brightness says nothing about "
+                "depth; choose other frames with --start and --end, or other --masks"
+            )
+        if self._asked is None:
+            self.falloff = choose_falloff([(clip.image(i), masks(i), clip.K[i]) for i in readable])
+        return [self.falloff.note] if self.falloff.note else []
+
+    def predict(self, frame: DepthInput) -> DepthPrediction:
+        """Log z-depth up to an affine map, kind `logdepth`."""
+        log_z, confidence = photometric_depth(frame.image, frame.tissue_mask, frame.K, self.falloff)
+        return DepthPrediction(log_z, self.kind, confidence)
+
+    def about(self) -> dict[str, Any]:
+        """JSON."""
+        falloff = self.falloff
+        return {
+            "prior": "photometric",
+            "kind": self.kind,
+            "mode": falloff.name,
+            "intensity_exponent": round(falloff.intensity, 4),
+            "ray_exponent": round(falloff.ray, 4),
+        }

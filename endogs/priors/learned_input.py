@@ -1,0 +1,115 @@
+"""What a learned depth model wants to see: its own preprocessing, read from its configuration, without torchvision."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.errors import InputError
+
+CONFIG_NAME = "preprocessor_config.json"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}
+"""Pillow's numbers for interpolations, as configurations store them."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a uint8 sRGB image to the numbers a model was trained on. The defaults are Depth Anything's."""
+
+    size: tuple[int, int] | None = (518, 518)
+    """Height and width to resize to; None keeps the image's own."""
+    keep_aspect_ratio: bool = True
+    """One scale for both sides: of the two, the one closer to 1."""
+    multiple: int = 14
+    """Both sides are rounded to multiples of this."""
+    round_down: bool = False
+    """Rounded down instead of to the nearest multiple."""
+    mode: str = "bicubic"
+    """Interpolation."""
+    rescale: float = 1 / 255
+    """Factor on 8-bit values."""
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    """Subtracted after rescaling, per channel RGB."""
+    std: tuple[float, float, float] = IMAGENET_STD
+    """Divided by."""
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the model's input for an image (height, width)."""
+        scale_y = scale_x = 1.0
+        if self.size is not None:
+            scale_y, scale_x = self.size[0] / height, self.size[1] / width
+            if self.keep_aspect_ratio:
+                scale_y = scale_x = min(scale_x, scale_y, key=lambda scale: (abs(1 - scale), scale != scale_y))
+        sides = []
+        for scaled in (scale_y * height, scale_x * width):
+            count = scaled / self.multiple
+            sides.append(self.multiple * max(1, int(count + 1e-9) if self.round_down else round(count)))
+        return sides[0], sides[1]
+
+    def __call__(self, image: NDArray[np.uint8], size: tuple[int, int] | None = None) -> NDArray[np.float32]:
+        """(1, 3, h, w) float32 of an image (H, W, 3); `size` (h, w) goes before `input_size`."""
+        import torch
+        from torch.nn.functional import interpolate
+
+        height, width = size or self.input_size(*image.shape[:2])
+        planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
+        if (height, width) != image.shape[:2]:
+            smooth = self.mode != "nearest"  # shrinking averages, as Pillow does
+            planes = interpolate(planes, (height, width), mode=self.mode, antialias=smooth)
+            planes = planes.clamp(0, 255)
+        mean, std = (torch.tensor(v, dtype=torch.float32).view(1, 3, 1, 1) for v in (self.mean, self.std))
+        return np.ascontiguousarray(((planes * self.rescale - mean) / std).numpy())
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+
+
+def read_preprocessing(folder: Path) -> Preprocessing | None:
+    """The preprocessing that `preprocessor_config.json` in `folder` describes; None without that file.
+
+    Raises InputError when the file is not JSON, or describes a size that this reader does not know.
+    """
+    file = folder / CONFIG_NAME
+    if not file.is_file():
+        return None
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        assert isinstance(config, dict)
+    except (OSError, ValueError, AssertionError) as error:
+        raise InputError(f"{file}: not readable as a JSON object; take the file from the model's own folder") from error
+    resize = config.get("do_resize", True)
+    divisor = config.get("size_divisor")
+    by_divisor = "size" not in config and divisor is not None  # GLPN resizes to multiples and to no size
+    normalize = config.get("do_normalize", "image_mean" in config)
+    multiple: float = divisor if by_divisor else config.get("ensure_multiple_of") or 1  # type: ignore[assignment]
+    return Preprocessing(
+        size=_size(config.get("size", 384), file) if resize and not by_divisor else None,
+        keep_aspect_ratio=bool(config.get("keep_aspect_ratio", False)),
+        multiple=int(multiple) if resize and multiple >= 1 else 1,
+        round_down=by_divisor,
+        mode=MODES.get(config.get("resample", 3), "bicubic"),
+        rescale=float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0,
+        mean=_triple(config.get("image_mean", 0.5)) if normalize else (0.0, 0.0, 0.0),
+        std=_triple(config.get("image_std", 0.5)) if normalize else (1.0, 1.0, 1.0),
+    )
+
+
+def _size(value: Any, file: Path) -> tuple[int, int]:
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, dict):
+        sides = (value.get("height"), value.get("width"))
+        sides = sides if None not in sides else (value.get("shortest_edge"), value.get("shortest_edge"))
+        if all(isinstance(side, int) and side > 0 for side in sides):
+            return sides  # type: ignore[return-value]
+    raise InputError(f'{file}: size {value!r} is not understood; give {{"height": H, "width": W}}')
+
+
+def _triple(value: Any) -> tuple[float, float, float]:
+    values = [float(v) for v in (value if isinstance(value, list) else [value] * 3)]
+    return values[0], values[1], values[2]
