@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from endogs.camera import Camera
-from endogs.clip import load_clip
+from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.splits import split_frames
 from endogs.evaluate.metrics import psnr
@@ -29,7 +29,7 @@ from endogs.fit.config import PRESETS
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews
-from endogs.priors.depth import choose_depth_prior
+from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.render.native import render_planes
 from endogs.scene import Scene, SplineDeformation
@@ -57,14 +57,14 @@ def reconstruct(clip: Path, preset: str, device: str, work: Path) -> str:
     )
 
 
-def held_out_psnr(fit: Fit, clip, test: list[int], masks) -> float:
+def held_out_psnr(fit: Fit, clip: Clip, test: list[int]) -> float:
     """Mean PSNR of the test frames, in the literature's convention."""
     values = []
     with torch.no_grad():
         for i in test:
             packed = fit.optimizer.packed_at(float(clip.times[i]))
             color = render_planes(packed, clip.camera(i))[:3].permute(1, 2, 0)
-            values.append(psnr(color.cpu().numpy(), clip.image(i), masks(i)))
+            values.append(psnr(color.cpu().numpy(), clip.image(i), clip.tissue_mask(i)))
     return float(np.mean(values))
 
 
@@ -72,10 +72,10 @@ def train(folder: Path) -> tuple[Scene, list[tuple[float, int, float]]]:
     """The fitted scene, and (seconds of training, steps, test PSNR) along the way."""
     clip = load_clip(folder, ClipOptions(ignore_rows=(IGNORED_ROWS,)))
     split, config, device = split_frames(len(clip), "standard"), PRESETS["balanced"], torch.device("cuda")
-    masks = clip.tissue_mask
     flows = ClipFlows(clip.image)
     flows.precompute(split.train)
-    views = TrainingViews(clip, split.train, flows, masks, choose_depth_prior("auto", clip), config, device)
+    depth = ClipDepth(clip, choose_depth_prior("auto", clip), split.train, clip.tissue_mask, flows)
+    views = TrainingViews(clip, split.train, flows, clip.tissue_mask, depth, config, device)
     fit = Fit(new_optimizer(clip, views, config, "spline", device), views, config, 0)
     views.prepare(range(len(views.real) + views.virtual_count))
     seconds, curve = 0.0, []
@@ -86,7 +86,7 @@ def train(folder: Path) -> tuple[Scene, list[tuple[float, int, float]]]:
         torch.cuda.synchronize()
         seconds += time.perf_counter() - begin
         if fit.step % EVERY == 0:
-            curve.append((seconds, fit.step, held_out_psnr(fit, clip, split.test, masks)))
+            curve.append((seconds, fit.step, held_out_psnr(fit, clip, split.test)))
     return finished_scene(fit.optimizer, clip, False, {}), curve
 
 

@@ -22,7 +22,7 @@ from endogs.fit.setup import new_optimizer
 from endogs.fit.step import Objective
 from endogs.fit.views import TrainingViews, View
 from endogs.gaussians import ATTRIBUTES, CHANNELS, LOG_SCALES
-from endogs.priors.depth import choose_depth_prior
+from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Knots, SplineDeformation, StaticDeformation
 
@@ -163,10 +163,11 @@ def clip(tmp_path_factory):
 
 
 def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
+    frames = [0, 2, 3, 4, 5]
     flows = ClipFlows(clip.image, finest_scale=0)
     gpu = torch.device("cuda")
-    masks, prior = clip.tissue_mask, choose_depth_prior("auto", clip)
-    views = TrainingViews(clip, [0, 2, 3, 4, 5], flows, masks, prior, config, gpu)
+    depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, clip.tissue_mask, flows)
+    views = TrainingViews(clip, frames, flows, clip.tissue_mask, depth, config, gpu)
     return Fit(new_optimizer(clip, views, config, deformation, gpu), views, config, seed, deterministic=True)
 
 
