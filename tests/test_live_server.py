@@ -193,6 +193,21 @@ def test_only_a_loopback_host_goes_without_a_token():
     assert "token" not in server.url
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://elsewhere.example"}, {"Origin": "http://localhost:1"}, {"Host": "elsewhere.example"}],
+)
+def test_other_websites_in_the_same_browser_are_refused(view, headers):
+    address = view[1]
+    own = {"Origin": address}
+    assert urllib.request.urlopen(urllib.request.Request(address, headers=own), timeout=5).status == 200
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=5)
+    assert refused.value.code == 403
+    with pytest.raises(InvalidStatus, match="403"):
+        LookingClient(address, headers)
+
+
 def test_from_elsewhere_nothing_is_served_without_the_token():
     studio = Studio(stretching_scene())
     server = LiveServer("0.0.0.0", 0)

@@ -1,10 +1,12 @@
-"""Keeps strangers out of a server that others on the network can reach: a token in the URL, then a cookie.
+"""Keeps strangers out: other websites in the same browser always, and others on the network without the token.
 
-The viewer's own server listens on this machine only; the gate listens to the network and passes on what may pass.
+The viewer's own server listens on a port of this machine that nobody is told; the gate listens where browsers are sent
+and passes on what may pass.
 """
 
 import asyncio
 import hmac
+import ipaddress
 import secrets
 import threading
 from contextlib import suppress
@@ -16,15 +18,29 @@ LONGEST_HEAD = 16_384
 PATIENCE = 10.0
 """Seconds that a request's head may take."""
 COOKIE = "endogs_token"
-REFUSED = b"This view needs the whole URL that endogs printed, with its token.\n"
+NO_TOKEN = b"This view needs the whole URL that endogs printed, with its token.\n"
+FOREIGN = b"This view answers only to its own page.\n"
 
 
-class TokenGate:
-    """A TCP relay that looks at the first request of every connection."""
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Gate:
+    """A TCP relay that looks at the first request of every connection, and asks of it that a page of its own sent it.
+
+    Any website can make a browser connect to a port of the browser's own machine, or name that machine as it likes; it
+    cannot choose what the browser gives as the request's origin and host.
+    """
 
     def __init__(self, host: str, port: int, backend_port: int) -> None:
         """Listens at host:port (0: any free port) and relays to 127.0.0.1:`backend_port`. Raises OSError."""
-        self.token = secrets.token_urlsafe(24)
         self._backend_port = backend_port
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
@@ -66,26 +82,11 @@ class TokenGate:
             writer.close()
 
     def judge(self, head: bytes) -> bytes | None:
-        """The answer to a request's head, or None when it may pass.
-
-        The token in the URL is traded for a cookie, so that it does not stay in the address bar.
-        """
-        lines = head.decode("latin-1").split("\r\n")
-        target = lines[0].split(" ")[1] if lines[0].count(" ") >= 2 else "/"
-        if any(self._is_token(value) for value in parse_qs(urlsplit(target).query).get("token", [])):
-            cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Lax"
-            return _answer("302 Found", b"", f"Location: /\r\nSet-Cookie: {cookie}\r\n")
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            if name.strip().lower() == "cookie":
-                with suppress(CookieError):
-                    morsel = SimpleCookie(value.strip()).get(COOKIE)
-                    if morsel is not None and self._is_token(morsel.value):
-                        return None
-        return _answer("403 Forbidden", REFUSED)
-
-    def _is_token(self, value: str) -> bool:
-        return hmac.compare_digest(value.encode(), self.token.encode())
+        """The answer to a request's head, or None when it may pass."""
+        said = _headers(head)
+        name = urlsplit(f"//{said.get('host', '')}").hostname or ""
+        own = "origin" not in said or urlsplit(said["origin"]).netloc == said.get("host")
+        return None if own and is_loopback(name) else _answer("403 Forbidden", FOREIGN)
 
     async def _relay(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._backend_port)
@@ -99,6 +100,41 @@ class TokenGate:
             await asyncio.gather(*both, return_exceptions=True)
         finally:
             inner_writer.close()
+
+
+class TokenGate(Gate):
+    """A gate for a server that others on the network can reach: a token in the URL, then a cookie."""
+
+    def __init__(self, host: str, port: int, backend_port: int) -> None:
+        """As for `Gate`; `token` is new every time."""
+        self.token = secrets.token_urlsafe(24)
+        super().__init__(host, port, backend_port)
+
+    def judge(self, head: bytes) -> bytes | None:
+        """The answer to a request's head, or None when it may pass.
+
+        The token in the URL is traded for a cookie, so that it does not stay in the address bar; browsers keep the
+        cookie from requests that other websites make.
+        """
+        request = head.decode("latin-1").split("\r\n")[0]
+        target = request.split(" ")[1] if request.count(" ") >= 2 else "/"
+        if any(self._is_token(value) for value in parse_qs(urlsplit(target).query).get("token", [])):
+            cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Lax"
+            return _answer("302 Found", b"", f"Location: /\r\nSet-Cookie: {cookie}\r\n")
+        with suppress(CookieError):
+            morsel = SimpleCookie(_headers(head).get("cookie", "")).get(COOKIE)
+            if morsel is not None and self._is_token(morsel.value):
+                return None
+        return _answer("403 Forbidden", NO_TOKEN)
+
+    def _is_token(self, value: str) -> bool:
+        return hmac.compare_digest(value.encode(), self.token.encode())
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    """A request's headers, names in small letters; of those that come twice, the last."""
+    lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
+    return {name.strip().lower(): value.strip() for name, _, value in lines}
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

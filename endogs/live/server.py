@@ -1,7 +1,6 @@
-"""The web server that browsers open: on this machine only, or behind a token."""
+"""The web server that browsers open: on this machine only, or behind a token; always behind a gate."""
 
 import errno
-import ipaddress
 import logging
 import os
 import socket
@@ -10,7 +9,7 @@ import warnings
 from contextlib import redirect_stdout, suppress
 
 from endogs.errors import InputError
-from endogs.live.gate import TokenGate
+from endogs.live.gate import Gate, TokenGate, is_loopback
 
 TRIES = 100
 """Ports that are tried, from the one asked for upwards."""
@@ -34,41 +33,25 @@ class LiveServer:
         free = free_port(host, port)
         if free != port and port != 0:
             print(f"note: port {port} is taken; serving at {free} instead", file=sys.stderr)
-        self._gate: TokenGate | None = None
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # its banner names only its own port
-            inner = ("127.0.0.1", 0) if not is_loopback(host) else (host, free)
-            self.viser = viser.ViserServer(*inner, label="endogs", verbose=False)
+            self.viser = viser.ViserServer("127.0.0.1", 0, label="endogs", verbose=False)
         gui = self.viser.gui
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=(34, 139, 230))
         gui.main_panel.dock_right()
-        if is_loopback(host):
-            shown = f"[{host}]" if ":" in host else host
-            self.url = f"http://{shown}:{self.viser.get_port()}"
-            """The address to open, token included."""
-        else:
-            try:
-                self._gate = TokenGate(host, free, self.viser.get_port())
-            except OSError as failure:
-                self.viser.stop()
-                raise InputError(f"--host {host} --port {free}: {failure.strerror}; choose another.") from failure
-            self.url = f"http://{reachable_name(host)}:{self._gate.port}/?token={self._gate.token}"
+        try:
+            self._gate = (Gate if is_loopback(host) else TokenGate)(host, free, self.viser.get_port())
+        except OSError as failure:
+            self.viser.stop()
+            raise InputError(f"--host {host} --port {free}: {failure.strerror}; choose another.") from failure
+        token = f"/?token={self._gate.token}" if isinstance(self._gate, TokenGate) else ""
+        self.url = f"http://{reachable_name(host)}:{self._gate.port}{token}"
+        """The address to open, token included."""
 
     def stop(self) -> None:
         """Closes the port; browsers see that the connection is lost."""
-        if self._gate is not None:
-            self._gate.stop()
+        self._gate.stop()
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), suppress(RuntimeError):
             self.viser.stop()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def reachable_name(host: str) -> str:
