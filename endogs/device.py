@@ -21,7 +21,7 @@ def choose_device(name: DeviceName) -> "torch.device":
     if not problem and not torch.cuda.is_available():
         problem = f"torch {torch.__version__} cannot use it; install a torch with CUDA"
     if not problem:
-        return torch.device("cuda")
+        return torch.device("cuda", torch.cuda.current_device())
     if name == "cuda":
         raise InputError(f"--device cuda: no GPU can be used here ({problem}); use --device cpu")
     return torch.device("cpu")

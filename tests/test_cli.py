@@ -6,17 +6,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import endogs
 from endogs.cli import RUNNERS, main
+from endogs.clip import load_clip
 from endogs.errors import FitDiverged
+from endogs.fit.config import Reconstruct
+from endogs.pipeline.reconstruct import with_room
 from endogs.scene.scene_file import load_scene
 
 STEPS, GAUSSIANS = 12, 800
@@ -362,3 +367,25 @@ def test_a_gpu_that_is_not_there_is_refused_in_one_sentence(tmp_path, monkeypatc
     assert main(arguments) == 2
     assert "--device cuda: no GPU can be used here (no CUDA device); use --device cpu" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_gpu_whose_memory_runs_out_is_told_in_one_sentence(home, tmp_path, monkeypatch, capsys):
+    def run_out(*arguments, **options):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("endogs.pipeline.reconstruct.run_fit", run_out)
+    assert run("reconstruct", home / "clip", "--out", tmp_path / "out", *FIT) == 2
+    said = capsys.readouterr().err
+    assert "the GPU's memory is too small" in said
+    assert "Traceback" not in said
+
+
+def test_auto_declines_a_gpu_that_is_too_small_and_says_so(home, monkeypatch, capsys):
+    clip, gpu = load_clip(home / "clip"), torch.device("cuda")
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (100_000_000, 4_000_000_000))
+    config = Reconstruct(home / "clip")
+    assert with_room(gpu, clip, config).type == "cpu"
+    assert "0.1 GB are free; it runs on the processor" in capsys.readouterr().err
+    assert with_room(gpu, clip, replace(config, device="cuda")) == gpu
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (80_000_000_000, 80_000_000_000))
+    assert with_room(gpu, clip, config) == gpu

@@ -233,7 +233,7 @@ def test_a_fit_of_ordinary_size_needs_less_than_two_gigabytes():
     steps.run(0, 30)
     more = count // 5  # what an insertion adds
     optimizer.append(optimizer.base[:more].clone(), optimizer.deformation.control[:, :more].clone())
-    steps.gaussians_changed()
+    steps.release()
     steps.run(30, 33)
     peak = torch.cuda.max_memory_allocated() - before
     print(f"peak {peak / 1e6:.0f} MB, room for {steps.capacity} entries")

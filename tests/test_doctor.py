@@ -8,7 +8,7 @@ from endogs.doctor import PACKAGES, findings
 def test_it_names_what_is_here(capsys):
     assert main(["doctor"]) == 0
     said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert said.keys() == {"endogs", "python", "rasterizer", "CUDA", "open3d", *PACKAGES}
+    assert said.keys() == {"endogs", "python", "rasterizer", "CUDA", "device", "open3d", *PACKAGES}
     assert said["endogs"] == __version__
     assert said["numpy"][0].isdigit()
     assert said["open3d"]

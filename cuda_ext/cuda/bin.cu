@@ -14,10 +14,12 @@ constexpr int kScanBlock = 1024;
 constexpr int kSorted = 2048;  // keys that a block sorts in shared memory at once
 static_assert(kSorted % kBlock == 0 && kSorted % kRun == 0 && kRun % 32 == 0);
 
-__device__ uint32_t warp_sum_up_to(uint32_t value) {
+using Total = unsigned long long;  // entries may be more than 32 bits count, until they are refused
+
+__device__ Total warp_sum_up_to(Total value) {
     const int lane = threadIdx.x % 32;
     for (int step = 1; step < 32; step *= 2) {
-        const uint32_t before = __shfl_up_sync(~0u, value, step);
+        const Total before = __shfl_up_sync(~0u, value, step);
         if (lane >= step) value += before;
     }
     return value;
@@ -26,32 +28,34 @@ __device__ uint32_t warp_sum_up_to(uint32_t value) {
 // One block: running sums of the tiles' counts, and the flags. The counts of large splats become places to write to,
 // behind those of the small ones.
 __global__ void __launch_bounds__(kScanBlock) place_tiles(GaussianMemory g, int tiles, int64_t capacity) {
-    __shared__ uint32_t warps[32];
+    __shared__ Total warps[32];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    uint32_t total = 0;
+    Total total = 0;
     for (int first = 0; first < tiles; first += kScanBlock) {
         const int tile = first + threadIdx.x;
         const uint32_t small = tile < tiles ? g.tile_counts[tile] : 0;
         const uint32_t count = small + (tile < tiles ? g.tile_counts[tiles + tile] : 0);
-        const uint32_t within = warp_sum_up_to(count);
+        const Total within = warp_sum_up_to(count);
         if (lane == 31) warps[warp] = within;
         __syncthreads();
         if (warp == 0) warps[lane] = warp_sum_up_to(warps[lane]);
         __syncthreads();
-        const uint32_t end = total + within + (warp ? warps[warp - 1] : 0);
+        const Total begin = total + within + (warp ? warps[warp - 1] : 0) - count;
         if (tile < tiles) {
-            g.tile_begin[tile] = end - count;
-            g.tile_counts[tiles + tile] = end - count + small;
+            g.tile_begin[tile] = static_cast<uint32_t>(begin);
+            g.tile_counts[tiles + tile] = static_cast<uint32_t>(begin + small);
         }
         total += warps[31];
         __syncthreads();
     }
-    if (total > capacity)  // nothing is drawn, and the step will not count
+    const bool fits = total <= static_cast<Total>(capacity);
+    if (!fits)  // nothing is drawn, and the step will not count
         for (int tile = threadIdx.x; tile < tiles; tile += kScanBlock) g.tile_begin[tile] = 0;
     if (threadIdx.x != 0) return;
-    g.tile_begin[tiles] = total > capacity ? 0 : total;
-    g.progress->entries_needed = max(g.progress->entries_needed, total);
-    if (total > capacity) atomicOr(&g.progress->failure, kOverflow);
+    const uint32_t needed = total > ~0u ? ~0u : static_cast<uint32_t>(total);
+    g.tile_begin[tiles] = fits ? needed : 0;
+    if (needed > g.progress->entries_needed) g.progress->entries_needed = needed;
+    if (!fits) atomicOr(&g.progress->failure, kOverflow);
 }
 
 __global__ void __launch_bounds__(kBlock) write_entries(GaussianMemory g, EntryMemory e, int64_t count,
@@ -148,11 +152,11 @@ __global__ void __launch_bounds__(kBlock) sort_tiles(GaussianMemory g, EntryMemo
         return;
     }
     for (int64_t run = 0; run < count; run += kSorted)
-        sort_run(from + run, from + run, nullptr, static_cast<int>(min(int64_t{kSorted}, count - run)), keys);
+        sort_run(from + run, from + run, nullptr, count - run < kSorted ? static_cast<int>(count - run) : kSorted, keys);
     for (int64_t run = kSorted; run < count; run *= 2) {
         for (int64_t i = threadIdx.x; i < count; i += kBlock) {
-            const int64_t left = i / (2 * run) * (2 * run), middle = min(left + run, count);
-            const int64_t right = min(middle + run, count);
+            const int64_t left = i / (2 * run) * (2 * run), middle = left + run < count ? left + run : count;
+            const int64_t right = middle + run < count ? middle + run : count;
             const bool in_left = i < middle;
             const int64_t others = in_left ? rank_among(from + middle, right - middle, from[i])
                                            : rank_among(from + left, middle - left, from[i]);

@@ -24,7 +24,8 @@ std::string self_check() {
     if (std::string problem = check(cudaMalloc(&memory, kCount * sizeof(int))); !problem.empty()) return problem;
     square_indices<<<(kCount + 255) / 256, 256>>>(memory, kCount);
     int host[kCount] = {};
-    std::string problem = check(cudaMemcpy(host, memory, sizeof host, cudaMemcpyDeviceToHost));
+    std::string problem = check(cudaGetLastError());
+    if (problem.empty()) problem = check(cudaMemcpy(host, memory, sizeof host, cudaMemcpyDeviceToHost));
     cudaFree(memory);
     for (int i = 0; problem.empty() && i < kCount; ++i)
         if (host[i] != i * i) problem = "the test kernel gave a wrong result";

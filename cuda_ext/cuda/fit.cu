@@ -1,6 +1,5 @@
 #include "cuda/fit.h"
 
-
 #include "cuda/launch.h"
 
 namespace endogs::cuda {
@@ -25,7 +24,8 @@ __global__ void begin_step(GaussianMemory memory, const ViewRecord* views, const
 }
 
 __global__ void end_step(GaussianMemory memory) {
-    if (memory.progress->failure == 0) ++memory.progress->steps_done;
+    // A step in which single Gaussians had to sit out has been taken all the same; it is the last.
+    if (!memory.current->idle && (memory.progress->failure & ~kBadGradient) == 0) ++memory.progress->steps_done;
 }
 
 struct Blocks {  // the workspace, in the order of its parts
@@ -59,8 +59,8 @@ std::size_t Fit::workspace_bytes(int64_t count, int64_t capacity, int width, int
 }
 
 Fit::Fit(const FitSetup& setup, void* workspace, int first, cudaStream_t stream)
-    : setup_(setup), grid_(setup.width, setup.height),
-      gaussians_(workspace, setup.count, grid_), entries_(nullptr, setup.capacity, setup.count, false, 0), loss_(nullptr, grid_, setup.with_ssim) {
+    : setup_(setup), grid_(setup.width, setup.height), gaussians_(workspace, setup.count, grid_),
+      entries_(nullptr, setup.capacity, setup.count, false, 0), loss_(nullptr, grid_, setup.with_ssim) {
     const Blocks blocks(static_cast<char*>(workspace), setup.count, setup.capacity, grid_, setup.with_ssim,
                         setup.deterministic);
     entries_ = blocks.entries;

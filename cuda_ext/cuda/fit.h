@@ -37,7 +37,6 @@ class Fit {
     // One step per flag; a set flag asks for the extra losses too. Enqueues and returns.
     void run(const std::vector<uint8_t>& with_extra, bool as_graph, cudaStream_t stream);
     Progress progress(cudaStream_t stream) const;  // waits for the stream
-    const float* planes() const { return planes_; }
 
   private:
     void enqueue(bool with_extra, cudaStream_t stream);

@@ -64,8 +64,11 @@ __global__ void __launch_bounds__(kBlock) compare_pixels(GaussianMemory memory, 
             const std::size_t wide = (grid.width + kResidualStride - 1) / kResidualStride;
             const std::size_t high = (grid.height + kResidualStride - 1) / kResidualStride;
             const std::size_t cell = (view.frame * high + y / kResidualStride) * wide + x / kResidualStride;
-            settings.residual[cell] = absolute * (1.0f / 3.0f) * weight;
-            settings.residual_depth[cell] = z / max(alpha, 1e-6f);
+            const float residual = absolute * (1.0f / 3.0f) * weight, depth = z / max(alpha, 1e-6f);
+            if (memory.progress->failure == 0 && residual + depth < 3e38f) {  // not of a step that will not count
+                settings.residual[cell] = residual;
+                settings.residual_depth[cell] = depth;
+            }
         }
     }
     add_up(terms, loss.parts + blockIdx.x * kTerms);

@@ -10,7 +10,7 @@
 
 namespace endogs::cuda {
 
-constexpr int kSums = 12;  // per Gaussian, see rasterize.cuh
+constexpr int kSums = 12;  // per Gaussian, see stages.h
 
 class Walk {
   public:

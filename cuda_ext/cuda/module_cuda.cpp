@@ -63,7 +63,7 @@ std::size_t bins_bytes(int64_t entries, int64_t count, bool deterministic) {
     return EntryMemory(nullptr, entries, count, deterministic, scratch).bytes;
 }
 
-// Projects and sorts by depth; waits, and returns the number of entries.
+// Projects and counts entries by tile; waits, and returns how many there are.
 int64_t project_gaussians(const Rows& packed, const HostMatrix& world_to_camera, const HostMatrix& K, int width,
                           int height, float near, bool antialiased, const Memory& state, std::uintptr_t stream) {
     const int64_t count = static_cast<int64_t>(packed.shape(0));
@@ -78,14 +78,16 @@ int64_t project_gaussians(const Rows& packed, const HostMatrix& world_to_camera,
     check(cudaMemcpyAsync(frame.gaussians.current, &current, sizeof current, cudaMemcpyHostToDevice, s), "the camera");
     check(cudaMemsetAsync(frame.gaussians.progress, 0, sizeof(Progress), s), "the flags");
     project(frame.gaussians, nullptr, nullptr, packed.data(), count, frame.grid, nullptr, s);
-    place_entries(frame.gaussians, std::numeric_limits<int64_t>::max(), frame.grid, s);
+    place_entries(frame.gaussians, std::numeric_limits<int32_t>::max(), frame.grid, s);
     uint32_t entries = 0;
     Progress progress{};
-    check(cudaMemcpyAsync(&entries, frame.gaussians.tile_begin + frame.grid.tiles(), sizeof entries, cudaMemcpyDeviceToHost, s), "entries");
+    const uint32_t* last = frame.gaussians.tile_begin + frame.grid.tiles();
+    check(cudaMemcpyAsync(&entries, last, sizeof entries, cudaMemcpyDeviceToHost, s), "entries");
     check(cudaMemcpyAsync(&progress, frame.gaussians.progress, sizeof progress, cudaMemcpyDeviceToHost, s), "flags");
     check(cudaStreamSynchronize(s), "projection");
     if (progress.failure & kBadGaussian) throw std::domain_error("a Gaussian is not finite");
-    if (entries >= (uint32_t{1} << 31)) throw std::length_error("the Gaussians cover too many tiles to be rasterized");
+    if (progress.failure & kOverflow)
+        throw std::length_error("the Gaussians cover too many tiles to be rasterized");
     return entries;
 }
 
@@ -141,7 +143,8 @@ void project_gaussians_backward(const Memory& state, const Rows& packed, const R
     require(packed_grad.shape(0) == packed.shape(0) && packed_grad.shape(1) == kChannels,
             "packed_grad must have the shape of the Gaussians");
     require(!absolute_grad || absolute_grad->shape(0) == packed.shape(0), "absolute_grad must be (N,)");
-    require(!pose_parts || pose_parts->shape(0) == blocks_for(count, 128), "pose_parts must have a row per 128 Gaussians");
+    require(!pose_parts || pose_parts->shape(0) == blocks_for(count, 128),
+            "pose_parts must have a row per 128 Gaussians");
     const Frame frame(state, std::nullopt, count, 0, width, height, false);
     nb::gil_scoped_release release;
     project_backward(frame.gaussians, packed.data(), count, sums.data(), packed_grad.data(),

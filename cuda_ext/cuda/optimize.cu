@@ -73,6 +73,7 @@ __global__ void __launch_bounds__(kStepRows)
               Parameters parameters) {
     __shared__ float row_of[kStepRows * kPaddedRow];
     __shared__ float rates[kSlices * kChannels];
+    __shared__ bool sits_out[kStepRows];
     const Current& current = *memory.current;
     if (current.idle) return;
     const int64_t first = static_cast<int64_t>(blockIdx.x) * kStepRows, i = first + threadIdx.x;
@@ -99,12 +100,13 @@ __global__ void __launch_bounds__(kStepRows)
 #pragma unroll
         for (int k = 0; k < kChannels; ++k)
             if (!(fabsf(grad[k]) <= 3e38f)) bad |= 1u << k;
-        if (bad) {  // this Gaussian stays as it is, and so does everything from the next step on
+        if (bad) {  // this Gaussian stays as it is, and from the next step on everything does
             atomicOr(&memory.progress->bad_channels, bad);
             atomicOr(&memory.progress->failure, kBadGradient);
         }
 #pragma unroll
-        for (int k = 0; k < kChannels; ++k) row[k] = bad ? 0.0f : grad[k];
+        for (int k = 0; k < kChannels; ++k) row[k] = grad[k];
+        sits_out[threadIdx.x] = bad != 0;
     }
     __syncthreads();
     // In registers, because a store to the parameters might, for all the compiler knows, change them in memory.
@@ -121,6 +123,7 @@ __global__ void __launch_bounds__(kStepRows)
         const int k = 2 * pair, channel = k % kChannels;
         const int64_t at = first * kChannels + k;
         if (at >= total) break;
+        if (sits_out[k / kChannels]) continue;
         const float* row = row_of + k / kChannels * kPaddedRow + channel;
         const float gx = row[0], gy = row[1];
         auto place = [&](float* base, float* control, int slice) {

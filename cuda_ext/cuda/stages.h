@@ -7,8 +7,9 @@
 namespace endogs::cuda {
 
 // ---- project.cu
-// Clears the tiles' counts and counts. Reads `packed` (N, 14), or, when `control` is given, evaluates base + sum_k spline[k] control[knot + k] and writes it
-// to `packed`. The camera, the knot and the weights are those of memory.current. Clears `sums` when given.
+// Counts entries by tile. Reads `packed` (N, 14), or, when `control` is given, evaluates
+// base + sum_k spline[k] control[knot + k] and writes it to `packed`. The camera, the knot and the weights are those of
+// memory.current. Clears `sums` when given.
 void project(const GaussianMemory& memory, const float* base, const float* control, float* packed, int64_t count,
              const Grid& grid, float* sums, cudaStream_t stream);
 

@@ -26,6 +26,7 @@ def findings() -> list[tuple[str, str]]:
         ("python", f"{sys.version.split()[0]} on {platform.system()} {platform.machine()}"),
         ("rasterizer", _rasterizer()),
         ("CUDA", native.cuda_problem() or "a test kernel ran on device 0"),
+        ("device", _device()),
     ]
     rows += [(name, _version(name)) for name in PACKAGES]
     return [*rows, ("open3d", _open3d())]
@@ -36,6 +37,18 @@ def _rasterizer() -> str:
         return f"reference (slow: {native.problem()}); install endogs where a C++ compiler is to get `native`"
     others = ", ".join(native.instruction_sets())
     return f"native, {native.instruction_set()} of {others}, {native.threads()} threads"
+
+
+def _device() -> str:
+    from endogs.device import choose_device, device_name
+
+    device = choose_device("auto")
+    if device.type == "cpu":
+        return "fits run on the processor"
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    return f"fits run on {device_name(device)}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
 
 
 def _version(package: str) -> str:

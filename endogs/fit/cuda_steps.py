@@ -68,13 +68,13 @@ class CudaSteps:
         device = optimizer.base.device
         self._device = device
         self._stream = torch.cuda.Stream(device)
-        used = sorted(set(order))
+        used = sorted(set(order[first:]))
         views.prepare(used)
         self._views: list[View] = [views[index] for index in used]
         self._size = (self._views[0].camera.height, self._views[0].camera.width)
         self._kind = views.depth_kind
         row = {index: position for position, index in enumerate(used)}
-        self._rows = [row[index] for index in order]
+        self._rows = [row.get(index, 0) for index in order]  # steps before the first are not taken again
         self._kept: list[Tensor] = []  # what the tables point to
         self._view_table = self._upload(b"".join(self._view_record(view) for view in self._views))
         if unseen is None or config.unseen_weight == 0:
@@ -92,35 +92,47 @@ class CudaSteps:
         self._capacity = 0
         self._engine: Any = None
         self._workspace: Tensor | None = None
+        self._held: tuple[Any, ...] = ()
 
-    def gaussians_changed(self) -> None:
-        """Call after Gaussians were added or dropped: the next steps start from what the optimizer then holds."""
-        self._engine = None
+    def release(self) -> None:
+        """Call before Gaussians are added or dropped: frees memory; the next steps start from what there is then."""
+        self._engine = self._workspace = None
+        self._held = ()
 
     def run(self, first: int, count: int) -> StepLog:
         """Take `count` steps from step `first`. Raises FitDiverged; what is not finite is not taken over."""
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
-        done = first
-        with torch.cuda.stream(self._stream):
-            while done < first + count:
-                if self._engine is None:
-                    self._capacity = max(self._capacity, self._probe())
-                    self._build(done)
-                todo = [int(extra) for extra in self._extra[done : first + count]]
-                self._engine.run(todo, self._as_graph, self._stream.cuda_stream)
-                now, failure, entries, channels = self._engine.progress(self._stream.cuda_stream)
-                self._count(done, now)
-                done = now
-                if failure == OVERFLOW:
-                    self._capacity = _rounded(entries * HEADROOM)
-                    self._engine = None
-                elif failure:
-                    self._engine = None
-                    raise FitDiverged(f"the fit diverged at step {now}: {self._reason(failure, channels, now)}")
-            log = self._log[first : first + count].cpu()
-        current.wait_stream(self._stream)
+        try:
+            with torch.cuda.stream(self._stream):
+                self._take(first, first + count)
+                log = self._log[first : first + count].cpu()
+        finally:
+            current.wait_stream(self._stream)
         return self._report(first, log)
+
+    def _take(self, first: int, end: int) -> None:
+        done = first
+        while done < end:
+            if self._engine is None:
+                try:
+                    self._capacity = max(self._capacity, self._probe())
+                except ValueError as error:
+                    raise FitDiverged(f"the fit diverged at step {done}: {error}") from error
+                self._build(done)
+            todo = [int(extra) for extra in self._extra[done:end]]
+            self._engine.run(todo, self._as_graph, self._stream.cuda_stream)
+            now, failure, entries, channels = self._engine.progress(self._stream.cuda_stream)
+            self._count(done, now)
+            done = now
+            if failure:
+                self.release()
+            if failure == OVERFLOW:
+                self._capacity = _rounded(entries * HEADROOM)
+            elif failure:
+                # A gradient that is not finite only shows in the step that takes it; its Gaussians sat that step out.
+                step = now - 1 if failure == BAD_GRADIENT else now
+                raise FitDiverged(f"the fit diverged at step {step}: {self._reason(failure, channels, now)}")
 
     @property
     def capacity(self) -> int:
@@ -132,21 +144,26 @@ class CudaSteps:
         count = o.base.shape[0]
         with_ssim = self._config.ssim_weight > 0
         shape = (count, self._capacity, width, height, with_ssim, self._deterministic)
-        self._workspace = None  # before the next one is asked for
         self._workspace = torch.empty(self._kernels.workspace_bytes(*shape), dtype=torch.uint8, device=self._device)
-        moving = isinstance(o.deformation, SplineDeformation)
-        o.base, o.base_moments.m, o.base_moments.v = (
-            t.contiguous() for t in (o.base, o.base_moments.m, o.base_moments.v)
-        )
+        for moments in (o.base_moments, o.control_moments):
+            if moments is not None:
+                moments.m, moments.v = moments.m.contiguous(), moments.v.contiguous()
+        o.base = o.base.contiguous()
+        control = None
+        if isinstance(o.deformation, SplineDeformation):
+            control = o.deformation.control = o.deformation.control.contiguous()
+        moving = None if control is None else o.control_moments
+        # The engine keeps addresses: what it works on must live as long as it does.
+        self._held = (o.base, o.base_moments, control, moving)
         anchor = self._anchor
         weights = [self._config.relative_depth_weight, 0.0 if anchor is None else self._config.depth_anchor]
         self._engine = self._kernels.new_fit(
             o.base,
             o.base_moments.m,
             o.base_moments.v,
-            o.deformation.control if isinstance(o.deformation, SplineDeformation) else None,
-            o.control_moments.m if moving and o.control_moments is not None else None,
-            o.control_moments.v if moving and o.control_moments is not None else None,
+            control,
+            None if moving is None else moving.m,
+            None if moving is None else moving.v,
             self._rates,
             [*BETAS, EPS],
             self._view_table,
@@ -208,7 +225,8 @@ class CudaSteps:
             knot, weights = deformation.knots.locate(view.time)
         hidden = view.hidden if config.hidden_weight > 0 else None
         depth = view.depth.float().contiguous() if with_depth and view.depth is not None else None
-        tensors = (view.image.contiguous(), view.weight.contiguous(), view.depth_weight, depth, hidden)
+        given = (view.image, view.weight, view.depth_weight, depth, hidden)
+        tensors = tuple(None if t is None else t.to(self._device).contiguous() for t in given)
         self._kept += [t for t in tensors if t is not None]
         return bytes(
             self._kernels.view_record(

@@ -87,19 +87,22 @@ class Fit:
         self.maps = ResidualMaps(tensors["residual"], tensors["residual_depth"])
         self._squared_error = float(checkpoint.tensors["squared_error"])
         self.step, self.log = checkpoint.step, list(checkpoint.log)
+        self._cuda_steps = None
 
     def advance(self, most: int) -> tuple[float, dict[str, float]]:
         """Up to `most` steps, as many as go in one piece: on a GPU all before the next insertion, elsewhere one.
 
-        Returns the last step's loss and its terms. Raises FitDiverged as `take_step` does.
+        Returns the last step's loss and its terms. Raises FitDiverged as `take_step` does; on a GPU a gradient that is
+        not finite only keeps its own Gaussians from the step, which the others have taken.
         """
         device = self.optimizer.base.device.type
         if device != "cuda" or not native.runs_on(device) or self.config.acceleration_weight > 0:
             return self.take_step()
         if self._cuda_steps is None:
             self._cuda_steps = self._new_cuda_steps()
-        if self._insert_if_due():
-            self._cuda_steps.gaussians_changed()
+        if self.step in self._insertions:
+            self._cuda_steps.release()
+            self._insert_if_due()
         later = [step - self.step for step in self._insertions if step > self.step]
         count = min([most, self.config.iterations - self.step, *later])
         try:
@@ -128,10 +131,10 @@ class Fit:
             self.deterministic,
         )
 
-    def _insert_if_due(self) -> bool:
-        """Drop and insert Gaussians when this step says so; whether it did."""
+    def _insert_if_due(self) -> None:
+        """Drop and insert Gaussians when this step says so."""
         if self.step not in self._insertions:
-            return False
+            return
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
         drop_transparent(self.optimizer, self.config.prune_opacity)
         insert_where_wrong(
@@ -142,7 +145,6 @@ class Fit:
             self.config,
             generator,
         )
-        return True
 
     def _see(self, squared_error: float) -> None:
         known = math.isfinite(self._squared_error)
@@ -207,9 +209,8 @@ def run_fit(
 ) -> None:
     """Run the remaining steps. With a folder, checkpoints go there every `config.checkpoint_seconds` and at Ctrl-C.
 
-    Raises FitDiverged; what is not finite is refused before it is taken over, so the state before that step is good and
-    becomes the checkpoint. `on_step` is called after every step, on a GPU
-    after every few dozen.
+    Raises FitDiverged; what is not finite is never taken over, so the state is good and becomes the checkpoint.
+    `on_step` is called after every step, on a GPU after every few dozen.
     """
     started = saved = time.monotonic()
     before = fit.log[-1]["seconds"] if fit.log else 0.0

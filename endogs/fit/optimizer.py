@@ -158,12 +158,15 @@ class SplineAdam:
     @torch.no_grad()
     def append(self, base: Tensor, control: Tensor | None) -> None:
         """Add Gaussians (M, 14) with control points (Kn, M, 14); their moments start at zero."""
-        self.base = torch.cat([self.base, base])
-        self.base_moments = _appended(self.base_moments, base, 0)
-        if isinstance(self.deformation, SplineDeformation) and self.control_moments is not None:
+        # Nothing is taken over before all of it is there: memory may run out on the way.
+        deformation, control_moments = self.deformation, self.control_moments
+        if isinstance(deformation, SplineDeformation) and control_moments is not None:
             assert control is not None
-            self.deformation = self.deformation.with_control(torch.cat([self.deformation.control, control], 1))
-            self.control_moments = _appended(self.control_moments, control, 1)
+            control_moments = _appended(control_moments, control, 1)
+            deformation = deformation.with_control(torch.cat([deformation.control, control], 1))
+        base_moments = _appended(self.base_moments, base, 0)
+        self.base = torch.cat([self.base, base])
+        self.base_moments, self.deformation, self.control_moments = base_moments, deformation, control_moments
 
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:

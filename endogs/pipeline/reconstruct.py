@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.splits import Split, split_frames
@@ -18,7 +20,7 @@ from endogs.evaluate.preview import write_preview
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
-from endogs.fit.memory import fit_bytes, machine_bytes, memory_note
+from endogs.fit.memory import fit_bytes, gpu_fit_bytes, machine_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.pipeline.prior_progress import PriorProgress
@@ -92,9 +94,19 @@ def run(config: Reconstruct, watcher: Watcher | None = None) -> None:
         raise SystemExit(INTERRUPTED)
 
 
-@native.cores_for_kernels()
 def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = None) -> Result:
-    """The whole pipeline."""
+    """The whole pipeline. Raises InputError also when a GPU's memory runs out."""
+    try:
+        with native.cores_for_kernels():
+            return _execute(config, clock, watcher)
+    except torch.cuda.OutOfMemoryError as error:
+        raise InputError(
+            f"{config.input}: the GPU's memory is too small for this fit; use --device cpu, or a shorter range "
+            "(--start, --end), --stride, --preset fast, --gaussians or --max-size"
+        ) from error
+
+
+def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) -> Result:
     out = config.out if config.out is not None else Path(f"{config.input.resolve().stem}_endogs")
     checkpoints = out / "checkpoints"
     check_output_folder(out)
@@ -106,7 +118,8 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
         split = split_frames(len(clip), config.split)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
-        tell_before_the_fit(clip, config)
+        device = with_room(device, clip, config)
+        tell_before_the_fit(clip, config, device)
     with clock.stage("priors"):
         clip = find_masks(clip, config)
         flows = ClipFlows(clip.image)
@@ -208,10 +221,24 @@ def check_output_folder(out: Path) -> None:
         raise InputError(f"{out}: {existing} may not be written to; give another --out")
 
 
-def tell_before_the_fit(clip: Clip, config: Reconstruct) -> None:
+def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.device:
+    """The device, or the CPU where `--device auto` found a GPU that is too small, which is said."""
+    if device.type != "cuda":
+        return device
+    needed = gpu_fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation != "none")
+    free = torch.cuda.mem_get_info(device)[0]
+    if needed <= free:
+        return device
+    short = f"this fit needs about {needed / 1e9:.1f} GB of the GPU's memory, of which {free / 1e9:.1f} GB are free"
+    auto = config.device == "auto"
+    print(f"note: {short}; {'it runs on the processor' if auto else 'it may run out of it'}", file=sys.stderr)
+    return torch.device("cpu") if auto else device
+
+
+def tell_before_the_fit(clip: Clip, config: Reconstruct, device: torch.device) -> None:
     """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
     needed = fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation != "none")
-    say([*clip.notes, memory_note(needed, machine_bytes())])
+    say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
 

@@ -53,7 +53,9 @@ def render(
     near: float,
     antialiased: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Image (5 + C, H, W), and what the backward pass needs: two blocks of memory and the number of entries (1,)."""
+    """Image (5 + C, H, W), and what the backward pass needs: two blocks of memory, and on the CPU (2,) the number of
+    entries and whether sums are taken in a fixed order.
+    """
     kernels = native.module().cuda
     deterministic = torch.are_deterministic_algorithms_enabled()
     with torch.cuda.device(packed.device):
@@ -77,7 +79,7 @@ def render(
         image = packed.new_empty((planes, height, width))
         kernels.rasterize(state, bins, count, entries, groups, image, deterministic, stream)
         channels = 0 if features is None else features.shape[1]
-        return image[: PLANES + channels].contiguous(), state, bins, torch.tensor([entries])
+        return image[: PLANES + channels].contiguous(), state, bins, torch.tensor([entries, int(deterministic)])
 
 
 def render_backward(
@@ -101,9 +103,8 @@ def render_backward(
     """
     kernels = native.module().cuda
     count, height, width = packed.shape[0], image.shape[1], image.shape[2]
-    entry_count, absolute = int(entries), screen_gradients is not None
-    # Memory tells how it was laid out: deterministic sums have a row of their own for every entry.
-    deterministic = bins.numel() == kernels.bins_bytes(entry_count, count, True)
+    entry_count, deterministic = int(entries[0]), bool(entries[1])
+    absolute = screen_gradients is not None
     with torch.cuda.device(packed.device):
         packed, stream = packed.contiguous(), _stream(packed)
         groups = _groups(features)

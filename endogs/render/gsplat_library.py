@@ -31,7 +31,10 @@ def rasterize_gsplat(
 
     if screen_gradients is not None:
         raise ValueError("the gsplat backend gives no screen gradients; use the native one for density control")
-    camera = camera.to(packed.device, packed.dtype)
+    dtype, packed = packed.dtype, packed.to(torch.float32)
+    camera = camera.to(packed.device, torch.float32)
+    features = None if features is None else features.to(packed)
+    background = None if background is None else background.to(packed)
     check_inputs(packed, camera, features, background)
     extra = [gaussian_normals(packed, camera.world_to_camera)] if normals else []
     extra += [] if features is None else [features]
@@ -50,7 +53,7 @@ def rasterize_gsplat(
         rasterize_mode="antialiased" if antialiased else "classic",
         packed=False,
     )
-    image, alpha = planes[0], alphas[0, ..., 0]
+    image, alpha = planes[0].to(dtype), alphas[0, ..., 0].to(dtype)
     color, rest, accumulated = image[..., :3], image[..., 3:-1], image[..., -1]
     if background is not None:
         color = color + (1 - alpha)[..., None] * background

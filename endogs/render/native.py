@@ -39,7 +39,7 @@ def _render_on_cpu(
     splats, bins, entries = native.module().render_forward(
         packed.contiguous(), world_to_camera.contiguous(), K.contiguous(), near, antialiased, rows, image
     )
-    return image, torch.from_dlpack(splats), torch.from_dlpack(bins), torch.tensor([entries])
+    return image, torch.from_dlpack(splats), torch.from_dlpack(bins), torch.tensor([entries, 1])
 
 
 _render = torch.library.custom_op("endogs::render", _render_on_cpu, mutates_args=(), device_types="cpu")
@@ -61,7 +61,7 @@ def _(
     extra = 0 if features is None else features.shape[1]
     context = torch.library.get_ctx()
     splats, bins = (torch.empty(context.new_dynamic_size(), dtype=torch.uint8, device=packed.device) for _ in range(2))
-    return packed.new_empty((PLANES + extra, height, width)), splats, bins, torch.empty(1, dtype=torch.int64)
+    return packed.new_empty((PLANES + extra, height, width)), splats, bins, torch.empty(2, dtype=torch.int64)
 
 
 @torch.library.custom_op("endogs::render_backward", mutates_args=("screen_gradients",), device_types="cpu")
