@@ -64,7 +64,7 @@ class CudaSteps:
         """
         self._kernels = native.module().cuda
         self._optimizer, self._config, self._maps, self._anchor = optimizer, config, maps, anchor
-        self._order, self._deterministic, self._as_graph = order, deterministic, as_graph
+        self._deterministic, self._as_graph = deterministic, as_graph
         device = optimizer.base.device
         self._device = device
         self._stream = torch.cuda.Stream(device)
