@@ -120,16 +120,16 @@ def main() -> None:
     parser.add_argument("--presets", nargs="*", default=["fast", "balanced", "best"])
     parser.add_argument("--cpu", action="store_true", help="also reconstruct on the processor, with the default preset")
     options = parser.parse_args()
-    work = Path(tempfile.mkdtemp())
     print(f"{date.today()}  {torch.cuda.get_device_name()}  torch {torch.__version__}")
     print(
         "| preset | device | PSNR zeroed / masked | read s | priors s | init s | fit s | evaluate s | write s ", end=""
     )
     print("| whole command s | Gaussians |\n|" + "---|" * 11)
-    for preset in options.presets:
-        print(reconstruct(options.clip, preset, "cuda", work), flush=True)
-    if options.cpu:
-        print(reconstruct(options.clip, "balanced", "cpu", work), flush=True)
+    with tempfile.TemporaryDirectory() as work:
+        for preset in options.presets:
+            print(reconstruct(options.clip, preset, "cuda", Path(work)), flush=True)
+        if options.cpu:
+            print(reconstruct(options.clip, "balanced", "cpu", Path(work)), flush=True)
     scene, curve = train(options.clip)
     for goal in (30, 35, 37, 38, 39):
         reached = next((point for point in curve if point[2] >= goal), None)

@@ -45,7 +45,9 @@ ENDOGS_HD uint32_t depth_key(float z) {
     return u.bits;
 }
 
-// Whether a splat reaches a tile at all: exactly the union of what `reached_parts` looks at, and the gaps between.
+// Whether a splat reaches a tile at all. It is asked twice, when entries are counted and when they are written, and the
+// answers must agree to the last bit: products are only added inside fma, so that no compiler fuses them one way here and
+// another way there. Exactly the union of what `reached_parts` looks at, and the gaps between.
 ENDOGS_HD bool reaches_tile(const Reach<float>& reach, float mean_x, float mean_y, int tile_x, int tile_y) {
     const float x0 = static_cast<float>(tile_x * kTile) + 0.5f - mean_x;
     const float y0 = static_cast<float>(tile_y * kTile) + 0.5f - mean_y;
