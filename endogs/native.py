@@ -72,7 +72,8 @@ def cuda_problem() -> str:
 
 @cache
 def _cuda_self_check() -> str:
-    return str(module().cuda_self_check())
+    said = str(module().cuda_self_check())
+    return "there is no NVIDIA driver, or one too old" if "driver version is insufficient" in said else said
 
 
 @contextmanager

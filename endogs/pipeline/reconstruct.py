@@ -128,6 +128,8 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         if split.test_view == "right" and depth.kind != "metric":
             raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
         say(depth.notes)
+        if depth.kind != "metric":
+            say(["depth is only known up to scale here: the pictures can be trusted, lengths and shapes cannot."])
         with PriorProgress("motion") as progress:
             flows.precompute(split.train, progress)
         with PriorProgress(f"{depth.about()['prior']} depth") as progress:

@@ -139,8 +139,9 @@ def find_by_color(clip: "Clip", progress: Callable[[int, int], None] | None = No
         return Findings(None, "no instruments were found by colour: everything is taken as tissue.")
     hidden = np.mean(instruments) + np.mean(halos)
     note = (
-        f"instruments were found by colour in {np.count_nonzero(shares)} of {len(clip)} frames; with the margin around "
-        f"them they hide {100 * hidden:.1f} % of the picture: look at them with endogs inspect --masks."
+        f"something like instruments was found by colour in {np.count_nonzero(shares)} of {len(clip)} frames; with the "
+        f"margin around it, it hides {100 * hidden:.1f} % of the picture. Thin, dark and mirroring parts are often "
+        "missed: look with endogs inspect --masks."
     )
     return Findings(InstrumentMasks(instruments, halos, clip.width, clip.height), note)
 

@@ -6,6 +6,7 @@ normalize) is done here, and the model's memory is driven frame by frame.
 
 import json
 from collections.abc import Callable, Iterator
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def load_model(name: str) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    getLogger("huggingface_hub").setLevel(ERROR)  # one sentence of ours says what its many retries led to
     folder = Path(name).expanduser()
     if folder.exists():
         kind = _json(folder / "config.json").get("model_type")
