@@ -18,13 +18,14 @@ build() {
         -DENDOGS_REQUIRE_CUDA=ON -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$PWD/endogs" -DPython_EXECUTABLE="$(command -v "$python")" \
         >/dev/null && cmake --build "$build" >/dev/null && "$python" -m endogs doctor
 }
-sanitize() {  # one small rendering with its gradients, and training steps
+sanitize() {  # small renderings with their gradients, and training steps
     command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not installed"; return 0; }
+    local log="$build/sanitize.log"
     for tool in memcheck racecheck; do
         compute-sanitizer --tool $tool --error-exitcode 3 "$python" -m pytest -q -p no:cacheprovider \
             tests/test_cuda_render.py tests/test_cuda_fit.py -k "repeat_exactly or (every_kind and ordinary) or (is_the_cpus and logdepth-0.2-True)" \
-            >/tmp/sanitize.log 2>&1 || { tail -30 /tmp/sanitize.log; return 1; }
-        echo "$tool: $(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' /tmp/sanitize.log)"
+            >"$log" 2>&1 || { tail -30 "$log"; return 1; }
+        echo "$tool: $(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log")"
     done
 }
 

@@ -18,11 +18,7 @@ constexpr int kTaps = 11, kReach = 5;
      1.0936069e-1f, 3.6000773e-2f, 7.5987582e-3f, 1.0283801e-3f}
 }  // namespace endogs
 
-#ifdef ENDOGS_ISA
-namespace endogs::ENDOGS_ISA {
-#else
-namespace endogs {
-#endif
+namespace ENDOGS_MATH {
 
 // The slope of |error|, times `slope`.
 template <class F>

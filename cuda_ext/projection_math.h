@@ -26,11 +26,7 @@ struct CameraView {
 
 }  // namespace endogs
 
-#ifdef ENDOGS_ISA
-namespace endogs::ENDOGS_ISA {
-#else
-namespace endogs {
-#endif
+namespace ENDOGS_MATH {
 
 // Everything the backward pass wants again; it is recomputed there, which costs less than storing it.
 template <class F>

@@ -17,11 +17,7 @@ constexpr float kOpaque = 1e-4f;  // pixels that let less through than this need
 
 }  // namespace endogs
 
-#ifdef ENDOGS_ISA
-namespace endogs::ENDOGS_ISA {
-#else
-namespace endogs {
-#endif
+namespace ENDOGS_MATH {
 
 // log2 of alpha at offset d from the mean is log2_opacity + a dx^2 + b dx dy + c dy^2.
 template <class F>

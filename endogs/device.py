@@ -1,5 +1,6 @@
-"""Where tensors live and kernels run: the processor, or an NVIDIA GPU."""
+"""Where tensors live and kernels run, the processor or an NVIDIA GPU, and how many cores there are for the rest."""
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from endogs import native
@@ -32,3 +33,11 @@ def device_name(device: "torch.device") -> str:
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: fewer than the machine has where it was confined to some."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS or Windows
+        return os.cpu_count() or 1

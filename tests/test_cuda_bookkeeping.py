@@ -203,3 +203,11 @@ def test_gaussians_that_are_not_finite_before_the_first_step_are_divergence(kern
     monkeypatch.setattr(kernels, "project", refuse)
     with pytest.raises(FitDiverged, match="step 0: a Gaussian is not finite"):
         steps_of()[0].run(0, 5)
+
+
+def test_a_views_record_holds_the_cpus_scales(kernels):
+    steps_of()
+    scales = [arguments[10:14] for arguments in kernels.views]
+    assert scales == [(1 / (3 * 24), 0.0, 0.0, 0.0)] * 3
+    knots = [arguments[15] for arguments in kernels.views]
+    assert knots == [KNOTS.locate(0.4 + 1.1 * k)[0] for k in range(3)]

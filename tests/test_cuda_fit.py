@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from sliding_clip import sliding_clip, write_sliding_clip
+from test_fit_loop import new_fit
 from test_kernels import step_problem
 
 from endogs import native
@@ -16,14 +17,11 @@ from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
 from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import ResidualMaps
-from endogs.fit.loop import Fit, run_fit
+from endogs.fit.loop import run_fit
 from endogs.fit.optimizer import SplineAdam
-from endogs.fit.setup import new_optimizer
 from endogs.fit.step import Objective
-from endogs.fit.views import TrainingViews, View
+from endogs.fit.views import View
 from endogs.gaussians import ATTRIBUTES, CHANNELS, LOG_SCALES
-from endogs.priors.depth import ClipDepth, choose_depth_prior
-from endogs.priors.flow import ClipFlows
 from endogs.scene import Knots, SplineDeformation, StaticDeformation
 
 pytestmark = [
@@ -162,18 +160,13 @@ def clip(tmp_path_factory):
     return sliding_clip(tmp_path_factory.mktemp("clip"), frames=6)
 
 
-def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
-    frames = [0, 2, 3, 4, 5]
-    flows = ClipFlows(clip.image, finest_scale=0)
-    gpu = torch.device("cuda")
-    depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, clip.tissue_mask, flows)
-    views = TrainingViews(clip, frames, flows, clip.tissue_mask, depth, config, gpu)
-    return Fit(new_optimizer(clip, views, config, deformation, gpu), views, config, seed, deterministic=True)
+def fit_on_gpu(clip, config=CONFIG, deformation="spline"):
+    return new_fit(clip, config, deformation=deformation, device="cuda", deterministic=True)
 
 
 @pytest.mark.parametrize("deformation", ["spline", "none"])
 def test_the_loss_falls_and_the_cap_holds(clip, deformation):
-    fit = new_fit(clip, replace(CONFIG, iterations=60), deformation=deformation)
+    fit = fit_on_gpu(clip, replace(CONFIG, iterations=60), deformation=deformation)
     first, _ = fit.advance(1)
     run_fit(fit, show=False)
     assert fit.step == 60
@@ -183,13 +176,13 @@ def test_the_loss_falls_and_the_cap_holds(clip, deformation):
 
 
 def test_resuming_is_bit_identical_when_asked_for(clip, tmp_path):
-    whole = new_fit(clip)
+    whole = fit_on_gpu(clip)
     run_fit(whole, show=False)
-    part = new_fit(clip)
+    part = fit_on_gpu(clip)
     while part.step < 11:
         part.advance(11 - part.step)
     save_checkpoint(part.checkpoint(), tmp_path)
-    again = new_fit(clip)
+    again = fit_on_gpu(clip)
     again.restore(load_checkpoint(tmp_path))
     run_fit(again, show=False)
     ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors

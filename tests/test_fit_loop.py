@@ -37,13 +37,14 @@ def clip(tmp_path_factory):
     return sliding_clip(tmp_path_factory.mktemp("clip"), frames=6)
 
 
-def new_fit(clip, config=CONFIG, seed=0, deformation="spline"):
+def new_fit(clip, config=CONFIG, seed=0, deformation="spline", device="cpu", deterministic=False):
     frames = [0, 2, 3, 4, 5]
     flows = ClipFlows(clip.image, finest_scale=0)
-    cpu = torch.device("cpu")
+    place = torch.device(device)
     depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, clip.tissue_mask, flows)
-    views = TrainingViews(clip, frames, flows, clip.tissue_mask, depth, config, cpu)
-    return Fit(new_optimizer(clip, views, config, deformation, cpu), views, config, seed)
+    views = TrainingViews(clip, frames, flows, clip.tissue_mask, depth, config, place)
+    optimizer = new_optimizer(clip, views, config, deformation, place)
+    return Fit(optimizer, views, config, seed, deterministic=deterministic)
 
 
 def test_schedule_shows_every_view_once_per_round():

@@ -19,6 +19,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.density import ResidualMaps
 from endogs.fit.losses import DepthAnchor
 from endogs.fit.optimizer import BETAS, EPS, SplineAdam
+from endogs.fit.scales import LossScales, has_depth
 from endogs.fit.views import TrainingViews, View
 from endogs.gaussians import ATTRIBUTES
 from endogs.scene.spline import ACTIVE, SplineDeformation
@@ -215,16 +216,13 @@ class CudaSteps:
 
     def _view_record(self, view: View) -> bytes:
         config, camera = self._config, view.camera.to("cpu")
-        pixels, windows = max(view.weight_sum, 1e-6), max(view.weighted_pixels, 1)
-        with_depth = view.depth is not None and view.depth_weight is not None
-        metric = with_depth and self._kind == "metric"
-        scale = config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0
+        scales = LossScales.of(view, config, self._kind)
         deformation = self._optimizer.deformation
         knot, weights = 0, (0.0,) * ACTIVE
         if isinstance(deformation, SplineDeformation):
             knot, weights = deformation.knots.locate(view.time)
         hidden = view.hidden if config.hidden_weight > 0 else None
-        depth = view.depth.float().contiguous() if with_depth and view.depth is not None else None
+        depth = None if view.depth is None else view.depth.float()
         given = (view.image, view.weight, view.depth_weight, depth, hidden)
         tensors = tuple(None if t is None else t.to(self._device).contiguous() for t in given)
         self._kept += [t for t in tensors if t is not None]
@@ -236,11 +234,11 @@ class CudaSteps:
                 camera.height,
                 camera.near,
                 *tensors,
-                (1 - config.ssim_weight) / (3 * pixels),
-                config.ssim_weight / (3 * windows),
-                scale,
-                0.0 if hidden is None else config.hidden_weight / hidden.numel(),
-                DEPTH_MODES[self._kind] if with_depth else 0,
+                scales.color,
+                scales.ssim,
+                scales.depth,
+                scales.hidden,
+                DEPTH_MODES[self._kind] if has_depth(view) else 0,
                 knot,
                 list(weights),
                 -1 if view.frame is None else view.frame,
@@ -298,16 +296,17 @@ class CudaSteps:
         for step, row in enumerate(rows, first):
             view = self._views[self._rows[step]]
             if view.frame is not None:
-                errors.append(row[1] / (3 * max(view.weight_sum, 1e-6)))
+                errors.append(row[1] / (3 * LossScales.of(view, self._config, self._kind).pixels))
         loss, terms = self._terms(first + len(rows) - 1, rows[-1])
         return StepLog(loss, terms, errors)
 
     def _terms(self, step: int, row: list[float]) -> tuple[float, dict[str, float]]:
         view = self._views[self._rows[step]]
         absolute, _, dissimilarity, depth, through, _, loss, _ = row
-        terms = {"l1": absolute / (3 * max(view.weight_sum, 1e-6))}
+        scales = LossScales.of(view, self._config, self._kind)
+        terms = {"l1": absolute / (3 * scales.pixels)}
         if self._config.ssim_weight > 0:
-            terms["dssim"] = dissimilarity / (3 * max(view.weighted_pixels, 1))
+            terms["dssim"] = dissimilarity / (3 * scales.windows)
         if view.depth is not None:
             terms["depth"] = depth
         if view.hidden is not None and self._config.hidden_weight > 0:

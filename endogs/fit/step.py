@@ -8,9 +8,10 @@ from torch import Tensor
 from endogs import native
 from endogs.fit.config import FitConfig
 from endogs.fit.losses import DepthAnchor, UnseenPairs, depth_loss, photometric_loss, unseen_smoothness
+from endogs.fit.scales import LossScales, has_depth
 from endogs.fit.views import View
 from endogs.render import Rendering, rasterize_packed
-from endogs.render.native import PLANES
+from endogs.render.rendering import PLANES
 
 
 @dataclass(frozen=True)
@@ -86,29 +87,26 @@ class Objective:
         splats, bins, _ = kernels.render_forward(
             packed, camera.world_to_camera, camera.K, camera.near, False, None, planes
         )
-        pixels = max(view.weight_sum, 1e-6)
-        metric = view.depth is not None and view.depth_weight is not None and self.depth_kind == "metric"
-        depth_scale = config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0
-        windows = max(view.weighted_pixels, 1)
-        color_scale, ssim_scale = (1 - config.ssim_weight) / (3 * pixels), config.ssim_weight / (3 * windows)
+        scales = LossScales.of(view, config, self.depth_kind)
+        metric = has_depth(view) and self.depth_kind == "metric"
         absolute, squared, dissimilarity, inverse_depth = kernels.photometric_loss(
             planes,
             view.image,
             view.weight,
             view.depth if metric else None,
             view.depth_weight if metric else None,
-            color_scale,
-            ssim_scale,
-            depth_scale,
+            scales.color,
+            scales.ssim,
+            scales.depth,
             planes_grad,
         )
-        terms = {"l1": absolute / (3 * pixels)}
-        loss = absolute * color_scale
+        terms = {"l1": absolute / (3 * scales.pixels)}
+        loss = absolute * scales.color
         if config.ssim_weight > 0:
-            terms["dssim"] = dissimilarity / (3 * windows)
-            loss += dissimilarity * ssim_scale
+            terms["dssim"] = dissimilarity / (3 * scales.windows)
+            loss += dissimilarity * scales.ssim
         if metric:
-            terms["depth"] = inverse_depth * depth_scale
+            terms["depth"] = inverse_depth * scales.depth
             loss += terms["depth"]
         relative = view.depth is not None and not metric
         if relative or smoothness > 0:
@@ -118,14 +116,14 @@ class Objective:
             hidden = view.hidden.to(torch.float32)
             through = view.hidden_pixels - float(torch.dot(planes[4].reshape(-1), hidden.reshape(-1)))
             terms["hidden"] = through / hidden.numel()
-            loss += config.hidden_weight * terms["hidden"]
-            planes_grad[4].add_(hidden, alpha=-config.hidden_weight / hidden.numel())
+            loss += scales.hidden * through
+            planes_grad[4].add_(hidden, alpha=-scales.hidden)
         grad = torch.empty_like(packed)
         kernels.render_backward(
             packed, camera.world_to_camera, camera.K, camera.near, False, None, planes, splats, bins, planes_grad, grad,
             None, None, None,
         )  # fmt: skip
-        return StepResult(loss, terms, grad, squared / (3 * pixels), planes)
+        return StepResult(loss, terms, grad, squared / (3 * scales.pixels), planes)
 
     def _planes(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         """An image (5, height, width) and its gradient, reused from step to step."""

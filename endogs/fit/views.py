@@ -1,6 +1,5 @@
 """What a step is trained on: the training frames with their weights and depth, and the virtual frames between them."""
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.clip import Clip
+from endogs.device import usable_cores
 from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.losses import DepthAnchor
@@ -152,7 +152,7 @@ class TrainingViews:
         """Make the virtual views among `indices` now, several at a time, and not one by one when they are asked for."""
         first = len(self.real)
         gaps = {(i - first) // len(VIRTUAL_FRACTIONS) for i in indices if i >= first and i - first not in self._virtual}
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             list(pool.map(lambda gap: self[first + gap * len(VIRTUAL_FRACTIONS)], sorted(gaps)))
 
     def _real_view(self, k: int, with_depth: bool) -> View:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from endogs.device import usable_cores
 from endogs.output import new_file
 from endogs.priors.flow import ClipFlows, one_opencv_thread
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks
@@ -52,7 +52,7 @@ class ClipDepth:
         self._clip, self._prior, self._flows = clip, prior, flows
         self.frames = list(frames)
         self._masks = masks
-        self._threads = threads or max(1, min(MOST_THREADS, len(_usable_cores())))
+        self._threads = threads or max(1, min(MOST_THREADS, usable_cores()))
         self.notes = prior.prepare(clip, self.frames, masks)
         """Sentences for the user."""
         self.kind: DepthKind = prior.kind
@@ -200,10 +200,3 @@ def code_fingerprint() -> str:
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()
-
-
-def _usable_cores() -> Sequence[int]:
-    try:
-        return list(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return range(os.cpu_count() or 1)

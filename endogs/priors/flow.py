@@ -4,7 +4,6 @@ A flow from image a to image b is float32 (H, W, 2): the pixel at row y, column 
 (x + flow[y, x, 0], y + flow[y, x, 1]), in pixels.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.device import usable_cores
 from endogs.errors import InputError
 
 Flow = NDArray[np.float32]
@@ -119,7 +119,7 @@ class ClipFlows:
         self.reading = threading.Lock()
         """Held while a frame is read: a clip's decoder and cache serve one thread at a time."""
         self._options = {"iterations": iterations, "finest_scale": finest_scale}
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or usable_cores()
         self._kept: dict[tuple[int, int], NDArray[np.float16]] = {}
 
     def _compute(self, pair: tuple[int, int]) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from endogs import native
+from endogs.render.rendering import PLANES
 
-PLANES = 5
 GROUP = 4
 """Extra channels that are rasterized together."""
 SUMS = 12

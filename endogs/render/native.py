@@ -16,10 +16,7 @@ from endogs.gaussians import CHANNELS
 from endogs.render import cuda
 from endogs.render.inputs import check_inputs
 from endogs.render.normals import gaussian_normals, unit_normals
-from endogs.render.rendering import Rendering
-
-PLANES = 5
-"""Planes of an image before its features: red, green, blue, accumulated z, alpha."""
+from endogs.render.rendering import PLANES, Rendering
 
 
 def _render_on_cpu(

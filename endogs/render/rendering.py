@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+PLANES = 5
+"""Planes of the kernels' images before their features: red, green, blue, accumulated z, alpha."""
+
 
 @dataclass(frozen=True)
 class Rendering:

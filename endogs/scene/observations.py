@@ -1,6 +1,5 @@
 """What the training frames say: images, masks, times, cameras, depth, and where their pixels go."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import Clip
+from endogs.device import usable_cores
 from endogs.geometry import invert_rigid
 from endogs.priors.flow import ClipFlows
 
@@ -86,7 +86,7 @@ class Observations:
             yield
             return
         pairs = [pair for a, b in pairwise(range(len(self))) for pair in ((a, b), (b, a))]
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             self._at_hand = dict(zip(pairs, pool.map(lambda pair: self.flow(*pair), pairs), strict=True))
         try:
             yield
@@ -150,7 +150,7 @@ def follow(
         tracks.valid[frame, own] = True
         tracks.colors[frame, own] = lookup(observations.images[frame], pixels[own]) / 255
         tracks.depth[frame, own] = depth[own]
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     moves = [(frame, frame + 1, start <= frame) for frame in range(frames - 1)]
     moves += [(frame, frame - 1, start >= frame) for frame in range(frames - 1, 0, -1)]
     moves = [move for move in moves if move[2].any()]

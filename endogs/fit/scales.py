@@ -1,0 +1,43 @@
+"""What the kernels' sums over a view's pixels are multiplied by to become a loss, on the CPU and on a GPU."""
+
+from dataclasses import dataclass
+
+from endogs.fit.config import FitConfig
+from endogs.fit.views import View
+
+
+@dataclass(frozen=True)
+class LossScales:
+    """Factors of the sums that the loss kernels take over one view; all unitless."""
+
+    pixels: float
+    """Sum of the colour weights, 1 = one fully weighted pixel; never 0."""
+    windows: int
+    """Pixels over which SSIM is averaged; never 0."""
+    color: float
+    """Of the weighted absolute colour error."""
+    ssim: float
+    """Of the dissimilarity."""
+    depth: float
+    """Of the weighted absolute error of inverse depth; 0 unless depth is metric."""
+    hidden: float
+    """Of the light that passes where an instrument hides the tissue; 0 where nothing is hidden."""
+
+    @staticmethod
+    def of(view: View, config: FitConfig, depth_kind: str) -> "LossScales":
+        """The scales of a view whose depth, where it has any, is of `depth_kind`."""
+        pixels, windows = max(view.weight_sum, 1e-6), max(view.weighted_pixels, 1)
+        metric = has_depth(view) and depth_kind == "metric"
+        return LossScales(
+            pixels,
+            windows,
+            (1 - config.ssim_weight) / (3 * pixels),
+            config.ssim_weight / (3 * windows),
+            config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0,
+            0.0 if view.hidden is None else config.hidden_weight / view.hidden.numel(),
+        )
+
+
+def has_depth(view: View) -> bool:
+    """Whether the loss looks at a view's depth."""
+    return view.depth is not None and view.depth_weight is not None
