@@ -35,6 +35,27 @@ def invert_rigid(transform: Array) -> Array:
     return inverse
 
 
+def interpolate_rigid(start: Array, end: Array, fraction: float) -> Array:
+    """`world_to_camera` (4, 4) at `fraction` in [0, 1] of an even motion: the centre on a line, turning about one axis.
+
+    Rodrigues' formula for the turn from `start` to `end`; K. Shoemake, "Animating rotation with quaternion curves", 1985,
+    shows that it is the shortest.
+    """
+    start, end = invert_rigid(start), invert_rigid(end)
+    turn = start[:3, :3].T @ end[:3, :3]
+    angle = np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))
+    # The eigenvector of eigenvalue 1 is the axis; unlike the antisymmetric part it is there at half a turn as well.
+    axis = np.linalg.svd(turn - np.eye(3))[2][2] if angle > 1e-9 else np.zeros(3)
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    if np.sum(cross * (turn - turn.T)) < 0:
+        cross = -cross
+    part = fraction * angle
+    between = np.eye(4)
+    between[:3, :3] = start[:3, :3] @ (np.eye(3) + np.sin(part) * cross + (1 - np.cos(part)) * cross @ cross)
+    between[:3, 3] = (1 - fraction) * start[:3, 3] + fraction * end[:3, 3]
+    return invert_rigid(between)
+
+
 def look_at(eye: Array, target: Array, up: Array) -> Array:
     """`world_to_camera` (4, 4) of a camera at `eye` looking at `target`, with `up` pointing to the top of the image."""
     forward = np.asarray(target, np.float64) - np.asarray(eye, np.float64)

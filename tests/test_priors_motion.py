@@ -6,7 +6,8 @@ import pytest
 
 from endogs.errors import InputError
 from endogs.priors.flow import ClipFlows, consistency_mask, dis_flow, warp
-from endogs.priors.virtual_frames import flow_from_between, interpolate, make_virtual_frames
+from endogs.priors.motion_between import Path, backwards, paths_between
+from endogs.priors.virtual_frames import flow_from_between, interpolate, virtual_frames_between
 
 SIZE = (96, 128)
 
@@ -25,6 +26,8 @@ def cut(image, dx, dy, size=SIZE):
 
 class MovingClip:
     """Frames of a texture that moves by a constant velocity."""
+
+    static_camera = True
 
     def __init__(self, frames=5, velocity=(2.0, -1.0)):
         big = texture()
@@ -67,13 +70,6 @@ def test_frames_too_small_for_flow_are_refused():
     tiny = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(InputError, match="8 x 8 pixels are too small"):
         dis_flow(tiny, tiny)
-
-
-def test_one_training_frame_has_no_motion():
-    clip = MovingClip(1)
-    flows = ClipFlows(clip.image)
-    flows.precompute([0])
-    assert make_virtual_frames(clip, flows, [0]) == []
 
 
 def test_warp_shows_a_where_b_is_looked_up_by_the_flow_from_a_to_b():
@@ -145,7 +141,7 @@ def test_virtual_frames_times_weights_and_the_side_an_instrument_hides():
     clip.frames[1] = clip.frames[1].copy()
     clip.frames[1][:, 60:80] = 255
     flows = ClipFlows(clip.image)
-    made = make_virtual_frames(clip, flows, [1, 0, 3])
+    made = [v for gap in (0, 1) for v in virtual_frames_between(clip, flows, [0, 1, 3], gap, (1 / 3, 2 / 3))]
     np.testing.assert_allclose([v.time for v in made], [0.1 / 3, 0.2 / 3, 0.1 + 0.2 / 3, 0.1 + 0.4 / 3])
     assert [(v.before, v.after) for v in made] == [(0, 1), (0, 1), (1, 3), (1, 3)]
     first = made[0]
@@ -154,13 +150,57 @@ def test_virtual_frames_times_weights_and_the_side_an_instrument_hides():
     assert first.weight[20:-20, 20:50].min() == 1
     assert first.image[20:-20, 64:76].max() < 255, "the instrument of frame 1 is not blended in"
 
-    all_hidden = make_virtual_frames(clip, flows, [0, 1], mask=lambda i: np.zeros(SIZE, bool))
-    assert not any(v.weight.any() for v in all_hidden)
+    all_hidden = virtual_frames_between(clip, flows, [0, 1], 0, (0.5,), mask=lambda i: np.zeros(SIZE, bool))
+    assert not all_hidden[0].weight.any()
 
 
-def test_virtual_frames_at_listed_times():
+def test_a_virtual_frame_is_the_frame_that_was_left_out():
     clip = MovingClip(4)
-    made = make_virtual_frames(clip, ClipFlows(clip.image), [0, 1, 3], times=[0.2, 0.1, 0.05, 0.3, 0.9, -1])
-    np.testing.assert_allclose([v.time for v in made], [0.05, 0.2])
+    [made] = virtual_frames_between(clip, ClipFlows(clip.image), [0, 1, 3], 1, [0.5])
     truth = clip.frames[2].astype(float)[16:-16, 16:-16]
-    assert np.abs(made[1].image[16:-16, 16:-16] - truth).mean() < 2
+    assert made.time == pytest.approx(0.2)
+    assert np.abs(made.image[16:-16, 16:-16] - truth).mean() < 2
+
+
+def test_a_path_passes_through_its_ends_with_the_speeds_it_was_given():
+    rng = np.random.default_rng(0)
+    flow, start, end = rng.normal(size=(3, 4, 5, 2)).astype(np.float32)
+    path = Path(flow, start, end)
+    np.testing.assert_array_equal(path.displacement(0.0), 0)
+    np.testing.assert_allclose(path.displacement(1.0), flow, atol=1e-6)
+    h = 1e-3
+    np.testing.assert_allclose(path.displacement(h) / h, flow + start, atol=2e-2)
+    np.testing.assert_allclose((flow - path.displacement(1 - h)) / h, flow + end, atol=2e-2)
+    np.testing.assert_allclose(Path(flow, None, None).displacement(0.25), 0.25 * flow, atol=1e-6)
+
+
+class SpeedingFlows:
+    """Exact flows of an image that moves as a whole: `position(i)` pixels to the right at frame i."""
+
+    def __init__(self, position, shape=(6, 8)):
+        self.position, self.shape = position, shape
+
+    def flow(self, a, b):
+        return np.full((*self.shape, 2), (self.position[b] - self.position[a], 0), np.float32)
+
+
+def test_paths_follow_motion_that_speeds_up_and_straight_ones_do_not():
+    times = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
+    position = 40 * times**2  # frame 2 is left out
+    ahead, back = paths_between(SpeedingFlows(position), times, [0, 1, 3, 4], 1)
+    there, straight = position[2] - position[1], (position[3] - position[1]) / 2
+    for found, truth in (
+        (ahead.displacement(0.5), there),
+        (back.displacement(0.5), position[2] - position[3]),
+        (-backwards(ahead.displacement(0.5)), there),
+    ):
+        assert abs(found[..., 0].mean() - truth) < 0.25 * abs(straight - there)
+    ahead, _ = paths_between(SpeedingFlows(position), times, [0, 1, 3, 4], 1, straight=True)
+    np.testing.assert_allclose(ahead.displacement(0.5)[..., 0], straight, rtol=1e-5)
+
+
+def test_a_wild_speed_bends_a_path_only_so_far():
+    times = np.arange(4) / 10
+    position = np.array([-500.0, 0, 2, 4])
+    ahead, _ = paths_between(SpeedingFlows(position), times, [0, 1, 2, 3], 1)
+    assert abs(ahead.displacement(0.5)[0, 0, 0] - 1) <= 0.125 * 2 * (2 + 0.5) + 1e-5

@@ -12,6 +12,7 @@ from endogs.clip.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.framing import Framing
 from endogs.clip.ignored_area import ignored_area
 from endogs.clip.recording import FrameReader, Recording
+from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
@@ -132,6 +133,16 @@ class Clip:
 
         index = self._checked(index)
         return Camera.from_numpy(self.K[index], self.world_to_camera[index], self.width, self.height)
+
+    def camera_between(self, before: int, after: int, fraction: float) -> "Camera":
+        """The camera at `fraction` in [0, 1] of the way between two frames, moving evenly."""
+        from endogs.camera import Camera
+
+        if self.static_camera:
+            return self.camera(before)
+        K = (1 - fraction) * self.K[before] + fraction * self.K[after]
+        pose = interpolate_rigid(self.world_to_camera[before], self.world_to_camera[after], fraction)
+        return Camera.from_numpy(K, pose, self.width, self.height)
 
     def right_camera(self, index: int) -> "Camera":
         """The camera of the right view: the left one moved by `baseline` along its own x axis.

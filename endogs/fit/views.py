@@ -20,14 +20,16 @@ from endogs.priors.depth import ClipDepth, DepthKind, to_depth
 from endogs.priors.flow import ClipFlows
 from endogs.priors.speculars import specular_mask
 from endogs.priors.tissue import erode_tissue_mask
-from endogs.priors.virtual_frames import make_virtual_frames
+from endogs.priors.virtual_frames import virtual_frames_between
 from endogs.scene.observations import Observations
 
 Mask = NDArray[np.bool_]
 RELATIVE_PRIOR_FRAMES = 8
 """Training frames that get a relative depth prior. A still camera cannot see depth, so more add time and no truth."""
-VIRTUAL_FRACTIONS = (1 / 3, 2 / 3)
-"""Where virtual frames lie between two training frames. A single held-out frame between them lies at 1/2."""
+VIRTUAL_RATE = 2
+"""Virtual frames per missing or existing frame interval: 2 between neighbours, 12 where five frames are held out."""
+MOST_VIRTUAL = 24
+"""Virtual frames between two training frames, at most."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,9 @@ class TrainingViews:
         self.reference = self._first_with_depth()
         """The first training frame that shows tissue of known depth: a clip may begin black."""
         self._virtual: dict[int, View] = {}
+        counts = virtual_counts(clip.times[frames])
+        self._gap_of = np.repeat(np.arange(len(counts)), counts)
+        self._first_of = np.cumsum(counts) - counts
         seen = np.sum(list(self._masks.values()), axis=0)
         still = clip.static_camera
         self.unseen: Mask | None = (seen == 0) & ~clip.ignored if still else None
@@ -122,7 +127,7 @@ class TrainingViews:
     @property
     def virtual_count(self) -> int:
         """How many virtual frames there are."""
-        return len(VIRTUAL_FRACTIONS) * (len(self.frames) - 1)
+        return len(self._gap_of)
 
     def depth(self, k: int) -> NDArray[np.float32]:
         """Z-depth (H, W) of training frame `k` in world units, 0 = unknown."""
@@ -143,17 +148,17 @@ class TrainingViews:
             return self.real[index]
         index -= len(self.real)
         if index not in self._virtual:
-            gap = index // len(VIRTUAL_FRACTIONS)
-            for part, view in enumerate(self._virtual_views(gap)):
-                self._virtual[gap * len(VIRTUAL_FRACTIONS) + part] = view
+            gap = int(self._gap_of[index])
+            first = int(self._first_of[gap])
+            self._virtual |= {first + part: view for part, view in enumerate(self._virtual_views(gap))}
         return self._virtual[index]
 
     def prepare(self, indices: Iterable[int]) -> None:
         """Make the virtual views among `indices` now, several at a time, and not one by one when they are asked for."""
-        first = len(self.real)
-        gaps = {(i - first) // len(VIRTUAL_FRACTIONS) for i in indices if i >= first and i - first not in self._virtual}
+        virtual = [i - len(self.real) for i in indices if i >= len(self.real)]
+        gaps = sorted({int(self._gap_of[i]) for i in virtual if i not in self._virtual})
         with ThreadPoolExecutor(usable_cores()) as pool:
-            list(pool.map(lambda gap: self[first + gap * len(VIRTUAL_FRACTIONS)], sorted(gaps)))
+            list(pool.map(lambda gap: self[len(self.real) + int(self._first_of[gap])], gaps))
 
     def _real_view(self, k: int, with_depth: bool) -> View:
         i = self.frames[k]
@@ -184,25 +189,34 @@ class TrainingViews:
 
     def _virtual_views(self, gap: int) -> list[View]:
         """The virtual frames between training frames `gap` and `gap` + 1."""
-        before, after = self.frames[gap], self.frames[gap + 1]
-        made = make_virtual_frames(
-            self._clip,
-            self._flows,
-            [before, after],
-            fractions=VIRTUAL_FRACTIONS,
-            mask=lambda i: self._eroded[i],
-            threads=1,
-        )
+        fractions = virtual_fractions(int(np.count_nonzero(self._gap_of == gap)))
+        made = virtual_frames_between(self._clip, self._flows, self.frames, gap, fractions, lambda i: self._eroded[i])
         return [
             View(
                 frame.time,
-                self._clip.camera(before if fraction < 0.5 else after).to(self._device),
+                self._clip.camera_between(frame.before, frame.after, frame.fraction).to(self._device),
                 torch.from_numpy(frame.image).to(self._device),
                 _bytes(frame.weight).to(self._device),
                 None,
             )
-            for frame, fraction in zip(made, VIRTUAL_FRACTIONS, strict=True)
+            for frame in made
         ]
+
+
+def virtual_counts(times: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Virtual frames (F - 1,) between training frames at `times` (F,) seconds: more where frames are missing."""
+    if len(times) < 2:
+        return np.zeros(0, np.intp)
+    gaps = np.diff(times)
+    usual = float(np.median(gaps))
+    intervals = np.maximum(np.rint(gaps / usual), 1) if usual > 0 else np.ones(len(gaps))
+    return np.minimum(VIRTUAL_RATE * intervals, MOST_VIRTUAL).astype(np.intp)
+
+
+def virtual_fractions(count: int) -> list[float]:
+    """Where `count` virtual frames lie between two training frames: evenly, and with two per frame interval never at
+    the time of a frame that was held out."""
+    return [(k + 1) / (count + 1) for k in range(count)]
 
 
 def frames_with_depth(frames: list[int], kind: DepthKind) -> list[int]:

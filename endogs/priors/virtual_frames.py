@@ -1,13 +1,11 @@
 """Virtual frames: what the camera would have seen between two training frames, made by optical flow.
 
 Trained on like ordinary frames they teach the scene motion between the frames it has seen. Both neighbours are warped
-to the time in between and blended there, as in Baker et al. 2011, section 3.3.
+along their paths (`motion_between`) to the time in between and blended there, as in Baker et al. 2011, section 3.3.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import cv2
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.priors.flow import ClipFlows, Flow, consistency_mask, warp
+from endogs.priors.motion_between import backwards, paths_between
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -26,26 +25,21 @@ class VirtualFrame:
 
     time: float
     """Seconds since the clip's first frame."""
+    fraction: float
+    """Where that lies between the two frames, in (0, 1)."""
     image: NDArray[np.uint8]
     """(H, W, 3) sRGB."""
     weight: NDArray[np.float32]
     """(H, W) in [0, 1]: 1 where a neighbour shows tissue there by confirmed flow, 0 where none does."""
     before: int
-    """The clip frame before it, whose camera is also the camera of a static clip's virtual frame."""
+    """The clip frame before it."""
     after: int
     """The clip frame after it."""
 
 
 def flow_from_between(forward: Flow, fraction: float, rounds: int = 1) -> Flow:
-    """Displacement (H, W, 2) from a pixel at `fraction` of the way to where it was at the start: a - x.
-
-    Solves `p + fraction * forward(p) = x` for p by fixed-point iteration; exact for smooth flow, and at motion
-    boundaries it picks one of the surfaces, which the consistency weights then judge. One round was as good as more.
-    """
-    back = -fraction * forward
-    for _ in range(rounds):
-        back = -fraction * warp(forward, back)
-    return back
+    """Displacement (H, W, 2) from a pixel at `fraction` of the way to where it was at the start, moving on a line."""
+    return backwards(fraction * forward, rounds)
 
 
 def interpolate(
@@ -73,68 +67,35 @@ def interpolate(
     return np.clip(seen_b + share * (seen_a - seen_b) + 0.5, 0, 255).astype(np.uint8)
 
 
-def _between(
+def virtual_frames_between(
     clip: "Clip",
     flows: ClipFlows,
-    before: int,
-    after: int,
+    frames: Sequence[int],
+    gap: int,
     fractions: Sequence[float],
-    mask: Callable[[int], NDArray[np.bool_]],
+    mask: Callable[[int], NDArray[np.bool_]] | None = None,
 ) -> list[VirtualFrame]:
-    """The virtual frames at `fractions` of the time between clip frames `before` and `after`."""
-    forward, backward = flows.flow(before, after), flows.flow(after, before)
+    """The virtual frames at `fractions` in (0, 1) of the time between `frames[gap]` and `frames[gap + 1]`.
+
+    `frames` are the frames that may be looked at, ascending; those around the gap give the speeds at its ends, unless
+    the camera moves: its pose in between is only known on a line. `mask(i)` (H, W) is where frame i may be looked at,
+    by default its tissue mask; give it the eroded one of the fit. Flows that the cache does not hold are computed.
+    """
+    before, after = frames[gap], frames[gap + 1]
+    mask = clip.tissue_mask if mask is None else mask
+    ahead, back = paths_between(flows, clip.times, frames, gap, straight=not clip.static_camera)
     with flows.reading:
         image_a, image_b = clip.image(before), clip.image(after)
         mask_a, mask_b = mask(before), mask(after)
-    sure_a = (mask_a & consistency_mask(forward, backward)).astype(np.uint8) * 255
-    sure_b = (mask_b & consistency_mask(backward, forward)).astype(np.uint8) * 255
+    sure_a = (mask_a & consistency_mask(ahead.flow, back.flow)).astype(np.uint8) * 255
+    sure_b = (mask_b & consistency_mask(back.flow, ahead.flow)).astype(np.uint8) * 255
     made = []
     for fraction in fractions:
-        to_a, to_b = flow_from_between(forward, fraction), flow_from_between(backward, 1 - fraction)
+        to_a, to_b = backwards(ahead.displacement(fraction)), backwards(back.displacement(1 - fraction))
         image = interpolate(image_a, image_b, to_a, to_b, fraction, mask_a, mask_b)
         sure = np.maximum(warp(sure_a, to_a), warp(sure_b, to_b))
         # Bilinear lookups reach one pixel into what the mask hides.
         weight = cv2.erode(sure, np.ones((3, 3), np.uint8)).astype(np.float32) / np.float32(255)
         time = float((1 - fraction) * clip.times[before] + fraction * clip.times[after])
-        made.append(VirtualFrame(time, image, weight, before, after))
-    return made
-
-
-def make_virtual_frames(
-    clip: "Clip",
-    flows: ClipFlows,
-    frames: Sequence[int],
-    *,
-    fractions: Sequence[float] = (1 / 3, 2 / 3),
-    times: Sequence[float] | None = None,
-    mask: Callable[[int], NDArray[np.bool_]] | None = None,
-    threads: int = 2,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[VirtualFrame]:
-    """Virtual frames between consecutive training `frames`, in order of time.
-
-    At the given `fractions` of every interval, or at `times` in seconds when they are given (those outside the range of
-    `frames`, or on one of them, are left out). Flows are computed when the cache does not have them yet;
-    `progress(done, total)` is called after each interval. `mask(i)` is where frame i may be looked at, by default its
-    tissue mask; give it the eroded one of the fit.
-    """
-    frames = sorted(frames)
-    intervals: list[tuple[int, int, list[float]]] = []
-    known = np.asarray([clip.times[i] for i in frames])
-    for k, (a, b) in enumerate(pairwise(frames)):
-        if times is None:
-            inside = sorted(fractions)
-        else:
-            span = known[k + 1] - known[k]
-            inside = [float((t - known[k]) / span) for t in sorted(times) if known[k] < t < known[k + 1]]
-        if inside:
-            intervals.append((a, b, inside))
-    look = clip.tissue_mask if mask is None else mask
-    total = sum(len(inside) for _, _, inside in intervals)
-    made: list[VirtualFrame] = []
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        for virtual in pool.map(lambda v: _between(clip, flows, v[0], v[1], v[2], look), intervals):
-            made += virtual
-            if progress is not None:
-                progress(len(made), total)
+        made.append(VirtualFrame(time, fraction, image, weight, before, after))
     return made
