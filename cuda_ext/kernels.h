@@ -59,7 +59,7 @@ struct Kernels {
     LossTerms (*pixel_loss)(const float* planes, const unsigned char* target, const unsigned char* color_weight,
                             const float* depth_target, const unsigned char* depth_weight, int width, int height,
                             float color_scale, float depth_scale, float* planes_grad);
-    // Sum over weighted pixels and channels of 1 - SSIM; adds `scale` x its gradient to the colour planes.
+    // Weighted sum over pixels and channels of 1 - SSIM; adds `scale` x its gradient to the colour planes.
     double (*ssim_loss)(const float* planes, const unsigned char* target, const unsigned char* color_weight, int width,
                         int height, float scale, float* scratch, float* planes_grad);
     std::size_t (*ssim_scratch_floats)(int width, int height);

@@ -38,8 +38,8 @@ def invert_rigid(transform: Array) -> Array:
 def interpolate_rigid(start: Array, end: Array, fraction: float) -> Array:
     """`world_to_camera` (4, 4) at `fraction` in [0, 1] of an even motion: the centre on a line, turning about one axis.
 
-    Rodrigues' formula for the turn from `start` to `end`; K. Shoemake, "Animating rotation with quaternion curves", 1985,
-    shows that it is the shortest.
+    Rodrigues' formula for the turn from `start` to `end`, which is the shortest one (K. Shoemake, "Animating rotation
+    with quaternion curves", 1985).
     """
     start, end = invert_rigid(start), invert_rigid(end)
     turn = start[:3, :3].T @ end[:3, :3]

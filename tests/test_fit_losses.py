@@ -11,14 +11,14 @@ from endogs.fit.losses import (
     DepthAnchor,
     UnseenPairs,
     depth_loss,
-    masked_ssim,
     pearson,
     photometric_loss,
     unseen_smoothness,
+    weighted_dssim,
 )
 from endogs.render import Rendering
 
-CONFIG = FitConfig()
+CONFIG = FitConfig(ssim_weight=0.0)
 
 
 def rendering(height=12, width=16, dtype=torch.float64):
@@ -110,10 +110,20 @@ def test_ssim_equals_torchmetrics_away_from_the_border():
     _, full = structural_similarity_index_measure(
         image.movedim(-1, 0)[None], truth.movedim(-1, 0)[None], data_range=1.0, return_full_image=True
     )
-    mask = torch.ones(40, 44, 1)
-    ours = masked_ssim(image, truth, mask)
+    weight = torch.ones(40, 44)
+    ours = 1 - weighted_dssim(image, truth, weight)
     assert float(ours) == pytest.approx(float(full.mean()), abs=0.02)
-    assert float(masked_ssim(truth, truth, mask)) == pytest.approx(1, abs=1e-5)
+    assert float(weighted_dssim(truth, truth, weight)) == pytest.approx(0, abs=1e-5)
+
+
+def test_dssim_counts_as_the_weights_say():
+    truth = torch.rand(30, 30, 3, generator=torch.Generator().manual_seed(1))
+    image = truth.clone()
+    image[:, 20:] = 0.5
+    even, weight = torch.ones(30, 30), torch.ones(30, 30)
+    weight[:, 20:] = 0.1
+    assert float(weighted_dssim(image, truth, weight)) < 0.4 * float(weighted_dssim(image, truth, even))
+    assert float(weighted_dssim(image, truth, torch.zeros(30, 30))) == 0
 
 
 def test_ssim_share_changes_the_loss_and_reaches_the_colours():

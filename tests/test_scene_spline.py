@@ -49,7 +49,7 @@ def test_least_squares_follows_a_smooth_track_and_rests_without_motion():
     control = fit_control(knots, times, track)
     assert control.shape == (knots.count, 1, 2)
     fitted = np.einsum("fk,kpc->fpc", knots.basis(times), control)
-    assert np.abs(fitted - track).max() < 0.02
+    assert np.abs(fitted - track).max() < 0.03
     assert np.abs(control[..., 1]).max() == 0
 
 

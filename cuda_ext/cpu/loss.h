@@ -136,7 +136,7 @@ struct SsimPlanes {
         }
     }
 
-    // Window statistics of row `row`, the dissimilarity summed over its seen pixels, and the three derivatives.
+    // Window statistics of row `row`, its weighted dissimilarity, and the three derivatives.
     float compare(int row, const unsigned char* weight, float scale, float* rows) {
         const int first = row < kReach ? -row : -kReach, last = row + kReach < height ? kReach : height - 1 - row;
         float *mx = rows, *my = mx + stride, *mxx = my + stride, *myy = mxx + stride, *mxy = myy + stride;
@@ -163,7 +163,7 @@ struct SsimPlanes {
         float loss = 0;
         for (int column = 0; column < width; ++column) {
             const std::size_t i = kMargin + column;
-            const float seen = static_cast<float>(weight[pixel + column] > 0);
+            const float seen = static_cast<float>(weight[pixel + column]) * (1.0f / 255.0f);
             const SsimTerm term = ssim_term(blurred[i], blurred[stride + i], blurred[2 * stride + i],
                                             blurred[3 * stride + i], blurred[4 * stride + i]);
             loss += seen * (1.0f - term.ssim);

@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(kSide* kSide)
             for (int m = 0; m < 5; ++m) s[m] = fma(kWindowTaps[tap], along[m][row + tap][column], s[m]);
         const SsimTerm term = ssim_term(s[0], s[1], s[2], s[3], s[4]);
         const std::size_t at = static_cast<std::size_t>(py) * grid.width + px;
-        const float seen = view.color_weight[at] > 0 ? 1.0f : 0.0f, scale = -seen * view.ssim_scale;
+        const float seen = view.color_weight[at] * kByte, scale = -seen * view.ssim_scale;
         dissimilar[0] = seen * (1.0f - term.ssim);
         float* out = loss.ssim_derivatives + 3 * channel * pixels + at;
         out[0] = term.by_mean * scale;

@@ -306,7 +306,7 @@ class CudaSteps:
         scales = LossScales.of(view, self._config, self._kind)
         terms = {"l1": absolute / (3 * scales.pixels)}
         if self._config.ssim_weight > 0:
-            terms["dssim"] = dissimilarity / (3 * scales.windows)
+            terms["dssim"] = dissimilarity / (3 * scales.pixels)
         if view.depth is not None:
             terms["depth"] = depth
         if view.hidden is not None and self._config.hidden_weight > 0:

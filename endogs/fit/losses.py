@@ -44,8 +44,7 @@ def photometric_loss(
     loss = l1
     terms = {"l1": float(l1.detach())}
     if config.ssim_weight > 0:
-        mask = (color_weight > 0).to(torch.float32)[..., None]
-        dssim = 1 - masked_ssim(rendering.color, truth, mask)
+        dssim = weighted_dssim(rendering.color, truth, color_weight)
         loss = (1 - config.ssim_weight) * l1 + config.ssim_weight * dssim
         terms["dssim"] = float(dssim.detach())
     if depth_target is not None and depth_weight is not None:
@@ -102,12 +101,13 @@ def pearson(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     return ((x - mean_x) * (y - mean_y) * weight).sum() / weight.sum() / (std_x * std_y)
 
 
-def masked_ssim(image: Tensor, truth: Tensor, mask: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
-    """Mean structural similarity over the mask of image x mask and truth x mask, each (H, W, 3) in [0, 1].
+def weighted_dssim(image: Tensor, truth: Tensor, weight: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
+    """1 - structural similarity of image and truth, each (H, W, 3) in [0, 1], as a mean over the weights (H, W).
 
-    Z. Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, with its
-    Gaussian window; borders are zero-padded as in the 3DGS family.
+    Pixels without weight are black in both. Z. Wang et al., "Image quality assessment: from error visibility to
+    structural similarity", 2004, with its Gaussian window; borders are zero-padded as in the 3DGS family.
     """
+    mask = (weight > 0).to(image.dtype)[..., None]
     offsets = torch.arange(window, dtype=image.dtype, device=image.device) - (window - 1) / 2
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
@@ -124,8 +124,7 @@ def masked_ssim(image: Tensor, truth: Tensor, mask: Tensor, window: int = 11, si
     ssim = ((2 * mean_x * mean_y + SSIM_C1) * (2 * covariance + SSIM_C2)) / (
         (mean_x**2 + mean_y**2 + SSIM_C1) * (variance_x + variance_y + SSIM_C2)
     )
-    weight = mask[..., 0]
-    return (ssim[:, 0].mean(0) * weight).sum() / weight.sum().clamp_min(1e-6)
+    return ((1 - ssim[:, 0].mean(0)) * weight).sum() / weight.sum().clamp_min(1e-6)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ class LossScales:
 
     pixels: float
     """Sum of the colour weights, 1 = one fully weighted pixel; never 0."""
-    windows: int
-    """Pixels over which SSIM is averaged; never 0."""
     color: float
     """Of the weighted absolute colour error."""
     ssim: float
@@ -26,13 +24,12 @@ class LossScales:
     @staticmethod
     def of(view: View, config: FitConfig, depth_kind: str) -> "LossScales":
         """The scales of a view whose depth, where it has any, is of `depth_kind`."""
-        pixels, windows = max(view.weight_sum, 1e-6), max(view.weighted_pixels, 1)
+        pixels = max(view.weight_sum, 1e-6)
         metric = has_depth(view) and depth_kind == "metric"
         return LossScales(
             pixels,
-            windows,
             (1 - config.ssim_weight) / (3 * pixels),
-            config.ssim_weight / (3 * windows),
+            config.ssim_weight / (3 * pixels),
             config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0,
             0.0 if view.hidden is None else config.hidden_weight / view.hidden.numel(),
         )

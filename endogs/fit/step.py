@@ -103,7 +103,7 @@ class Objective:
         terms = {"l1": absolute / (3 * scales.pixels)}
         loss = absolute * scales.color
         if config.ssim_weight > 0:
-            terms["dssim"] = dissimilarity / (3 * scales.windows)
+            terms["dssim"] = dissimilarity / (3 * scales.pixels)
             loss += dissimilarity * scales.ssim
         if metric:
             terms["depth"] = inverse_depth * scales.depth

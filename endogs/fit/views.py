@@ -63,11 +63,6 @@ class View:
         return float(self.weight.sum(dtype=torch.float64)) / 255
 
     @cached_property
-    def weighted_pixels(self) -> int:
-        """Pixels with any colour weight: what a mean of SSIM is taken over."""
-        return int((self.weight > 0).sum())
-
-    @cached_property
     def depth_weight_sum(self) -> float:
         """Sum of the depth weights; 0 without depth."""
         return 0.0 if self.depth_weight is None else float(self.depth_weight.sum(dtype=torch.float64)) / 255

@@ -1,8 +1,8 @@
-"""Where pixels are between two frames: cubic paths through their flow, with the speeds that the neighbouring frames give.
+"""Where pixels are between two frames: cubic paths through their flow, with the speeds that neighbouring frames give.
 
 Flow alone moves every pixel along a straight line at one speed. Tissue that is pulled speeds up and slows down: with
 the speeds at both ends the path is the cubic Hermite curve, as in Xu et al., "Quadratic video interpolation", 2019, but
-with both sides' neighbours. On the two clips of docs/BENCHMARKS.md this predicts held-out frames 0.4 to 1.4 dB better
+with both sides' neighbours. On the two clips of docs/BENCHMARKS.md this predicts held-out frames 0.1 to 1.4 dB better
 than lines do.
 """
 
@@ -67,7 +67,7 @@ def paths_between(
 
 
 def _bend(flow: Flow, span: float, other: Flow, other_span: float) -> Flow | None:
-    """Speed at a frame less the mean speed of `flow`, pixels per |span|, by the parabola through it and both other frames.
+    """Speed at a frame less the mean speed of `flow`, pixels per |span|, by the parabola through the three frames.
 
     `span` and `other_span` are the seconds to those, of opposite signs. None where two frames share one time. No longer
     than MOST_BEND of the flow.
