@@ -10,6 +10,8 @@ from endogs.scene import Knots, Scene, SplineDeformation
 RATE = 0.25
 """The sheet's x grow by this share per second."""
 DISTANCE = 60.0
+INTERVAL = 0.25
+"""Seconds per knot interval."""
 WIDTH, HEIGHT, FRAMES, FPS = 96, 80, 9, 8.0
 
 
@@ -25,10 +27,10 @@ def stretching_scene(rows: int = 48, columns: int = 60, units: str = "mm") -> Sc
     base[:, 12] = torch.tensor(0.5 + 0.4 * np.cos(y.ravel() / 9))
     base[:, 13] = torch.tensor(0.5 + 0.4 * np.sin((x + y).ravel() / 11))
     times = np.arange(FRAMES) / FPS
-    knots = Knots.over(0.0, float(times[-1]), 0.25)
+    knots = Knots.over(0.0, float(times[-1]), INTERVAL)
     control = torch.zeros(knots.count, len(base), CHANNELS)
-    # Control point k sits at time (k - 1) * interval.
-    control[:, :, 0] = (torch.arange(knots.count)[:, None] - 1) * knots.interval * RATE * base[None, :, 0]
+    # Control point k sits at time (k - 1) * INTERVAL.
+    control[:, :, 0] = (torch.arange(knots.count)[:, None] - 1) * INTERVAL * RATE * base[None, :, 0]
     K = np.array([[92.0, 0, 51.0], [0, 90.0, 36.0], [0, 0, 1]])
     world_to_camera = look_at(np.array([9.0, -5.0, 0.0]), np.array([0.0, 0.0, DISTANCE]), np.array([0.05, -1.0, 0.0]))
     return Scene(

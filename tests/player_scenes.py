@@ -26,7 +26,7 @@ def sheet(still: bool = False, moving_camera: bool = False, frames: int = FRAMES
     times = np.linspace(0, 1.2, frames) if frames > 1 else np.zeros(1)
     deformation: Deformation = StaticDeformation()
     if not still:
-        knots = Knots.over(0.0, 1.2, 0.3)
+        knots = Knots((0.0, 0.2, 0.55, 0.8, 1.2))
         wave = np.sin(np.arange(knots.count)[:, None] * 0.9 + x / 12)
         control = rng.normal(0, 0.04, (knots.count, count, 14))
         control[..., 0] += 2.0 * wave

@@ -17,7 +17,7 @@ from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.scene import Knots, SplineDeformation
 
-KNOTS = Knots(0.0, 1.0, 4)
+KNOTS = Knots.evenly(0.0, 1.0, 4)
 STEPS = 20
 LOSS_OF = 10.0
 """The counting engine's loss at step i is LOSS_OF + i."""

@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(bool(native.cuda_problem()), reason=f"no GPU can be used: {native.cuda_problem()}"),
     pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch has no CUDA"),
 ]
-KNOTS = Knots(0.0, 1.0, 4)
+KNOTS = Knots.evenly(0.0, 1.0, 4)
 CONFIG = FitConfig(iterations=24, initial_gaussians=150, gaussians_cap=185, insertions=((0.3, 20), (0.5, 30)))
 
 
@@ -209,7 +209,7 @@ def test_a_fit_of_ordinary_size_needs_less_than_two_gigabytes():
     image = torch.randint(0, 255, (height, width, 3), dtype=torch.uint8, generator=generator)
     weight = torch.full((height, width), 255, dtype=torch.uint8)
     views = [View(float(k), camera, image.cuda().clone(), weight.cuda().clone(), k) for k in range(frames)]
-    knots = Knots(0.0, 2.0, 32)
+    knots = Knots.evenly(0.0, 2.0, 32)
     config = FitConfig()
     optimizer = SplineAdam(packed.cuda(), SplineDeformation.at_rest(count, knots, "cuda"), config, 0.17)
     steps = CudaSteps(

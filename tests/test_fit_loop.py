@@ -175,7 +175,7 @@ def test_residuals_draw_where_the_error_is():
 
 
 def test_only_gaussians_that_never_show_are_dropped():
-    knots = Knots(0.0, 1.0, 1)
+    knots = Knots.evenly(0.0, 1.0, 1)
     base = torch.zeros(3, 14)
     base[:, OPACITY] = torch.tensor([-9.0, -9.0, 1.0])
     control = torch.zeros(knots.count, 3, 14)

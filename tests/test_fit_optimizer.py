@@ -27,7 +27,7 @@ def test_adam_slice_equals_torch():
 
 def test_a_step_equals_autograd_through_the_spline():
     torch.manual_seed(1)
-    knots = Knots(0.0, 1.0, 4)
+    knots = Knots.evenly(0.0, 1.0, 4)
     base, control = torch.randn(5, CHANNELS), torch.randn(knots.count, 5, CHANNELS)
     goal, time = torch.randn(5, CHANNELS), 2.3
     optimizer = SplineAdam(base.clone(), SplineDeformation(control.clone(), knots), CONFIG, pixel_footprint=0.5)
@@ -61,7 +61,7 @@ def test_rates_decay_and_scale_with_the_pixel_footprint():
 
 def test_appending_and_dropping_keep_the_others_as_they_were():
     torch.manual_seed(2)
-    knots = Knots(0.0, 1.0, 2)
+    knots = Knots.evenly(0.0, 1.0, 2)
     base, control = torch.randn(4, CHANNELS), torch.randn(knots.count, 4, CHANNELS)
     optimizer = SplineAdam(base, SplineDeformation(control, knots), CONFIG, 1.0)
     optimizer.step(torch.randn(4, CHANNELS), 0.5, 0.0)

@@ -22,7 +22,7 @@ from endogs.fit.step import Objective
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.render import Rendering, rasterize_packed
-from endogs.scene.spline import cubic_weights, spline_evaluate
+from endogs.scene.spline import Knots, spline_evaluate
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="endogs was installed without its compiled part")
 
@@ -32,6 +32,7 @@ SEVERAL_CHUNKS = 2057
 """Rows that two threads share: a chunk has 1024."""
 SIZES = ((1, 1), (5, 3), (37, 53))
 """Height and width; a chunk has 8 rows."""
+UNIT = Knots.evenly(0.0, 1.0, 1)
 U = 2.0**-24
 
 
@@ -60,7 +61,7 @@ def random(*shape: int, seed: int = 0, low: float = -1.0, high: float = 1.0) -> 
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("fraction", [0.0, 0.37, 1.0])
 def test_spline_equals_float64(count, fraction):
-    base, control, weights = random(count, CHANNELS), random(4, count, CHANNELS, seed=1), cubic_weights(fraction)
+    base, control, weights = random(count, CHANNELS), random(4, count, CHANNELS, seed=1), UNIT.locate(fraction)[1]
     ours = spline_evaluate(base, control, weights)
     truth = spline_evaluate(base.double(), control.double(), weights)
     size = base.abs() + sum(w * c.abs() for w, c in zip(weights, control, strict=True))
@@ -209,7 +210,7 @@ def test_depth_loss_equals_float64(size):
 def everything() -> list[torch.Tensor]:
     """What each kernel computes, on inputs large enough to be shared by threads."""
     base, control = random(SEVERAL_CHUNKS, CHANNELS), random(4, SEVERAL_CHUNKS, CHANNELS, seed=1)
-    found = [spline_evaluate(base, control, cubic_weights(0.37))]
+    found = [spline_evaluate(base, control, UNIT.locate(0.37)[1])]
     slices, grad = adam_problem(SEVERAL_CHUNKS, 5)
     adam_slices(slices, grad)
     found += [tensor for s in slices for tensor in (s.param, s.m, s.v)]

@@ -9,25 +9,26 @@ from scipy.interpolate import BSpline
 
 from endogs.gaussians import CHANNELS
 from endogs.scene import DEFORMATIONS, Knots, Scene, SplineDeformation, StaticDeformation
-from endogs.scene.spline import cubic_weights, spline_evaluate
+from endogs.scene.spline import spline_evaluate
 from endogs.scene.spline_fit import fit_control
+
+UNIT = Knots.evenly(0.0, 1.0, 1)
 
 
 @given(st.floats(0, 1))
 def test_weights_are_a_partition_of_unity(fraction):
-    weights = cubic_weights(fraction)
+    weights = UNIT.locate(fraction)[1]
     assert sum(weights) == pytest.approx(1)
     assert min(weights) >= 0
 
 
-@given(st.floats(0.01, 9.99), st.integers(0, 1000))
-def test_evaluation_equals_scipy(time, seed):
-    knots = Knots.over(0.0, 10.0, 1.3)
+@pytest.mark.parametrize("knots", [Knots.over(0.0, 10.0, 1.3), Knots((0.0, 0.5, 2.0, 2.5, 7.0, 10.0))])
+@given(time=st.floats(0.01, 9.99), seed=st.integers(0, 1000))
+def test_evaluation_equals_scipy(knots, time, seed):
     control = torch.from_numpy(np.random.default_rng(seed).normal(size=(knots.count, 2, CHANNELS))).float()
     base = torch.ones(2, CHANNELS)
     packed = SplineDeformation(control, knots).packed_at(base, time)
-    positions = knots.start + knots.interval * (np.arange(knots.count + 4) - 3)
-    expected = 1 + BSpline(positions, control.numpy().astype(np.float64), 3)(time)
+    expected = 1 + BSpline(np.array(knots.extended), control.numpy().astype(np.float64), 3)(time)
     np.testing.assert_allclose(packed.numpy(), expected, atol=1e-5)
 
 
@@ -42,6 +43,27 @@ def test_knots_cover_the_clip_and_clamp_outside():
         Knots.over(0.0, 1.0, 0.0)
 
 
+def test_uneven_knots_bend_smoothly():
+    """The curve, its speed and its acceleration are continuous at every breakpoint."""
+    knots = Knots((0.0, 1.0, 1.5, 4.0, 5.0))
+    control = np.random.default_rng(0).normal(size=knots.count)
+    h = 1e-4
+    for at in knots.breakpoints[1:-1]:
+        before, after = (knots.basis(at + side * 2 * h + h * np.arange(-1, 2)) @ control for side in (-1, 1))
+        assert np.diff(before, 2) / h**2 == pytest.approx(np.diff(after, 2) / h**2, abs=5e-3 / h * 1e-3 + 5e-3)
+        assert (before[2] - before[0]) / (2 * h) == pytest.approx((after[2] - after[0]) / (2 * h), abs=5e-3)
+    with pytest.raises(ValueError, match="ascending"):
+        Knots((0.0, 1.0, 1.0))
+
+
+def test_settings_of_the_first_version_are_read():
+    control = torch.zeros(7, 1, CHANNELS)
+    old = {"start": 0.5, "interval": 0.25, "intervals": 4}
+    spline = DEFORMATIONS["spline"].from_parts({"control": control}, old)
+    assert spline.knots.breakpoints == (0.5, 0.75, 1.0, 1.25, 1.5)
+    assert DEFORMATIONS["spline"].from_parts({"control": control}, spline.settings()).knots == spline.knots
+
+
 def test_least_squares_follows_a_smooth_track_and_rests_without_motion():
     times = np.linspace(0, 2, 41)
     knots = Knots.over(0.0, 2.0, 0.1)
@@ -54,7 +76,7 @@ def test_least_squares_follows_a_smooth_track_and_rests_without_motion():
 
 
 def test_deformations_survive_their_parts():
-    knots = Knots(0.0, 0.5, 3)
+    knots = Knots.evenly(0.0, 0.5, 3)
     control = torch.randn(knots.count, 5, CHANNELS)
     spline = SplineDeformation(control, knots)
     again = DEFORMATIONS["spline"].from_parts(spline.tensors(), spline.settings())
@@ -72,7 +94,7 @@ def test_deformations_survive_their_parts():
 
 def test_evaluation_is_linear_in_the_control_points():
     base, control = torch.randn(3, CHANNELS), torch.randn(4, 3, CHANNELS)
-    weights = cubic_weights(0.3)
+    weights = UNIT.locate(0.3)[1]
     moved = spline_evaluate(base, control, weights) - base
     assert torch.allclose(spline_evaluate(base, 2 * control, weights) - base, 2 * moved, atol=1e-6)
 
@@ -90,6 +112,6 @@ def test_scene_gives_unit_quaternions_and_the_nearest_frame():
 
 def test_rows_that_lie_apart_in_memory_are_evaluated_like_any_others():
     base, control = torch.randn(14, 9).T, torch.randn(4, 14, 9).transpose(1, 2)
-    weights = cubic_weights(0.3)
+    weights = UNIT.locate(0.3)[1]
     expected = base + sum(w * c for w, c in zip(weights, control, strict=True))
     torch.testing.assert_close(spline_evaluate(base, control, weights), expected)

@@ -38,7 +38,7 @@ function unpackScene(bytes) {
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + new DataView(bytes.buffer).getUint32(0, true))));
   if (header.format !== "endogs-player" || header.version !== 1) throw new Error("the scene in this page is of another kind");
   const { count, sections, deformation } = header;
-  const knots = deformation.kind === "spline" ? { ...deformation, count: deformation.intervals + 3 } : null;
+  const knots = deformation.kind === "spline" ? { ...deformation, count: deformation.breakpoints.length + 2 } : null;
   const base = new Float32Array(count * SLOTS);
   const multiples = [new Float32Array(count), new Float32Array(count)];
   let at = 4 + new DataView(bytes.buffer).getUint32(0, true);

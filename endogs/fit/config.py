@@ -43,8 +43,8 @@ class FitConfig:
     """Density control: (fraction of the iterations, Gaussians to insert where the residual is high)."""
     gaussians_cap: int = 120_000
     """Never more Gaussians than this."""
-    knot_frames: float = 2.0
-    """Frames of the clip per knot interval of the spline."""
+    knot_frames: float = 1.5
+    """Frames of the clip per knot interval of the spline, while the tissue moves; fewer knots while it rests."""
     base_rates: LearningRates = LearningRates(0.2, 3e-3, 2e-2, 6e-2, 6e-3, 0.1)
     """Step sizes of the canonical Gaussians."""
     control_rates: LearningRates = LearningRates(0.3, 5e-3, 1e-2, 0.12, 2e-2, 0.03)
@@ -109,6 +109,7 @@ PRESETS: dict[str, FitConfig] = {
         initial_gaussians=150_000,
         insertions=((0.14, 50_000), (0.27, 50_000), (0.4, 50_000)),
         gaussians_cap=300_000,
+        knot_frames=2.0,
     ),
 }
 """What `--preset` selects."""

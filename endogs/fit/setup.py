@@ -7,25 +7,20 @@ import torch
 
 from endogs.clip import Clip
 from endogs.fit.config import FitConfig
+from endogs.fit.knots import clip_knots
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.views import TrainingViews
 from endogs.gaussians import CHANNELS
-from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
+from endogs.scene import Scene, SplineDeformation, StaticDeformation
 from endogs.scene.initialization import initialize
 from endogs.scene.placement import Look
-
-
-def clip_knots(clip: Clip, config: FitConfig) -> Knots:
-    """Knots over the whole clip, every `config.knot_frames` frames of its typical frame interval."""
-    interval = float(np.median(np.diff(clip.times))) if len(clip) > 1 else 1.0
-    return Knots.over(0.0, float(clip.times[-1]), config.knot_frames * interval)
 
 
 def new_optimizer(
     clip: Clip, views: TrainingViews, config: FitConfig, deformation: str, device: torch.device, empty: bool = False
 ) -> SplineAdam:
     """The initialized scene and its optimizer; `empty` leaves out the Gaussians, for a checkpoint to bring them."""
-    knots = clip_knots(clip, config) if deformation == "spline" else None
+    knots = clip_knots(clip, views.observations, config.knot_frames) if deformation == "spline" else None
     if empty:
         base = torch.zeros(0, CHANNELS)
         control = None if knots is None else torch.zeros(knots.count, 0, CHANNELS)

@@ -21,7 +21,7 @@ from endogs.output import new_file
 from endogs.scene.scene import Scene
 
 FORMAT = "endogs-scene"
-VERSION = 1
+VERSION = 2
 """Version written, and the newest that can be read."""
 FILE_NAME = "scene.safetensors"
 """Name of the scene file in an output folder."""

@@ -1,13 +1,15 @@
-"""A uniform cubic B-spline per Gaussian and channel.
+"""A cubic B-spline per Gaussian and channel.
 
 At any instant only four control points are active, in one contiguous slice of the (Kn, N, 14) array, so a training
 step reads and writes 4/Kn of the parameters and the past of a clip is never touched when the clip is extended.
-Basis: C. de Boor, "A practical guide to splines"; uniform cubic weights as in Qin, "General matrix representations for
-B-splines", 1998.
+Basis: C. de Boor, "A practical guide to splines", 1978.
 """
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,17 +22,6 @@ from endogs.scene.deformation import Deformation
 
 ACTIVE = 4
 """Control points that touch one instant."""
-
-
-def cubic_weights(fraction: float) -> tuple[float, float, float, float]:
-    """The four weights of a uniform cubic B-spline at `fraction` in [0, 1] of a knot interval; they sum to 1."""
-    f, g = fraction, 1.0 - fraction
-    return (
-        g * g * g / 6,
-        (3 * f * f * f - 6 * f * f + 4) / 6,
-        (3 * g * g * g - 6 * g * g + 4) / 6,
-        f * f * f / 6,
-    )
 
 
 def spline_evaluate(base: Tensor, control_slice: Tensor, weights: tuple[float, ...]) -> Tensor:
@@ -54,32 +45,63 @@ def spline_evaluate(base: Tensor, control_slice: Tensor, weights: tuple[float, .
 
 @dataclass(frozen=True)
 class Knots:
-    """Uniform knots over a clip."""
+    """Knots over a clip, closer where more happens."""
 
-    start: float
-    """Time of the first knot interval's begin, seconds."""
-    interval: float
-    """Seconds per knot interval, > 0."""
-    intervals: int
-    """Knot intervals, >= 1; there are `intervals + 3` control points."""
+    breakpoints: tuple[float, ...]
+    """(I + 1,) seconds, ascending: the ends of the I >= 1 knot intervals; there are I + 3 control points."""
+
+    def __post_init__(self) -> None:
+        if len(self.breakpoints) < 2 or not all(a < b for a, b in pairwise(self.breakpoints)):
+            raise ValueError("a spline needs two or more breakpoints in ascending order")
+
+    @property
+    def intervals(self) -> int:
+        """Number of knot intervals."""
+        return len(self.breakpoints) - 1
 
     @property
     def count(self) -> int:
         """Number of control points."""
         return self.intervals + ACTIVE - 1
 
+    @cached_property
+    def extended(self) -> tuple[float, ...]:
+        """(I + 7,) the breakpoints with three more at each end, as far apart as the last two there."""
+        first, last = self.breakpoints[0], self.breakpoints[-1]
+        before, after = self.breakpoints[1] - first, last - self.breakpoints[-2]
+        head = (first - k * before for k in (3, 2, 1))
+        return (*head, *self.breakpoints, *(last + k * after for k in (1, 2, 3)))
+
+    @staticmethod
+    def evenly(start: float, interval: float, intervals: int) -> "Knots":
+        """`intervals` knot intervals of `interval` seconds from `start` on."""
+        return Knots(tuple(start + k * interval for k in range(intervals + 1)))
+
     @staticmethod
     def over(first: float, last: float, interval: float) -> "Knots":
         """Knots of the given spacing (seconds) that cover [first, last]."""
         if not interval > 0:
             raise ValueError(f"knot interval must be positive, got {interval}")
-        return Knots(first, interval, max(1, math.ceil((last - first) / interval - 1e-6)))
+        return Knots.evenly(first, interval, max(1, math.ceil((last - first) / interval - 1e-6)))
 
     def locate(self, time: float) -> tuple[int, tuple[float, float, float, float]]:
-        """First active control point and the four weights at `time`; times outside are clamped to the ends."""
-        u = (time - self.start) / self.interval
-        index = min(max(math.floor(u), 0), self.intervals - 1)
-        return index, cubic_weights(min(max(u - index, 0.0), 1.0))
+        """First active control point and the four weights at `time`; times outside are clamped to the ends.
+
+        Cox and de Boor's recurrence, from degree 0 up.
+        """
+        time = min(max(time, self.breakpoints[0]), self.breakpoints[-1])
+        index = min(max(bisect_right(self.breakpoints, time) - 1, 0), self.intervals - 1)
+        knots, at = self.extended, index + ACTIVE - 1
+        weights = [1.0]
+        for degree in (1, 2, 3):
+            higher = [0.0] * (degree + 1)
+            for k, weight in enumerate(weights):
+                low, high = knots[at - degree + 1 + k], knots[at + 1 + k]
+                share = weight / (high - low)
+                higher[k] += (high - time) * share
+                higher[k + 1] += (time - low) * share
+            weights = higher
+        return index, (weights[0], weights[1], weights[2], weights[3])
 
     def basis(self, times: np.ndarray) -> np.ndarray:
         """Basis matrix (F, Kn) float64 of the times (F,): rows sum to 1."""
@@ -118,12 +140,15 @@ class SplineDeformation(Deformation):
 
     def settings(self) -> dict[str, Any]:
         """The knots."""
-        return {"start": self.knots.start, "interval": self.knots.interval, "intervals": self.knots.intervals}
+        return {"breakpoints": list(self.knots.breakpoints)}
 
     @classmethod
     def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "SplineDeformation":
         """Rebuild from a scene file; raises ValueError when shapes do not fit."""
-        knots = Knots(float(settings["start"]), float(settings["interval"]), int(settings["intervals"]))
+        if "breakpoints" in settings:
+            knots = Knots(tuple(float(time) for time in settings["breakpoints"]))
+        else:
+            knots = Knots.evenly(float(settings["start"]), float(settings["interval"]), int(settings["intervals"]))
         return cls(tensors["control"], knots)
 
     def kept(self, keep: Tensor) -> "SplineDeformation":

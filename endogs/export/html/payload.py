@@ -83,7 +83,7 @@ def pack_scene(
         knots, offsets = control
         offsets = offsets[:, order]
         offsets[..., QUATS] /= lengths[order][None, :, None].astype(np.float32)
-        header["deformation"] |= {"start": knots.start, "interval": knots.interval, "intervals": knots.intervals}
+        header["deformation"] |= {"breakpoints": list(knots.breakpoints)}
         for name, (channels, step) in GROUPS.items():
             scale = multiples[0 if name == "means" else 1]
             coded = encode_control(offsets[..., channels], knots, step * fineness, scale)
@@ -115,7 +115,7 @@ def unpack_scene(payload: bytes) -> tuple[Scene, dict[str, Any]]:
     described = header["deformation"]
     deformation: SplineDeformation | StaticDeformation = StaticDeformation()
     if described["kind"] == "spline":
-        knots = Knots(described["start"], described["interval"], described["intervals"])
+        knots = Knots(tuple(described["breakpoints"]))
         control = np.zeros((knots.count, len(base), CHANNELS), np.float32)
         for group in described["groups"]:
             decoder = np.array(group["decoder"]).reshape(-1, knots.count).T

@@ -35,11 +35,13 @@ class CodedControl:
 
 
 def gram_matrix(knots: Knots) -> NDArray[np.float64]:
-    """(Kn, Kn) integral of the basis' products over the clip, in knot intervals, and a share at its ends."""
-    times = knots.start + (np.arange(knots.intervals * SAMPLES) + 0.5) / SAMPLES * knots.interval
-    basis = knots.basis(times)
-    ends = knots.basis(np.array([knots.start, knots.start + knots.intervals * knots.interval]))
-    return basis.T @ basis / SAMPLES + END_WEIGHT * ends.T @ ends
+    """(Kn, Kn) integral of the basis' products over the clip, in mean knot intervals, and a share at its ends."""
+    ends = np.array(knots.breakpoints)
+    lengths = np.diff(ends)
+    basis = knots.basis((ends[:-1, None] + (np.arange(SAMPLES) + 0.5) / SAMPLES * lengths[:, None]).ravel())
+    weights = np.repeat(lengths / lengths.mean() / SAMPLES, SAMPLES)
+    outer = knots.basis(ends[[0, -1]])
+    return basis.T @ (weights[:, None] * basis) + END_WEIGHT * outer.T @ outer
 
 
 def encode_control(control: Floats, knots: Knots, step: float, scale: Floats) -> CodedControl:
