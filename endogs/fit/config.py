@@ -8,9 +8,12 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
+from endogs.fit.deformation_config import DeformationConfig
+from endogs.fit.deformation_options import Deformations, DeformationOptions
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
-Preset = Literal["fast", "balanced", "best"]
+Preset = Literal["fast", "balanced", "best", "deform3dgs", "endogaussian"]
+Initialization = Literal["tissue", "first-frame", "every-frame"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,15 @@ class FitConfig:
     """Gaussians whose opacity stays below this at all times are removed at insertions."""
     checkpoint_seconds: float = 120.0
     """Time between checkpoints."""
+    motion_start: Literal["tracks", "rest"] = "tracks"
+    """Whether motion starts from tracks of the optical flow."""
+    initialization: Initialization = "tissue"
+    """Where the first Gaussians go: over the best frame's tissue and what others uncover, as Deform3DGS places them, or
+    as EndoGaussian does (`endogs.scene.peer_initialization`)."""
+    tv_weight: float = 0.0
+    """Weight of the total variation of the rendered image and inverse depth; EndoGaussian's."""
+    deformations: DeformationConfig = field(default_factory=DeformationConfig)
+    """How deformations other than the spline are shaped and stepped."""
 
     def with_iterations(self, iterations: int) -> "FitConfig":
         """The same schedule stretched or squeezed to another number of steps (insertions are fractions)."""
@@ -124,7 +136,8 @@ class Reconstruct:
     out: Path | None = None
     """Output folder; by default the clip's name with `_endogs` appended, in the current folder."""
     preset: Preset = "balanced"
-    """Speed against quality: about 20 s, a minute or six for 63 frames of 640x512 on two cores."""
+    """Speed against quality: about 20 s, a minute or six for 63 frames of 640x512 on two cores. The recipes deform3dgs
+    and endogaussian do as those systems do, to compare with: their deformation, start, losses and step sizes."""
     clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
     """How the clip is read."""
     split: Literal["standard", "gap", "novel-view", "all"] = "standard"
@@ -141,8 +154,12 @@ class Reconstruct:
     """Instrument masks: the data set's (given), found by color, followed by sam2, none; auto is given or else color."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
     """What SAM 2 follows."""
-    deformation: Literal["spline", "none"] = "spline"
-    """How the scene moves: a B-spline per Gaussian, or not at all."""
+    deformation: Deformations | None = None
+    """How the scene moves: a B-spline per Gaussian (the presets' own, and the fastest); bases over time per Gaussian
+    (Deform3DGS, ColorGS); planes of features (EndoGaussian); a network (SurgicalGaussian; for GPUs); few trajectories that
+    all share; or not at all."""
+    motion: Annotated[DeformationOptions, OmitArgPrefixes] = field(default_factory=DeformationOptions)
+    """Its form, where it has several."""
     iterations: int | None = None
     """Optimization steps instead of the preset's."""
     gaussians: int | None = None
@@ -165,6 +182,17 @@ class Reconstruct:
     port: int = 8080
     """With `--live`: port to serve at; where it is taken, the next free one."""
 
+    def deformation_kind(self) -> Deformations:
+        """The deformation that is asked for, or the preset's own."""
+        if self.deformation is not None:
+            return self.deformation
+        return {"deform3dgs": "bases", "endogaussian": "hexplane"}.get(self.preset, "spline")  # type: ignore[return-value]
+
+    def _preset(self) -> FitConfig:
+        from endogs.fit.recipes import RECIPES  # made of this module's FitConfig
+
+        return PRESETS[self.preset] if self.preset in PRESETS else RECIPES[self.preset]
+
     def fit_config(self) -> FitConfig:
         """The preset's numbers with this run's overrides. Raises InputError for numbers out of range."""
         for option, value, least in (("--iterations", self.iterations, 0), ("--gaussians", self.gaussians, 1)):
@@ -172,7 +200,8 @@ class Reconstruct:
                 raise InputError(f"{option} {value} is out of range; give at least {least}.")
         if self.specular_weight is not None and not 0 <= self.specular_weight <= 1:
             raise InputError(f"--specular-weight {self.specular_weight} is out of range; give 0 to 1.")
-        config = PRESETS[self.preset]
+        config = self._preset()
+        config = replace(config, **self.motion.applied_to(self.deformation_kind(), config))
         if self.specular_weight is not None:
             config = replace(config, specular_weight=self.specular_weight)
         if self.iterations is not None:

@@ -7,11 +7,9 @@ import torch
 from torch import Tensor
 
 from endogs.fit.config import FitConfig
-from endogs.fit.optimizer import SplineAdam
-from endogs.gaussians import OPACITY
+from endogs.fit.scene_optimizer import SceneOptimizer
 from endogs.scene.observations import Observations
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
-from endogs.scene.spline import SplineDeformation
 
 STRIDE = 2
 """Residuals are kept at every second pixel of every second row."""
@@ -60,7 +58,7 @@ class ResidualMaps:
 
 
 def insert_where_wrong(
-    optimizer: SplineAdam,
+    optimizer: SceneOptimizer,
     maps: ResidualMaps,
     observations: Observations,
     count: int,
@@ -88,23 +86,16 @@ def insert_where_wrong(
         depth.numpy().astype(np.float32),
         np.full(len(frame), spacing, np.float32),
     )
-    deformation = optimizer.deformation
-    knots = deformation.knots if isinstance(deformation, SplineDeformation) else None
-    base, control = gaussians_from_seeds(observations, seeds, knots, Look(config.insertion_opacity, config.start_scale))
+    look = Look(config.insertion_opacity, config.start_scale)
+    base, control = gaussians_from_seeds(observations, seeds, optimizer.track_knots, look)
     device = optimizer.base.device
     optimizer.append(base.to(device), None if control is None else control.to(device))
     return len(base)
 
 
-def drop_transparent(optimizer: SplineAdam, opacity: float) -> int:
-    """Drop Gaussians whose opacity is below `opacity` at all times; returns how many.
-
-    A B-spline stays within the range of its control points, so their largest logit bounds every instant.
-    """
-    logit = optimizer.base[:, OPACITY]
-    if isinstance(optimizer.deformation, SplineDeformation):
-        logit = logit + optimizer.deformation.control[:, :, OPACITY].amax(0)
-    keep = logit >= float(np.log(opacity / (1 - opacity)))
+def drop_transparent(optimizer: SceneOptimizer, opacity: float) -> int:
+    """Drop Gaussians whose opacity is below `opacity` at all times; returns how many."""
+    keep = optimizer.deformation.highest_opacity(optimizer.base) >= float(np.log(opacity / (1 - opacity)))
     dropped = int((~keep).sum())
     if dropped and dropped < len(keep):
         optimizer.keep(keep)

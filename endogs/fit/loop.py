@@ -20,9 +20,10 @@ from endogs.fit.interrupt import InterruptFlag
 from endogs.fit.losses import UnseenPairs
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.progress import FitProgress
+from endogs.fit.scene_optimizer import SceneOptimizer
 from endogs.fit.step import Objective
 from endogs.fit.views import TrainingViews, schedule
-from endogs.gaussians import ATTRIBUTES
+from endogs.gaussians import ATTRIBUTES, CHANNELS
 
 CHECK_STEPS = 50
 """Steps between looks at all parameters, and between progress records."""
@@ -36,7 +37,7 @@ PSNR_MEMORY = 0.9
 class Fit:
     """A fit in progress: everything that changes from step to step, and what it is made of."""
 
-    optimizer: SplineAdam
+    optimizer: SceneOptimizer
     views: TrainingViews
     config: FitConfig
     seed: int
@@ -95,11 +96,13 @@ class Fit:
         Returns the last step's loss and its terms. Raises FitDiverged as `take_step` does; on a GPU a gradient that is
         not finite only keeps its own Gaussians from the step, which the others have taken.
         """
-        device = self.optimizer.base.device.type
-        if device != "cuda" or not native.runs_on(device) or self.config.acceleration_weight > 0:
+        device, optimizer = self.optimizer.base.device.type, self.optimizer
+        plain = isinstance(optimizer, SplineAdam) and self.config.acceleration_weight == self.config.tv_weight == 0
+        if device != "cuda" or not native.runs_on(device) or not plain:
             return self.take_step()
+        assert isinstance(optimizer, SplineAdam)
         if self._cuda_steps is None:
-            self._cuda_steps = self._new_cuda_steps()
+            self._cuda_steps = self._new_cuda_steps(optimizer)
         if self.step in self._insertions:
             self._cuda_steps.release()
             self._insert_if_due()
@@ -108,7 +111,7 @@ class Fit:
         try:
             log = self._cuda_steps.run(self.step, count)
         except FitDiverged:
-            self.step = self.optimizer.base_steps
+            self.step = optimizer.base_steps
             check_finite(self)
             raise
         self.step += count
@@ -116,10 +119,10 @@ class Fit:
             self._see(error)
         return log.loss, log.terms
 
-    def _new_cuda_steps(self) -> CudaSteps:
+    def _new_cuda_steps(self, optimizer: SplineAdam) -> CudaSteps:
         steps = range(self.config.iterations)
         return CudaSteps(
-            self.optimizer,
+            optimizer,
             self.views,
             self.config,
             self._order,
@@ -198,7 +201,8 @@ def check_finite(fit: Fit) -> None:
     """Raise FitDiverged with the step and the attribute when a parameter is not finite."""
     for name, tensor in {"canonical": fit.optimizer.base, **fit.optimizer.deformation.tensors()}.items():
         if not bool(torch.isfinite(tensor.sum())):
-            raise FitDiverged(f"the fit diverged at step {fit.step}: {name} {blame(tensor)} are not finite")
+            what = f"{name} {blame(tensor)}" if tensor.shape[-1:] == (CHANNELS,) else name
+            raise FitDiverged(f"the fit diverged at step {fit.step}: {what} are not finite")
 
 
 def run_fit(

@@ -14,7 +14,7 @@ from endogs import native
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.scene.deformation import Deformation
-from endogs.scene.spline import ACTIVE, SplineDeformation
+from endogs.scene.spline import ACTIVE, Knots, SplineDeformation
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8
@@ -109,6 +109,8 @@ class SplineAdam:
     config: FitConfig
     pixel_footprint: float
     """Median z/f, world units per pixel."""
+    follow: bool = True
+    """Whether the splines of new Gaussians start from tracks, or at rest."""
     base_moments: Moments = field(init=False)
     control_moments: Moments | None = field(init=False, default=None)
     base_steps: int = 0
@@ -126,6 +128,11 @@ class SplineAdam:
     def decays(self, progress: float) -> tuple[float, float]:
         """Factors on the canonical Gaussians' and the control points' rates at `progress` in [0, 1]."""
         return self.config.base_rates.final**progress, self.config.control_rates.final**progress
+
+    @property
+    def track_knots(self) -> Knots | None:
+        """The spline's knots; None for a still scene, and when new Gaussians start at rest."""
+        return self.deformation.knots if self.follow and isinstance(self.deformation, SplineDeformation) else None
 
     @torch.no_grad()
     def packed_at(self, time: float) -> Tensor:
@@ -157,13 +164,13 @@ class SplineAdam:
 
     @torch.no_grad()
     def append(self, base: Tensor, control: Tensor | None) -> None:
-        """Add Gaussians (M, 14) with control points (Kn, M, 14); their moments start at zero."""
+        """Add Gaussians (M, 14) with control points (Kn, M, 14), or at rest; their moments start at zero."""
         # Nothing is taken over before all of it is there: memory may run out on the way.
         deformation, control_moments = self.deformation, self.control_moments
         if isinstance(deformation, SplineDeformation) and control_moments is not None:
-            assert control is not None
-            control_moments = _appended(control_moments, control, 1)
-            deformation = deformation.with_control(torch.cat([deformation.control, control], 1))
+            motion = None if control is None else deformation.with_control(control)
+            deformation = deformation.grown(len(base), motion)
+            control_moments = _appended(control_moments, deformation.control[:, len(self.base) :], 1)
         base_moments = _appended(self.base_moments, base, 0)
         self.base = torch.cat([self.base, base])
         self.base_moments, self.deformation, self.control_moments = base_moments, deformation, control_moments

@@ -7,7 +7,14 @@ from torch import Tensor
 
 from endogs import native
 from endogs.fit.config import FitConfig
-from endogs.fit.losses import DepthAnchor, UnseenPairs, depth_loss, photometric_loss, unseen_smoothness
+from endogs.fit.losses import (
+    DepthAnchor,
+    UnseenPairs,
+    depth_loss,
+    photometric_loss,
+    total_variation,
+    unseen_smoothness,
+)
 from endogs.fit.scales import LossScales, has_depth
 from endogs.fit.views import View
 from endogs.render import Rendering, rasterize_packed
@@ -68,6 +75,8 @@ class Objective:
         )
         if self.unseen is not None and smoothness > 0:
             loss = loss + smoothness * unseen_smoothness(rendering, self.unseen)
+        if self.config.tv_weight > 0:
+            loss = loss + self.config.tv_weight * total_variation(rendering)
         if view.hidden is not None and self.config.hidden_weight > 0:
             gap = ((1 - rendering.alpha) * view.hidden).sum() / view.hidden.numel()
             terms["hidden"] = float(gap.detach())
@@ -109,7 +118,7 @@ class Objective:
             terms["depth"] = inverse_depth * scales.depth
             loss += terms["depth"]
         relative = view.depth is not None and not metric
-        if relative or smoothness > 0:
+        if relative or smoothness > 0 or config.tv_weight > 0:
             extra = self._auxiliary(planes, planes_grad, view, relative, smoothness, terms)
             loss += extra
         if view.hidden is not None and config.hidden_weight > 0:
@@ -155,6 +164,8 @@ class Objective:
             loss = loss + term
         if self.unseen is not None and smoothness > 0:
             loss = loss + smoothness * unseen_smoothness(rendering, self.unseen)
+        if self.config.tv_weight > 0:
+            loss = loss + self.config.tv_weight * total_variation(rendering)
         loss.backward()
         assert leaf.grad is not None
         planes_grad += leaf.grad

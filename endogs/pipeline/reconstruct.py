@@ -156,12 +156,13 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
             depth=depth.about(),
             masks=config.masks,
             **to_json(config.sam2),
-            deformation=config.deformation,
+            deformation=config.deformation_kind(),
             seed=config.seed,
         )
     )
     with clock.stage("init"):
-        optimizer = new_optimizer(clip, views, fit_config, config.deformation, device, empty=checkpoint is not None)
+        empty = checkpoint is not None
+        optimizer = new_optimizer(clip, views, fit_config, config.deformation_kind(), device, empty, config.seed)
         fit = Fit(optimizer, views, fit_config, config.seed, identity, deterministic=config.deterministic)
         if checkpoint is not None:
             if checkpoint.run != identity:
@@ -227,7 +228,7 @@ def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.de
     """The device, or the CPU where `--device auto` found a GPU that is too small, which is said."""
     if device.type != "cuda":
         return device
-    needed = gpu_fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation != "none")
+    needed = gpu_fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation_kind())
     free = torch.cuda.mem_get_info(device)[0]
     if needed <= free:
         return device
@@ -239,7 +240,7 @@ def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.de
 
 def tell_before_the_fit(clip: Clip, config: Reconstruct, device: torch.device) -> None:
     """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
-    needed = fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation != "none")
+    needed = fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation_kind())
     say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ Basis: C. de Boor, "A practical guide to splines", 1978.
 
 import math
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from endogs import native
-from endogs.gaussians import CHANNELS
+from endogs.gaussians import CHANNELS, OPACITY
 from endogs.scene.deformation import Deformation
 
 ACTIVE = 4
@@ -116,6 +117,7 @@ class SplineDeformation(Deformation):
     """A cubic B-spline of offsets to all 14 channels of every Gaussian."""
 
     kind: ClassVar[str] = "spline"
+    per_gaussian: ClassVar[Mapping[str, int]] = {"control": 1}
 
     def __init__(self, control: Tensor, knots: Knots) -> None:
         """`control` (Kn, N, 14) contiguous offsets; raises ValueError when it does not fit the knots."""
@@ -154,6 +156,15 @@ class SplineDeformation(Deformation):
     def kept(self, keep: Tensor) -> "SplineDeformation":
         """The splines of the selected Gaussians."""
         return SplineDeformation(self.control[:, keep].contiguous(), self.knots)
+
+    def grown(self, count: int, motion: "SplineDeformation | None") -> "SplineDeformation":
+        """With the control points of `motion`, which has the same knots, or with `count` splines at rest."""
+        more = self.control.new_zeros(self.knots.count, count, CHANNELS) if motion is None else motion.control
+        return self.with_control(torch.cat([self.control, more.to(self.control)], 1))
+
+    def highest_opacity(self, base: Tensor) -> Tensor:
+        """(N,) logits: a B-spline stays within the hull of its control points, so the largest of them bounds it."""
+        return base[:, OPACITY] + self.control[:, :, OPACITY].amax(0)
 
     def with_control(self, control: Tensor) -> "SplineDeformation":
         """The same knots with other control points (Kn, M, 14)."""

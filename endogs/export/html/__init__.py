@@ -7,7 +7,7 @@ import numpy as np
 
 from endogs.errors import InputError
 from endogs.output import new_file
-from endogs.scene import Scene, SplineDeformation, StaticDeformation
+from endogs.scene import Scene, SplineDeformation
 
 FIDELITY = 56.0
 """PSNR of the coded scene against the scene itself, dB, that the export aims at: it costs a scene of 38 dB 0.07 dB."""
@@ -39,23 +39,22 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     """Writes the page that plays a scene, for any browser with WebGL 2, with no server and no network.
 
     A scene of more than `max_gaussians`, or too many control points for a graphics card, is reduced to those that
-    contribute most to the clip's images; the page says so. Raises InputError for a scene that holds nothing to see, for
-    a deformation that is neither a spline nor none, and for a path that cannot be written.
+    contribute most to the clip's images; the page says so. A deformation that is no spline becomes one that passes
+    through its frames, and `fidelity` counts what that costs. Raises InputError for a scene that holds nothing to see, and
+    for a path that cannot be written.
     """
     from endogs.export.html.importance import contributions, decimated, ever_visible
     from endogs.export.html.overview import overview
     from endogs.export.html.page import assemble
     from endogs.export.html.payload import pack_scene, unpack_scene
+    from endogs.scene.as_spline import scene_as_spline
 
-    if not isinstance(scene.deformation, SplineDeformation | StaticDeformation):
-        raise InputError(
-            f"The player cannot show deformation '{scene.deformation.kind}'; fit with --deformation spline."
-        )
     visible = ever_visible(scene)
     if not bool(visible.any()):
         raise InputError("The scene holds no Gaussian that can be seen; fit it again.")
     original = len(scene)
     scene = scene.kept(visible)
+    fitted, scene = scene, scene_as_spline(scene)
     weights = contributions(scene)
     knots = scene.deformation.knots.count if isinstance(scene.deformation, SplineDeformation) else 1
     reduced, weights = decimated(scene, weights, max(1, min(max_gaussians, MOST_NUMBERS // knots)))
@@ -68,7 +67,9 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     trial = _fidelity(reduced, unpack_scene(pack_scene(reduced, weights, about, level=1))[0])
     fineness = float(np.clip(10 ** ((trial - FIDELITY) / 20), FINEST, 1.0))
     payload = pack_scene(reduced, weights, about, fineness)
-    fidelity = _fidelity(reduced, unpack_scene(payload)[0])
+    coded = unpack_scene(payload)[0]
+    # What a smaller number of Gaussians loses is not the coding's; what becoming a spline does is the page's.
+    fidelity = _fidelity(fitted if len(reduced) == len(fitted) else reduced, coded)
     page = assemble(title, payload).encode("utf-8")
     with new_file(path) as partial:
         partial.write_bytes(page)

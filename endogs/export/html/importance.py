@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from endogs.gaussians import LOG_SCALES, OPACITY
+from endogs.gaussians import LOG_SCALES
 from endogs.render.backends import rasterize_packed
 from endogs.render.projection import ALPHA_MIN
-from endogs.scene import Scene, SplineDeformation
+from endogs.scene import Scene
 
 FRAMES = 8
 """Frames looked at, spread over the clip."""
@@ -18,14 +18,8 @@ LARGEST_GROWTH = 3.0
 
 
 def ever_visible(scene: Scene) -> Tensor:
-    """(N,) bool: whether a Gaussian's opacity ever reaches 1/255, below which it is never drawn.
-
-    A spline stays within the hull of its control points, so the largest of them bounds it.
-    """
-    logits = scene.base[:, OPACITY]
-    if isinstance(scene.deformation, SplineDeformation):
-        logits = logits + scene.deformation.control[..., OPACITY].amax(0)
-    return torch.sigmoid(logits) >= ALPHA_MIN
+    """(N,) bool: whether a Gaussian's opacity ever reaches 1/255, below which it is never drawn."""
+    return torch.sigmoid(scene.deformation.highest_opacity(scene.base)) >= ALPHA_MIN
 
 
 def contributions(scene: Scene) -> NDArray[np.float32]:

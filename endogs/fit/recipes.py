@@ -1,0 +1,102 @@
+"""The peers' own recipes as fits, to compare with: what they do, on this rasterizer and with these views.
+
+Read in their papers and public code, 2026-11: S. Yang et al., "Deform3DGS", MICCAI 2024 (its `endonerf` arguments), and
+Y. Liu et al., "EndoGaussian", 2024 (its `pulling` arguments). Their world is EndoNeRF's, where tissue lies at a depth of
+about 100, so one of their units is 5.69 pixel footprints (`deformation_config.SCENE_UNITS`) and their L1 of inverse depth
+has the weight 1/100 of ours, which is in units of the median depth. Their scene extent is 10, which multiplies the rates of
+positions, bases, networks and planes. Colours step in spherical harmonics there, by 0.0025 times 0.282.
+
+Left out, plainly: clone-and-split densification and opacity resets (both systems have them on), spherical harmonics
+above degree 0 (a still camera cannot tell them), and their frame times that stop short of 1.
+"""
+
+from endogs.fit.config import FitConfig, LearningRates
+from endogs.fit.deformation_config import (
+    SCENE_UNITS,
+    BasesConfig,
+    DeformationConfig,
+    HexplaneConfig,
+    LowrankConfig,
+    MlpConfig,
+    Rate,
+)
+
+POSITION_RATE = 1.6e-4 * 10
+"""Scene units per step."""
+COLOR_RATE = 0.0025 * 0.28209
+"""A step of the constant spherical harmonic, in colour."""
+DEFORM3DGS_FINAL, ENDOGAUSSIAN_FINAL = 0.01 ** (3000 / 4000), 0.01 ** (3000 / 5000)
+"""Rates reach 1 % after 4000 and 5000 steps, of which 3000 are taken."""
+
+
+def _rates(final: float) -> LearningRates:
+    return LearningRates(POSITION_RATE * SCENE_UNITS.position, 1e-3, 5e-3, 5e-2, COLOR_RATE, final)
+
+
+def _recipe(final: float, iterations: int, **own: object) -> FitConfig:
+    shared: dict[str, object] = {
+        "iterations": iterations,
+        "insertions": (),
+        "base_rates": _rates(final),
+        "control_rates": _rates(final),
+        "start_opacity": 0.1,
+        "start_scale": 1.0,
+        "mask_erosion": 0,
+        "depth_weight": 0.01,
+        "relative_depth_weight": 1e-3,
+        "depth_anchor": 0.0,
+        "hidden_weight": 0.0,
+        "unseen_weight": 0.0,
+        "virtual_share": 0.0,
+        "motion_start": "rest",
+    }
+    return FitConfig(**(shared | own))  # type: ignore[arg-type]
+
+
+def _deformations(rate: Rate, still_share: float) -> DeformationConfig:
+    """The peer's step size for whatever deforms: another deformation may be put in the place of their own."""
+    plane_rate = Rate(10 * rate.start, rate.final)
+    return DeformationConfig(
+        bases=BasesConfig(
+            channels="motion", width=0.16, units=SCENE_UNITS, weight_rate=rate, shape_rate=rate
+        ),
+        hexplane=HexplaneConfig(
+            spatial=64,
+            temporal=100,
+            scales=(1, 2, 4, 8),
+            features=64,
+            channels="motion",
+            units=SCENE_UNITS,
+            plane_rate=plane_rate,
+            network_rate=rate,
+            plane_tv_weight=0.0,
+            time_smoothness_weight=0.0,
+        ),
+        mlp=MlpConfig(channels="motion", units=SCENE_UNITS, rate=rate),
+        lowrank=LowrankConfig(channels="motion", units=SCENE_UNITS, coefficient_rate=rate, trajectory_rate=rate),
+        epsilon=1e-15,
+        only_positions_decay=True,
+        still_share=still_share,
+    )
+
+
+RECIPES: dict[str, FitConfig] = {
+    "deform3dgs": _recipe(
+        DEFORM3DGS_FINAL,
+        3000,
+        initial_gaussians=50_000,
+        gaussians_cap=50_000,
+        initialization="first-frame",
+        deformations=_deformations(Rate(POSITION_RATE, DEFORM3DGS_FINAL), 0.0),
+    ),
+    "endogaussian": _recipe(
+        ENDOGAUSSIAN_FINAL,
+        4000,
+        initial_gaussians=30_000,
+        gaussians_cap=30_000,
+        initialization="every-frame",
+        tv_weight=0.03,
+        deformations=_deformations(Rate(POSITION_RATE, ENDOGAUSSIAN_FINAL), 0.25),
+    ),
+}
+"""What `--preset deform3dgs | endogaussian` selects, beside their deformation."""

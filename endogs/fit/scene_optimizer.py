@@ -1,0 +1,39 @@
+"""What the fit needs of an optimizer: it owns the trained scene, renders none of it, and takes steps."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from endogs.scene.deformation import Deformation
+from endogs.scene.spline import Knots
+
+
+class SceneOptimizer(Protocol):
+    """Owns the canonical Gaussians, their deformation, and the moments of both."""
+
+    base: Tensor
+    """(N, 14) canonical Gaussians."""
+    deformation: Deformation
+    """How they change over time."""
+
+    @property
+    def track_knots(self) -> Knots | None:
+        """Knots of the splines through tracks that new Gaussians start from; None when they start at rest."""
+
+    def packed_at(self, time: float) -> Tensor:
+        """The Gaussians at `time` (N, 14), without a graph; what `step` needs to know of them is kept."""
+
+    def step(self, grad: Tensor, time: float, progress: float) -> None:
+        """Step with the gradient (N, 14) of the Gaussians rendered at `time`; `progress` in [0, 1] sets the decay."""
+
+    def append(self, base: Tensor, control: Tensor | None) -> None:
+        """Add Gaussians (M, 14) that follow splines of `track_knots` (Kn, M, 14), or start at rest; moments are zero."""
+
+    def keep(self, keep: Tensor) -> None:
+        """Drop the Gaussians outside the mask (N,)."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that a checkpoint needs, by name."""
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state()` of an optimizer of the same settings."""

@@ -1,0 +1,48 @@
+"""Any deformation as a cubic B-spline, for what only knows splines: the shareable player."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from endogs.scene.deformation import Deformation
+from endogs.scene.scene import Scene
+from endogs.scene.spline import Knots, SplineDeformation
+from endogs.scene.static import StaticDeformation
+
+RIDGE = 1e-6
+"""Of the second differences: it decides where the samples do not."""
+ROWS = 8192
+"""Gaussians at a time."""
+
+
+@torch.no_grad()
+def spline_through(deformation: Deformation, base: Tensor, times: np.ndarray, knots: Knots) -> SplineDeformation:
+    """The spline of the given knots that is nearest to a deformation at `times` (F,), in the least-squares sense.
+
+    With as many knots as frames it passes through every sample; between them it is the smoothest that does.
+    """
+    basis = knots.basis(times)
+    bend = np.diff(np.eye(knots.count), 2, axis=0)
+    normal = basis.T @ basis + RIDGE * bend.T @ bend
+    solve = torch.from_numpy(np.linalg.lstsq(normal, basis.T, rcond=None)[0]).to(base)
+    control = base.new_empty(knots.count, *base.shape)
+    for first in range(0, len(base), ROWS):
+        rows = torch.arange(first, min(first + ROWS, len(base)), device=base.device)
+        part, here = deformation.kept(rows), base[rows]
+        offsets = torch.stack([part.packed_at(here, float(time)) - here for time in times])
+        control[:, rows] = torch.einsum("kf,fnc->knc", solve, offsets)
+    return SplineDeformation(control, knots)
+
+
+def scene_as_spline(scene: Scene, frames_per_knot: float = 1.0) -> Scene:
+    """The scene with its deformation as a spline of a knot per `frames_per_knot` frames; splines and still scenes stay.
+
+    The samples are the scene's frames. Error at those: rounding, with a knot per frame.
+    """
+    if isinstance(scene.deformation, SplineDeformation | StaticDeformation):
+        return scene
+    frame = float(np.median(np.diff(scene.times))) if len(scene.times) > 1 else 1.0
+    knots = Knots.over(float(scene.times[0]), scene.duration, frames_per_knot * frame)
+    return replace(scene, deformation=spline_through(scene.deformation, scene.base, scene.times, knots))

@@ -1,0 +1,203 @@
+"""Per Gaussian and channel, a sum of learnable bases over time.
+
+Deform3DGS (S. Yang et al., "Deform3DGS: flexible deformation for fast surgical scene reconstruction with Gaussian
+splatting", MICCAI 2024): 17 bases for each of 10 channels (position, quaternion, log-scale), each with a learnable weight
+w, centre mu and width s,
+
+    delta(t) = sum_b w_b k(t; mu_b, s_b)
+    paper, "gaussian":  k = exp(-(t - mu)^2 / (2 s^2))
+    code,  "quartic":   k = exp(-((t - mu)^2 / (s^2 + 1e-4))^2)
+
+with t the part of the clip in [0, 1]. ColorGS (Q. Ji et al., "ColorGS", 2025) adds a learnable term that does not depend on
+time; here it adds nothing that the canonical Gaussian could not express, only a second step size. Opacity and colour may
+have bases too (`channels` of 14 instead of 10), which neither paper has.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from endogs.gaussians import CHANNELS, OPACITY
+from endogs.scene.clip_time import ClipTime
+from endogs.scene.deformation import Deformation, check_names
+from endogs.scene.spline import Knots, SplineDeformation
+
+KERNELS = ("quartic", "gaussian")
+QUARTIC_WIDTH, GAUSSIAN_WIDTH = 1e-4, 1e-8
+"""Added to the squared width: Deform3DGS's, and what keeps a vanishing width from dividing by zero."""
+MOTION_CHANNELS = 10
+"""Position, quaternion and log-scale: the first columns of a packed Gaussian."""
+ROWS = 4096
+"""Gaussians at a time on a CPU, so that what is computed in between stays in its cache."""
+TRACK_SAMPLES = 4
+"""Instants per basis at which a track is looked at."""
+TRACK_RIDGE = 1e-2
+"""Pull of the weights towards zero, relative to one instant."""
+
+
+def squared_ratio(centers: Tensor, widths: Tensor, t: float, kernel: str) -> tuple[Tensor, Tensor, Tensor]:
+    """u = t - mu, the denominator q, and r = u^2 / q, of which the kernel is exp(-r^2) or exp(-r)."""
+    u = t - centers
+    q = widths * widths
+    q = q + QUARTIC_WIDTH if kernel == "quartic" else 2 * q + GAUSSIAN_WIDTH
+    return u, q, u * u / q
+
+
+def kernel_values(centers: Tensor, widths: Tensor, t: float, kernel: str) -> Tensor:
+    """The bases at `t`: centers and widths of any one shape, in time of a clip that lasts 1."""
+    _, _, r = squared_ratio(centers, widths, t, kernel)
+    return torch.exp(-r * r if kernel == "quartic" else -r)
+
+
+class _BasisSum(torch.autograd.Function):
+    """sum_b w_b k_b: keeps nothing but its inputs, and works through a few thousand Gaussians at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, weights: Tensor, centers: Tensor, widths: Tensor, t: float, kernel: str) -> Tensor:
+        ctx.save_for_backward(weights, centers, widths)
+        ctx.t, ctx.kernel = t, kernel
+        out = weights.new_empty(weights.shape[:2])
+        for rows in _chunks(weights):
+            out[rows] = (weights[rows] * kernel_values(centers[rows], widths[rows], t, kernel)).sum(-1)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        weights, centers, widths = ctx.saved_tensors
+        grad_weights, grad_centers, grad_widths = (torch.empty_like(x) for x in (weights, centers, widths))
+        for rows in _chunks(weights):
+            u, q, r = squared_ratio(centers[rows], widths[rows], ctx.t, ctx.kernel)
+            quartic = ctx.kernel == "quartic"
+            pull = torch.exp(-r * r if quartic else -r) * grads[0][rows, :, None]
+            grad_weights[rows] = pull
+            # d(exponent)/dr is -2r or -1, dr/dmu = -2u/q, dr/ds = -2 r s / q, twice that where q holds 2 s^2.
+            slope = pull * weights[rows] * (2 * r if quartic else 1) * 2 / q
+            grad_centers[rows] = slope * u
+            grad_widths[rows] = slope * r * widths[rows] * (1 if quartic else 2)
+        return grad_weights, grad_centers, grad_widths, None, None
+
+
+def _chunks(weights: Tensor) -> Iterator[slice]:
+    size = len(weights) if weights.device.type == "cuda" else ROWS
+    return (slice(first, first + size) for first in range(0, len(weights), max(size, 1)))
+
+
+def basis_sum(weights: Tensor, centers: Tensor, widths: Tensor, t: float, kernel: str) -> Tensor:
+    """(N, C) sums over the last dimension of weights (N, C, B) times the kernel at `t` in [0, 1]."""
+    return cast("Tensor", _BasisSum.apply(weights, centers, widths, t, kernel))
+
+
+class BasesDeformation(Deformation):
+    """Offsets that are sums of bases over time."""
+
+    kind: ClassVar[str] = "bases"
+    per_gaussian: ClassVar[Mapping[str, int]] = {"weights": 0, "centers": 0, "widths": 0, "constant": 0}
+    fixed: ClassVar[frozenset[str]] = frozenset({"units", "first"})
+
+    def __init__(
+        self,
+        weights: Tensor,
+        centers: Tensor,
+        widths: Tensor,
+        units: Tensor,
+        first: Tensor,
+        span: ClipTime,
+        kernel: str = "quartic",
+        constant: Tensor | None = None,
+    ) -> None:
+        """weights, centers, widths (N, C, B), C = 10 or 14; constant (N, C) or None; units (C,): what a weight of 1 means.
+
+        `first` (2, B): centres and widths of new Gaussians. Raises ValueError when shapes do not fit.
+        """
+        channels = len(units)
+        if channels not in (MOTION_CHANNELS, CHANNELS) or kernel not in KERNELS:
+            raise ValueError(f"{channels} channels of kernel '{kernel}'; expected 10 or 14, {' or '.join(KERNELS)}")
+        shape = (weights.shape[0], channels, first.shape[-1])
+        if any(x.shape != shape for x in (weights, centers, widths)) or first.shape != (2, shape[2]):
+            raise ValueError(f"weights {tuple(weights.shape)}, centers, widths or first do not fit {shape}")
+        if constant is not None and constant.shape != shape[:2]:
+            raise ValueError(f"constant {tuple(constant.shape)} does not fit {shape[:2]}")
+        self.weights, self.centers, self.widths, self.constant = weights, centers, widths, constant
+        self.units, self.first, self.span, self.kernel = units, first, span, kernel
+
+    @staticmethod
+    def at_rest(
+        count: int, bases: int, width: float, units: Tensor, span: ClipTime, kernel: str, constant: bool
+    ) -> "BasesDeformation":
+        """`count` Gaussians that do not move yet: evenly spaced centres, one width, no weight."""
+        first = torch.stack([torch.linspace(0, 1, bases), torch.full((bases,), width)]).to(units)
+        empty = units.new_zeros(0, len(units), bases)
+        still = units.new_zeros(0, len(units)) if constant else None
+        return BasesDeformation(empty, empty, empty, units, first, span, kernel, still).grown(count, None)
+
+    def packed_at(self, base: Tensor, time: float) -> Tensor:
+        """The packed Gaussians (N, 14) at `time`, seconds."""
+        offsets = basis_sum(self.weights, self.centers, self.widths, self.span.fraction(time), self.kernel)
+        if self.constant is not None:
+            offsets = offsets + self.constant
+        return with_offsets(base, offsets * self.units)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, centres, widths, the time-independent term where there is one, units and first shape."""
+        tensors = {"weights": self.weights, "centers": self.centers, "widths": self.widths}
+        if self.constant is not None:
+            tensors["constant"] = self.constant
+        return tensors | {"units": self.units, "first": self.first}
+
+    def settings(self) -> dict[str, Any]:
+        """Kernel and span of time."""
+        return {"kernel": self.kernel, **self.span.settings()}
+
+    @classmethod
+    def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "BasesDeformation":
+        """Rebuild from a scene file; raises ValueError when shapes do not fit."""
+        needed = {"weights", "centers", "widths", "units", "first"}
+        check_names(cls.kind, tensors, needed, frozenset({"constant"}))
+        return cls(**tensors, span=ClipTime.of(settings), kernel=str(settings["kernel"]))
+
+    def grown(self, count: int, motion: SplineDeformation | None) -> "BasesDeformation":
+        """With `count` more Gaussians, whose weights are fitted to `motion` by ridge least squares, or are zero."""
+        _, channels, bases = self.weights.shape
+        centers, widths = (row.expand(count, channels, bases) for row in self.first)
+        weights, constant = self.weights.new_zeros(count, channels, bases), self.weights.new_zeros(count, channels)
+        if motion is not None:
+            control = motion.control[..., :channels].to(self.weights) / self.units
+            weights = torch.einsum("bk,knc->ncb", self._through(motion.knots), control)
+        return BasesDeformation(
+            torch.cat([self.weights, weights]),
+            torch.cat([self.centers, centers]),
+            torch.cat([self.widths, widths]),
+            self.units,
+            self.first,
+            self.span,
+            self.kernel,
+            None if self.constant is None else torch.cat([self.constant, constant]),
+        )
+
+    def _through(self, knots: Knots) -> Tensor:
+        """(B, Kn): weights that follow a spline of the given control points in the least-squares sense."""
+        first = self.first.detach().double().cpu()
+        instants = torch.linspace(0, 1, TRACK_SAMPLES * first.shape[1]).tolist()
+        kernel = torch.stack([kernel_values(first[0], first[1], t, self.kernel) for t in instants])
+        spline = torch.from_numpy(knots.basis([self.span.at(t) for t in instants]))
+        normal = kernel.T @ kernel + TRACK_RIDGE * torch.eye(kernel.shape[1], dtype=torch.float64)
+        return torch.linalg.solve(normal, kernel.T @ spline).to(self.weights)
+
+    def highest_opacity(self, base: Tensor) -> Tensor:
+        """(N,) logits: no kernel exceeds 1, so the positive weights' sum bounds the offset."""
+        if len(self.units) == MOTION_CHANNELS:
+            return base[:, OPACITY]
+        most = self.weights[:, OPACITY].clamp_min(0).sum(-1)
+        if self.constant is not None:
+            most = most + self.constant[:, OPACITY]
+        return base[:, OPACITY] + most * self.units[OPACITY]
+
+
+def with_offsets(base: Tensor, offsets: Tensor) -> Tensor:
+    """base (N, 14) with offsets (N, 10 or 14) added to its first columns."""
+    channels = offsets.shape[1]
+    if channels == base.shape[1]:
+        return base + offsets
+    return torch.cat([base[:, :channels] + offsets, base[:, channels:]], 1)

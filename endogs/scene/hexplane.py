@@ -1,0 +1,146 @@
+"""Six planes over pairs of x, y, z and t, and small heads: EndoGaussian's and Endo-4DGS's deformation.
+
+A. Cao, J. Johnson, "HexPlane", 2023, and S. Fridovich-Keil et al., "K-planes", 2023, for the planes; G. Wu et al., "4D
+Gaussian splatting", 2024, for planes that move Gaussians; Y. Liu et al., "EndoGaussian", 2024, and Y. Huang et al.,
+"Endo-4DGS", 2024, for endoscopy. At each scale the features that the six planes hold at (x, y, z, t), bilinearly
+interpolated, are multiplied; scales are concatenated; one linear layer leads to heads with one hidden layer each: position,
+quaternion, log-scale, opacity and colour. The opacity head is used, and time covers the whole of its axis, [-1, 1], where
+EndoGaussian drops the one and leaves half of the other.
+
+Size: EndoGaussian's planes (64^3 cells, 100 in time, scales 1, 2, 4 and 8, 64 features) hold 85 million numbers, and Adam
+writes 1 GB and reads more in every step, so they are for a GPU; its later files have 32 features. Endo-4DGS's (75 in time,
+scales 1 and 2, 32 features) hold 3.3 million. Ours (48^3 cells, 32 in time, scales 1 and 2, 16 features) hold 0.8 million.
+On a GPU the planes' gradients are added up in no fixed order, so a fit does not repeat bit for bit there.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+from torch.nn.functional import linear as apply_linear
+
+from endogs.gaussians import ATTRIBUTES, CHANNELS
+from endogs.scene.clip_time import ClipTime
+from endogs.scene.deformation import check_names
+from endogs.scene.field import FieldDeformation, linear
+
+PLANES: dict[str, tuple[int, int]] = {"xy": (0, 1), "xz": (0, 2), "yz": (1, 2), "xt": (0, 3), "yt": (1, 3), "zt": (2, 3)}
+"""Axes of a plane's columns and rows; 3 is time."""
+SPATIAL_START = (0.1, 0.5)
+"""Range of the spatial planes' first values, as in K-planes; those with time start at 1, so that nothing depends on it."""
+HEADS = {name: 1 if isinstance(columns, int) else columns.stop - columns.start for name, columns in ATTRIBUTES.items()}
+"""Outputs of each head, in the order of the packed columns."""
+
+
+class HexplaneDeformation(FieldDeformation):
+    """Offsets from six planes at several scales."""
+
+    kind: ClassVar[str] = "hexplane"
+
+    def __init__(self, parts: dict[str, Tensor], units: Tensor, bounds: Tensor, span: ClipTime) -> None:
+        """`parts`: `planes.SCALE.PAIR` (features, rows, columns), `trunk.weight`, `trunk.bias`, and for each head
+        `heads.NAME.hidden.weight`, `.hidden.bias`, `.out.weight`, `.out.bias`. Raises ValueError when they do not fit.
+        """
+        super().__init__(parts, units, bounds, span)
+        self.scales = len({name.split(".")[1] for name in parts if name.startswith("planes.")})
+        self.heads = [name for name in HEADS if f"heads.{name}.out.bias" in parts]
+        needed = {f"planes.{scale}.{pair}" for scale in range(self.scales) for pair in PLANES}
+        needed |= {"trunk.weight", "trunk.bias"}
+        layers = [f"heads.{name}.{layer}" for name in self.heads for layer in ("hidden", "out")]
+        needed |= {f"{layer}.{what}" for layer in layers for what in ("weight", "bias")}
+        check_names(self.kind, parts, needed, frozenset())
+        if self.scales == 0 or sum(HEADS[name] for name in self.heads) != len(units):
+            raise ValueError(f"{self.scales} scales and heads {', '.join(self.heads)} for {len(units)} channels")
+        features = {parts[name].shape[0] if parts[name].ndim == 3 else -1 for name in needed if "planes." in name}
+        width = parts["trunk.bias"].shape[0]
+        if len(features) != 1 or parts["trunk.weight"].shape != (width, self.scales * min(features)):
+            raise ValueError(f"planes of {sorted(features)} features do not fit {tuple(parts['trunk.weight'].shape)}")
+        for name in self.heads:
+            shapes = [tuple(parts[f"heads.{name}.{x}"].shape) for x in ("hidden.weight", "out.weight", "out.bias")]
+            if shapes != [(width, width), (HEADS[name], width), (HEADS[name],)]:
+                raise ValueError(f"the head '{name}' has shapes {shapes}")
+
+    @staticmethod
+    def new(
+        spatial: int,
+        temporal: int,
+        scales: tuple[int, ...],
+        features: int,
+        hidden: int,
+        units: Tensor,
+        bounds: Tensor,
+        span: ClipTime,
+        generator: torch.Generator,
+    ) -> "HexplaneDeformation":
+        """A field that moves nothing yet: the last layer of every head is zero.
+
+        `spatial` and `temporal` entries along an axis; `scales` multiply the spatial ones.
+        """
+        parts: dict[str, Tensor] = {}
+        for level, scale in enumerate(scales):
+            cells = (spatial * scale,) * 3 + (temporal,)
+            for pair, (column, row) in PLANES.items():
+                shape = (features, cells[row], cells[column])
+                low, high = SPATIAL_START
+                start = torch.rand(shape, generator=generator) * (high - low) + low
+                parts[f"planes.{level}.{pair}"] = torch.ones(shape) if row == 3 else start
+        parts["trunk.weight"], parts["trunk.bias"] = linear(features * len(scales), hidden, generator)
+        used = list(HEADS) if len(units) == CHANNELS else list(HEADS)[:3]
+        for name in used:
+            layer = f"heads.{name}"
+            parts[f"{layer}.hidden.weight"], parts[f"{layer}.hidden.bias"] = linear(hidden, hidden, generator)
+            parts[f"{layer}.out.weight"], parts[f"{layer}.out.bias"] = (
+                torch.zeros(HEADS[name], hidden),
+                torch.zeros(HEADS[name]),
+            )
+        parts = {name: part.to(units) for name, part in parts.items()}
+        return HexplaneDeformation(parts, units, bounds, span)
+
+    @classmethod
+    def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "HexplaneDeformation":
+        """Rebuild from a scene file; raises ValueError when shapes do not fit."""
+        parts = dict(tensors)
+        return cls(parts, parts.pop("units"), parts.pop("bounds"), ClipTime.of(settings))
+
+    def outputs(self, place: Tensor, fraction: float) -> Tensor:
+        """(N, C): planes, trunk and heads."""
+        point = torch.cat([place, torch.full_like(place[:, :1], 2 * fraction - 1)], 1)
+        levels = []
+        for level in range(self.scales):
+            product: Tensor | None = None
+            for pair, axes in PLANES.items():
+                plane = self.parts[f"planes.{level}.{pair}"]
+                grid = point[None, None, :, list(axes)]
+                sample = grid_sample(plane[None], grid, "bilinear", "border", align_corners=True)[0, :, 0]
+                product = sample if product is None else product * sample
+            assert product is not None
+            levels.append(product)
+        features = torch.cat(levels).T
+        hidden = torch.relu(apply_linear(features, self.parts["trunk.weight"], self.parts["trunk.bias"]))
+        return torch.cat([self._head(name, hidden) for name in self.heads], 1)
+
+    def _head(self, name: str, hidden: Tensor) -> Tensor:
+        for layer in ("hidden", "out"):
+            prefix = f"heads.{name}.{layer}"
+            hidden = apply_linear(hidden, self.parts[f"{prefix}.weight"], self.parts[f"{prefix}.bias"])
+            hidden = torch.relu(hidden) if layer == "hidden" else hidden
+        return hidden
+
+    def roughness(self) -> tuple[Tensor, Tensor]:
+        """Total variation along space and roughness along time, each a mean per plane summed over planes and scales.
+
+        Space: mean squared difference of neighbouring cells, along both axes of spatial planes and the spatial axis of
+        those with time. Time: mean squared second difference. As in K-planes, section 3.2.
+        """
+        space, time = self.units.new_zeros(()), self.units.new_zeros(())
+        for name, plane in self.parts.items():
+            if not name.startswith("planes."):
+                continue
+            space = space + plane.diff(dim=2).square().mean()
+            if name.endswith("t"):
+                if plane.shape[1] > 2:
+                    time = time + plane.diff(n=2, dim=1).square().mean()
+            else:
+                space = space + plane.diff(dim=1).square().mean()
+        return space, time
