@@ -23,8 +23,7 @@ from endogs.export.html.payload import pack_scene, unpack_scene
 from endogs.export.html.spline_coding import decode_control, encode_control
 from endogs.gaussians import OPACITY
 from endogs.render.backends import rasterize_packed
-from endogs.scene import Knots, Scene
-from endogs.scene.deformation import Deformation
+from endogs.scene import Knots, LowrankDeformation, Scene
 from endogs.scene.scene_file import save_scene
 
 
@@ -217,27 +216,18 @@ def test_a_scene_of_nothing_is_refused(tmp_path):
         export_html(scene, tmp_path / "a.html", "x", 100)
 
 
-def test_a_deformation_the_player_cannot_evaluate_is_refused(tmp_path):
-    class Wobble(Deformation):
-        kind = "wobble"
-
-        def packed_at(self, base, time):
-            return base.clone()
-
-        def tensors(self):
-            return {}
-
-        def settings(self):
-            return {}
-
-        @classmethod
-        def from_parts(cls, tensors, settings):
-            return cls()
-
-        def kept(self, keep):
-            return self
-
-    scene = sheet(still=True)
-    scene.deformation = Wobble()
-    with pytest.raises(InputError, match="wobble"):
-        export_html(scene, tmp_path / "a.html", "x", 100)
+def test_a_deformation_of_another_kind_becomes_a_spline(tmp_path, capsys):
+    """The player evaluates splines; what it cost is said."""
+    scene = sheet()
+    motion = scene.deformation
+    units = torch.tensor([1.0] * 3 + [0.1] * 4 + [0.1] * 3 + [1.0] + [0.1] * 3)
+    scene.deformation = LowrankDeformation.of(motion, 3, units, motion.knots).grown(len(scene), motion)
+    save_scene(scene, tmp_path / "scene.safetensors")
+    assert main(["export", "html", str(tmp_path), "--out", str(tmp_path / "a.html")]) == 0
+    told = capsys.readouterr().out
+    assert "its 'lowrank' deformation became a spline, at " in told
+    page = export_html(scene, tmp_path / "b.html", "x", 10_000)
+    assert page.converted == "lowrank"
+    assert page.conversion > 60
+    assert page.fidelity > 50
+    assert export_html(sheet(), tmp_path / "c.html", "x", 10_000).converted is None

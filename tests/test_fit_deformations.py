@@ -1,4 +1,5 @@
-"""Fits with deformations beside the spline: the optimizer, density control, resuming, options, recipes, the pipeline."""
+"""Fits with deformations beside the spline: the optimizer, density control, resuming, options, recipes, the
+pipeline."""
 
 from dataclasses import replace
 from typing import get_args
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sliding_clip import sliding_clip
+from test_deformations import COUNT, base_of, deformation_of
 from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import InputError
@@ -25,7 +27,6 @@ from endogs.gaussians import COLORS, MEANS, OPACITY
 from endogs.render import Rendering
 from endogs.scene.peer_initialization import initialize_as_peer
 from endogs.scene.placement import Look
-from test_deformations import COUNT, base_of, deformation_of
 
 KINDS = ["bases", "hexplane", "mlp", "lowrank"]
 FORMS = CONFIG.deformations

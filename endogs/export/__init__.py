@@ -58,7 +58,11 @@ def run_html(config: ExportHtml) -> Path:
     page = export_html(scene, config.out or _beside(config.scene) / "player.html", title, config.max_gaussians)
     fewer = page.gaussians < page.original_gaussians
     of = f" of {page.original_gaussians:,}, those that contribute most" if fewer else ""
-    print(f"{page.path}: {page.size / 1e6:.1f} MB, {page.gaussians:,} Gaussians{of}, coded at {page.fidelity:.1f} dB")
+    spline = (
+        f"; its '{page.converted}' deformation became a spline, at {page.conversion:.1f} dB" if page.converted else ""
+    )
+    coded = f"coded at {page.fidelity:.1f} dB{spline}"
+    print(f"{page.path}: {page.size / 1e6:.1f} MB, {page.gaussians:,} Gaussians{of}, {coded}")
     return page.path
 
 

@@ -1,7 +1,8 @@
 """Adam on canonical Gaussians and the tensors of any deformation, with gradients from autograd.
 
 The rendered Gaussians' gradient (N, 14) goes back through the graph that `packed_at` kept. Tensors with an entry per
-Gaussian grow and shrink with them, shared ones stay. D. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015.
+Gaussian grow and shrink with them, shared ones stay. D. Kingma, J. Ba, "Adam: a method for stochastic optimization",
+2015.
 """
 
 from collections.abc import Callable, Mapping
@@ -149,7 +150,8 @@ class AutogradAdam:
 
     @torch.no_grad()
     def append(self, base: Tensor, control: Tensor | None) -> None:
-        """Add Gaussians (M, 14) that follow splines of `track_knots` (Kn, M, 14), or start at rest; moments are zero."""
+        """Add Gaussians (M, 14) that follow splines of `track_knots` (Kn, M, 14), or start at rest; moments are
+        zero."""
         # Nothing is taken over before all of it is there: memory may run out on the way.
         motion = None if control is None or self.track_knots is None else SplineDeformation(control, self.track_knots)
         deformation = self.deformation.grown(len(base), motion)

@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
 from endogs.fit.deformation_config import DeformationConfig
-from endogs.fit.deformation_options import Deformations, DeformationOptions
+from endogs.fit.deformation_options import DeformationOptions, Deformations
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 Preset = Literal["fast", "balanced", "best", "deform3dgs", "endogaussian"]
@@ -156,8 +156,8 @@ class Reconstruct:
     """What SAM 2 follows."""
     deformation: Deformations | None = None
     """How the scene moves: a B-spline per Gaussian (the presets' own, and the fastest); bases over time per Gaussian
-    (Deform3DGS, ColorGS); planes of features (EndoGaussian); a network (SurgicalGaussian; for GPUs); few trajectories that
-    all share; or not at all."""
+    (Deform3DGS, ColorGS); planes of features (EndoGaussian); a network (SurgicalGaussian; for GPUs); few trajectories
+    that all share; or not at all."""
     motion: Annotated[DeformationOptions, OmitArgPrefixes] = field(default_factory=DeformationOptions)
     """Its form, where it has several."""
     iterations: int | None = None

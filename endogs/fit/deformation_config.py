@@ -40,8 +40,8 @@ class OutputUnits:
 BALANCED_UNITS = OutputUnits(15.0, 0.25, 0.5, 6.0, 1.0)
 """In the ratio of the spline's step sizes: at a rate of 0.02, every channel steps as a control point does."""
 SCENE_UNITS = OutputUnits(5.69, 1.0, 1.0, 1.0, 1.0)
-"""The peers' outputs are plain offsets in EndoNeRF's units, whose tissue lies at a depth of about 100 with a focal length
-of 569 pixels (the bounds in its poses_bounds.npy): one unit is 5.69 pixel footprints."""
+"""The peers' outputs are plain offsets in EndoNeRF's units, whose tissue lies at a depth of about 100 with a focal
+length of 569 pixels (the bounds in its poses_bounds.npy): one unit is 5.69 pixel footprints."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ class BasesConfig:
     channels: Channels = "all"
     """What changes over time; Deform3DGS: motion."""
     width: float = 1.1
-    """First width s, in distances of neighbouring centres: sums of quartic bases then follow smooth motion to 3 %, Gaussian
-    ones to 1 %. Deform3DGS takes 0.16, with which neighbours do not overlap and two thirds cannot be followed."""
+    """First width s, in distances of neighbouring centres: sums of quartic bases then follow smooth motion to 3 %,
+    Gaussian ones to 1 %. Deform3DGS takes 0.16, with which neighbours do not overlap and two thirds cannot be
+    followed."""
     units: OutputUnits = BALANCED_UNITS
     weight_rate: Rate = Rate(0.02, 0.03)
     """Also of the time-independent term."""

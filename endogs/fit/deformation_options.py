@@ -43,8 +43,8 @@ class DeformationOptions:
     """Lowrank: how many trajectories are shared."""
 
     def applied_to(self, kind: str, config: "FitConfig") -> dict[str, Any]:
-        """What these options change in a fit's numbers. Raises InputError for one that `kind` has no use for, or that is
-        out of range.
+        """What these options change in a fit's numbers. Raises InputError for one that `kind` has no use for, or that
+        is out of range.
         """
         for name, kinds in FORMS.items():
             if getattr(self, name) is not None and kind not in kinds:

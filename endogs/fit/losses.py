@@ -166,8 +166,9 @@ def unseen_smoothness(rendering: Rendering, pairs: UnseenPairs) -> Tensor:
 def total_variation(rendering: Rendering) -> Tensor:
     """Mean absolute difference of neighbouring pixels, of colour (per channel) and of relative inverse depth.
 
-    As EndoGaussian has it, over the whole image; inverse depth, 0 where nothing is drawn, is in units of its own median, so
-    that the term does not depend on the scene's unit, and weighs a hundredth: that is what it weighs at EndoNeRF's depth.
+    As EndoGaussian has it, over the whole image; inverse depth, 0 where nothing is drawn, is in units of its own
+    median, so that the term does not depend on the scene's unit, and weighs a hundredth: that is what it weighs at
+    EndoNeRF's depth.
     """
     depth = rendering.depth
     inverse = torch.where(depth > 0, 1 / depth.clamp_min(1e-6), torch.zeros_like(depth))

@@ -8,8 +8,8 @@ from endogs.gaussians import CHANNELS
 BASE_BYTES = 450e6
 """What torch, OpenCV and the kernels take before the first frame."""
 CONTROL_COPIES = 5.3
-"""Control points, their gradients, Adam's moments and what is copied at insertions, in copies of the control points; other
-deformations' numbers likewise."""
+"""Control points, their gradients, Adam's moments and what is copied at insertions, in copies of the control points;
+other deformations' numbers likewise."""
 BYTES_PER_PIXEL = 26
 """Frames, flows, masks and depth, per pixel and frame."""
 COMFORTABLE = 0.7

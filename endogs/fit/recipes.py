@@ -1,10 +1,11 @@
 """The peers' own recipes as fits, to compare with: what they do, on this rasterizer and with these views.
 
-Read in their papers and public code, 2026-11: S. Yang et al., "Deform3DGS", MICCAI 2024 (its `endonerf` arguments), and
-Y. Liu et al., "EndoGaussian", 2024 (its `pulling` arguments). Their world is EndoNeRF's, where tissue lies at a depth of
-about 100, so one of their units is 5.69 pixel footprints (`deformation_config.SCENE_UNITS`) and their L1 of inverse depth
-has the weight 1/100 of ours, which is in units of the median depth. Their scene extent is 10, which multiplies the rates of
-positions, bases, networks and planes. Colours step in spherical harmonics there, by 0.0025 times 0.282.
+Read in their papers and public code, 2026-11: S. Yang et al., "Deform3DGS", MICCAI 2024 (its `endonerf` arguments),
+and Y. Liu et al., "EndoGaussian", 2024 (its `pulling` arguments). Their world is EndoNeRF's, where tissue lies at a
+depth of about 100, so one of their units is 5.69 pixel footprints (`deformation_config.SCENE_UNITS`) and their L1 of
+inverse depth has the weight 1/100 of ours, which is in units of the median depth. Their scene extent is 10, which
+multiplies the rates of positions, bases, networks and planes. Colours step in spherical harmonics there, by 0.0025
+times 0.282.
 
 Left out, plainly: clone-and-split densification and opacity resets (both systems have them on), spherical harmonics
 above degree 0 (a still camera cannot tell them), and their frame times that stop short of 1.
@@ -57,9 +58,7 @@ def _deformations(rate: Rate, still_share: float) -> DeformationConfig:
     """The peer's step size for whatever deforms: another deformation may be put in the place of their own."""
     plane_rate = Rate(10 * rate.start, rate.final)
     return DeformationConfig(
-        bases=BasesConfig(
-            channels="motion", width=0.16, units=SCENE_UNITS, weight_rate=rate, shape_rate=rate
-        ),
+        bases=BasesConfig(channels="motion", width=0.16, units=SCENE_UNITS, weight_rate=rate, shape_rate=rate),
         hexplane=HexplaneConfig(
             spatial=64,
             temporal=100,

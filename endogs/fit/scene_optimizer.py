@@ -27,7 +27,8 @@ class SceneOptimizer(Protocol):
         """Step with the gradient (N, 14) of the Gaussians rendered at `time`; `progress` in [0, 1] sets the decay."""
 
     def append(self, base: Tensor, control: Tensor | None) -> None:
-        """Add Gaussians (M, 14) that follow splines of `track_knots` (Kn, M, 14), or start at rest; moments are zero."""
+        """Add Gaussians (M, 14) that follow splines of `track_knots` (Kn, M, 14), or start at rest; moments are
+        zero."""
 
     def keep(self, keep: Tensor) -> None:
         """Drop the Gaussians outside the mask (N,)."""

@@ -1,16 +1,16 @@
 """Per Gaussian and channel, a sum of learnable bases over time.
 
 Deform3DGS (S. Yang et al., "Deform3DGS: flexible deformation for fast surgical scene reconstruction with Gaussian
-splatting", MICCAI 2024): 17 bases for each of 10 channels (position, quaternion, log-scale), each with a learnable weight
-w, centre mu and width s,
+splatting", MICCAI 2024): 17 bases for each of 10 channels (position, quaternion, log-scale), each with a learnable
+weight w, centre mu and width s,
 
     delta(t) = sum_b w_b k(t; mu_b, s_b)
     paper, "gaussian":  k = exp(-(t - mu)^2 / (2 s^2))
     code,  "quartic":   k = exp(-((t - mu)^2 / (s^2 + 1e-4))^2)
 
-with t the part of the clip in [0, 1]. ColorGS (Q. Ji et al., "ColorGS", 2025) adds a learnable term that does not depend on
-time; here it adds nothing that the canonical Gaussian could not express, only a second step size. Opacity and colour may
-have bases too (`channels` of 14 instead of 10), which neither paper has.
+with t the part of the clip in [0, 1]. ColorGS (Q. Ji et al., "ColorGS", 2025) adds a learnable term that does not
+depend on time; here it adds nothing that the canonical Gaussian could not express, only a second step size. Opacity
+and colour may have bases too (`channels` of 14 instead of 10), which neither paper has.
 """
 
 from collections.abc import Iterator, Mapping
@@ -107,7 +107,8 @@ class BasesDeformation(Deformation):
         kernel: str = "quartic",
         constant: Tensor | None = None,
     ) -> None:
-        """weights, centers, widths (N, C, B), C = 10 or 14; constant (N, C) or None; units (C,): what a weight of 1 means.
+        """weights, centers, widths (N, C, B), C = 10 or 14; constant (N, C) or None; units (C,): what a weight of 1
+        means.
 
         `first` (2, B): centres and widths of new Gaussians. Raises ValueError when shapes do not fit.
         """

@@ -3,14 +3,14 @@
 A. Cao, J. Johnson, "HexPlane", 2023, and S. Fridovich-Keil et al., "K-planes", 2023, for the planes; G. Wu et al., "4D
 Gaussian splatting", 2024, for planes that move Gaussians; Y. Liu et al., "EndoGaussian", 2024, and Y. Huang et al.,
 "Endo-4DGS", 2024, for endoscopy. At each scale the features that the six planes hold at (x, y, z, t), bilinearly
-interpolated, are multiplied; scales are concatenated; one linear layer leads to heads with one hidden layer each: position,
-quaternion, log-scale, opacity and colour. The opacity head is used, and time covers the whole of its axis, [-1, 1], where
-EndoGaussian drops the one and leaves half of the other.
+interpolated, are multiplied; scales are concatenated; one linear layer leads to heads with one hidden layer each:
+position, quaternion, log-scale, opacity and colour. The opacity head is used, and time covers the whole of its axis,
+[-1, 1], where EndoGaussian drops the one and leaves half of the other.
 
-Size: EndoGaussian's planes (64^3 cells, 100 in time, scales 1, 2, 4 and 8, 64 features) hold 85 million numbers, and Adam
-writes 1 GB and reads more in every step, so they are for a GPU; its later files have 32 features. Endo-4DGS's (75 in time,
-scales 1 and 2, 32 features) hold 3.3 million. Ours (48^3 cells, 32 in time, scales 1 and 2, 16 features) hold 0.8 million.
-On a GPU the planes' gradients are added up in no fixed order, so a fit does not repeat bit for bit there.
+Size: EndoGaussian's planes (64^3 cells, 100 in time, scales 1, 2, 4 and 8, 64 features) hold 85 million numbers, and
+Adam writes 1 GB and reads more in every step, so they are for a GPU; its later files have 32 features. Endo-4DGS's (75
+in time, scales 1 and 2, 32 features) hold 3.3 million. Ours (48^3 cells, 32 in time, scales 1 and 2, 16 features) hold
+0.8 million. On a GPU the planes' gradients are added up in no fixed order, so a fit does not repeat bit for bit there.
 """
 
 from typing import Any, ClassVar
@@ -25,10 +25,18 @@ from endogs.scene.clip_time import ClipTime
 from endogs.scene.deformation import check_names
 from endogs.scene.field import FieldDeformation, linear
 
-PLANES: dict[str, tuple[int, int]] = {"xy": (0, 1), "xz": (0, 2), "yz": (1, 2), "xt": (0, 3), "yt": (1, 3), "zt": (2, 3)}
+PLANES: dict[str, tuple[int, int]] = {
+    "xy": (0, 1),
+    "xz": (0, 2),
+    "yz": (1, 2),
+    "xt": (0, 3),
+    "yt": (1, 3),
+    "zt": (2, 3),
+}
 """Axes of a plane's columns and rows; 3 is time."""
 SPATIAL_START = (0.1, 0.5)
-"""Range of the spatial planes' first values, as in K-planes; those with time start at 1, so that nothing depends on it."""
+"""Range of the spatial planes' first values, as in K-planes; those with time start at 1, so that nothing depends on
+it."""
 HEADS = {name: 1 if isinstance(columns, int) else columns.stop - columns.start for name, columns in ATTRIBUTES.items()}
 """Outputs of each head, in the order of the packed columns."""
 

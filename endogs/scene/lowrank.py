@@ -2,10 +2,10 @@
 
     delta_i,c(t) = sum_k b_k,c(t) C_i,k,c
 
-with b_k,c cubic splines over the clip (shared) and C_i,k,c coefficients per Gaussian: the trajectory bases of I. Akhter et
-al., "Trajectory space: a dual representation for nonrigid structure from motion", 2011, here learned. The trajectories
-start as the principal components of the splines through the tracks, so K of them explain the tracks best in the
-least-squares sense (Eckart and Young, 1936), and tissue that is seen at an instant moves tissue that is not.
+with b_k,c cubic splines over the clip (shared) and C_i,k,c coefficients per Gaussian: the trajectory bases of I.
+Akhter et al., "Trajectory space: a dual representation for nonrigid structure from motion", 2011, here learned. The
+trajectories start as the principal components of the splines through the tracks, so K of them explain the tracks best
+in the least-squares sense (Eckart and Young, 1936), and tissue that is seen at an instant moves tissue that is not.
 """
 
 from collections.abc import Mapping
@@ -113,9 +113,7 @@ class LowrankDeformation(Deformation):
             identity = torch.eye(rank, dtype=gram.dtype, device=gram.device)
             solve = torch.linalg.solve(gram + ridge * identity, shared.mT).to(control)
             more = torch.einsum("ckj,jnc->knc", solve, control).contiguous()
-        return LowrankDeformation(
-            self.trajectories, torch.cat([self.coefficients, more], 1), self.units, self.knots
-        )
+        return LowrankDeformation(self.trajectories, torch.cat([self.coefficients, more], 1), self.units, self.knots)
 
     def highest_opacity(self, base: Tensor) -> Tensor:
         """(N,) logits: the mixture is a spline, which stays within the hull of its control points."""

@@ -1,10 +1,10 @@
 """A deep network of place and time: SurgicalGaussian's deformation.
 
-W. Xie et al., "SurgicalGaussian: deformable 3D Gaussians for high-fidelity surgical scene reconstruction", MICCAI 2024, after
-Z. Yang et al., "Deformable 3D Gaussians", 2024: eight layers of 256, whose input, the positional encoding of place (10
-frequencies) and time (4), is given again to the layer after the fourth, and linear outputs for position, quaternion and
-log-scale; opacity and colour are optional. The positional encoding is that of B. Mildenhall et al., "NeRF", 2020, with
-frequencies 2^i, on the box [-1, 1]^3 and time in [0, 1]; theirs takes scene units.
+W. Xie et al., "SurgicalGaussian: deformable 3D Gaussians for high-fidelity surgical scene reconstruction", MICCAI
+2024, after Z. Yang et al., "Deformable 3D Gaussians", 2024: eight layers of 256, whose input, the positional encoding
+of place (10 frequencies) and time (4), is given again to the layer after the fourth, and linear outputs for position,
+quaternion and log-scale; opacity and colour are optional. The positional encoding is that of B. Mildenhall et al.,
+"NeRF", 2020, with frequencies 2^i, on the box [-1, 1]^3 and time in [0, 1]; theirs takes scene units.
 
 Cost: half a million multiplications per Gaussian and instant, three times that with gradients. 60 000 Gaussians take
 180 GFLOP a step, which is seconds on two CPU cores and milliseconds on a GPU.
@@ -74,9 +74,7 @@ class MlpDeformation(FieldDeformation):
             layer = f"layers.{i}" if i < depth else "outputs"
             weight, bias = linear(inputs, outputs, generator)
             parts[f"{layer}.weight"], parts[f"{layer}.bias"] = weight if i < depth else weight * 0, bias
-        return MlpDeformation(
-            {name: part.to(units) for name, part in parts.items()}, units, bounds, span, *frequencies
-        )
+        return MlpDeformation({name: part.to(units) for name, part in parts.items()}, units, bounds, span, *frequencies)
 
     @classmethod
     def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "MlpDeformation":

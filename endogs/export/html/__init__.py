@@ -33,6 +33,10 @@ class ExportedPage:
     """Gaussians in the scene."""
     fidelity: float
     """PSNR in dB of the page's Gaussians against the scene's, over frames of the clip, before any decimation's loss."""
+    converted: str | None = None
+    """The scene's kind of deformation, where the page has a spline in its place."""
+    conversion: float = float("inf")
+    """PSNR in dB of that spline against the scene's deformation, over the same frames; `fidelity` comes on top."""
 
 
 def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> ExportedPage:
@@ -40,8 +44,7 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
 
     A scene of more than `max_gaussians`, or too many control points for a graphics card, is reduced to those that
     contribute most to the clip's images; the page says so. A deformation that is no spline becomes one that passes
-    through its frames, and `fidelity` counts what that costs. Raises InputError for a scene that holds nothing to see, and
-    for a path that cannot be written.
+    through its frames. Raises InputError for a scene that holds nothing to see, and for a path that cannot be written.
     """
     from endogs.export.html.importance import contributions, decimated, ever_visible
     from endogs.export.html.overview import overview
@@ -67,13 +70,14 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     trial = _fidelity(reduced, unpack_scene(pack_scene(reduced, weights, about, level=1))[0])
     fineness = float(np.clip(10 ** ((trial - FIDELITY) / 20), FINEST, 1.0))
     payload = pack_scene(reduced, weights, about, fineness)
-    coded = unpack_scene(payload)[0]
-    # What a smaller number of Gaussians loses is not the coding's; what becoming a spline does is the page's.
-    fidelity = _fidelity(fitted if len(reduced) == len(fitted) else reduced, coded)
+    fidelity = _fidelity(reduced, unpack_scene(payload)[0])
     page = assemble(title, payload).encode("utf-8")
     with new_file(path) as partial:
         partial.write_bytes(page)
-    return ExportedPage(path, len(page), len(reduced), original, fidelity)
+    if fitted is scene:
+        return ExportedPage(path, len(page), len(reduced), original, fidelity)
+    kind, cost = fitted.deformation.kind, _fidelity(fitted, scene)
+    return ExportedPage(path, len(page), len(reduced), original, fidelity, kind, cost)
 
 
 def _fidelity(scene: Scene, coded: Scene) -> float:
