@@ -172,6 +172,19 @@ def test_kept_by_mask_or_rows_is_the_same_gaussians(form):
         assert torch.allclose(made.kept(keep).packed_at(base[keep], 1.2), made.packed_at(base, 1.2)[keep], atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["hexplane", "mlp"])
+def test_new_gaussians_of_a_field_are_where_they_were_put_at_their_time(form):
+    made = deformation_of(form)
+    smooth = {name: t * (0.1 if name.split(".")[-2:] in (["out", "weight"], ["outputs", "weight"]) else 1)
+              for name, t in made.tensors().items()}  # fmt: skip
+    made, wanted = made.from_parts(smooth, made.settings()), base_of()
+    times = torch.tensor([0.3, 1.4, 0.3, 2.0, 1.4], dtype=torch.float64)
+    base = made.canonical(wanted, times)
+    for row, time in enumerate(times.tolist()):
+        moved = (made.packed_at(wanted, time) - wanted)[row].norm()
+        assert (made.packed_at(base, time) - wanted)[row].norm() < 0.3 * moved
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_no_opacity_exceeds_the_bound(form):
     made, base = deformation_of(form), base_of()

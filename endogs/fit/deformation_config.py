@@ -58,8 +58,7 @@ class BasesConfig:
     """What changes over time; Deform3DGS: motion."""
     width: float = 1.1
     """First width s, in distances of neighbouring centres: sums of quartic bases then follow smooth motion to 3 %,
-    Gaussian ones to 1 %. Deform3DGS takes 0.16, with which neighbours do not overlap and two thirds cannot be
-    followed."""
+    Gaussian ones to 1 %. Deform3DGS takes 0.16, with which neighbours do not overlap and 70 % of it are left over."""
     units: OutputUnits = BALANCED_UNITS
     weight_rate: Rate = Rate(0.02, 0.03)
     """Also of the time-independent term."""

@@ -89,7 +89,11 @@ def insert_where_wrong(
     look = Look(config.insertion_opacity, config.start_scale)
     base, control = gaussians_from_seeds(observations, seeds, optimizer.track_knots, look)
     device = optimizer.base.device
-    optimizer.append(base.to(device), None if control is None else control.to(device))
+    base = base.to(device)
+    if control is None:
+        times = torch.from_numpy(observations.times[seeds.frame]).to(device)
+        base = optimizer.deformation.canonical(base, times)
+    optimizer.append(base, None if control is None else control.to(device))
     return len(base)
 
 

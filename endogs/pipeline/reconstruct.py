@@ -119,6 +119,11 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
         device = with_room(device, clip, config)
+        if config.deterministic and device.type == "cuda" and config.deformation_kind() not in ("spline", "none"):
+            raise InputError(
+                f"--deterministic: on a GPU only splines repeat exactly; leave it out for --deformation "
+                f"{config.deformation_kind()}, or use --device cpu"
+            )
         tell_before_the_fit(clip, config, device)
     with clock.stage("priors"):
         clip = find_masks(clip, config)

@@ -16,6 +16,7 @@ and colour may have bases too (`channels` of 14 instead of 10), which neither pa
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -180,9 +181,9 @@ class BasesDeformation(Deformation):
     def _through(self, knots: Knots) -> Tensor:
         """(B, Kn): weights that follow a spline of the given control points in the least-squares sense."""
         first = self.first.detach().double().cpu()
-        instants = torch.linspace(0, 1, TRACK_SAMPLES * first.shape[1]).tolist()
-        kernel = torch.stack([kernel_values(first[0], first[1], t, self.kernel) for t in instants])
-        spline = torch.from_numpy(knots.basis([self.span.at(t) for t in instants]))
+        instants = np.linspace(0, 1, TRACK_SAMPLES * first.shape[1])
+        kernel = torch.stack([kernel_values(first[0], first[1], float(t), self.kernel) for t in instants])
+        spline = torch.from_numpy(knots.basis(self.span.start + self.span.duration * instants))
         normal = kernel.T @ kernel + TRACK_RIDGE * torch.eye(kernel.shape[1], dtype=torch.float64)
         return torch.linalg.solve(normal, kernel.T @ spline).to(self.weights)
 

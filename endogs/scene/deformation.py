@@ -68,6 +68,13 @@ class Deformation(ABC):
         """
         return self
 
+    def canonical(self, packed: Tensor, times: Tensor) -> Tensor:
+        """Canonical Gaussians (N, 14) for new ones that should be `packed` (N, 14) at `times` (N,), seconds.
+
+        They start at rest, so they are the same, unless the deformation moves them by where they are.
+        """
+        return packed
+
     def highest_opacity(self, base: Tensor) -> Tensor:
         """(N,) opacity logits that the Gaussians (N, 14) never exceed."""
         return base[:, OPACITY]

@@ -58,6 +58,15 @@ class FieldDeformation(Deformation):
         return self
 
     @torch.no_grad()
+    def canonical(self, packed: Tensor, times: Tensor) -> Tensor:
+        """(N, 14): one step back along the field, which is smooth."""
+        out = packed.clone()
+        for time in times.unique().tolist():
+            rows = times == time
+            out[rows] -= self.packed_at(packed[rows], time) - packed[rows]
+        return out
+
+    @torch.no_grad()
     def highest_opacity(self, base: Tensor) -> Tensor:
         """(N,) logits: the highest at sixteen instants of the clip, which is close to, and no strict, bound."""
         highest = base[:, OPACITY]

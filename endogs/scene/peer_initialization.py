@@ -87,7 +87,7 @@ def _lifted(observations: Observations, frame: int, flat: NDArray[np.intp]) -> P
     y, x = np.unravel_index(flat, observations.size)
     depth = observations.depth(frame)[y, x]
     pixels = np.stack([x, y], -1).astype(np.float32) + 0.5
-    colors = observations.images[frame][y, x].astype(np.float32) / 255
+    colors = (observations.images[frame][y, x] / 255).astype(np.float32)
     return observations.unproject(frame, pixels, depth), colors
 
 
