@@ -216,6 +216,16 @@ def test_a_scene_of_nothing_is_refused(tmp_path):
         export_html(scene, tmp_path / "a.html", "x", 100)
 
 
+def test_channels_that_never_change_are_coded_as_rest():
+    scene = sheet()
+    scene.deformation.control[..., OPACITY:] = 0
+    coded = unpack_scene(pack_scene(scene, np.ones(len(scene), np.float32), {}))[0]
+    assert coded.deformation.control[..., OPACITY:].abs().max() == 0
+    assert coded.deformation.control[..., :3].abs().max() > 1
+    scene.deformation.control[:] = 0
+    assert unpack_scene(pack_scene(scene, np.ones(len(scene), np.float32), {}))[0].deformation.control.abs().max() == 0
+
+
 def test_a_deformation_of_another_kind_becomes_a_spline(tmp_path, capsys):
     """The player evaluates splines; what it cost is said."""
     scene = sheet()

@@ -59,7 +59,11 @@ class DeformationOptions:
         if self.motion_channels is not None:
             changed = {kind: replace(getattr(forms, kind), channels=self.motion_channels)}
             forms = replace(forms, **changed)
-        bases: dict[str, Any] = {"kernel": self.bases_kernel, "count": self.bases_count, "constant": self.bases_constant}
+        bases: dict[str, Any] = {
+            "kernel": self.bases_kernel,
+            "count": self.bases_count,
+            "constant": self.bases_constant,
+        }
         forms = replace(forms, bases=replace(forms.bases, **{k: v for k, v in bases.items() if v is not None}))
         if self.hexplane_size is not None:
             size: dict[str, Any] = HEXPLANE_SIZES[self.hexplane_size]

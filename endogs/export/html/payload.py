@@ -119,7 +119,7 @@ def unpack_scene(payload: bytes) -> tuple[Scene, dict[str, Any]]:
         control = np.zeros((knots.count, len(base), CHANNELS), np.float32)
         for group in described["groups"]:
             decoder = np.array(group["decoder"]).reshape(-1, knots.count).T
-            integers = rows[group["name"]].reshape(decoder.shape[1], -1, len(base))
+            integers = rows[group["name"]].reshape(decoder.shape[1], _width(group["name"]), len(base))
             offsets = decode_control(CodedControl(integers, decoder), multiples[0 if group["name"] == "means" else 1])
             if group["resolution"] > 0:
                 offsets = np.rint(offsets / group["resolution"]).astype(np.float32) * np.float32(group["resolution"])

@@ -65,6 +65,6 @@ def encode_control(control: Floats, knots: Knots, step: float, scale: Floats) ->
 def decode_control(coded: CodedControl, scale: Floats) -> Floats:
     """Control points (Kn, N, C), the inverse of `encode_control` up to its rounding."""
     kept, channels, gaussians = coded.integers.shape
-    flat = coded.decoder.astype(np.float32) @ coded.integers.reshape(kept, -1).astype(np.float32)
+    flat = coded.decoder.astype(np.float32) @ coded.integers.reshape(kept, channels * gaussians).astype(np.float32)
     control = flat.reshape(len(coded.decoder), channels, gaussians).transpose(0, 2, 1)
     return np.ascontiguousarray(control * scale[None, :, None])
