@@ -43,7 +43,7 @@ def deformation_of(form: str, dtype=torch.float32, device="cpu"):
     if kind == "bases":
         made = BasesDeformation.at_rest(COUNT, 4, 0.2, units, SPAN, kernel, constant=what == "constant")
     elif kind == "hexplane":
-        made = HexplaneDeformation.new(6, 5, (1, 2), 3, 4, units, bounds, SPAN, generator)
+        made = HexplaneDeformation.new(4, 3, (1, 2), 2, 3, (0.5, 1.5), units, bounds, SPAN, generator)
     elif kind == "mlp":
         made = MlpDeformation.new(4, 8, (3, 2), units, bounds, SPAN, generator)
     else:
@@ -119,7 +119,7 @@ def test_the_last_frame_lies_at_the_end_of_the_planes_time_axis():
     made = deformation_of("hexplane")
     tensors = made.tensors()
     base = base_of()
-    for time, row in ((0.0, 0), (2.0, -1), (1.0, 2)):
+    for time, row in ((0.0, 0), (2.0, -1), (1.0, 1)):
         changed = dict(tensors)
         for pair in ("xt", "yt", "zt"):
             plane = tensors[f"planes.0.{pair}"].clone()
@@ -135,7 +135,7 @@ def test_rough_planes_cost_and_even_ones_do_not():
     made = deformation_of("hexplane")
     even = {name: torch.ones_like(t) if "planes" in name else t for name, t in made.tensors().items()}
     assert [float(x) for x in made.from_parts(even, made.settings()).roughness()] == [0, 0]
-    ramp = torch.arange(5.0)[None, :, None].expand(3, 5, 6)
+    ramp = torch.arange(3.0)[None, :, None].expand(2, 3, 4)
     sloped = made.from_parts(even | {"planes.0.xt": ramp.contiguous()}, made.settings())
     assert [float(x) for x in sloped.roughness()] == [0, 0], "steady change in time is smooth"
     assert all(float(x) > 0 for x in made.roughness())

@@ -105,7 +105,7 @@ def test_rates_decay_to_their_end_and_some_only_for_positions():
             )
         assert moved[1][0] / moved[0][0] == pytest.approx(color, rel=1e-2)
         assert moved[1][1] / moved[0][1] == pytest.approx(SMALL.base_rates.final, rel=1e-2)
-        assert moved[1][2] / moved[0][2] == pytest.approx(0.03, rel=2e-2)
+        assert moved[1][2] / moved[0][2] == pytest.approx(FORMS.lowrank.coefficient_rate.final, rel=2e-2)
 
 
 @pytest.mark.parametrize("form", ["bases-constant", "hexplane", "mlp", "lowrank"])
@@ -174,7 +174,7 @@ def test_a_fit_raises_the_training_psnr_and_the_cap_holds(clip, kind, device):
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_moves_what_moves(clip, kind):
     """The texture slides by 3.75 pixels: a fit that stands still cannot reach what one that deforms does."""
-    config = replace(SMALL, iterations=80, insertions=())
+    config = replace(SMALL, iterations=150 if kind == "mlp" else 80, insertions=())
     moving, still = (new_fit(clip, config, deformation=k) for k in (kind, "none"))
     for fit in (moving, still):
         run_fit(fit, show=False)

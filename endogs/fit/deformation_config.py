@@ -60,9 +60,9 @@ class BasesConfig:
     """First width s, in distances of neighbouring centres: sums of quartic bases then follow smooth motion to 3 %,
     Gaussian ones to 1 %. Deform3DGS takes 0.16, with which neighbours do not overlap and 70 % of it are left over."""
     units: OutputUnits = BALANCED_UNITS
-    weight_rate: Rate = Rate(0.02, 0.03)
+    weight_rate: Rate = Rate(4e-3, 0.1)
     """Also of the time-independent term."""
-    shape_rate: Rate = Rate(5e-4, 0.03)
+    shape_rate: Rate = Rate(2e-4, 0.1)
     """Of centres and widths; time of a clip that lasts 1."""
 
 
@@ -80,6 +80,9 @@ class HexplaneConfig:
     """Per plane."""
     hidden: int = 32
     """Width of the heads."""
+    plane_start: tuple[float, float] = (0.5, 1.5)
+    """Range of the spatial planes' first values. EndoGaussian takes .1 to .5, as K-planes does, whose products of three
+    are so small that the heads learn slowly."""
     channels: Channels = "all"
     """What changes over time; EndoGaussian: position, quaternion, log-scale and opacity."""
     units: OutputUnits = BALANCED_UNITS
@@ -122,8 +125,10 @@ class LowrankConfig:
     channels: Channels = "all"
     """What changes over time."""
     units: OutputUnits = BALANCED_UNITS
-    coefficient_rate: Rate = Rate(0.01, 0.03)
-    trajectory_rate: Rate = Rate(1e-3, 0.03)
+    coefficient_rate: Rate = Rate(0.02, 0.2)
+    """Of all coefficients of a channel together: each steps at this over the number of trajectories, which add up."""
+    trajectory_rate: Rate = Rate(1e-3, 0.1)
+    """Their mean square is 1 at first."""
 
 
 @dataclass(frozen=True)

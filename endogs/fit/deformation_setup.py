@@ -86,7 +86,7 @@ def new_deformation(
     bounds = box_around(base[:, MEANS])
     if kind == "hexplane":
         h = forms.hexplane
-        size = (h.spatial, h.temporal, h.scales, h.features, h.hidden)
+        size = (h.spatial, h.temporal, h.scales, h.features, h.hidden, h.plane_start)
         return HexplaneDeformation.new(*size, units, bounds, span, generator)
     m = forms.mlp
     frequencies = (m.position_frequencies, m.time_frequencies)
@@ -96,11 +96,12 @@ def new_deformation(
 def rates(kind: str, forms: DeformationConfig) -> dict[str, Rate]:
     """Step sizes of a kind's tensors, by name or by its part before the first dot."""
     b, h, m, shared = forms.bases, forms.hexplane, forms.mlp, forms.lowrank
+    coefficients = Rate(shared.coefficient_rate.start / shared.trajectories, shared.coefficient_rate.final)
     return {
         "bases": {"weights": b.weight_rate, "constant": b.weight_rate, "centers": b.shape_rate, "widths": b.shape_rate},
         "hexplane": {"planes": h.plane_rate, "trunk": h.network_rate, "heads": h.network_rate},
         "mlp": {"layers": m.rate, "outputs": m.rate},
-        "lowrank": {"coefficients": shared.coefficient_rate, "trajectories": shared.trajectory_rate},
+        "lowrank": {"coefficients": coefficients, "trajectories": shared.trajectory_rate},
     }[kind]
 
 

@@ -86,7 +86,11 @@ def box_around(means: Tensor) -> Tensor:
     return torch.stack([low - MARGIN * size, low + size + MARGIN * size])
 
 
-def linear(inputs: int, outputs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Weight (outputs, inputs), uniform as of X. Glorot and Y. Bengio, 2010, and zero bias (outputs,)."""
-    reach = math.sqrt(6 / (inputs + outputs))
+def linear(inputs: int, outputs: int, generator: torch.Generator, fan: int) -> tuple[Tensor, Tensor]:
+    """Weight (outputs, inputs), uniform of variance 2 / `fan`, and zero bias (outputs,).
+
+    A fan of `inputs` keeps a ReLU's signal (K. He et al., 2015); of inputs + outputs is X. Glorot's and Y. Bengio's,
+    2010.
+    """
+    reach = math.sqrt(6 / fan)
     return (torch.rand(outputs, inputs, generator=generator) * 2 - 1) * reach, torch.zeros(outputs)

@@ -34,9 +34,6 @@ PLANES: dict[str, tuple[int, int]] = {
     "zt": (2, 3),
 }
 """Axes of a plane's columns and rows; 3 is time."""
-SPATIAL_START = (0.1, 0.5)
-"""Range of the spatial planes' first values, as in K-planes; those with time start at 1, so that nothing depends on
-it."""
 HEADS = {name: 1 if isinstance(columns, int) else columns.stop - columns.start for name, columns in ATTRIBUTES.items()}
 """Outputs of each head, in the order of the packed columns."""
 
@@ -76,6 +73,7 @@ class HexplaneDeformation(FieldDeformation):
         scales: tuple[int, ...],
         features: int,
         hidden: int,
+        start: tuple[float, float],
         units: Tensor,
         bounds: Tensor,
         span: ClipTime,
@@ -83,25 +81,25 @@ class HexplaneDeformation(FieldDeformation):
     ) -> "HexplaneDeformation":
         """A field that moves nothing yet: the last layer of every head is zero.
 
-        `spatial` and `temporal` entries along an axis; `scales` multiply the spatial ones.
+        `spatial` and `temporal` entries along an axis; `scales` multiply the spatial ones. Spatial planes start
+        anywhere in the range `start`, those with time at 1, so that nothing depends on time yet (K-planes).
         """
         parts: dict[str, Tensor] = {}
         for level, scale in enumerate(scales):
             cells = (spatial * scale,) * 3 + (temporal,)
             for pair, (column, row) in PLANES.items():
                 shape = (features, cells[row], cells[column])
-                low, high = SPATIAL_START
-                start = torch.rand(shape, generator=generator) * (high - low) + low
-                parts[f"planes.{level}.{pair}"] = torch.ones(shape) if row == 3 else start
-        parts["trunk.weight"], parts["trunk.bias"] = linear(features * len(scales), hidden, generator)
+                values = torch.rand(shape, generator=generator) * (start[1] - start[0]) + start[0]
+                parts[f"planes.{level}.{pair}"] = torch.ones(shape) if row == 3 else values
+        inputs = features * len(scales)
+        parts["trunk.weight"], parts["trunk.bias"] = linear(inputs, hidden, generator, inputs + hidden)
         used = list(HEADS) if len(units) == CHANNELS else list(HEADS)[:3]
         for name in used:
             layer = f"heads.{name}"
-            parts[f"{layer}.hidden.weight"], parts[f"{layer}.hidden.bias"] = linear(hidden, hidden, generator)
-            parts[f"{layer}.out.weight"], parts[f"{layer}.out.bias"] = (
-                torch.zeros(HEADS[name], hidden),
-                torch.zeros(HEADS[name]),
-            )
+            weight, bias = linear(hidden, hidden, generator, 2 * hidden)
+            parts[f"{layer}.hidden.weight"], parts[f"{layer}.hidden.bias"] = weight, bias
+            parts[f"{layer}.out.weight"] = torch.zeros(HEADS[name], hidden)
+            parts[f"{layer}.out.bias"] = torch.zeros(HEADS[name])
         parts = {name: part.to(units) for name, part in parts.items()}
         return HexplaneDeformation(parts, units, bounds, span)
 

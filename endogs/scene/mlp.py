@@ -72,7 +72,7 @@ class MlpDeformation(FieldDeformation):
         parts: dict[str, Tensor] = {}
         for i, (outputs, inputs) in enumerate(_shapes(depth, width, frequencies, len(units))):
             layer = f"layers.{i}" if i < depth else "outputs"
-            weight, bias = linear(inputs, outputs, generator)
+            weight, bias = linear(inputs, outputs, generator, inputs)
             parts[f"{layer}.weight"], parts[f"{layer}.bias"] = weight if i < depth else weight * 0, bias
         return MlpDeformation({name: part.to(units) for name, part in parts.items()}, units, bounds, span, *frequencies)
 
