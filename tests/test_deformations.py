@@ -43,7 +43,7 @@ def deformation_of(form: str, dtype=torch.float32, device="cpu"):
     if kind == "bases":
         made = BasesDeformation.at_rest(COUNT, 4, 0.2, units, SPAN, kernel, constant=what == "constant")
     elif kind == "hexplane":
-        made = HexplaneDeformation.new(4, 3, (1, 2), 2, 3, (0.5, 1.5), units, bounds, SPAN, generator)
+        made = HexplaneDeformation.new(4, 3, (1, 2), 2, 6, (0.5, 1.5), units, bounds, SPAN, generator)
     elif kind == "mlp":
         made = MlpDeformation.new(4, 8, (3, 2), units, bounds, SPAN, generator)
     else:
