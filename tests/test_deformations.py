@@ -27,7 +27,7 @@ from endogs.scene.scene_file import load_scene, save_scene
 
 COUNT = 5
 SPAN = ClipTime(0.0, 2.0)
-KNOTS = Knots(0.0, 0.5, 4)
+KNOTS = Knots((0.0, 0.4, 1.0, 1.5, 2.0))
 TIMES = np.linspace(0, 2, 9)
 FORMS = ["bases-quartic", "bases-gaussian", "bases-constant", "bases-motion", "hexplane", "hexplane-motion", "mlp",
          "mlp-motion", "lowrank", "lowrank-motion"]  # fmt: skip
@@ -216,10 +216,10 @@ BROKEN = {
     "a tensor is missing": lambda tensors, about: tensors.pop(sorted(tensors)[-1]),
     "a tensor is unknown": lambda tensors, about: tensors.update({"deformation.extra": torch.ones(2)}),
     "units are cut": lambda tensors, about: tensors.update({"deformation.units": torch.ones(9)}),
-    "a setting is missing": lambda tensors, about: about["settings"].pop("start"),
+    "a setting is missing": lambda tensors, about: about["settings"].popitem(),
     "another kind": lambda tensors, about: about.update(kind="none" if about["kind"] == "spline" else "spline"),
     "no such kind": lambda tensors, about: about.update(kind="wobble"),
-    "a setting of another type": lambda tensors, about: about["settings"].update(start="soon"),
+    "a setting of another type": lambda tensors, about: about["settings"].update(start="soon", breakpoints="soon"),
 }
 
 

@@ -14,7 +14,7 @@ from endogs.fit.optimizer import SplineAdam
 from endogs.fit.scene_optimizer import SceneOptimizer
 from endogs.fit.views import TrainingViews
 from endogs.gaussians import CHANNELS
-from endogs.scene import Scene, SplineDeformation, StaticDeformation
+from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
 from endogs.scene.initialization import initialize
 from endogs.scene.peer_initialization import initialize_as_peer
 from endogs.scene.placement import Look
