@@ -11,6 +11,8 @@ from endogs.errors import InputError
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 Preset = Literal["fast", "balanced", "best"]
+Density = Literal["residual", "absgrad", "mcmc", "none"]
+Balance = Literal["sum", "bloop"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,29 @@ class LearningRates:
 
 
 @dataclass(frozen=True)
+class McmcNumbers:
+    """Density control by relocation; `endogs.fit.density.mcmc` names the equations."""
+
+    begin: float = 0.02
+    """Fraction of the iterations at the first round."""
+    end: float = 0.8
+    """Fraction of the iterations at the last round; what is relocated later has no time to settle."""
+    every: float = 0.025
+    """Fraction of the iterations between rounds."""
+    growth: float = 0.05
+    """Share by which a round adds Gaussians, below the cap."""
+    dead_opacity: float = 0.005
+    """Gaussians whose opacity stays below this at all times are relocated."""
+    noise: float = 0.4
+    """Noise per step on an invisible Gaussian one pixel footprint wide, in pixel footprints; it grows with the square
+    of the width and falls with the learning rate."""
+    opacity_weight: float = 0.01
+    """Weight of the mean opacity."""
+    scale_weight: float = 5e-5
+    """Weight of the mean standard deviation in pixel footprints."""
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """Every number of the fit. Values measured on two real clips; see docs/BENCHMARKS.md."""
 
@@ -41,6 +66,12 @@ class FitConfig:
     """Gaussians placed before the fit, about."""
     insertions: tuple[tuple[float, int], ...] = ((0.14, 20_000), (0.27, 20_000))
     """Density control: (fraction of the iterations, Gaussians to insert where the residual is high)."""
+    density: Density = "residual"
+    """How Gaussians come and go."""
+    split_pixels: float = 1.5
+    """Absgrad: standard deviation in pixel footprints above which a Gaussian is split instead of cloned."""
+    mcmc: McmcNumbers = McmcNumbers()
+    """MCMC's numbers."""
     gaussians_cap: int = 120_000
     """Never more Gaussians than this."""
     knot_frames: float = 1.5
@@ -79,6 +110,12 @@ class FitConfig:
     """Weight that keeps the scene opaque behind instruments, so that no slit opens where nothing else is asked for."""
     unseen_weight: float = 0.02
     """Weight of smooth depth and colour at pixels that no training frame ever shows as tissue."""
+    normal_weight: float = 0.0
+    """Weight of the angle between the normals of the rendered depth and of the depth prior's, on frames with depth."""
+    balance: Balance = "sum"
+    """How the gradients of colour and of everything else come together."""
+    bloop_rate: float = 0.03
+    """Bloop: the newest colour gradient's share in the moving average, in (0, 1]."""
     acceleration_weight: float = 0.0
     """Decay of the control points' second differences per step; 0 switches it off (it never raised held-out PSNR)."""
     virtual_share: float = 0.5
@@ -147,6 +184,14 @@ class Reconstruct:
     """Optimization steps instead of the preset's."""
     gaussians: int | None = None
     """Never more Gaussians than this; the preset's own numbers still decide how many are placed below it."""
+    density: Density = "residual"
+    """How Gaussians come and go: inserted where frames are poorly explained, split where the image pulls hardest
+    (AbsGS), relocated from where they died (3DGS-MCMC), or not at all."""
+    balance: Balance = "sum"
+    """How depth, smoothness and closing behind instruments add to colour: as a weighted sum, or only in directions that
+    colour does not mind (Bloop, about 1.4 times the time)."""
+    normal_weight: float | None = None
+    """Weight of the angle between the normals of the rendered depth and of the depth prior's; 0.01 is gentle."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False
@@ -172,7 +217,11 @@ class Reconstruct:
                 raise InputError(f"{option} {value} is out of range; give at least {least}.")
         if self.specular_weight is not None and not 0 <= self.specular_weight <= 1:
             raise InputError(f"--specular-weight {self.specular_weight} is out of range; give 0 to 1.")
-        config = PRESETS[self.preset]
+        if self.normal_weight is not None and not 0 <= self.normal_weight < float("inf"):
+            raise InputError(f"--normal-weight {self.normal_weight} is out of range; give 0 or more.")
+        config = replace(PRESETS[self.preset], density=self.density, balance=self.balance)
+        if self.normal_weight is not None:
+            config = replace(config, normal_weight=self.normal_weight)
         if self.specular_weight is not None:
             config = replace(config, specular_weight=self.specular_weight)
         if self.iterations is not None:

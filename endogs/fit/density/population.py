@@ -1,0 +1,79 @@
+"""The Gaussians under density control: the optimizer, and every number per Gaussian that must follow its rows."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from endogs.fit.optimizer import SplineAdam
+from endogs.gaussians import OPACITY
+from endogs.scene.deformation import Deformation
+from endogs.scene.spline import SplineDeformation
+
+
+@dataclass
+class Population:
+    """Adds and drops Gaussians in the optimizer and in the rows that others keep about them."""
+
+    optimizer: SplineAdam
+    rows: dict[str, Tensor] = field(default_factory=dict)
+    """(N, ...) by name; new Gaussians start at zero."""
+
+    def __len__(self) -> int:
+        return self.optimizer.base.shape[0]
+
+    @property
+    def base(self) -> Tensor:
+        """(N, 14) canonical Gaussians."""
+        return self.optimizer.base
+
+    @property
+    def deformation(self) -> Deformation:
+        """How they move."""
+        return self.optimizer.deformation
+
+    def append(self, base: Tensor, control: Tensor | None) -> None:
+        """Add Gaussians (M, 14) with control points (Kn, M, 14), None where nothing deforms per Gaussian."""
+        self.optimizer.append(base, control)
+        for name, rows in self.rows.items():
+            self.rows[name] = torch.cat([rows, rows.new_zeros(len(base), *rows.shape[1:])])
+
+    def keep(self, keep: Tensor) -> None:
+        """Drop the Gaussians outside the mask (N,)."""
+        self.optimizer.keep(keep)
+        for name, rows in self.rows.items():
+            self.rows[name] = rows[keep]
+
+    def copies(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Copies of the canonical Gaussians (M, 14) and of their control points (Kn, M, 14) at `index` (M,)."""
+        deformation = self.deformation
+        control = deformation.control[:, index] if isinstance(deformation, SplineDeformation) else None
+        return self.base[index], control
+
+    def overwrite(self, index: Tensor, base: Tensor, control: Tensor | None) -> None:
+        """Put what `copies` gives in the place of the Gaussians at `index` (M,); their moments stay."""
+        self.base[index] = base
+        if control is not None and isinstance(self.deformation, SplineDeformation):
+            self.deformation.control[:, index] = control
+
+    def largest_opacity_logit(self) -> Tensor:
+        """(N,) a bound on every Gaussian's opacity logit over time.
+
+        A B-spline stays within the range of its control points, so their largest logit bounds every instant.
+        """
+        logit = self.base[:, OPACITY]
+        if isinstance(self.deformation, SplineDeformation):
+            logit = logit + self.deformation.control[:, :, OPACITY].amax(0)
+        return logit
+
+    def largest_opacity(self) -> Tensor:
+        """(N,) the bound as an opacity in (0, 1)."""
+        return torch.sigmoid(self.largest_opacity_logit())
+
+    def state(self) -> dict[str, Tensor]:
+        """The rows for a checkpoint; the optimizer saves itself."""
+        return {f"rows_{name}": rows for name, rows in self.rows.items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state()`."""
+        self.rows = {name: state[f"rows_{name}"] for name in self.rows}
