@@ -1,5 +1,6 @@
 """Density control: the cap, what relocation and splitting leave of the picture, and runs that repeat."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from gaussian_scenes import make_scene
 from sliding_clip import sliding_clip
 from test_fit_loop import CONFIG, new_fit
 
+from endogs.cli import main
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import McmcNumbers
 from endogs.fit.density import Population
@@ -16,6 +18,7 @@ from endogs.fit.density.mcmc import LARGEST, McmcRelocation, relocate
 from endogs.fit.density.sharing import share, shared_logit, shared_scale
 from endogs.fit.loop import run_fit
 from endogs.fit.optimizer import SplineAdam
+from endogs.fit.step import Objective
 from endogs.gaussians import LOG_SCALES, MEANS, OPACITY
 from endogs.render import rasterize_packed
 from endogs.scene import Knots, SplineDeformation
@@ -45,6 +48,58 @@ def scene(count=60):
 
 def alpha_of(population, camera, time=1.3):
     return rasterize_packed(population.optimizer.packed_at(time), camera).alpha
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantom") / "clip"
+    assert main(["phantom", str(folder), "--frames", "6", "--width", "64", "--height", "48"]) == 0
+    return folder
+
+
+TINY = ["--preset", "fast", "--iterations", "20", "--gaussians", "500"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fewest", "most"),
+    [
+        (["--density", "absgrad"], 450, 500),
+        (["--density", "mcmc"], 450, 500),
+        (["--density", "none", "--balance", "bloop", "--normal-weight", "0.05"], 400, 500),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_command_line_does_what_its_options_say(phantom, tmp_path, options, fewest, most):
+    out = tmp_path / "scene"
+    assert main(["reconstruct", str(phantom), "--out", str(out), *TINY, *options]) == 0
+    record, metrics = (json.loads((out / name).read_text()) for name in ("run.json", "metrics.json"))
+    fit, log = record["config"]["fit"], json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
+    asked = dict(zip((option[2:].replace("-", "_") for option in options[::2]), options[1::2], strict=True))
+    assert {name: str(fit[name]) for name in asked} == asked
+    assert fewest <= record["gaussians"] <= most
+    assert metrics["mean"]["psnr"] > 25
+    assert "loss" in log
+
+
+def test_a_weight_below_zero_is_refused(phantom, tmp_path, capsys):
+    assert main(["reconstruct", str(phantom), "--out", str(tmp_path / "new"), "--normal-weight", "-1"]) == 2
+    assert capsys.readouterr().err == "endogs: --normal-weight -1.0 is out of range; give 0 or more.\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_fixed_order_of_sums_reaches_the_steps_that_no_graph_takes(clip, monkeypatch):
+    orders = []
+    evaluate = Objective.evaluate
+
+    def watched(*arguments):
+        orders.append(torch.are_deterministic_algorithms_enabled())
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(Objective, "evaluate", watched)
+    for wanted in (False, True):
+        new_fit(clip, replace(CONFIG, density="mcmc"), deterministic=wanted).take_step()
+    assert orders == [False, True]
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.parametrize("method", [*METHODS, "none"])
@@ -236,9 +291,9 @@ def test_only_the_faint_are_shaken_and_within_their_own_shape():
 
 def test_mcmcs_penalty_is_the_gradient_it_adds():
     packed, _ = scene()
-    control = McmcRelocation(replace(CONFIG, mcmc=McmcNumbers(scale_weight=0.02)), 2.0, 0)
+    control = McmcRelocation(replace(CONFIG, mcmc=McmcNumbers(opacity_weight=0.03, scale_weight=0.02)), 2.0, 0)
     leaf = packed.double().requires_grad_()
-    penalty = 0.01 * leaf[:, OPACITY].sigmoid().mean() + 0.02 * (leaf[:, LOG_SCALES].exp() / 2).mean()
+    penalty = 0.03 * leaf[:, OPACITY].sigmoid().mean() + 0.02 * (leaf[:, LOG_SCALES].exp() / 2).mean()
     penalty.backward()
     grad = torch.zeros_like(packed)
     assert control.regularize(packed, grad) == pytest.approx(float(penalty), rel=1e-5)

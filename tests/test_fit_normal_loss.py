@@ -22,10 +22,12 @@ def rendering(depth):
     return Rendering(torch.zeros(*depth.shape, 3), depth, torch.ones_like(depth))
 
 
-def test_a_plane_has_its_own_normal_everywhere():
+@pytest.mark.parametrize("reach", [1, 3])
+def test_a_plane_has_its_own_normal_everywhere(reach):
     normal = np.array([0.3, -0.2, -0.9])
     normal /= np.linalg.norm(normal)
-    found = depth_normals(plane(normal), K)
+    found = depth_normals(plane(normal), K, reach)
+    assert found.shape == (18 - 2 * reach, 26 - 2 * reach, 3)
     # Differences of 1/linear depth over two pixels are not quite its slope.
     assert torch.allclose(found, torch.from_numpy(normal).expand_as(found), atol=2e-3)
 
@@ -46,21 +48,21 @@ def test_the_loss_is_the_angle_and_ignores_scale():
 
 def test_gradients_equal_finite_differences_and_keep_to_what_is_known():
     generator = torch.Generator().manual_seed(0)
-    depth = plane([0.1, 0.2, -0.9], 9, 11) + torch.rand(9, 11, generator=generator, dtype=torch.float64)
-    target = plane([0, 0.1, -1.0], 9, 11) + torch.rand(9, 11, generator=generator, dtype=torch.float64)
-    weight = torch.rand(9, 11, generator=generator, dtype=torch.float64)
-    weight[2, 3] = 0
-    target[6, 6:8] = 0
+    depth = plane([0.1, 0.2, -0.9], 11, 13) + torch.rand(11, 13, generator=generator, dtype=torch.float64)
+    target = plane([0, 0.1, -1.0], 11, 13) + torch.rand(11, 13, generator=generator, dtype=torch.float64)
+    weight = torch.rand(11, 13, generator=generator, dtype=torch.float64)
+    weight[2, 4] = 0
+    target[8, 6:8] = 0
     alpha = torch.ones_like(depth)
     alpha[:, 0] = 0.2
     depth[:, 0] = 0
     leaf = depth.clone().requires_grad_()
 
     def loss(z):
-        return normal_loss(Rendering(torch.zeros(9, 11, 3), z, alpha), target, weight, K)
+        return normal_loss(Rendering(torch.zeros(11, 13, 3), z, alpha), target, weight, K)
 
     assert torch.autograd.gradcheck(loss, (leaf,), eps=1e-6, atol=1e-7)
     loss(leaf).backward()
     assert float(leaf.grad.abs().max()) > 0
     assert (leaf.grad[:, 0] == 0).all()
-    assert leaf.grad[2, 3] == 0
+    assert leaf.grad[2, 4] == 0

@@ -21,7 +21,7 @@ from endogs.fit.interrupt import InterruptFlag
 from endogs.fit.losses import UnseenPairs
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.progress import FitProgress
-from endogs.fit.step import Objective
+from endogs.fit.step import Objective, fixed_order
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import ATTRIBUTES
 
@@ -155,7 +155,8 @@ class Fit:
         packed = optimizer.packed_at(view.time)
         self._objective.watch_screen = self._density.wants_screen_gradients(self.step)
         try:
-            result = self._objective.evaluate(packed, view, smoothness_at(self.step))
+            with fixed_order(self.deterministic):
+                result = self._objective.evaluate(packed, view, smoothness_at(self.step))
         except (ValueError, RuntimeError) as error:
             check_finite(self)
             if "not finite" not in str(error):

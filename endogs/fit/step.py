@@ -1,5 +1,7 @@
 """One render-compare-differentiate step: fused in the compiled kernels where they are, through autograd elsewhere."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +46,20 @@ class StepResult:
     def depth(self) -> Tensor:
         """(H, W) z-depth, 0 where nothing was drawn."""
         return self.planes[3] / self.planes[4].clamp_min(1e-6)
+
+
+@contextmanager
+def fixed_order(wanted: bool) -> Iterator[None]:
+    """Inside, where `wanted`, sums on a GPU are taken in an order that repeats."""
+    before = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    if wanted:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        if wanted:
+            torch.use_deterministic_algorithms(before, warn_only=only_warn)
 
 
 @dataclass
@@ -192,7 +208,7 @@ class Objective:
             return view.depth.float()
         if self.depth_kind == "logdepth":
             return view.depth.float().exp()
-        value, trust = view.depth.float().cpu().numpy(), view.depth_weight.cpu().numpy() / np.float32(255)
+        value, trust = view.depth.float().cpu().numpy(), view.depth_weight.cpu().numpy().astype(np.float32) / 255
         return torch.from_numpy(to_depth(DepthPrediction(value, "disparity", trust))).to(view.depth.device)
 
     def _planes(self, height: int, width: int) -> tuple[Tensor, Tensor]:
