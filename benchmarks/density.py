@@ -36,8 +36,10 @@ from endogs.fit.config import PRESETS, FitConfig, Reconstruct
 from endogs.fit.density import Population
 from endogs.fit.loop import Fit, smoothness_at
 from endogs.fit.normal_loss import depth_normals
-from endogs.pipeline.reconstruct import execute
+from endogs.pipeline import reconstruct as pipeline
 from endogs.pipeline.run_record import StageClock
+from endogs.priors.depth import DepthInput, DepthKind, DepthPrediction
+from endogs.priors.prediction import TissueMasks
 from endogs.scene import Scene
 
 CLIPS = {"pulling": "endonerf_pulling", "d4d": "d4d_bowel_lift", "phantom": "phantom"}
@@ -54,6 +56,35 @@ class Row:
     numbers: dict[str, Any] = field(default_factory=dict)
     """Of FitConfig, beside the preset's."""
     all_at_first: bool = False
+    simulated_prior: bool = False
+    """Whether the fit sees the given depth as a learned model would tell it."""
+
+
+class SimulatedLearnedDepth:
+    """The given depth as disparity of unknown scale and offset, blurred, with a slow error of 5 % of its own per frame:
+    about what a learned model says of a scene, without its weights.
+    """
+
+    kind: DepthKind = "disparity"
+    temporal = False
+
+    def prepare(self, clip: Clip, frames: list[int], masks: TissueMasks) -> list[str]:
+        """Nothing to learn."""
+        return []
+
+    def predict(self, frame: DepthInput) -> DepthPrediction:
+        """Disparity, 1 at the median, raised by 0.2."""
+        depth = frame.given
+        known = depth > 0
+        disparity = np.where(known, np.median(depth[known]) / np.where(known, depth, 1), 1).astype(np.float32)
+        error = np.random.default_rng(int(frame.image.sum())).normal(size=(6, 8)).astype(np.float32)
+        error = cv2.resize(error, depth.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        value = cv2.GaussianBlur(disparity * (1 + 0.05 * error) + 0.2, (0, 0), 1.5)
+        return DepthPrediction(value, "disparity", (known & frame.tissue_mask).astype(np.float32))
+
+    def about(self) -> dict[str, Any]:
+        """For run.json."""
+        return {"prior": "simulated learned", "kind": self.kind}
 
 
 def rows() -> list[Row]:
@@ -75,6 +106,9 @@ def rows() -> list[Row]:
     for weight in (0.0, 0.01, 0.1):
         name = f"normals {weight:g}, depth from brightness"
         found.append(Row("phantom", name, {"normal_weight": weight, "depth": "photometric"}))
+    for weight in (0.0, 0.01, 0.1):
+        name = f"normals {weight:g}, simulated learned depth"
+        found.append(Row("phantom", name, {"normal_weight": weight}, simulated_prior=True))
     return found
 
 
@@ -132,7 +166,13 @@ def fit(row: Row, folder: Path, options: argparse.Namespace, seed: int, out: Pat
         seed=seed,
         **row.options,
     )
-    result = execute(config, StageClock())
+    chosen = pipeline.choose_depth_prior
+    if row.simulated_prior:
+        pipeline.choose_depth_prior = lambda *given: SimulatedLearnedDepth()
+    try:
+        result = pipeline.execute(config, StageClock())
+    finally:
+        pipeline.choose_depth_prior = chosen
     mean, log = result.metrics["mean"], (out / "metrics.jsonl").read_text().splitlines()
     found = {
         "PSNR": mean["psnr"],
@@ -240,7 +280,7 @@ def main() -> None:
         clip_options = ClipOptions(stride=3, end=options.seconds, max_size=options.max_size)
         folder = options.clips / CLIPS["d4d"]
         config = Reconstruct(folder, work / "cost", clip=clip_options, iterations=0, device=options.device)
-        execute(config, StageClock(), StepCosts(rounds=100))
+        pipeline.execute(config, StageClock(), StepCosts(rounds=100))
         return
     print("| clip | fit | " + " | ".join(COLUMNS) + " |")
     print("|---|---|" + "---|" * len(COLUMNS))
