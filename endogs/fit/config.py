@@ -191,8 +191,8 @@ class Reconstruct:
     """How depth, smoothness and closing behind instruments add to colour: as a weighted sum, or only in directions that
     colour does not mind (Bloop; a step takes 1.6 times as long, and neither depth nor colour was better for it)."""
     normal_weight: float | None = None
-    """Weight of the angle between the normals of the rendered depth and of the depth prior's. With learned or given depth
-    0.01 makes the surface smoother and costs nothing; 0.1 makes it smoother still and costs 0.1 to 0.3 dB."""
+    """Weight of the angle between the normals of the rendered depth and of the depth prior's. With learned or given
+    depth 0.01 makes the surface smoother and costs next to nothing; 0.1 more so, and costs 0.1 to 0.3 dB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False
