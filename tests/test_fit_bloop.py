@@ -74,7 +74,7 @@ def test_main_and_auxiliary_gradients_add_up_to_the_sums(clip):
     together.unseen = UnseenPairs.of(torch.from_numpy(hidden > 0))
     apart = replace(together, config=replace(together.config, balance="bloop"))
     whole = together._fused(packed, view)
-    assert {"l1", "depth", "normals", "hidden"} == set(whole.terms)
+    assert {"l1", "dssim", "depth", "normals", "hidden"} == set(whole.terms)
     for result in (apart._fused(packed, view), apart._autograd(packed.clone().requires_grad_(), view)):
         assert result.loss == pytest.approx(whole.loss, rel=1e-5)
         assert result.terms == pytest.approx(whole.terms, rel=1e-4)

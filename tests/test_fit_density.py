@@ -155,8 +155,7 @@ def test_sharing_holds_at_every_time_of_a_spline_that_fades():
     base, _ = scene()
     group = population(base, opacity_swing=4.0)
     count = torch.full((len(base),), 3)
-    shared, control = share(*group.copies(torch.arange(len(base))), count, shrink=True)
-    after = SplineDeformation(control, KNOTS)
+    shared, after = share(*group.copies(torch.arange(len(base))), count, shrink=True)
     for time in (0.0, 0.7, 1.5, 3.0):
         before = group.optimizer.packed_at(time)
         expected = torch.sigmoid(shared_logit(before[:, OPACITY], count))
@@ -196,7 +195,7 @@ def test_relocation_prefers_the_opaque_and_survives_that_nothing_lives():
     relocate(group, dead, torch.tensor([0.0, 0.05, 0.95]), 41, torch.Generator().manual_seed(0))
     copies = len(group) - 2
     assert copies == 41
-    heavy = (group.copies(torch.arange(len(group)))[1] == group.deformation.control[:, 1:2]).all(-1).all(0)
+    heavy = (group.copies(torch.arange(len(group)))[1].control == group.deformation.control[:, 1:2]).all(-1).all(0)
     assert int(heavy.sum()) > 30
     relocate(group, torch.ones(43, dtype=torch.bool), torch.zeros(43), 5, torch.Generator())
     assert len(group) == 43

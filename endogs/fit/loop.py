@@ -172,7 +172,7 @@ class Fit:
             raise FitDiverged(f"the fit diverged at step {self.step}: the gradient is not finite ({bad})")
         progress = self.step / config.iterations
         optimizer.step(grad, view.time, progress)
-        self._density.disturb(self._population, self.step, view.time, optimizer.decays(progress)[0])
+        self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
         self._density.observe(self._population, view, result, self.step)
         if view.frame is not None:
             self._see(result.squared_error)

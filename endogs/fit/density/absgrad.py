@@ -92,7 +92,7 @@ def split_and_clone(
     population.overwrite(small, *clones)
 
     parents, shapes = chosen[wide].repeat_interleave(2), packed[wide].repeat_interleave(2, 0)
-    base, control = population.copies(parents)
+    base, motion = population.copies(parents)
     base[:, MEANS] += inside(shapes, generator)
     base[:, LOG_SCALES] -= math.log(SHRINK)
 
@@ -100,8 +100,8 @@ def split_and_clone(
     keep[chosen[wide]] = False
     if not bool(keep.all()):
         population.keep(keep)
-    joined = None if control is None or clones[1] is None else torch.cat([clones[1], control], 1)
-    population.append(torch.cat([clones[0], base]), joined)
+    population.append_copies(*clones)
+    population.append_copies(base, motion)
 
 
 def inside(packed: Tensor, generator: torch.Generator) -> Tensor:

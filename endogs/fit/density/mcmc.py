@@ -99,9 +99,9 @@ def relocate(population: Population, dead: Tensor, opacity: Tensor, count: int, 
     times = torch.bincount(drawn.clamp_max(len(total) - 1), minlength=len(total)).clamp_max(MOST - 1).to(alive.device)
     chosen = alive[times > 0]
     times = times[times > 0]
-    base, control = share(*population.copies(chosen), times + 1, shrink=True)
-    population.overwrite(chosen, base, control)
+    base, motion = share(*population.copies(chosen), times + 1, shrink=True)
+    population.overwrite(chosen, base, motion)
     if bool(dead.any()):
         population.keep(~dead)
     repeat = torch.repeat_interleave(torch.arange(len(times), device=times.device), times)
-    population.append(base[repeat], None if control is None else control[:, repeat])
+    population.append_copies(base[repeat], motion.kept(repeat))

@@ -44,17 +44,19 @@ class Population:
         for name, rows in self.rows.items():
             self.rows[name] = rows[keep]
 
-    def copies(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Copies of the canonical Gaussians (M, 14) and of their control points (Kn, M, 14) at `index` (M,)."""
-        deformation = self.deformation
-        control = deformation.control[:, index] if isinstance(deformation, SplineDeformation) else None
-        return self.base[index], control
+    def copies(self, index: Tensor) -> tuple[Tensor, Deformation]:
+        """Copies of the canonical Gaussians (M, 14) at `index` (M,), which may repeat, and how they move."""
+        return self.base[index], self.deformation.kept(index)
 
-    def overwrite(self, index: Tensor, base: Tensor, control: Tensor | None) -> None:
-        """Put what `copies` gives in the place of the Gaussians at `index` (M,); their moments stay."""
+    def append_copies(self, base: Tensor, motion: Deformation) -> None:
+        """Add Gaussians (M, 14) that move by `motion`, a deformation of the same kind for them alone."""
+        self.append(base, motion.control if isinstance(motion, SplineDeformation) else None)
+
+    def overwrite(self, index: Tensor, base: Tensor, motion: Deformation) -> None:
+        """Put others in the place of the Gaussians at `index` (M,); the moments stay."""
         self.base[index] = base
-        if control is not None and isinstance(self.deformation, SplineDeformation):
-            self.deformation.control[:, index] = control
+        if isinstance(self.deformation, SplineDeformation) and isinstance(motion, SplineDeformation):
+            self.deformation.control[:, index] = motion.control
 
     def largest_opacity_logit(self) -> Tensor:
         """(N,) a bound on every Gaussian's opacity logit over time.

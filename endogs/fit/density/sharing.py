@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from endogs.gaussians import LOG_SCALES, OPACITY
+from endogs.scene.deformation import Deformation
+from endogs.scene.spline import SplineDeformation
 
 MOST = 51
 """Most Gaussians that share: the sum alternates, and beyond this loses its digits even in 64 bits."""
@@ -33,23 +35,23 @@ def shared_scale(logit: Tensor, count: Tensor) -> Tensor:
     return (opacity / total).to(logit.dtype)
 
 
-def share(base: Tensor, control: Tensor | None, count: Tensor, shrink: bool) -> tuple[Tensor, Tensor | None]:
-    """Canonical Gaussians (M, 14) and control points (Kn, M, 14) of one of the `count` (M,) that replace each.
+def share(base: Tensor, motion: Deformation, count: Tensor, shrink: bool) -> tuple[Tensor, Deformation]:
+    """One of the `count` (M,) Gaussians that are to replace each of `base` (M, 14), which move by `motion`.
 
-    A spline's opacity changes in time, so the rule holds for every control point, and nearly so in between. `shrink`
-    changes the scales too.
+    A spline's opacity changes in time, so the rule holds for every control point, and nearly so in between; with other
+    deformations it holds at rest. `shrink` changes the scales too.
     """
     count = count.clamp(1, MOST)
     shared = base.clone()
     shared[:, OPACITY] = shared_logit(base[:, OPACITY], count)
     if shrink:
         shared[:, LOG_SCALES] += shared_scale(base[:, OPACITY], count).log()[:, None]
-    if control is None:
-        return shared, None
-    logit = base[:, OPACITY] + control[..., OPACITY]
-    moved = control.clone()
+    if not isinstance(motion, SplineDeformation):
+        return shared, motion
+    logit = base[:, OPACITY] + motion.control[..., OPACITY]
+    moved = motion.control.clone()
     moved[..., OPACITY] = shared_logit(logit, count) - shared[:, OPACITY]
     if shrink:
-        scales = base[:, LOG_SCALES] + control[..., LOG_SCALES] + shared_scale(logit, count).log()[..., None]
+        scales = base[:, LOG_SCALES] + motion.control[..., LOG_SCALES] + shared_scale(logit, count).log()[..., None]
         moved[..., LOG_SCALES] = scales - shared[:, LOG_SCALES]
-    return shared, moved
+    return shared, motion.with_control(moved)
