@@ -21,6 +21,7 @@ from endogs.fit.interrupt import InterruptFlag
 from endogs.fit.losses import UnseenPairs
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.progress import FitProgress
+from endogs.fit.setup import pixel_footprint
 from endogs.fit.step import Objective, fixed_order
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import ATTRIBUTES
@@ -64,7 +65,7 @@ class Fit:
             self.seed,
         ).tolist()
         self._population = Population(self.optimizer)
-        observations, footprint = self.views.observations, self.optimizer.pixel_footprint
+        observations, footprint = self.views.observations, pixel_footprint(self.views)
         self._density = density_control(self.config, observations, self.maps, footprint, self.seed)
         self._density.prepare(self._population)
         bloop = self.config.balance == "bloop"

@@ -208,7 +208,8 @@ class Objective:
             return view.depth.float()
         if self.depth_kind == "logdepth":
             return view.depth.float().exp()
-        value, trust = view.depth.float().cpu().numpy(), view.depth_weight.cpu().numpy().astype(np.float32) / 255
+        value = view.depth.float().cpu().numpy()
+        trust = np.asarray(view.depth_weight.cpu().numpy() / 255, np.float32)
         return torch.from_numpy(to_depth(DepthPrediction(value, "disparity", trust))).to(view.depth.device)
 
     def _planes(self, height: int, width: int) -> tuple[Tensor, Tensor]:
