@@ -15,7 +15,7 @@ from endogs.fit.optimizer import SplineAdam
 from endogs.gaussians import ATTRIBUTES, COLORS
 from endogs.scene import Knots, SplineDeformation
 
-KNOTS = Knots(0.0, 1.0, 2)
+KNOTS = Knots.evenly(0.0, 1.0, 2)
 
 
 @pytest.fixture(scope="module")

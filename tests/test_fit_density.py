@@ -24,7 +24,7 @@ from endogs.render import rasterize_packed
 from endogs.scene import Knots, SplineDeformation
 
 METHODS = ["absgrad", "mcmc"]
-KNOTS = Knots(0.0, 1.0, 3)
+KNOTS = Knots.evenly(0.0, 1.0, 3)
 
 
 @pytest.fixture(scope="module")
