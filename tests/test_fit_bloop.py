@@ -8,10 +8,12 @@ import torch
 from sliding_clip import sliding_clip
 from test_fit_loop import CONFIG, new_fit
 
+from endogs.errors import FitDiverged
 from endogs.fit.bloop import MAIN, Bloop, projected_off
 from endogs.fit.density import Population
 from endogs.fit.losses import UnseenPairs
 from endogs.fit.optimizer import SplineAdam
+from endogs.fit.step import Objective
 from endogs.gaussians import ATTRIBUTES, COLORS
 from endogs.scene import Knots, SplineDeformation
 
@@ -60,6 +62,25 @@ def test_the_average_follows_rows_and_gives_way_only_where_the_view_reaches():
     assert (extra[:20] == 0).all()
     for columns in ATTRIBUTES.values():
         assert abs(float((extra[:, columns] * reached[:, columns]).sum())) < 1e-4
+
+
+@pytest.mark.parametrize("part", ["grad", "auxiliary"])
+def test_a_gradient_that_is_not_finite_spoils_no_average(clip, monkeypatch, part):
+    fit = new_fit(clip, replace(CONFIG, balance="bloop"))
+    fit.take_step()
+    average = fit._population.rows[MAIN].clone()
+    assert float(average.abs().max()) > 0
+    evaluate = Objective.evaluate
+
+    def poisoned(*arguments):
+        result = evaluate(*arguments)
+        bad = torch.full_like(result.grad, float("nan"))
+        return replace(result, **{part: bad})
+
+    monkeypatch.setattr(Objective, "evaluate", poisoned)
+    with pytest.raises(FitDiverged, match="gradient is not finite"):
+        fit.take_step()
+    assert torch.equal(fit._population.rows[MAIN], average)
 
 
 def test_main_and_auxiliary_gradients_add_up_to_the_sums(clip):

@@ -166,11 +166,13 @@ class Fit:
         if not math.isfinite(result.loss):
             bad = ", ".join(name for name, term in result.terms.items() if not math.isfinite(term)) or "smoothness"
             raise FitDiverged(f"the fit diverged at step {self.step}: the loss is not finite ({bad})")
+        for part in (result.grad, result.auxiliary):
+            if part is None or math.isfinite(float(part.sum())):
+                continue
+            bad = blame(part)
+            raise FitDiverged(f"the fit diverged at step {self.step}: the gradient is not finite ({bad})")
         grad = result.grad if self._bloop is None else self._bloop.combine(result.grad, result.auxiliary)
         loss = result.loss + self._density.regularize(packed, grad)
-        if not math.isfinite(float(grad.sum())):
-            bad = blame(grad)
-            raise FitDiverged(f"the fit diverged at step {self.step}: the gradient is not finite ({bad})")
         progress = self.step / config.iterations
         optimizer.step(grad, view.time, progress)
         self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
