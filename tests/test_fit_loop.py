@@ -12,7 +12,7 @@ from sliding_clip import sliding_clip
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
-from endogs.fit.density import ResidualMaps, drop_transparent
+from endogs.fit.density import Population, ResidualMaps, drop_transparent
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.setup import new_optimizer
@@ -181,9 +181,10 @@ def test_only_gaussians_that_never_show_are_dropped():
     control = torch.zeros(knots.count, 3, 14)
     control[2, 1, OPACITY] = 8.5
     optimizer = SplineAdam(base, SplineDeformation(control, knots), CONFIG, 1.0)
-    assert drop_transparent(optimizer, 0.02) == 1
+    population = Population(optimizer)
+    assert drop_transparent(population, 0.02) == 1
     assert optimizer.base[:, OPACITY].tolist() == [-9.0, 1.0]
-    assert drop_transparent(optimizer, 0.02) == 0
+    assert drop_transparent(population, 0.02) == 0
 
 
 def test_a_broken_or_missing_checkpoint_is_an_input_error(tmp_path):

@@ -14,6 +14,8 @@ from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 Preset = Literal["fast", "balanced", "best", "deform3dgs", "endogaussian"]
 Initialization = Literal["tissue", "first-frame", "every-frame"]
+Density = Literal["residual", "absgrad", "mcmc", "none"]
+Balance = Literal["sum", "bloop"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,29 @@ class LearningRates:
 
 
 @dataclass(frozen=True)
+class McmcNumbers:
+    """Density control by relocation; `endogs.fit.density.mcmc` names the equations."""
+
+    begin: float = 0.02
+    """Fraction of the iterations at the first round."""
+    end: float = 0.8
+    """Fraction of the iterations at the last round; what is relocated later has no time to settle."""
+    every: float = 0.025
+    """Fraction of the iterations between rounds."""
+    growth: float = 0.05
+    """Share by which a round adds Gaussians, below the cap."""
+    dead_opacity: float = 0.005
+    """Gaussians whose opacity stays below this at all times are relocated."""
+    noise: float = 0.4
+    """Noise per step on an invisible Gaussian one pixel footprint wide, in pixel footprints; it grows with the square
+    of the width and falls with the learning rate."""
+    opacity_weight: float = 0.001
+    """Weight of the mean opacity (the paper's .01, for ten times the steps, costs .1 dB here)."""
+    scale_weight: float = 5e-5
+    """Weight of the mean standard deviation in pixel footprints."""
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """Every number of the fit. Values measured on two real clips; see docs/BENCHMARKS.md."""
 
@@ -44,6 +69,12 @@ class FitConfig:
     """Gaussians placed before the fit, about."""
     insertions: tuple[tuple[float, int], ...] = ((0.14, 20_000), (0.27, 20_000))
     """Density control: (fraction of the iterations, Gaussians to insert where the residual is high)."""
+    density: Density = "residual"
+    """How Gaussians come and go."""
+    split_pixels: float = 1.0
+    """Absgrad: standard deviation in pixel footprints above which a Gaussian is split instead of cloned."""
+    mcmc: McmcNumbers = McmcNumbers()
+    """MCMC's numbers."""
     gaussians_cap: int = 120_000
     """Never more Gaussians than this."""
     knot_frames: float = 1.5
@@ -82,6 +113,12 @@ class FitConfig:
     """Weight that keeps the scene opaque behind instruments, so that no slit opens where nothing else is asked for."""
     unseen_weight: float = 0.02
     """Weight of smooth depth and colour at pixels that no training frame ever shows as tissue."""
+    normal_weight: float = 0.0
+    """Weight of the angle between the normals of the rendered depth and of the depth prior's, on frames with depth."""
+    balance: Balance = "sum"
+    """How the gradients of colour and of everything else come together."""
+    bloop_rate: float = 0.03
+    """Bloop: the newest colour gradient's share in the moving average, in (0, 1]."""
     acceleration_weight: float = 0.0
     """Decay of the control points' second differences per step; 0 switches it off (it never raised held-out PSNR)."""
     virtual_share: float = 0.5
@@ -164,6 +201,15 @@ class Reconstruct:
     """Optimization steps instead of the preset's."""
     gaussians: int | None = None
     """Never more Gaussians than this; the preset's own numbers still decide how many are placed below it."""
+    density: Density = "residual"
+    """How Gaussians come and go: inserted where frames are poorly explained, split where the image pulls hardest
+    (AbsGS), relocated from where they died (3DGS-MCMC), or not at all."""
+    balance: Balance = "sum"
+    """How depth, smoothness and closing behind instruments add to colour: as a weighted sum, or only in directions that
+    colour does not mind (Bloop; a step takes 1.6 times as long, and neither depth nor colour was better for it)."""
+    normal_weight: float | None = None
+    """Weight of the angle between the normals of the rendered depth and of the depth prior's. With learned or given
+    depth 0.01 makes the surface smoother and costs next to nothing; 0.1 more so, and costs 0.1 to 0.3 dB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False
@@ -200,8 +246,15 @@ class Reconstruct:
                 raise InputError(f"{option} {value} is out of range; give at least {least}.")
         if self.specular_weight is not None and not 0 <= self.specular_weight <= 1:
             raise InputError(f"--specular-weight {self.specular_weight} is out of range; give 0 to 1.")
+        if self.normal_weight is not None and not 0 <= self.normal_weight < float("inf"):
+            raise InputError(f"--normal-weight {self.normal_weight} is out of range; give 0 or more.")
         config = self._preset()
         config = replace(config, **self.motion.applied_to(self.deformation_kind(), config))
+        if self.density in ("absgrad", "mcmc") and self.deformation_kind() not in ("spline", "none"):
+            raise InputError(f"--density {self.density} copies splines; use it with --deformation spline or none.")
+        config = replace(config, density=self.density, balance=self.balance)
+        if self.normal_weight is not None:
+            config = replace(config, normal_weight=self.normal_weight)
         if self.specular_weight is not None:
             config = replace(config, specular_weight=self.specular_weight)
         if self.iterations is not None:

@@ -12,16 +12,18 @@ from torch import Tensor
 
 from endogs import native
 from endogs.errors import FitDiverged
+from endogs.fit.bloop import Bloop
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
 from endogs.fit.cuda_steps import CudaSteps
-from endogs.fit.density import ResidualMaps, drop_transparent, insert_where_wrong
+from endogs.fit.density import Population, ResidualMaps, density_control
 from endogs.fit.interrupt import InterruptFlag
 from endogs.fit.losses import UnseenPairs
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.progress import FitProgress
 from endogs.fit.scene_optimizer import SceneOptimizer
-from endogs.fit.step import Objective
+from endogs.fit.setup import pixel_footprint
+from endogs.fit.step import Objective, fixed_order
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import ATTRIBUTES, CHANNELS
 
@@ -63,10 +65,12 @@ class Fit:
             self.config.virtual_share,
             self.seed,
         ).tolist()
-        self._insertions: dict[int, int] = {}
-        for part, count in self.config.insertions:
-            step = round(part * self.config.iterations)
-            self._insertions[step] = self._insertions.get(step, 0) + count
+        self._population = Population(self.optimizer)
+        observations, footprint = self.views.observations, pixel_footprint(self.views)
+        self._density = density_control(self.config, observations, self.maps, footprint, self.seed)
+        self._density.prepare(self._population)
+        bloop = self.config.balance == "bloop"
+        self._bloop = Bloop(self._population, self.config.bloop_rate) if bloop else None
         unseen = self.views.unseen
         device = self.optimizer.base.device
         self._unseen = None if unseen is None or not unseen.any() else torch.from_numpy(unseen).to(device)
@@ -77,7 +81,7 @@ class Fit:
 
     def checkpoint(self) -> Checkpoint:
         """The state between two steps."""
-        tensors = self.optimizer.state() | {"residual": self.maps.residual, "residual_depth": self.maps.depth}
+        tensors = self.optimizer.state() | self._population.state() | self._density.state()
         tensors["squared_error"] = torch.tensor([self._squared_error], dtype=torch.float64)
         return Checkpoint(self.step, tensors, self.run, self.log)
 
@@ -85,7 +89,8 @@ class Fit:
         """Continue from a checkpoint of the same run."""
         tensors = {name: t.to(self.optimizer.base.device) for name, t in checkpoint.tensors.items()}
         self.optimizer.load_state(tensors)
-        self.maps = ResidualMaps(tensors["residual"], tensors["residual_depth"])
+        self._population.load_state(tensors)
+        self._density.load_state(tensors)
         self._squared_error = float(checkpoint.tensors["squared_error"])
         self.step, self.log = checkpoint.step, list(checkpoint.log)
         self._cuda_steps = None
@@ -96,17 +101,15 @@ class Fit:
         Returns the last step's loss and its terms. Raises FitDiverged as `take_step` does; on a GPU a gradient that is
         not finite only keeps its own Gaussians from the step, which the others have taken.
         """
-        device, optimizer = self.optimizer.base.device.type, self.optimizer
-        plain = isinstance(optimizer, SplineAdam) and self.config.acceleration_weight == self.config.tv_weight == 0
-        if device != "cuda" or not native.runs_on(device) or not plain:
+        optimizer = self.optimizer
+        if not self._captured or not isinstance(optimizer, SplineAdam):
             return self.take_step()
-        assert isinstance(optimizer, SplineAdam)
         if self._cuda_steps is None:
             self._cuda_steps = self._new_cuda_steps(optimizer)
-        if self.step in self._insertions:
+        if self.step in self._density.changes:
             self._cuda_steps.release()
-            self._insert_if_due()
-        later = [step - self.step for step in self._insertions if step > self.step]
+            self._density.change(self._population, self.step, self.views[self._order[self.step]].time)
+        later = [step - self.step for step in self._density.changes if step > self.step]
         count = min([most, self.config.iterations - self.step, *later])
         try:
             log = self._cuda_steps.run(self.step, count)
@@ -118,6 +121,14 @@ class Fit:
         for error in log.squared_errors:
             self._see(error)
         return log.loss, log.terms
+
+    @property
+    def _captured(self) -> bool:
+        """Whether a GPU's captured steps know all that this fit asks for."""
+        device, config = self.optimizer.base.device.type, self.config
+        if device != "cuda" or not native.runs_on(device) or config.density in ("absgrad", "mcmc"):
+            return False
+        return self._bloop is None and config.normal_weight == config.acceleration_weight == config.tv_weight == 0
 
     def _new_cuda_steps(self, optimizer: SplineAdam) -> CudaSteps:
         steps = range(self.config.iterations)
@@ -134,21 +145,6 @@ class Fit:
             self.deterministic,
         )
 
-    def _insert_if_due(self) -> None:
-        """Drop and insert Gaussians when this step says so."""
-        if self.step not in self._insertions:
-            return
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        drop_transparent(self.optimizer, self.config.prune_opacity)
-        insert_where_wrong(
-            self.optimizer,
-            self.maps,
-            self.views.observations,
-            self._insertions[self.step],
-            self.config,
-            generator,
-        )
-
     def _see(self, squared_error: float) -> None:
         known = math.isfinite(self._squared_error)
         past = self._squared_error
@@ -157,10 +153,13 @@ class Fit:
     def take_step(self) -> tuple[float, dict[str, float]]:
         """One step; returns the loss and its terms. Raises FitDiverged before it takes over what is not finite."""
         config, optimizer = self.config, self.optimizer
-        self._insert_if_due()
         view = self.views[self._order[self.step]]
+        self._density.change(self._population, self.step, view.time)
+        packed = optimizer.packed_at(view.time)
+        self._objective.watch_screen = self._density.wants_screen_gradients(self.step)
         try:
-            result = self._objective.evaluate(optimizer.packed_at(view.time), view, smoothness_at(self.step))
+            with fixed_order(self.deterministic):
+                result = self._objective.evaluate(packed, view, smoothness_at(self.step))
         except (ValueError, RuntimeError) as error:
             check_finite(self)
             if "not finite" not in str(error):
@@ -169,16 +168,21 @@ class Fit:
         if not math.isfinite(result.loss):
             bad = ", ".join(name for name, term in result.terms.items() if not math.isfinite(term)) or "smoothness"
             raise FitDiverged(f"the fit diverged at step {self.step}: the loss is not finite ({bad})")
-        if not math.isfinite(float(result.grad.sum())):
-            bad = blame(result.grad)
+        for part in (result.grad, result.auxiliary):
+            if part is None or math.isfinite(float(part.sum())):
+                continue
+            bad = blame(part)
             raise FitDiverged(f"the fit diverged at step {self.step}: the gradient is not finite ({bad})")
-        optimizer.step(result.grad, view.time, self.step / config.iterations)
+        grad = result.grad if self._bloop is None else self._bloop.combine(result.grad, result.auxiliary)
+        loss = result.loss + self._density.regularize(packed, grad)
+        progress = self.step / config.iterations
+        optimizer.step(grad, view.time, progress)
+        self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
+        self._density.observe(self._population, view, result, self.step)
         if view.frame is not None:
-            if any(self.step < step for step in self._insertions):
-                self.maps.record(view.frame, result.color, result.depth, view.image, view.weight)
             self._see(result.squared_error)
         self.step += 1
-        return result.loss, result.terms
+        return loss, result.terms
 
     @property
     def psnr(self) -> float:

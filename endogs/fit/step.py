@@ -1,7 +1,10 @@
 """One render-compare-differentiate step: fused in the compiled kernels where they are, through autograd elsewhere."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,8 +18,10 @@ from endogs.fit.losses import (
     total_variation,
     unseen_smoothness,
 )
+from endogs.fit.normal_loss import normal_loss
 from endogs.fit.scales import LossScales, has_depth
 from endogs.fit.views import View
+from endogs.priors.depth import DepthPrediction, to_depth
 from endogs.render import Rendering, rasterize_packed
 from endogs.render.rendering import PLANES
 
@@ -33,6 +38,11 @@ class StepResult:
     """Weighted mean over pixels and channels, for the running PSNR."""
     planes: Tensor
     """(5, H, W) what was rendered, without a graph: colour, accumulated z, alpha. Good until the next evaluation."""
+    auxiliary: Tensor | None = None
+    """(N, 14) gradient of all but the colour loss, where it is kept apart and there is any; `grad` is then colour's."""
+    screen_gradients: Tensor | None = None
+    """(N,) L2 norm of the sum over pixels of |dL/dmean2d|, loss per pixel, where it was asked for; with the auxiliary
+    gradient apart, the colour loss's alone."""
 
     @property
     def color(self) -> Tensor:
@@ -45,6 +55,20 @@ class StepResult:
         return self.planes[3] / self.planes[4].clamp_min(1e-6)
 
 
+@contextmanager
+def fixed_order(wanted: bool) -> Iterator[None]:
+    """Inside, where `wanted`, sums on a GPU are taken in an order that repeats."""
+    before = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    if wanted:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        if wanted:
+            torch.use_deterministic_algorithms(before, warn_only=only_warn)
+
+
 @dataclass
 class Objective:
     """What does not change between steps, and image buffers that do: fresh pages would cost a fifth of a step."""
@@ -53,7 +77,14 @@ class Objective:
     depth_kind: str
     anchor: DepthAnchor | None
     unseen: UnseenPairs | None
+    watch_screen: bool = False
+    """Whether the results hold screen gradients."""
     _buffers: tuple[Tensor, Tensor] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the auxiliary gradient is kept apart, which takes a second backward pass."""
+        return self.config.balance == "bloop"
 
     def evaluate(self, packed: Tensor, view: View, smoothness: float = 1.0) -> StepResult:
         """Loss and gradient of packed Gaussians (N, 14) on one view. Raises ValueError when they are not finite.
@@ -65,32 +96,46 @@ class Objective:
         return self._autograd(packed.detach().requires_grad_(), view, smoothness)
 
     def _autograd(self, packed: Tensor, view: View, smoothness: float = 1.0) -> StepResult:
-        smoothness *= self.config.unseen_weight if self.unseen is not None else 0
-        rendering = rasterize_packed(packed, view.camera)
+        config, normals = self.config, self._normals_now(view, smoothness)
+        factor, smoothness = smoothness, self._unseen_weight(smoothness)
+        screen = packed.new_empty(len(packed)) if self.watch_screen else None
+        rendering = rasterize_packed(packed, view.camera, screen_gradients=screen)
         weight = view.weight.to(torch.float32) / 255
-        depth = None if view.depth is None else view.depth.float()
-        depth_weight = None if view.depth_weight is None else view.depth_weight.to(torch.float32) / 255
-        loss, terms = photometric_loss(
-            rendering, view.image, weight, depth, depth_weight, self.depth_kind, self.config, self.anchor
-        )
+        loss, terms = photometric_loss(rendering, view.image, weight, None, None, self.depth_kind, config)
+        extra: list[Tensor] = []
+        if view.depth is not None and view.depth_weight is not None:
+            trust = view.depth_weight.to(torch.float32) / 255
+            extra.append(depth_loss(rendering, view.depth.float(), trust, self.depth_kind, config, self.anchor))
+            terms["depth"] = float(extra[-1].detach())
         if self.unseen is not None and smoothness > 0:
-            loss = loss + smoothness * unseen_smoothness(rendering, self.unseen)
-        if self.config.tv_weight > 0:
-            loss = loss + self.config.tv_weight * total_variation(rendering)
-        if view.hidden is not None and self.config.hidden_weight > 0:
+            extra.append(smoothness * unseen_smoothness(rendering, self.unseen))
+        if normals:
+            extra.append(config.normal_weight * factor * self._normal_term(rendering, view, terms))
+        if config.tv_weight > 0:
+            extra.append(config.tv_weight * total_variation(rendering))
+        if view.hidden is not None and config.hidden_weight > 0:
             gap = ((1 - rendering.alpha) * view.hidden).sum() / view.hidden.numel()
             terms["hidden"] = float(gap.detach())
-            loss = loss + self.config.hidden_weight * gap
-        loss.backward()
-        assert packed.grad is not None
+            extra.append(config.hidden_weight * gap)
+        auxiliary = None
+        if self.apart:
+            (grad,) = torch.autograd.grad(loss, packed, retain_graph=bool(extra))
+            screen = None if screen is None else screen.clone()  # the second pass overwrites it
+            if extra:
+                (auxiliary,) = torch.autograd.grad(torch.stack(extra).sum(), packed)
+            loss = torch.stack([loss, *extra]).sum()
+        else:
+            loss = torch.stack([loss, *extra]).sum()
+            (grad,) = torch.autograd.grad(loss, packed)
         color, alpha = rendering.color.detach(), rendering.alpha.detach()
         squared = ((color - view.image / 255).square().mean(-1) * weight).sum() / weight.sum().clamp_min(1e-6)
         planes = torch.cat([color.permute(2, 0, 1), (rendering.depth.detach() * alpha)[None], alpha[None]])
-        return StepResult(float(loss.detach()), terms, packed.grad, float(squared), planes)
+        return StepResult(float(loss.detach()), terms, grad, float(squared), planes, auxiliary, screen)
 
     def _fused(self, packed: Tensor, view: View, smoothness: float = 1.0) -> StepResult:
         """Image, loss, image gradient and Gaussian gradient in four calls, with no graph in between."""
-        smoothness *= self.config.unseen_weight if self.unseen is not None else 0
+        normals = self.config.normal_weight * smoothness if self._normals_now(view, smoothness) else 0.0
+        smoothness = self._unseen_weight(smoothness)
         camera, config, kernels = view.camera, self.config, native.module()
         planes, planes_grad = self._planes(camera.height, camera.width)
         splats, bins, _ = kernels.render_forward(
@@ -117,22 +162,64 @@ class Objective:
         if metric:
             terms["depth"] = inverse_depth * scales.depth
             loss += terms["depth"]
+        colour_grad = None
+        if self.apart:
+            # Colour's gradient is in the first three planes and that of metric depth in the others.
+            colour_grad = torch.zeros_like(planes_grad)
+            colour_grad[:3] = planes_grad[:3]
+            planes_grad[:3] = 0
         relative = view.depth is not None and not metric
-        if relative or smoothness > 0 or config.tv_weight > 0:
-            extra = self._auxiliary(planes, planes_grad, view, relative, smoothness, terms)
-            loss += extra
+        if relative or smoothness > 0 or normals > 0 or config.tv_weight > 0:
+            loss += self._auxiliary(planes, planes_grad, view, relative, smoothness, normals, terms)
         if view.hidden is not None and config.hidden_weight > 0:
             hidden = view.hidden.to(torch.float32)
             through = view.hidden_pixels - float(torch.dot(planes[4].reshape(-1), hidden.reshape(-1)))
             terms["hidden"] = through / hidden.numel()
             loss += scales.hidden * through
             planes_grad[4].add_(hidden, alpha=-scales.hidden)
-        grad = torch.empty_like(packed)
-        kernels.render_backward(
-            packed, camera.world_to_camera, camera.K, camera.near, False, None, planes, splats, bins, planes_grad, grad,
-            None, None, None,
-        )  # fmt: skip
-        return StepResult(loss, terms, grad, squared / (3 * scales.pixels), planes)
+        screen = packed.new_empty(len(packed)) if self.watch_screen else None
+
+        def backward(image_grad: Tensor, screen: Tensor | None) -> Tensor:
+            grad = torch.empty_like(packed)
+            kernels.render_backward(
+                packed, camera.world_to_camera, camera.K, camera.near, False, None, planes, splats, bins, image_grad,
+                grad, None, None, screen,
+            )  # fmt: skip
+            return grad
+
+        mean_squared = squared / (3 * scales.pixels)
+        if colour_grad is None:
+            return StepResult(loss, terms, backward(planes_grad, screen), mean_squared, planes, None, screen)
+        grad = backward(colour_grad, screen)
+        auxiliary = backward(planes_grad, None) if bool(planes_grad.any()) else None
+        return StepResult(loss, terms, grad, mean_squared, planes, auxiliary, screen)
+
+    def _unseen_weight(self, smoothness: float) -> float:
+        return smoothness * self.config.unseen_weight if self.unseen is not None else 0.0
+
+    def _normals_now(self, view: View, smoothness: float) -> bool:
+        """Normals take as long as smoothness, and come with it: every few steps, with as many times the weight."""
+        return self.config.normal_weight > 0 and smoothness > 0 and has_depth(view)
+
+    def _normal_term(self, rendering: Rendering, view: View, terms: dict[str, float]) -> Tensor:
+        assert view.depth is not None
+        assert view.depth_weight is not None
+        weight = view.depth_weight.to(torch.float32) / 255
+        term = normal_loss(rendering, self._prior_depth(view), weight, view.camera.K)
+        terms["normals"] = float(term.detach())
+        return term
+
+    def _prior_depth(self, view: View) -> Tensor:
+        """The prior's z-depth (H, W), up to a scale unless it is metric."""
+        assert view.depth is not None
+        assert view.depth_weight is not None
+        if self.depth_kind in ("metric", "depth"):
+            return view.depth.float()
+        if self.depth_kind == "logdepth":
+            return view.depth.float().exp()
+        value = view.depth.float().cpu().numpy()
+        trust = np.asarray(view.depth_weight.cpu().numpy() / 255, np.float32)
+        return torch.from_numpy(to_depth(DepthPrediction(value, "disparity", trust))).to(view.depth.device)
 
     def _planes(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         """An image (5, height, width) and its gradient, reused from step to step."""
@@ -147,6 +234,7 @@ class Objective:
         view: View,
         relative: bool,
         smoothness: float,
+        normals: float,
         terms: dict[str, float],
     ) -> float:
         """The losses that the kernels do not know, through autograd on the image; adds to its gradient in place."""
@@ -164,6 +252,8 @@ class Objective:
             loss = loss + term
         if self.unseen is not None and smoothness > 0:
             loss = loss + smoothness * unseen_smoothness(rendering, self.unseen)
+        if normals > 0:
+            loss = loss + normals * self._normal_term(rendering, view, terms)
         if self.config.tv_weight > 0:
             loss = loss + self.config.tv_weight * total_variation(rendering)
         loss.backward()

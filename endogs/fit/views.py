@@ -101,6 +101,7 @@ class TrainingViews:
         self._depth = depth
         self.depth_kind: str = depth.kind
         self.metric = depth.kind == "metric"
+        self._exact_depth = self.metric or config.normal_weight > 0
         with_depth = set(frames_with_depth(frames, depth.kind))
         self.real = [self._real_view(k, i in with_depth) for k, i in enumerate(frames)]
         self.reference = self._first_with_depth()
@@ -178,8 +179,8 @@ class TrainingViews:
         weight = np.where(np.isfinite(prediction.value) & self._eroded[i], prediction.confidence, 0)
         weight = weight * np.where(glints, self._specular_depth_weight, 1)
         value = torch.from_numpy(np.where(weight > 0, prediction.value, 0).astype(np.float32))
-        # Log depth to three digits is plenty; metric depth is kept exact.
-        value = value if self.metric else value.half()
+        # Log depth to three digits is plenty, but not for its slopes; metric depth is kept exact.
+        value = value if self._exact_depth else value.half()
         return replace(view, depth=value.to(self._device), depth_weight=_bytes(weight).to(self._device))
 
     def _virtual_views(self, gap: int) -> list[View]:

@@ -1,4 +1,4 @@
-"""Density control: Gaussians go where the residual is high, and those that show nothing are dropped."""
+"""Gaussians go where the residual is high: on the rendered surface, wherever a frame is poorly explained."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from endogs.fit.config import FitConfig
-from endogs.fit.scene_optimizer import SceneOptimizer
+from endogs.fit.density.control import DensityControl, drop_transparent, insertion_steps
+from endogs.fit.density.population import Population
+from endogs.fit.step import StepResult
+from endogs.fit.views import View
 from endogs.scene.observations import Observations
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
 
@@ -57,8 +60,44 @@ class ResidualMaps:
         return frame, cell // columns, cell % columns, depth.flatten()[flat]
 
 
+class ResidualInsertion(DensityControl):
+    """Inserts where the last renderings of the training frames were wrong."""
+
+    def __init__(self, config: FitConfig, observations: Observations, maps: ResidualMaps, seed: int) -> None:
+        """`maps` are kept up to date by `observe`, or by whoever takes the steps instead."""
+        super().__init__(config, seed)
+        self.maps, self.observations = maps, observations
+        self._counts = insertion_steps(config)
+
+    @property
+    def changes(self) -> frozenset[int]:
+        """The insertions' steps."""
+        return frozenset(self._counts)
+
+    def change(self, population: Population, step: int, time: float) -> None:
+        """Drop what never shows and insert."""
+        if step not in self._counts:
+            return
+        drop_transparent(population, self.config.prune_opacity)
+        count, generator = self._counts[step], self.random(step)
+        insert_where_wrong(population, self.maps, self.observations, count, self.config, generator)
+
+    def observe(self, population: Population, view: View, result: StepResult, step: int) -> None:
+        """Keep a training frame's residual as long as somebody will ask for it."""
+        if view.frame is not None and any(step < change for change in self._counts):
+            self.maps.record(view.frame, result.color, result.depth, view.image, view.weight)
+
+    def state(self) -> dict[str, Tensor]:
+        """The maps."""
+        return {"residual": self.maps.residual, "residual_depth": self.maps.depth}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """The maps again, in the same object."""
+        self.maps.residual, self.maps.depth = state["residual"], state["residual_depth"]
+
+
 def insert_where_wrong(
-    optimizer: SceneOptimizer,
+    population: Population,
     maps: ResidualMaps,
     observations: Observations,
     count: int,
@@ -69,7 +108,7 @@ def insert_where_wrong(
 
     They lie on the rendered surface, and their splines start from tracks like those of the first Gaussians.
     """
-    count = min(count, config.gaussians_cap - optimizer.base.shape[0])
+    count = min(count, config.gaussians_cap - len(population))
     if count <= 0:
         return 0
     frame, row, column, depth = maps.draw(count, generator)
@@ -79,7 +118,7 @@ def insert_where_wrong(
     height, width = observations.size
     pixels = torch.minimum(pixels, torch.tensor([width - 0.51, height - 0.51]))
     area = float(np.mean([np.count_nonzero(mask) for mask in observations.masks]))
-    spacing = config.insertion_spacing * float(np.sqrt(area / optimizer.base.shape[0]))
+    spacing = config.insertion_spacing * float(np.sqrt(area / len(population)))
     seeds = Seeds(
         frame.numpy().astype(np.intp),
         pixels.numpy().astype(np.float32),
@@ -87,21 +126,11 @@ def insert_where_wrong(
         np.full(len(frame), spacing, np.float32),
     )
     look = Look(config.insertion_opacity, config.start_scale)
-    base, control = gaussians_from_seeds(observations, seeds, optimizer.track_knots, look)
-    device = optimizer.base.device
+    base, control = gaussians_from_seeds(observations, seeds, population.optimizer.track_knots, look)
+    device = population.base.device
     base = base.to(device)
     if control is None:
         times = torch.from_numpy(observations.times[seeds.frame]).to(device)
-        base = optimizer.deformation.canonical(base, times)
-    optimizer.append(base, None if control is None else control.to(device))
+        base = population.deformation.canonical(base, times)
+    population.append(base, None if control is None else control.to(device))
     return len(base)
-
-
-def drop_transparent(optimizer: SceneOptimizer, opacity: float) -> int:
-    """Drop Gaussians whose opacity is below `opacity` at all times; returns how many."""
-    keep = optimizer.deformation.highest_opacity(optimizer.base) >= float(np.log(opacity / (1 - opacity)))
-    dropped = int((~keep).sum())
-    if dropped and dropped < len(keep):
-        optimizer.keep(keep)
-        return dropped
-    return 0

@@ -1,0 +1,79 @@
+"""What a method of density control is: it decides when Gaussians come and go, and which."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from endogs.fit.config import FitConfig
+from endogs.fit.density.population import Population
+from endogs.fit.step import StepResult
+from endogs.fit.views import View
+
+STEP_SEEDS = 1_000_003
+"""Between the random numbers of one seed and of the next."""
+
+
+class DensityControl:
+    """One method, for one fit; this one leaves the Gaussians as many as they are.
+
+    What a method remembers is in the population's rows or in `state`.
+    """
+
+    def __init__(self, config: FitConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+
+    @property
+    def changes(self) -> frozenset[int]:
+        """Steps before which the number of Gaussians may change."""
+        return frozenset()
+
+    def change(self, population: Population, step: int, time: float) -> None:
+        """Add and drop Gaussians before `step`, which renders `time` (seconds). Never more than the cap."""
+
+    def prepare(self, population: Population) -> None:
+        """Before the first step: make the rows that the method keeps."""
+
+    def wants_screen_gradients(self, step: int) -> bool:
+        """Whether `observe` is to find the gradients on the screen at this step."""
+        return False
+
+    def observe(self, population: Population, view: View, result: StepResult, step: int) -> None:
+        """After a step on `view` was evaluated and taken."""
+
+    def regularize(self, packed: Tensor, grad: Tensor) -> float:
+        """Add the gradient of the method's own penalty on packed Gaussians (N, 14) to `grad`; returns the penalty."""
+        return 0.0
+
+    def disturb(self, population: Population, step: int, time: float, decay: float) -> None:
+        """After a step at `time` (seconds) was taken; `decay` is the factor on the learning rate of positions."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint needs beside the population's rows."""
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state()`."""
+
+    def random(self, step: int) -> torch.Generator:
+        """Random numbers on the CPU that depend on the seed and the step alone: a resumed run draws the same."""
+        return torch.Generator().manual_seed(self.seed * STEP_SEEDS + step)
+
+
+def insertion_steps(config: FitConfig) -> dict[int, int]:
+    """Gaussians to add by step, from the configured fractions of the iterations."""
+    steps: dict[int, int] = {}
+    for part, count in config.insertions:
+        step = round(part * config.iterations)
+        steps[step] = steps.get(step, 0) + count
+    return steps
+
+
+def drop_transparent(population: Population, opacity: float) -> int:
+    """Drop Gaussians whose opacity is below `opacity` at all times; returns how many, never all."""
+    keep = population.largest_opacity_logit() >= math.log(opacity / (1 - opacity))
+    dropped = int((~keep).sum())
+    if dropped and dropped < len(keep):
+        population.keep(keep)
+        return dropped
+    return 0

@@ -1,0 +1,74 @@
+"""The Gaussians under density control: the optimizer, and every number per Gaussian that must follow its rows."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from endogs.fit.scene_optimizer import SceneOptimizer
+from endogs.scene.deformation import Deformation
+from endogs.scene.spline import SplineDeformation
+
+
+@dataclass
+class Population:
+    """Adds and drops Gaussians in the optimizer and in the rows that others keep about them."""
+
+    optimizer: SceneOptimizer
+    rows: dict[str, Tensor] = field(default_factory=dict)
+    """(N, ...) by name; new Gaussians start at zero."""
+
+    def __len__(self) -> int:
+        return self.optimizer.base.shape[0]
+
+    @property
+    def base(self) -> Tensor:
+        """(N, 14) canonical Gaussians."""
+        return self.optimizer.base
+
+    @property
+    def deformation(self) -> Deformation:
+        """How they move."""
+        return self.optimizer.deformation
+
+    def append(self, base: Tensor, control: Tensor | None) -> None:
+        """Add Gaussians (M, 14) with control points (Kn, M, 14), None where nothing deforms per Gaussian."""
+        self.optimizer.append(base, control)
+        for name, rows in self.rows.items():
+            self.rows[name] = torch.cat([rows, rows.new_zeros(len(base), *rows.shape[1:])])
+
+    def keep(self, keep: Tensor) -> None:
+        """Drop the Gaussians outside the mask (N,)."""
+        self.optimizer.keep(keep)
+        for name, rows in self.rows.items():
+            self.rows[name] = rows[keep]
+
+    def copies(self, index: Tensor) -> tuple[Tensor, Deformation]:
+        """Copies of the canonical Gaussians (M, 14) at `index` (M,), which may repeat, and how they move."""
+        return self.base[index], self.deformation.kept(index)
+
+    def append_copies(self, base: Tensor, motion: Deformation) -> None:
+        """Add Gaussians (M, 14) that move by `motion`, a deformation of the same kind for them alone."""
+        self.append(base, motion.control if isinstance(motion, SplineDeformation) else None)
+
+    def overwrite(self, index: Tensor, base: Tensor, motion: Deformation) -> None:
+        """Put others in the place of the Gaussians at `index` (M,); the moments stay."""
+        self.base[index] = base
+        if isinstance(self.deformation, SplineDeformation) and isinstance(motion, SplineDeformation):
+            self.deformation.control[:, index] = motion.control
+
+    def largest_opacity_logit(self) -> Tensor:
+        """(N,) a bound on every Gaussian's opacity logit over time."""
+        return self.deformation.highest_opacity(self.base)
+
+    def largest_opacity(self) -> Tensor:
+        """(N,) the bound as an opacity in (0, 1)."""
+        return torch.sigmoid(self.largest_opacity_logit())
+
+    def state(self) -> dict[str, Tensor]:
+        """The rows for a checkpoint; the optimizer saves itself."""
+        return {f"rows_{name}": rows for name, rows in self.rows.items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state()`."""
+        self.rows = {name: state[f"rows_{name}"] for name in self.rows}
