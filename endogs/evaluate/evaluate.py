@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ class Metrics:
     """The values behind `mean`, by test frame, with "frame" (index) and "time" (seconds)."""
     depth_alignment: Alignment | None = None
     """How rendered depth was brought to the given depth's scale; None where no depth is given."""
+    whole_clip: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What is measured over the clip and not per frame, by name: "temporal", "tracks", "trajectory"."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object of metrics.json."""
@@ -52,6 +54,8 @@ class Metrics:
         found |= {"baseline": self.baseline, "per_frame": self.per_frame}
         if self.depth_alignment is not None:
             found["depth_alignment"] = self.depth_alignment
+        if self.whole_clip:
+            found["whole_clip"] = self.whole_clip
         return found
 
 
@@ -114,7 +118,7 @@ def evaluate_scene(
         "training PSNR" if seen else "test PSNR",
         _means([{k: v for k, v in row.items() if k not in ("frame", "time")} for row in per_frame]),
         {name: _means(rows) for name, rows in baseline.items()},
-        [{k: _number(v) for k, v in row.items()} for row in per_frame],
+        [{k: finite_or_none(v) for k, v in row.items()} for row in per_frame],
         alignment if clip.has_depth and not right else None,
     )
 
@@ -151,5 +155,6 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float | None]:
     return found
 
 
-def _number(value: Any) -> Any:
+def finite_or_none(value: Any) -> Any:
+    """The value, None for a number that JSON cannot hold."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -161,7 +161,8 @@ def _ticks(low: float, high: float, about: int = 6) -> list[float]:
     raw = (high - low) / about
     power = 10.0 ** np.floor(np.log10(raw))
     step = float(next(m * power for m in (1, 2, 5, 10) if m * power >= raw))
-    return [float(v) for v in np.arange(np.ceil(low / step) * step, high + step * 1e-6, step)]
+    first, last = int(np.ceil(low / step)), int(np.floor(high / step + 1e-6))
+    return [round(k * step, 12) for k in range(first, last + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
