@@ -111,6 +111,7 @@ def test_a_comparison_from_runs_to_tables(phantom, tmp_path, monkeypatch):
     assert 5 < record["test"]["psnr"] < 60
     assert 0 < record["test"]["flip"] < 1
     assert record["phantom"]["behind_mm"] > 0
+    assert record["phantom"]["tracks_visible_mm"] > 0
     assert record["parameters"] > 200 * 14
     assert (tmp_path / "pictures" / job.file(job.runs[0]).with_suffix(".png").name).exists()
     in_time = worker.read_record(job.file(job.runs[1]))
