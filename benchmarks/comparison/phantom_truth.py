@@ -1,5 +1,6 @@
 """What only a phantom's truth can tell of a scene."""
 
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,8 @@ def phantom_errors(scene: Scene, clip: Clip, folder: Path, split: Split) -> dict
         return None
     if find_spec("endogs.phantom.judge") is not None and clip.original_size == (clip.width, clip.height):
         from endogs.phantom.judge import judge_phantom
-        from endogs.phantom.visibility import PhantomTruth
 
-        truth = PhantomTruth.read(folder)
+        truth = truth_of(folder)
         if len(truth) == len(clip):
             errors = judge_phantom(scene, truth, split.train)
             return {
@@ -42,6 +42,14 @@ def phantom_errors(scene: Scene, clip: Clip, folder: Path, split: Split) -> dict
     tracks = track_errors(scene, read_tracks(folder / "truth" / "tracks.npz", clip))
     followed = {"tracks_visible_mm": tracks.median_visible, "tracks_hidden_mm": tracks.median_hidden}
     return depth_errors_of(scene, clip, folder, split) | followed
+
+
+@lru_cache(maxsize=1)
+def truth_of(folder: Path) -> Any:
+    """The phantom's truth, which works out once for all runs which tissue is ever seen."""
+    from endogs.phantom.visibility import PhantomTruth
+
+    return PhantomTruth.read(folder)
 
 
 def depth_errors_of(scene: Scene, clip: Clip, folder: Path, split: Split) -> dict[str, float]:

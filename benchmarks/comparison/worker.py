@@ -1,6 +1,7 @@
 """Processes that do the runs: each takes some rows of one split of one clip, and writes a file per run."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -78,7 +79,16 @@ def finished(file: Path) -> bool:
 def write_record(record: dict[str, Any], file: Path) -> None:
     """One run's JSON, whole or not at all."""
     with new_file(file) as partial:
-        partial.write_text(json.dumps(record, indent=1) + "\n")
+        partial.write_text(json.dumps(finite(record), indent=1, allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The value with None for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def launch(job: Job, script: Path) -> subprocess.Popen:
