@@ -5,6 +5,7 @@ alternating images", HPG 2020. Section numbers below are those of the paper.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -101,13 +102,13 @@ def _sensitivity_taps() -> tuple[tuple[tuple[float, Plane], ...], ...]:
 
 def _seen(opponent: Plane) -> Plane:
     """CIELab with Hunt's adjustment of what the eye resolves of a YCxCz image (sections 4.1.1 and 4.1.2)."""
-    planes = []
-    for plane, parts in zip(cv2.split(opponent), _sensitivity_taps(), strict=True):
-        planes.append(sum(np.float32(weight) * _filtered(plane, taps, taps) for weight, taps in parts))
-    linear = np.clip(
-        _transform(np.dstack(planes), np.linalg.inv(_opponent_of_xyz() @ _xyz_of_rgb())), 0, 1, dtype=np.float32
-    )
-    return _hunt_lab(linear)
+    filtered = np.zeros_like(opponent)
+    for channel, parts in enumerate(_sensitivity_taps()):
+        plane = np.ascontiguousarray(opponent[..., channel])
+        for weight, taps in parts:
+            filtered[..., channel] += np.float32(weight) * _filtered(plane, taps, taps)
+    to_rgb: NDArray[np.float64] = np.linalg.inv(_opponent_of_xyz() @ _xyz_of_rgb())
+    return _hunt_lab(np.clip(_transform(filtered, to_rgb), 0, 1))
 
 
 def _hunt_lab(linear: Plane) -> Plane:
@@ -147,10 +148,10 @@ def _feature_taps() -> tuple[Plane, Plane, Plane]:
     """Gaussian, edge and point detector in one dimension; positive and negative weights sum to 1 each."""
     sigma = 0.5 * FEATURE_WIDTH * PIXELS_PER_DEGREE
     radius = int(np.ceil(3 * sigma))
-    x = np.arange(-radius, radius + 1)
+    x: NDArray[np.float64] = np.arange(-radius, radius + 1, dtype=np.float64)
     gauss = np.exp(-(x**2) / (2 * sigma**2))
 
-    def balanced(taps: NDArray[np.float64]) -> Plane:
+    def balanced(taps: NDArray[Any]) -> Plane:
         positive, negative = taps[taps > 0].sum(), -taps[taps < 0].sum()
         return np.where(taps > 0, taps / positive, taps / negative).astype(np.float32)
 

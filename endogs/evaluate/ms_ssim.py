@@ -50,7 +50,8 @@ def _comparison(x: Array, y: Array) -> tuple[Array, Array]:
     covariance = blur(x * y) - product
     variances = blur(np.square(x) + np.square(y)) - squares
     luminance = (2 * product + np.float32(SSIM_C1)) / (squares + np.float32(SSIM_C1))
-    return luminance, (2 * covariance + np.float32(SSIM_C2)) / (variances + np.float32(SSIM_C2))
+    contrast = (2 * covariance + np.float32(SSIM_C2)) / (variances + np.float32(SSIM_C2))
+    return np.asarray(luminance, np.float32), np.asarray(contrast, np.float32)
 
 
 def _halved(image: Array) -> Array:
