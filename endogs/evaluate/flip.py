@@ -107,7 +107,7 @@ def _seen(opponent: Plane) -> Plane:
         plane = np.ascontiguousarray(opponent[..., channel])
         for weight, taps in parts:
             filtered[..., channel] += np.float32(weight) * _filtered(plane, taps, taps)
-    to_rgb: NDArray[np.float64] = np.linalg.inv(_opponent_of_xyz() @ _xyz_of_rgb())
+    to_rgb = np.asarray(np.linalg.inv(_opponent_of_xyz() @ _xyz_of_rgb()), np.float64)
     return _hunt_lab(np.clip(_transform(filtered, to_rgb), 0, 1))
 
 
