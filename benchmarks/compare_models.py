@@ -117,7 +117,7 @@ def carry_out(jobs: list[Job], at_once: int, script: Path) -> None:
     try:
         while waiting or running:
             while waiting and free:
-                job = replace(waiting.pop(0), cores=free.pop())
+                job = replace(waiting.pop(0), cores=free.pop(), at_once=at_once)
                 running[launch(job, script)] = job
             time.sleep(0.2)
             for process in [p for p in running if p.poll() is not None]:
@@ -144,13 +144,14 @@ def fail_first(job: Job, run: Run, code: int) -> None:
     write_record(record, job.file(run))
 
 
-def write_tables(out: Path, rows: list[Row], command: str, at_once: int, device: str) -> str:
+def write_tables(out: Path, rows: list[Row], command: str, device: str) -> str:
     """comparison.md and curves.png of every record there is; returns the text."""
     records = [read_record(file) for file in sorted((out / "runs").glob("*seed*.json"))]
     found = [record for record in records if record is not None]
     models = [row.name for row in rows] + sorted({r["model"] for r in found} - {row.name for row in rows})
     text = [f"`{command}`, {date.today()}, {device}."]
     text += ["PSNR: instruments zeroed / over tissue alone. Means over the seeds ± standard deviation."]
+    at_once = max((r.get("at_once", 1) for r in found), default=1)
     if at_once > 1:
         text += [f"**{at_once} processes shared the machine**: seconds, it/s and fps are those of a shared machine."]
     panels = []
@@ -185,7 +186,7 @@ def main() -> None:
         carry_out(jobs_of(options, choices, rows), max(1, options.jobs), Path(__file__))
     device = device_name(choose_device(options.device))
     command = "python benchmarks/compare_models.py " + shlex.join(public(sys.argv[1:]))
-    print(write_tables(options.out, rows, command, options.jobs, device))
+    print(write_tables(options.out, rows, command, device))
 
 
 def public(words: list[str]) -> list[str]:

@@ -119,7 +119,7 @@ def test_a_comparison_from_runs_to_tables(phantom, tmp_path, monkeypatch):
     assert in_time["steps"] == expected, "as many steps as the speed of the first run allows"
     assert worker.read_record(job.file(job.runs[2]))["failed"] == "MemoryError: no room"
 
-    page = compare_models.write_tables(tmp_path, [SPLINE, STILL], "command", 1, "cpu")
+    page = compare_models.write_tables(tmp_path, [SPLINE, STILL], "command", "cpu")
     assert "| *flow midpoint* | | |" in page
     assert f"| spline | steps | 1 | {record['test']['psnr']:.2f} / {record['test']['psnr_masked']:.2f} |" in page
     assert "| still | steps | failed | MemoryError: no room |" in page

@@ -1,19 +1,22 @@
 """What all runs on one split of one clip share: frames, masks, flow, depth, views, and what judges the scenes."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from endogs.clip import Clip, load_clip
 from endogs.clip.splits import Split, split_frames
-from endogs.evaluate.evaluate import evaluate_scene, render_frame
+from endogs.device import usable_cores
+from endogs.evaluate.evaluate import depth_alignment, render_frame
 from endogs.evaluate.judged_frames import JudgedFrame, check_split, judged_frames
-from endogs.evaluate.measures import image_errors
-from endogs.evaluate.metrics import psnr
+from endogs.evaluate.measures import frame_depth_errors, image_errors
+from endogs.evaluate.metrics import psnr, to_8bit
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.priors.depth import ClipDepth, choose_depth_prior
@@ -24,7 +27,7 @@ from endogs.scene import Scene
 
 from .rows import ClipChoice, Row, parsed
 
-MEASURES = frozenset({"psnr", "ssim", "flip", "depth"})
+MEASURES = frozenset({"psnr", "ssim", "flip"})
 CURVE_FRAMES, TRAINING_FRAMES = 8, 16
 """Most frames that are drawn for a point of the curve, and for the training PSNR."""
 NO_RATES = LearningRates(0, 0, 0, 0, 0, 1)
@@ -43,6 +46,8 @@ class Prepared:
     seconds: float
     """Reading, masks, flow and depth."""
     judged: list[JudgedFrame]
+    threads: int
+    """For measuring."""
     _views: dict[str, TrainingViews] = field(default_factory=dict)
 
     def views(self, config: FitConfig) -> TrainingViews:
@@ -69,19 +74,36 @@ class Prepared:
 
     def measured(self, scene: Scene) -> dict[str, Any]:
         """Means over the test frames, and PSNR over evenly spread training frames."""
-        shared = {"tissue_mask": self.clip.tissue_mask, "flows": self.flows}
-        test = evaluate_scene(scene, self.clip, self.split, measures=MEASURES, **shared)  # type: ignore[arg-type]
-        seen = _spread(self.split.train, TRAINING_FRAMES)
-        training = evaluate_scene(
-            scene,
-            self.clip,
-            Split("all", seen, seen),
-            measures=frozenset({"psnr"}),
-            **shared,  # type: ignore[arg-type]
-        )
-        found: dict[str, Any] = {"test": test.mean, "training": training.mean, "depth_alignment": test.depth_alignment}
-        found["per_frame"] = [{k: row.get(k) for k in ("frame", "psnr", "psnr_masked")} for row in test.per_frame]
-        return found
+        alignment = depth_alignment(scene, self.clip)
+
+        def errors(drawn: tuple[JudgedFrame, NDArray[np.uint8], NDArray[np.float32]]) -> dict[str, float]:
+            frame, color, depth = drawn
+            found = image_errors(color, frame.target, frame.tissue_mask, MEASURES)
+            if frame.depth is not None:
+                mask, units = frame.tissue_mask, self.clip.units
+                found |= frame_depth_errors(depth, frame.depth, mask, alignment, units)
+            return found
+
+        def draw(frame: JudgedFrame) -> tuple[JudgedFrame, NDArray[np.uint8], NDArray[np.float32]]:
+            color, depth = render_frame(scene, frame.time, frame.camera)
+            return frame, to_8bit(color), depth.astype(np.float32)
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            rows = list(pool.map(errors, map(draw, self.judged)))
+        seen = []
+        for i in _spread(self.split.train, TRAINING_FRAMES):
+            color, _ = render_frame(scene, float(self.clip.times[i]), self.clip.camera(i))
+            seen.append(image_errors(color, self.clip.image(i), self.clip.tissue_mask(i), {"psnr"}))
+        per_frame = [
+            {"frame": frame.frame, "psnr": row["psnr"], "psnr_masked": row["psnr_masked"]}
+            for frame, row in zip(self.judged, rows, strict=True)
+        ]
+        return {
+            "test": _means(rows),
+            "training": _means(seen),
+            "per_frame": per_frame,
+            "depth_alignment": alignment,
+        }
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Means of the measures for what needs no scene."""
@@ -90,7 +112,7 @@ class Prepared:
             for name, guess in frame.guesses.items():
                 errors = image_errors(guess, frame.target, frame.tissue_mask, MEASURES)
                 rows.setdefault(name, []).append(errors)
-        return {name: {k: float(np.nanmean([r[k] for r in found])) for k in found[0]} for name, found in rows.items()}
+        return {name: _means(found) for name, found in rows.items()}
 
 
 def prepare(choice: ClipChoice, split_name: str, device: torch.device, priors: Path) -> Prepared:
@@ -107,7 +129,16 @@ def prepare(choice: ClipChoice, split_name: str, device: torch.device, priors: P
     depth.precompute(frames_with_depth(split.train, depth.kind))
     seconds = time.perf_counter() - begin
     judged = list(judged_frames(clip, split, clip.tissue_mask, flows))
-    return Prepared(clip, choice.path, split, flows, depth, device, seconds, judged)
+    return Prepared(clip, choice.path, split, flows, depth, device, seconds, judged, usable_cores())
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Means over the frames where a value exists; NaN where none does."""
+    found = {}
+    for name in rows[0]:
+        known = [row[name] for row in rows if np.isfinite(row[name])]
+        found[name] = float(np.mean(known)) if known else float("nan")
+    return found
 
 
 def _spread(values: list, most: int) -> list:

@@ -27,6 +27,8 @@ class Job:
     device: str
     cores: tuple[int, ...]
     most_seconds: float
+    at_once: int = 1
+    """Processes that share the machine."""
 
     @property
     def group(self) -> str:
@@ -131,7 +133,7 @@ def work(plan: Path) -> None:
         if read_record(job.file(run)) is not None:
             continue
         record: dict[str, Any] = {"clip": job.clip.name, "split": job.split, "model": run.row.name, "seed": run.seed}
-        record |= {"budget_seconds": run.seconds, "options": list(run.row.options)}
+        record |= {"budget_seconds": run.seconds, "options": list(run.row.options), "at_once": job.at_once}
         try:
             record |= execute(prepared, run, reference(job, run), job.most_seconds, job.picture(run))
         except Exception as error:
