@@ -8,10 +8,11 @@ BIN := $(VENV)/bin
 setup: $(VENV)/.ready
 
 # The constraints pin every package, torch first. Where pip would take a CUDA build of torch and none is wanted, install
-# the CPU build of that version into .venv beforehand.
+# the CPU build of that version into .venv beforehand. evo, the tests' judge of trajectories, comes without its plotting.
 $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard cuda_ext/*.* cuda_ext/*/*.*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps 'evo; python_version >= "3.11"'
 	touch $@
 
 # The bundled demo: a synthetic clip with exact truth, made here, then reconstructed, measured and exported.

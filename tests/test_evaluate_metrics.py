@@ -4,12 +4,11 @@ import time
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
+from endogs.evaluate.depth_errors import aligned_depth, depth_errors
 from endogs.evaluate.metrics import (
     PERFECT_PSNR,
-    aligned_depth,
-    depth_abs_rel,
-    depth_median_abs,
     psnr,
     psnr_masked,
     ssim,
@@ -123,16 +122,33 @@ def test_depth_errors_with_and_without_alignment():
     given = np.array([[10.0, 20, 40, 0, 30]], np.float32)
     depth = np.array([[11.0, 20, 36, 5, 0]], np.float32)
     mask = np.ones_like(given, bool)
-    assert depth_median_abs(depth, given, mask) == pytest.approx(1)
-    assert depth_abs_rel(depth, given, mask) == pytest.approx((0.1 + 0 + 0.1) / 3)
+    errors = depth_errors(depth, given, mask)
+    assert errors.median_abs == pytest.approx(1)
+    assert errors.abs_rel == pytest.approx((0.1 + 0 + 0.1) / 3)
+    assert errors.rmse == pytest.approx(np.sqrt((1 + 0 + 16) / 3))
+    assert errors.within_125 == 1
+    assert errors.spearman() == pytest.approx(1)
     mask[0, 2] = False
-    assert depth_median_abs(depth, given, mask) == pytest.approx(0.5)
+    assert depth_errors(depth, given, mask).median_abs == pytest.approx(0.5)
     mask[0, 2] = True
-    assert depth_abs_rel(3 * depth, given, mask) > 1
-    assert depth_abs_rel(3 * depth, given, mask, "median scale") == pytest.approx((0.1 + 0 + 0.1) / 3)
+    tripled = depth_errors(3 * depth, given, mask)
+    assert (tripled.abs_rel > 1, tripled.within_125) == (True, 0)
+    aligned = depth_errors(aligned_depth(3 * depth, given, mask, "median scale"), given, mask)
+    assert aligned.abs_rel == pytest.approx((0.1 + 0 + 0.1) / 3)
     assert aligned_depth(2 * given, given, mask, "median scale").tolist() == given.tolist()
-    assert np.isnan(depth_median_abs(depth, given, np.zeros_like(mask)))
-    assert np.isnan(depth_abs_rel(np.zeros_like(depth), given, mask, "median scale"))
+    nothing = depth_errors(np.zeros_like(depth), given, mask)
+    assert np.isnan([nothing.median_abs, nothing.abs_rel, nothing.rmse, nothing.within_125, nothing.spearman()]).all()
+
+
+def test_spearman_is_scipys_and_sees_order_alone():
+    generator = np.random.default_rng(0)
+    given = generator.uniform(10, 100, (40, 50)).astype(np.float32)
+    depth = given + generator.normal(0, 20, given.shape).astype(np.float32).clip(-9, None)
+    mask = np.ones(given.shape, bool)
+    found = depth_errors(depth, given, mask).spearman()
+    known = depth > 0
+    assert found == pytest.approx(spearmanr(depth[known], given[known]).statistic, abs=1e-9)
+    assert depth_errors(depth**3, given, mask).spearman() == pytest.approx(found, abs=1e-9)
 
 
 def test_the_metrics_of_a_frame_are_fast():

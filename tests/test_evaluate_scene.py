@@ -185,7 +185,7 @@ def folder(tmp_path):
 
 
 def test_evaluate_command_finds_the_clip_from_the_scene_file(folder, capsys):
-    metrics = run_evaluate(Evaluate(folder / "scene.safetensors", out=folder / "metrics.json"))
+    (metrics,) = run_evaluate(Evaluate((folder / "scene.safetensors",), out=folder / "metrics.json"))
     assert len(metrics.per_frame) == FRAMES, "every frame, as the scene was fitted with --split all"
     assert metrics.mean["psnr"] > 25
     assert metrics.per_frame[0]["psnr"] > metrics.per_frame[0]["psnr_masked"], "the ignored rows came along"
@@ -193,7 +193,7 @@ def test_evaluate_command_finds_the_clip_from_the_scene_file(folder, capsys):
     printed = capsys.readouterr().out
     assert "training PSNR" in printed
     assert "fitted with" not in printed
-    run_evaluate(Evaluate(folder, split="standard"))
+    run_evaluate(Evaluate((folder,), split="standard"))
     printed = capsys.readouterr().out
     assert "flow midpoint" in printed
     assert "training PSNR, split standard" in printed, "the fit has seen all of the frames"
@@ -211,12 +211,12 @@ def test_masks_of_the_fit_are_masks_of_the_judgement():
 def test_evaluate_command_without_its_clip(folder):
     (folder / "clip").rename(folder / "moved")
     with pytest.raises(InputError, match="not there any more; name it with --clip"):
-        run_evaluate(Evaluate(folder / "scene.safetensors"))
-    run_evaluate(Evaluate(folder / "scene.safetensors", clip=folder / "moved"))
+        run_evaluate(Evaluate((folder / "scene.safetensors",)))
+    run_evaluate(Evaluate((folder / "scene.safetensors",), clip=folder / "moved"))
     clip = StillClip()
     save_scene(still_scene(clip), folder / "bare.safetensors")
     with pytest.raises(InputError, match="does not say which clip"):
-        run_evaluate(Evaluate(folder / "bare.safetensors"))
+        run_evaluate(Evaluate((folder / "bare.safetensors",)))
 
 
 def test_options_survive_json():

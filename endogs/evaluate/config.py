@@ -6,19 +6,35 @@ from typing import Literal
 
 from tyro.conf import Positional
 
+Measure = Literal["psnr", "ssim", "ms-ssim", "flip", "lpips", "depth", "temporal", "tracks"]
+
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a scene against its clip, beside the baselines that need no scene."""
+    """Measure a scene against its clip, beside the baselines that need no scene; several scenes are compared."""
 
-    scene: Positional[Path]
-    """A scene file, or the folder that a fit wrote."""
+    scenes: Positional[tuple[Path, ...]]
+    """Scene files, or the folders that fits wrote. With several, all are judged on the first one's clip, frames and
+    masks, and their differences to the first are shown frame by frame."""
     clip: Path | None = None
     """The clip; by default the one the scene was fitted to, read with the same options."""
     split: Literal["standard", "gap", "novel-view", "all"] | None = None
     """Frames that are judged; by default those the fit held out."""
+    measures: tuple[Measure, ...] = ("psnr", "ssim", "ms-ssim", "flip", "lpips", "depth", "temporal", "tracks")
+    """What is measured: temporal is flicker, tracks are followed points. What a clip or scene has no truth for is
+    left out."""
+    lpips_weights: Path | None = None
+    """LPIPS's weights: a file or folder with AlexNet's of torchvision and LPIPS's linear layers; without, its values
+    are null."""
+    tracks: Path | None = None
+    """True tracks of tissue points, an npz file of positions (frames, points, 3) or pixels (frames, points, 2), with
+    visible and times; by default the clip's own truth/tracks.npz."""
+    trajectory: Path | None = None
+    """The true camera trajectory, a TUM file (time tx ty tz qx qy qz qw), to compare the scene's cameras with."""
     out: Path | None = None
     """Also write the numbers to this JSON file, in the form of metrics.json."""
+    report: Path | None = None
+    """Also write a report to this HTML file: tables, curves, and the worst frames with their error maps."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where pictures are drawn: an NVIDIA GPU when one can be used, or the processor."""
     backend: Literal["auto", "native", "gsplat", "reference"] = "auto"

@@ -1,47 +1,173 @@
-"""`endogs evaluate`: read a scene and its clip, print the metrics."""
+"""`endogs evaluate`: read scenes and their clip, print the metrics, write JSON and a report."""
+
+import json
+import os
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 from endogs import native
+from endogs.clip import Clip
+from endogs.clip.splits import Split, split_frames
+from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
 from endogs.evaluate.drawing_device import drawing_device
-from endogs.evaluate.evaluate import Metrics, evaluate_scene, write_metrics
-from endogs.evaluate.source_clip import fitted_split, load_source_clip
+from endogs.evaluate.evaluate import Metrics, evaluate_scene, finite_or_none, write_metrics
+from endogs.evaluate.judged_frames import MaskOf
+from endogs.evaluate.measures import EVERY_FRAME
+from endogs.evaluate.paired import PairedDifference, paired_differences
+from endogs.evaluate.source_clip import fitted_split, judged_masks, load_source_clip
+from endogs.evaluate.summary import comparison_summary, summary
+from endogs.output import new_file
+from endogs.priors.flow import ClipFlows
+from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
 
 
 @native.cores_for_kernels()
-def run_evaluate(config: Evaluate) -> Metrics:
-    """Measure the scene, print the numbers, write them where `config.out` says, and return them."""
-    scene = load_scene(config.scene).to(drawing_device(config.device, config.backend))
-    clip = load_source_clip(scene, config.scene, config.clip)
-    fitted = fitted_split(scene)
-    metrics = evaluate_scene(scene, clip, config.split or fitted or "standard", backend=config.backend)
-    print(summary(metrics))
-    if config.split is not None and fitted is not None and config.split != fitted:
-        print(f"The scene was fitted with --split {fitted}, not {config.split}.")
+def run_evaluate(config: Evaluate) -> list[Metrics]:
+    """Measure the scenes, print the numbers, write them where `config` says, and return them, one per scene.
+
+    Raises InputError for what cannot be read, compared or written, before anything is measured where that is known.
+    """
+    check_config(config)
+    lpips = None
+    if config.lpips_weights is not None:
+        from endogs.evaluate.lpips import load_lpips
+
+        lpips = load_lpips(config.lpips_weights)
+    device = drawing_device(config.device, config.backend)
+    scenes = [load_scene(path).to(device) for path in config.scenes]
+    clip = load_source_clip(scenes[0], config.scenes[0], config.clip)
+    split = split_frames(len(clip), chosen_split(config, scenes))
+    masks, flows = judged_masks(scenes[0], clip), ClipFlows(clip.image)
+    wanted = {name.replace("-", "_") for name in config.measures}
+    found = []
+    for path, scene in zip(config.scenes, scenes, strict=True):
+        metrics = evaluate_scene(
+            scene,
+            clip,
+            split,
+            tissue_mask=masks,
+            flows=flows,
+            backend=config.backend,
+            measures=wanted & EVERY_FRAME,
+            lpips=lpips,
+        )
+        whole = whole_clip(config, path, scene, clip, masks, flows)
+        found.append(replace(metrics, whole_clip=whole))
+    names = distinct_names(config.scenes)
+    differences = paired_differences(names, found)
+    print(summary(found[0]) if len(found) == 1 else comparison_summary(names, found, differences))
+    tell_about_splits(config, scenes, split)
     if config.out is not None:
-        write_metrics(metrics, config.out)
+        write_numbers(config.out, names, found, differences)
         print(f"wrote {config.out}")
-    return metrics
+    if config.report is not None:
+        from endogs.evaluate.report import write_report
+
+        write_report(config.report, names, scenes, found, differences, clip, split, masks, flows, config.backend)
+        print(f"wrote {config.report}")
+    return found
 
 
-def summary(metrics: Metrics) -> str:
-    """A table in plain text: the scene's means, then each baseline's."""
-    lines = [f"{metrics.label}, split {metrics.split}, {len(metrics.per_frame)} frames"]
-    lines += [f"{'':20} {'PSNR':>7} {'masked':>7}   (dB; over all pixels with instruments zeroed / over tissue)"]
-    lines += [_row("scene", metrics.mean)] + [_row(name, row) for name, row in metrics.baseline.items()]
-    lines += [f"SSIM {_value(metrics.mean['ssim'], 4)}, over tissue {_value(metrics.mean['ssim_masked'], 4)}"]
-    for name, unit in (("depth_median_abs_mm", " mm"), ("depth_median_abs", " world units")):
-        if name in metrics.mean:
-            relative = metrics.mean["depth_abs_rel"]
-            percent = "not measured" if relative is None else f"{100 * relative:.2f} %"
-            error = _value(metrics.mean[name], 3)
-            lines += [f"depth: median error {error}{unit}, mean {percent}, alignment: {metrics.depth_alignment}"]
-    return "\n".join(lines)
+def check_config(config: Evaluate) -> None:
+    """Raises InputError for no scene, no measure, and for outputs that could not be written after minutes of work."""
+    if not config.scenes:
+        raise InputError("evaluate needs a scene: name a scene file, or the folder that a fit wrote.")
+    if not {"psnr", "ssim", "ms-ssim", "flip", "lpips", "depth"} & set(config.measures):
+        raise InputError("--measures: nothing of a frame would be measured; name at least psnr.")
+    if config.report is not None and config.report.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{config.report}: the report is one HTML file; give a name in .html.")
+    for path in (config.out, config.report):
+        if path is None:
+            continue
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; name a file to write.")
+        existing = next(folder for folder in path.absolute().parents if folder.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+            raise InputError(f"{path} cannot be written: {existing} does not take files; choose another place.")
 
 
-def _row(name: str, row: dict[str, float | None]) -> str:
-    return f"{name.replace('_', ' '):20} {_value(row['psnr'], 2):>7} {_value(row['psnr_masked'], 2):>7}"
+def chosen_split(config: Evaluate, scenes: list[Scene]) -> Any:
+    """Name of the split to judge. Raises InputError when the scenes were fitted with several and none is asked for."""
+    fitted = {name for scene in scenes if (name := fitted_split(scene)) is not None}
+    if config.split is None and len(fitted) > 1:
+        raise InputError(
+            f"the scenes were fitted with the splits {', '.join(sorted(fitted))}; choose one with --split."
+        )
+    return config.split or (fitted.pop() if fitted else "standard")
 
 
-def _value(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+def whole_clip(
+    config: Evaluate, path: Path, scene: Scene, clip: Clip, masks: MaskOf, flows: ClipFlows
+) -> dict[str, dict[str, Any]]:
+    """What is measured over the clip; without its truth a measure is left out."""
+    found: dict[str, dict[str, Any]] = {}
+    if "temporal" in config.measures and len(clip) > 1:
+        from endogs.evaluate.temporal import temporal_errors
+
+        errors = temporal_errors(scene, clip, masks, flows, config.backend)
+        found["temporal"] = errors.as_dict() | asdict(errors)
+    tracks = config.tracks or clip.source.joinpath("truth", "tracks.npz") if is_folder(clip) else config.tracks
+    if tracks is not None and (config.tracks is not None or ("tracks" in config.measures and tracks.is_file())):
+        from endogs.evaluate.point_tracks import read_tracks, track_errors
+
+        truth = read_tracks(tracks, clip)
+        if truth.in_pixels or scene.units == clip.units == "mm":
+            found["tracks"] = asdict(track_errors(scene, truth, config.backend))
+        elif config.tracks is not None:
+            raise InputError(f"{tracks}: positions need a scene in mm, and {path} is not; give pixels.")
+        else:
+            print(f"note: {path} is not in mm, so its points are not compared with {tracks}", file=sys.stderr)
+    if config.trajectory is not None:
+        from endogs.evaluate.trajectory import scene_trajectory_errors
+
+        errors_of = scene_trajectory_errors(config.trajectory, scene.times, scene.world_to_camera, scene.units)
+        found["trajectory"] = asdict(errors_of)
+    return {name: _finite(values) for name, values in found.items()}
+
+
+def is_folder(clip: Clip) -> bool:
+    """Whether the clip is a folder, which may hold its truth."""
+    return isinstance(clip.source, Path) and clip.source.is_dir()
+
+
+def tell_about_splits(config: Evaluate, scenes: list[Scene], split: Split) -> None:
+    """Say which scenes were fitted with another split than the one judged."""
+    for path, scene in zip(config.scenes, scenes, strict=True):
+        fitted = fitted_split(scene)
+        if fitted is not None and fitted != split.name:
+            which = "The scene" if len(scenes) == 1 else str(path)
+            print(f"{which} was fitted with --split {fitted}, not {split.name}.")
+
+
+def distinct_names(paths: tuple[Path, ...]) -> list[str]:
+    """Short names of scenes: the folder's or file's, with as much of the path as tells them apart."""
+    whole = [path.resolve() for path in paths]
+    parts = [(p.parent if p.name == "scene.safetensors" else p.with_suffix("")).parts for p in whole]
+    for depth in range(1, max(len(p) for p in parts) + 1):
+        names = ["/".join(p[-depth:]) for p in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({k})" for k, name in enumerate(("/".join(p[-1:]) for p in parts), 1)]
+
+
+def write_numbers(path: Path, names: list[str], found: list[Metrics], differences: list[PairedDifference]) -> None:
+    """One scene's metrics in the form of metrics.json, or {"scenes": by name, "differences": to the first}."""
+    if len(found) == 1:
+        write_metrics(found[0], path)
+        return
+    content = {
+        "scenes": {name: metrics.as_dict() for name, metrics in zip(names, found, strict=True)},
+        "differences": [difference.as_dict() for difference in differences],
+    }
+    with new_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _finite(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _finite(value) for key, value in values.items()}
+    return [_finite(value) for value in values] if isinstance(values, list) else finite_or_none(values)

@@ -1,10 +1,8 @@
-"""Image and depth errors, in the conventions of the field, so that a number means the same as in a paper.
+"""Image errors, in the conventions of the field, so that a number means the same as in a paper.
 
 Images are uint8 (H, W, 3), or float in [0, 1], which is rounded to 8 bits first, because every published number went
 through PNG files. A tissue mask is bool (H, W), True = tissue.
 """
-
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,7 +10,6 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8] | NDArray[np.floating]
 Mask = NDArray[np.bool_]
-Alignment = Literal["none", "median scale"]
 
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
@@ -25,6 +22,12 @@ def to_8bit(image: Image) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return np.asarray(image)
     return np.clip(np.asarray(image, np.float32) * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def zeroed(image: Image, mask: Mask | None) -> NDArray[np.float32]:
+    """The image (H, W, 3) in [0, 1], rounded to 8-bit levels, times the mask."""
+    levels = to_8bit(image).astype(np.float32) / np.float32(255)
+    return levels if mask is None else np.asarray(levels * mask[..., None], np.float32)
 
 
 def psnr(prediction: Image, target: Image, tissue_mask: Mask | None = None) -> float:
@@ -46,7 +49,7 @@ def ssim_map(prediction: Image, target: Image, tissue_mask: Mask | None = None) 
 
     Gaussian window 11x11, sigma 1.5, zeros beyond the border, K1 = .01, K2 = .03, range 1.
     """
-    x, y = (_zeroed(image, tissue_mask) for image in (prediction, target))
+    x, y = (zeroed(image, tissue_mask) for image in (prediction, target))
     taps = np.exp(-0.5 * np.square(np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1) / SSIM_SIGMA))
     taps = (taps / taps.sum()).astype(np.float32)
 
@@ -83,45 +86,6 @@ def ssim_masked(prediction: Image, target: Image, tissue_mask: Mask) -> float:
     return _mean_inside(ssim_map(prediction, target, tissue_mask), tissue_mask)
 
 
-def aligned_depth(
-    depth: NDArray[np.floating], given: NDArray[np.floating], mask: Mask, alignment: Alignment = "none"
-) -> NDArray[np.float32]:
-    """`depth` (H, W) as it is, or for `median scale` times the ratio of the medians over pixels known in both."""
-    depth = np.asarray(depth, np.float32)
-    known = _known(depth, given, mask)
-    if alignment == "none" or not known.any():
-        return depth
-    return depth * np.float32(np.median(given[known]) / np.median(depth[known]))
-
-
-def depth_median_abs(
-    depth: NDArray[np.floating],
-    given: NDArray[np.floating],
-    mask: Mask,
-    alignment: Alignment = "none",
-) -> float:
-    """Median of |depth - given| in the given depth's units over the mask where both are known (> 0), or NaN."""
-    depth = aligned_depth(depth, given, mask, alignment)
-    known = _known(depth, given, mask)
-    return float(np.median(np.abs(depth[known] - given[known]))) if known.any() else float("nan")
-
-
-def depth_abs_rel(
-    depth: NDArray[np.floating],
-    given: NDArray[np.floating],
-    mask: Mask,
-    alignment: Alignment = "none",
-) -> float:
-    """Mean of |depth - given| / given over the mask where both are known (> 0); NaN if nowhere (Eigen et al. 2014)."""
-    depth = aligned_depth(depth, given, mask, alignment)
-    known = _known(depth, given, mask)
-    return float(np.mean(np.abs(depth[known] / given[known] - 1))) if known.any() else float("nan")
-
-
-def _known(depth: NDArray[np.floating], given: NDArray[np.floating], mask: Mask) -> Mask:
-    return np.asarray(mask & (given > 0) & (depth > 0) & np.isfinite(given) & np.isfinite(depth))
-
-
 def _decibels(mean_squared_error: float) -> float:
     if mean_squared_error <= 0:
         return PERFECT_PSNR
@@ -136,11 +100,6 @@ def _squared_error(prediction: Image, target: Image, mask: Mask | None) -> float
     if mask is not None:
         difference = difference * mask[..., None]
     return float(cv2.norm(difference, cv2.NORM_L2SQR)) / 255.0**2
-
-
-def _zeroed(image: Image, mask: Mask | None) -> NDArray[np.float32]:
-    zeroed = to_8bit(image).astype(np.float32) / np.float32(255)
-    return zeroed if mask is None else np.asarray(zeroed * mask[..., None], np.float32)
 
 
 def _mean_inside(similarity: NDArray[np.float32], mask: Mask) -> float:

@@ -1,0 +1,129 @@
+"""The rows of the comparison: models as options of `endogs reconstruct`, and how long each one trains."""
+
+import contextlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from endogs.fit.config import FitConfig, Reconstruct
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model, written as what a user would type."""
+
+    name: str
+    options: tuple[str, ...]
+    own_schedule: bool = False
+    """Whether it keeps its own number of steps where the others take equally many."""
+
+
+ROWS = (
+    Row("spline", ("--deformation", "spline")),
+    Row("still", ("--deformation", "none")),
+    Row("bases-quartic", ("--deformation", "bases", "--bases-kernel", "quartic")),
+    Row("bases-gaussian", ("--deformation", "bases", "--bases-kernel", "gaussian")),
+    Row("bases-colorgs", ("--deformation", "bases", "--bases-kernel", "gaussian", "--bases-constant", "True")),
+    Row("hexplane", ("--deformation", "hexplane")),
+    Row("mlp", ("--deformation", "mlp")),
+    Row("lowrank", ("--deformation", "lowrank")),
+    Row("fast", ("--preset", "fast"), True),
+    Row("best", ("--preset", "best"), True),
+    Row("recipe-deform3dgs", ("--preset", "deform3dgs"), True),
+    Row("recipe-endogaussian", ("--preset", "endogaussian"), True),
+)
+"""`spline` is the preset `balanced`."""
+
+
+def parsed(row: Row, *more: str) -> Reconstruct:
+    """The row's configuration, with `more` options. Raises ValueError, with the parser's words, for unknown ones."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            return tyro.cli(Reconstruct, args=["clip", *row.options, *more])
+    except SystemExit as error:
+        words = " ".join(said.getvalue().split())
+        raise ValueError(f"{row.name}: {' '.join(row.options)} is no option of this endogs ({words})") from error
+
+
+def fit_config(row: Row, iterations: int | None, gaussians: int | None) -> FitConfig:
+    """The row's numbers; `iterations` replaces its number of steps, `gaussians` caps it."""
+    more = [] if iterations is None else ["--iterations", str(iterations)]
+    more += [] if gaussians is None else ["--gaussians", str(gaussians)]
+    return parsed(row, *more).fit_config()
+
+
+def chosen_rows(names: list[str], added: list[str]) -> tuple[list[Row], list[str]]:
+    """The rows called `names` (all for none), with those `added` as "NAME=OPTIONS", and why some are left out.
+
+    Raises ValueError for a name that is no row's.
+    """
+    extra = [Row(name, tuple(options.split())) for name, _, options in (text.partition("=") for text in added)]
+    known = {row.name: row for row in (*ROWS, *extra)}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{name} is none of {', '.join(known)}")
+    rows, left_out = [], []
+    for row in [known[name] for name in names] if names else known.values():
+        try:
+            parsed(row).fit_config()
+        except ValueError as error:
+            left_out.append(str(error).partition(" (")[0])
+        else:
+            rows.append(row)
+    return rows, left_out
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fit of the comparison."""
+
+    row: Row
+    seed: int
+    seconds: float | None
+    """Training seconds it may take; None for a number of steps."""
+    iterations: int | None = None
+    """Steps; None for the row's own, or for as many as the seconds allow."""
+    gaussians: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the run's file, without clip and split."""
+        budget = f"{self.seconds:g}s" if self.seconds is not None else f"{self.iterations or 'own'}steps"
+        cap = "" if self.gaussians is None else f"_{self.gaussians}max"
+        return f"{self.row.name}_{budget}{cap}_seed{self.seed}"
+
+
+def planned_runs(
+    row: Row, seeds: list[int], seconds: list[float], iterations: int | None, gaussians: int | None
+) -> list[Run]:
+    """The runs of a row, those with a number of steps first: their speed says how many steps fit into seconds."""
+    steps = None if row.own_schedule else iterations
+    runs = [Run(row, seed, None, steps, gaussians) for seed in seeds]
+    return runs + [Run(row, seed, limit, None, gaussians) for limit in seconds for seed in seeds]
+
+
+@dataclass(frozen=True)
+class ClipChoice:
+    """A clip as the command line names it: NAME=PATH, and reading options after commas."""
+
+    name: str
+    path: Path
+    options: tuple[str, ...]
+    """As of `endogs reconstruct`."""
+
+    @staticmethod
+    def of(text: str) -> "ClipChoice":
+        """From NAME=PATH[,OPTION=VALUE...]; the clips of BENCHMARKS.md bring their own options, unless some are given.
+
+        Raises ValueError without a name or path.
+        """
+        first, *rest = text.split(",")
+        name, _, path = first.partition("=")
+        if not name or not path:
+            raise ValueError(f"{text!r} is not NAME=PATH")
+        options = [part for entry in rest for part in ("--" + entry.partition("=")[0], entry.partition("=")[2])]
+        known = {"pulling": ("--ignore-rows", "495:512"), "d4d": ("--stride", "3")}
+        return ClipChoice(name, Path(path), tuple(options) or known.get(name, ()))

@@ -1,0 +1,174 @@
+"""One run: fit a model, with a clock that runs only while it trains, and measure what came out."""
+
+import inspect
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from endogs import native
+from endogs.evaluate.depth_colors import color_depth, robust_range
+from endogs.evaluate.evaluate import render_frame
+from endogs.evaluate.flip import flip_map
+from endogs.evaluate.metrics import to_8bit
+from endogs.fit.config import FitConfig
+from endogs.fit.loop import Fit
+from endogs.fit.setup import finished_scene, new_optimizer
+from endogs.render.native import render_planes
+from endogs.scene import Scene
+
+from .phantom_truth import phantom_errors
+from .prepared import Prepared
+from .rows import Run, fit_config, parsed
+
+CURVE = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Shares of the steps after which the test frames are looked at."""
+LEAST_STEPS = 20
+DRAWN_FRAMES = 40
+"""Frames drawn to time rendering, at most."""
+
+
+class TooLong(RuntimeError):
+    """A run trains longer than it may."""
+
+    def __init__(self, seconds: float, step: int) -> None:
+        super().__init__(f"training was stopped after {seconds:.0f} s, at step {step}")
+        self.progress = {"train_seconds": seconds, "steps": step}
+
+
+def execute(
+    prepared: Prepared, run: Run, reference: dict[str, Any] | None, most_seconds: float, picture: Path
+) -> dict[str, Any]:
+    """Fit and measure; returns what the run's JSON file holds, and draws the worst test frame into `picture`.
+
+    `reference` is a record of the same row, which says how many steps fit into `run.seconds`. Raises whatever the fit
+    raises, and TooLong after `most_seconds` of training.
+    """
+    with native.cores_for_kernels():
+        return _execute(prepared, run, reference, most_seconds, picture)
+
+
+def _execute(
+    prepared: Prepared, run: Run, reference: dict[str, Any] | None, most_seconds: float, picture: Path
+) -> dict[str, Any]:
+    iterations = run.iterations
+    if run.seconds is not None:
+        if reference is None:
+            raise RuntimeError("no run of this model with a number of steps tells its speed")
+        iterations = max(LEAST_STEPS, round(reference["steps"] * run.seconds / reference["train_seconds"]))
+    config = fit_config(run.row, iterations, run.gaussians)
+    device = prepared.device
+    forget_peak(device)
+    begin = time.perf_counter()
+    views = prepared.views(config)
+    synchronize(device)
+    views_seconds, begin = time.perf_counter() - begin, time.perf_counter()
+    fit = start(prepared, run, config)
+    synchronize(device)
+    init_seconds = time.perf_counter() - begin
+
+    def scene() -> Scene:
+        about = {"depth_kind": views.depth_kind}
+        return finished_scene(fit.optimizer, prepared.clip, views.metric, about)
+
+    marks = sorted({max(1, round(share * config.iterations)) for share in CURVE})
+    curve: list[dict[str, float]] = []
+    seconds = 0.0
+    for mark in marks:
+        begin = time.perf_counter()
+        while fit.step < mark:
+            fit.advance(mark - fit.step)
+            if seconds + time.perf_counter() - begin > most_seconds:
+                raise TooLong(seconds + time.perf_counter() - begin, fit.step)
+        synchronize(device)
+        seconds += time.perf_counter() - begin
+        curve.append({"seconds": seconds, "step": fit.step, "psnr": prepared.curve_psnr(scene())})
+    peak, gpu_peak = peak_megabytes(device)
+    fitted = scene()
+    parameters = fitted.base.numel() + sum(t.numel() for t in fitted.deformation.tensors().values())
+    record = {
+        "steps": fit.step,
+        "train_seconds": seconds,
+        "init_seconds": init_seconds,
+        "views_seconds": views_seconds,
+        "priors_seconds": prepared.seconds,
+        "gaussians": len(fitted),
+        "parameters": parameters,
+        "peak_mb": peak,
+        "gpu_peak_mb": gpu_peak,
+        "render_fps": frames_per_second(fitted),
+        "curve": curve,
+    }
+    record |= prepared.measured(fitted)
+    worst = min(record["per_frame"], key=lambda row: row["psnr"])
+    draw_frame(prepared, fitted, worst["frame"], picture)
+    record["phantom"] = phantom_errors(fitted, prepared.clip, prepared.folder, prepared.split)
+    return record
+
+
+def start(prepared: Prepared, run: Run, config: FitConfig) -> Fit:
+    """The fit before its first step."""
+    options = parsed(run.row)
+    kind = options.deformation_kind() if hasattr(options, "deformation_kind") else options.deformation
+    views = prepared.views(config)
+    seeded = {"seed": run.seed} if "seed" in inspect.signature(new_optimizer).parameters else {}
+    optimizer = new_optimizer(prepared.clip, views, config, kind, prepared.device, **seeded)
+    return Fit(optimizer, views, config, run.seed)
+
+
+def frames_per_second(scene: Scene) -> float:
+    """Deforming and drawing colour, depth and alpha over the clip, one frame after the other."""
+    frames = np.linspace(0, len(scene.times) - 1, min(DRAWN_FRAMES, len(scene.times))).round().astype(int)
+    frames = np.concatenate([frames, frames]) if scene.base.device.type == "cuda" else frames
+    cameras = [scene.camera(int(i)).to("cpu") for i in frames]
+    with torch.no_grad():
+        render_planes(scene.packed_at(float(scene.times[0])), cameras[0])
+        synchronize(scene.base.device)
+        begin = time.perf_counter()
+        for i, camera in zip(frames, cameras, strict=True):
+            render_planes(scene.packed_at(float(scene.times[i])), camera)
+        synchronize(scene.base.device)
+    return len(frames) / (time.perf_counter() - begin)
+
+
+def draw_frame(prepared: Prepared, scene: Scene, index: int, file: Path) -> None:
+    """A PNG of a judged frame: what was seen, what is drawn, where it would be noticed (FLIP), depth."""
+    frame = next(judged for judged in prepared.judged if judged.frame == index)
+    color, depth = render_frame(scene, frame.time, frame.camera)
+    error = cv2.applyColorMap(
+        (flip_map(color, frame.target, frame.tissue_mask) * 255).astype(np.uint8), cv2.COLORMAP_MAGMA
+    )
+    panels = [frame.target, to_8bit(color), error[..., ::-1], color_depth(depth, *robust_range([depth]))]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), np.hstack(panels)[..., ::-1])
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the GPU, where there is one."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def forget_peak(device: torch.device) -> None:
+    """Start measuring peak memory anew."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:  # elsewhere the peak is the process's own, of all its runs
+        return
+
+
+def peak_megabytes(device: torch.device) -> tuple[float, float | None]:
+    """Largest resident size of the process, clip and priors included, and of torch's memory on the GPU, MB."""
+    gpu = torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM")), gpu
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, gpu

@@ -1,0 +1,100 @@
+"""Metrics as plain text: a table for a scene, and one for several."""
+
+from collections.abc import Sequence
+
+from endogs.evaluate.evaluate import Metrics
+from endogs.evaluate.paired import PairedDifference
+
+COLUMNS = {
+    "psnr": ("PSNR", 2),
+    "psnr_masked": ("masked", 2),
+    "ssim": ("SSIM", 4),
+    "ms_ssim": ("MS-SSIM", 4),
+    "flip": ("FLIP", 4),
+    "lpips_alex": ("LPIPS", 4),
+}
+"""Columns of the table by measure: heading and digits."""
+DEPTH = (
+    ("depth_median_abs_mm", "median error {:.3f} mm"),
+    ("depth_median_abs", "median error {:.3f} world units"),
+    ("depth_rmse_mm", "RMSE {:.3f} mm"),
+    ("depth_rmse", "RMSE {:.3f} world units"),
+    ("depth_abs_rel", "abs-rel {:.4f}"),
+    ("depth_within_1_25", "within a factor of 1.25 {:.2%}"),
+    ("depth_spearman", "rank correlation {:.3f}"),
+)
+
+
+def summary(metrics: Metrics) -> str:
+    """A table in plain text: the scene's means, then each baseline's, then what has no baseline."""
+    rows = {"scene": metrics.mean} | metrics.baseline
+    lines = [f"{metrics.label}, split {metrics.split}, {len(metrics.per_frame)} frames"]
+    lines += table(rows)
+    lines += ["(PSNR in dB; all but masked over all pixels with instruments zeroed, masked over tissue)"]
+    return "\n".join(lines + depth_lines(metrics) + whole_clip_lines(metrics))
+
+
+def table(rows: dict[str, dict[str, float | None]]) -> list[str]:
+    """A line of headings and one per row, with the columns that any row has."""
+    names = [name for name in COLUMNS if any(name in row for row in rows.values())]
+    wide = max(20, *(len(name) for name in rows))
+    lines = [" " * wide + "".join(f"{COLUMNS[name][0]:>9}" for name in names)]
+    for label, row in rows.items():
+        cells = "".join(f"{value_text(row.get(name), COLUMNS[name][1]):>9}" for name in names)
+        lines.append(f"{label.replace('_', ' '):{wide}}{cells}")
+    return lines
+
+
+def depth_lines(metrics: Metrics) -> list[str]:
+    """The depth errors with their alignment; nothing where no depth was given."""
+    if metrics.depth_alignment is None:
+        return []
+    known = [(text, metrics.mean.get(name)) for name, text in DEPTH]
+    said = [text.format(value) for text, value in known if value is not None]
+    return [f"depth: {', '.join(said) or 'not measured'}; alignment: {metrics.depth_alignment}"]
+
+
+def whole_clip_lines(metrics: Metrics) -> list[str]:
+    """A sentence for each measure over the whole clip."""
+    lines = []
+    if temporal := metrics.whole_clip.get("temporal"):
+        ratio, still = (value_text(temporal[name], 2) for name in ("warping_error_ratio", "still_flicker_ratio"))
+        warped = value_text(temporal["warping_error_scene"], 2), value_text(temporal["warping_error_video"], 2)
+        lines += [
+            f"temporal: warping error {warped[0]} of 255 (the video's own: {warped[1]}), {ratio} of the video's; over "
+            f"still pixels {still} of the video's"
+        ]
+    if tracks := metrics.whole_clip.get("tracks"):
+        seen, hidden, far = (
+            value_text(tracks[name], 3) for name in ("median_visible", "median_hidden", "percentile_95")
+        )
+        lines += [
+            f"tracks: {tracks['points']} points, median error {seen} {tracks['unit']} where visible, {hidden} where "
+            f"hidden, 95 % below {far}"
+        ]
+    if found := metrics.whole_clip.get("trajectory"):
+        lines += [
+            f"trajectory: ATE {found['ate_rmse']:.4g}, RPE {found['rpe_translation_rmse']:.4g} and "
+            f"{found['rpe_rotation_degrees_rmse']:.4g} degrees, {found['poses']} poses, alignment: {found['alignment']}"
+        ]
+    return lines
+
+
+def comparison_summary(names: Sequence[str], found: Sequence[Metrics], differences: Sequence[PairedDifference]) -> str:
+    """The scenes' means in one table, and how each differs from the first, frame by frame."""
+    first = found[0]
+    rows = dict(zip(names, (metrics.mean for metrics in found), strict=True)) | first.baseline
+    lines = [f"{first.label}, split {first.split}, {len(first.per_frame)} frames", *table(rows), ""]
+    lines += [f"{'paired differences to ' + names[0]:32}{'mean':>10}{'± s.e.':>9}{'better in':>14}"]
+    for d in differences:
+        digits = COLUMNS.get(d.measure, ("", 4))[1]
+        share = f"{d.better} of {len(d.frames)}"
+        lines.append(f"{d.name + ', ' + d.measure:32}{d.mean:>+10.{digits}f}{d.standard_error:>9.{digits}f}{share:>14}")
+    for name, metrics in zip(names, found, strict=True):
+        lines += [f"{name}, {line}" for line in depth_lines(metrics) + whole_clip_lines(metrics)]
+    return "\n".join(lines)
+
+
+def value_text(value: float | None, digits: int) -> str:
+    """A number, or a dash for one that could not be measured."""
+    return "-" if value is None else f"{value:.{digits}f}"

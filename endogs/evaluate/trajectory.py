@@ -1,0 +1,123 @@
+"""How far a scene's cameras are from a true trajectory: absolute (ATE) and relative pose errors (RPE).
+
+J. Sturm et al., "A benchmark for the evaluation of RGB-D SLAM systems", IROS 2012; alignment by S. Umeyama,
+"Least-squares estimation of transformation parameters between two point patterns", 1991.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.errors import InputError
+from endogs.geometry import invert_rigid
+
+Poses = NDArray[np.float64]
+TrajectoryAlignment = Literal["none", "rigid", "similarity"]
+SAME_TIME = 0.02
+"""Seconds by which a pose's time may miss a frame's."""
+
+
+@dataclass(frozen=True)
+class TrajectoryErrors:
+    """Errors of n camera poses; lengths in the true trajectory's units."""
+
+    alignment: TrajectoryAlignment
+    """What was free before positions were compared."""
+    poses: int
+    ate_rmse: float
+    """Root mean squared distance of the camera centres after the alignment."""
+    ate_median: float
+    rpe_translation_rmse: float
+    """Of the motion from one pose to the next."""
+    rpe_rotation_degrees_rmse: float
+    """Of the angle of that motion's error, degrees."""
+    per_pose: list[float]
+    """Distances of the camera centres."""
+
+
+def trajectory_errors(estimated: Poses, true: Poses, alignment: TrajectoryAlignment = "rigid") -> TrajectoryErrors:
+    """Compare poses (n, 4, 4), T_world_camera, pair by pair; `similarity` also frees the scale.
+
+    Relative errors compare motions in the camera's own axes, so only the scale of the alignment touches them. Raises
+    ValueError for fewer than two poses or unequal numbers of them.
+    """
+    if len(estimated) != len(true) or len(true) < 2:
+        raise ValueError(f"{len(estimated)} estimated and {len(true)} true poses: as many of both, two at least")
+    aligned = align(estimated, true, alignment)
+    distance = np.linalg.norm(aligned[:, :3, 3] - true[:, :3, 3], axis=1)
+    steps = [np.stack([invert_rigid(a) @ b for a, b in pairwise(p)]) for p in (true, aligned)]
+    gap = np.stack([invert_rigid(a) @ b for a, b in zip(*steps, strict=True)])
+    translation = np.linalg.norm(gap[:, :3, 3], axis=1)
+    cosine = np.clip((np.trace(gap[:, :3, :3], axis1=1, axis2=2) - 1) / 2, -1, 1)
+    return TrajectoryErrors(
+        alignment,
+        len(true),
+        _rms(distance),
+        float(np.median(distance)),
+        _rms(translation),
+        _rms(np.degrees(np.arccos(cosine))),
+        distance.tolist(),
+    )
+
+
+def align(estimated: Poses, true: Poses, alignment: TrajectoryAlignment) -> Poses:
+    """The estimated poses moved (and scaled) so that their centres are nearest to the true ones."""
+    if alignment == "none":
+        return estimated.copy()
+    a, b = estimated[:, :3, 3], true[:, :3, 3]
+    mean_a, mean_b = a.mean(0), b.mean(0)
+    u, spread, vt = np.linalg.svd((b - mean_b).T @ (a - mean_a) / len(a))
+    mirror = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
+    rotation = u @ mirror @ vt
+    variance = np.square(a - mean_a).sum(1).mean()
+    scale = float((spread * np.diag(mirror)).sum() / variance) if alignment == "similarity" and variance > 0 else 1.0
+    moved = estimated.copy()
+    moved[:, :3, :3] = rotation @ estimated[:, :3, :3]
+    moved[:, :3, 3] = scale * (a - mean_a) @ rotation.T + mean_b
+    return moved
+
+
+def read_tum(path: Path) -> tuple[NDArray[np.float64], Poses]:
+    """Times (n,) in seconds and T_world_camera (n, 4, 4) of a TUM file: time tx ty tz qx qy qz qw, one pose a line.
+
+    Raises InputError for a file that is none.
+    """
+    from scipy.spatial.transform import Rotation
+
+    try:
+        lines = [line.split() for line in path.read_text().splitlines() if line.strip() and line.strip()[0] != "#"]
+        values = np.array([[float(word) for word in line] for line in lines], np.float64)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a TUM trajectory ({error}); give eight numbers a line.") from error
+    if values.ndim != 2 or values.shape[1] != 8 or not np.isfinite(values).all():
+        raise InputError(f"{path} is not a TUM trajectory; give time tx ty tz qx qy qz qw, one pose a line.")
+    if (np.linalg.norm(values[:, 4:], axis=1) < 1e-6).any():
+        raise InputError(f"{path} holds a quaternion of zeros, which is no rotation; give qx qy qz qw of length 1.")
+    poses = np.tile(np.eye(4), (len(values), 1, 1))
+    poses[:, :3, :3] = Rotation.from_quat(values[:, 4:]).as_matrix()
+    poses[:, :3, 3] = values[:, 1:4]
+    return values[:, 0], poses
+
+
+def scene_trajectory_errors(
+    path: Path, times: NDArray[np.float64], world_to_camera: Poses, units: str
+) -> TrajectoryErrors:
+    """The cameras (F, 4, 4) at `times` (F,) against the trajectory in a TUM file, at the frames that both have.
+
+    A scene in relative units is aligned with its scale. Raises InputError for a file that is none, or of other times.
+    """
+    true_times, true = read_tum(path)
+    nearest = np.abs(true_times[None] - times[:, None]).argmin(1)
+    both = np.flatnonzero(np.abs(true_times[nearest] - times) < SAME_TIME)
+    if len(both) < 2:
+        raise InputError(f"{path}: its times are not those of the scene's frames, which start at 0; give seconds.")
+    estimated = np.stack([invert_rigid(pose) for pose in world_to_camera[both]])
+    return trajectory_errors(estimated, true[nearest[both]], "rigid" if units == "mm" else "similarity")
+
+
+def _rms(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
