@@ -77,6 +77,8 @@ class Clip:
         self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
         """(H, W) True where there is never tissue, in both views: --ignore-rows and --ignore-mask say so, or, without
         them, what lies outside the field of view that was found."""
+        if recording.outside is not None:
+            self.ignored = self.ignored | self._framing.labels(recording.outside)
         for index, image in recording.framed.items():
             self._cache.put(("image", index), image)
         self._limit_to_view()

@@ -40,3 +40,5 @@ class ClipOptions:
     """Axes of the poses in poses_bounds.npy: EndoNeRF writes opengl, COLMAP through LLFF writes llff."""
     field_of_view: Literal["auto", "full"] = "auto"
     """Leave out black around the view and burnt-in strips where they are found, or keep the full frame."""
+    undistorted_degrees: float | None = None
+    """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""

@@ -54,5 +54,7 @@ class Recording:
     """True when depth comes in 8 bits."""
     notes: list[str] = field(default_factory=list)
     """Sentences a user should read."""
+    outside: NDArray[np.bool_] | None = None
+    """(height, width) True where frames show nothing, as around an undistorted view; None when they are full."""
     framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     """Images already decoded while reading, cropped and resized."""
