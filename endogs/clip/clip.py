@@ -16,6 +16,7 @@ from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
+    from endogs.clip.pose_check import PoseCheck
 
 BIG_FRAME = 3000
 """Pixels of the longer side from which memory deserves a note (4K and beyond)."""
@@ -65,6 +66,10 @@ class Clip:
         """True when something says where instruments are."""
         self.masks_are_given = self.has_masks
         """True when the masks came with the clip."""
+        self.instrument_value = (
+            options.mask_instrument_value if recording.instrument_value is None else recording.instrument_value
+        )
+        """The value that means instrument in the masks that came with the clip."""
         self._found_masks: FrameReader | None = None
         self.has_depth = recording.depths is not None
         self.has_right = recording.right_images is not None
@@ -72,6 +77,8 @@ class Clip:
         """True when depth came in 8 bits, at most 255 different values."""
         self.static_camera = bool(np.ptp(recording.world_to_camera, axis=0).max() < 1e-9)
         """True when every frame has the same pose."""
+        self.pose_check: PoseCheck | None = None
+        """How well the poses fit the images, when `load_clip` could tell."""
         self.notes: list[str] = [*recording.notes, *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
         self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))

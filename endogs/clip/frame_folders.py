@@ -58,13 +58,19 @@ class FrameFolders:
 
 
 def read_frame_folders(
-    root: Path, image_folder: Path, options: ClipOptions, fps: float | None, times: NDArray[np.float64] | None = None
+    root: Path,
+    image_folder: Path,
+    options: ClipOptions,
+    fps: float | None,
+    times: NDArray[np.float64] | None = None,
+    usable: NDArray[np.bool_] | None = None,
 ) -> FrameFolders:
     """The frames in `image_folder` and what lies beside them in `root`.
 
     `fps` is the frame rate that the data set states, `times` (F_total,) its timestamps; --fps goes before both, and
-    without any of them it is 30 with a note. Raises InputError for mixed sizes, for masks, depth or right views that do
-    not match the images, and for the options of selection.
+    without any of them it is 30 with a note. Of the chosen frames only the `usable` (F_total,) are kept. Raises
+    InputError for mixed sizes, for masks, depth or right views that do not match the images, and for the options of
+    selection.
     """
     paths = list_images(image_folder)
     if not paths:
@@ -78,6 +84,10 @@ def read_frame_folders(
         if rate is None:
             notes.append(f"the frame rate is unknown and taken as {DEFAULT_FPS:g} per second; --fps sets it.")
     kept = Selection(options).indices(seconds.tolist(), root)
+    if usable is not None:
+        kept = [i for i in kept if usable[i]]
+        if not kept:
+            raise InputError(f"{root}: none of the frames that --start, --end and --stride choose has a camera pose.")
 
     width, height = image_size(paths[0])
     check_sizes(paths, width, height, paths[0])

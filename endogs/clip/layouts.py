@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
-from endogs.clip import calibrated_folder, endonerf, image_folder, video
+from endogs.clip import calibrated_folder, colmap, endonerf, image_folder, video
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
+from endogs.clip.pose_conventions import poses_in_file, with_pose_convention
+from endogs.clip.recording import Recording
 from endogs.errors import InputError
 
-LAYOUTS = (video, calibrated_folder, endonerf, image_folder)
+LAYOUTS = (
+    video,
+    calibrated_folder,
+    endonerf,
+    colmap,
+    image_folder,
+)
 """Readers, the most specific first; each has KIND, why_not(path) and read(path, options)."""
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v")
@@ -30,13 +38,24 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
     for layout in LAYOUTS:
         reason = layout.why_not(path)
         if reason is None:
-            return Clip(layout.read(path, options), options)
+            return _checked(with_pose_convention(layout.read(path, options), options), options)
         reasons.append(f"{layout.KIND}: {reason}")
     videos = (
         sorted(file.name for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES) if path.is_dir() else []
     )
     advice = f"perhaps you mean the video {path / videos[0]}" if videos else "give a video or a folder of images"
     raise InputError(f"{path}: no known layout ({'; '.join(reasons)}): {advice}.")
+
+
+def _checked(recording: Recording, options: ClipOptions) -> Clip:
+    """The clip, with a note when its poses do not fit its images; a camera that stands still costs nothing."""
+    clip = Clip(recording, options)
+    if not clip.static_camera:
+        from endogs.clip.pose_check import check_poses
+
+        clip.pose_check = check_poses(clip, *poses_in_file(recording))
+        clip.notes += clip.pose_check.notes if clip.pose_check is not None else []
+    return clip
 
 
 def _check_numbers(options: ClipOptions) -> None:

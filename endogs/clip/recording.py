@@ -54,6 +54,12 @@ class Recording:
     """True when depth comes in 8 bits."""
     notes: list[str] = field(default_factory=list)
     """Sentences a user should read."""
+    file_poses: NDArray[np.float64] | None = None
+    """(F, 4, 4) pose matrices as the files hold them, when `world_to_camera` is more than their inverse."""
+    file_pose_convention: str = "camera-to-world-opencv"
+    """What they were taken for: one of `endogs.clip.pose_conventions.CONVENTIONS`."""
+    instrument_value: int | None = None
+    """The value that means instrument in this layout's masks, None when --mask-instrument-value says it."""
     outside: NDArray[np.bool_] | None = None
     """(height, width) True where frames show nothing, as around an undistorted view; None when they are full."""
     framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict)

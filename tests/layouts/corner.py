@@ -42,38 +42,32 @@ def pixel_rays(K: np.ndarray = K, width: int = WIDTH, height: int = HEIGHT) -> n
 def see(pose: np.ndarray, rays: np.ndarray | None = None) -> View:
     """The corner from a camera with x_camera = pose x_world, along its `rays` (H, W, 3)."""
     rays = pixel_rays() if rays is None else rays
+    depth = depth_along(pose, rays)
+    points = ((rays / rays[..., 2:] * depth[..., None]) - pose[:3, 3]) @ pose[:3, :3]
+    return View(texture(points), depth)
+
+
+def depth_along(pose: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """float64 (...) z-depth of what the camera sees along `rays` (..., 3)."""
     turned = rays @ pose[:3, :3]
     centre = -pose[:3, 3] @ pose[:3, :3]
     lengths = []
     for *normal, offset in PLANES:
         towards = turned @ normal
         lengths.append(np.where(towards > 1e-3, (offset - centre @ np.array(normal)) / np.maximum(towards, 1e-3), 1e6))
-    length = np.min(lengths, axis=0)
-    points = centre + length[..., None] * turned
-    return View(texture(points), length * rays[..., 2])
+    return np.min(lengths, axis=0) * rays[..., 2]
 
 
 def texture(points: np.ndarray) -> np.ndarray:
     """uint8 (..., 3): sums of waves of many directions, 5 to 18 mm long, with distinct colours."""
     generator = np.random.default_rng(5)
-    colour = np.zeros((*points.shape[:-1], 3))
-    for _ in range(24):
-        direction = generator.normal(size=3)
-        direction *= 2 * np.pi / generator.uniform(5, 18) / np.linalg.norm(direction)
-        wave = np.sin(points @ direction + generator.uniform(0, 6.3))
-        colour += wave[..., None] * generator.uniform(0.2, 1, 3)
-    return (115 + 18 * colour).clip(30, 235).astype(np.uint8)
+    directions = generator.normal(size=(16, 3))
+    directions *= 2 * np.pi / generator.uniform(5, 18, (16, 1)) / np.linalg.norm(directions, axis=1, keepdims=True)
+    waves = np.sin((points @ directions.T + generator.uniform(0, 6.3, 16)).astype(np.float32))
+    return (115 + 22 * waves @ generator.uniform(0.2, 1, (16, 3)).astype(np.float32)).clip(30, 235).astype(np.uint8)
 
 
 def pixels_of(points: np.ndarray, K: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """(N, 2) pixels of world points (N, 3)."""
     seen = points @ pose[:3, :3].T + pose[:3, 3]
     return seen[:, :2] / seen[:, 2:] * [K[0, 0], K[1, 1]] + K[:2, 2]
-
-
-def points_seen(view: View, pose: np.ndarray, rays: np.ndarray | None = None, every: int = 17) -> tuple:
-    """World points (N, 3) and the rows and columns of the pixels that show them."""
-    rays = pixel_rays() if rays is None else rays
-    rows, columns = (a.ravel() for a in np.mgrid[5 : HEIGHT - 5 : every, 5 : WIDTH - 5 : every])
-    in_camera = (rays / rays[..., 2:] * view.depth[..., None])[rows, columns]
-    return (in_camera - pose[:3, 3]) @ pose[:3, :3], rows, columns
