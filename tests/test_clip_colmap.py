@@ -102,7 +102,7 @@ def shorten(name, length):
     [
         (True, shorten("images.bin", 200), r"images\.bin: truncated after 200 bytes"),
         (True, shorten("cameras.bin", 30), r"cameras\.bin: truncated after 30 bytes"),
-        (True, lambda f, r: (f / "cameras.bin").write_bytes((f / "cameras.bin").read_bytes()[:12] + b"\x63" + b"\0" * 99),
+        (True, lambda f, r: (f / "cameras.bin").write_bytes(b"\1" + b"\0" * 7 + b"\7\0\0\0\x63" + b"\0" * 99),
          r"camera model number 99 is not one of SIMPLE_PINHOLE"),
         (True, lambda f, r: (r / "images" / "shot_9.png").unlink(), r"1 of the model's 5 images are missing \(shot_9"),
         (False, lambda f, r: (f / "cameras.txt").write_text("7 FOV 200 144 1 2 3 4 5"), "camera model FOV is not one"),
@@ -113,7 +113,7 @@ def shorten(name, length):
         (False, lambda f, r: (f / "images.txt").write_text("1 0 0 0 0 0 0 0 7 shot_8.png\n\n"), "has no rotation"),
         (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 x 0 0 0 7 shot_8.png\n\n"), "that is no number"),
         (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 0 0 0 0 7 a/shot_8.png\n\n"), "in a subfolder"),
-        (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 0 0 0 0 7 shot_8.png\n2 1 0 0 0 0 0 0 7 shot_9.png"),
+        (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 0 0 0 0 7 a.png\n2 1 0 0 0 0 0 0 7 b.png"),
          "has a second line with its points"),
         (False, lambda f, r: (f / "images.txt").unlink(), "no cameras and images, .bin or .txt, in sparse"),
     ],
@@ -121,7 +121,7 @@ def shorten(name, length):
 def test_damage_is_told_in_one_sentence(tmp_path, binary, change, message):
     write_colmap(tmp_path / "c", binary=binary)
     change(tmp_path / "c" / "sparse" / "0", tmp_path / "c")
-    if "unlink" in message or "no cameras and images" in message:
+    if "no cameras and images" in message:
         for file in (tmp_path / "c" / "images").iterdir():
             file.unlink()
     with pytest.raises(InputError, match=message) as error:

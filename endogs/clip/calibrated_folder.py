@@ -86,6 +86,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         world_to_camera=world_to_camera[frames.kept],
         images=images,
         masks=masks,
+        mask_instrument_value=frames.mask_instrument_value,
         depths=depths,
         depth_unit=unit or 1.0,
         right_images=right if baseline is not None else None,

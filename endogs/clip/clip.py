@@ -66,10 +66,8 @@ class Clip:
         """True when something says where instruments are."""
         self.masks_are_given = self.has_masks
         """True when the masks came with the clip."""
-        self.instrument_value = (
-            options.mask_instrument_value if recording.instrument_value is None else recording.instrument_value
-        )
-        """The value that means instrument in the masks that came with the clip."""
+        self.mask_instrument_value = recording.mask_instrument_value
+        """The value that meant instrument in those masks' files."""
         self._found_masks: FrameReader | None = None
         self.has_depth = recording.depths is not None
         self.has_right = recording.right_images is not None

@@ -84,6 +84,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         world_to_camera=poses,
         images=frames.images,
         masks=frames.masks,
+        mask_instrument_value=frames.mask_instrument_value,
         depths=frames.depths,
         depth_unit=unit or 1.0,
         depth_is_quantized=frames.depth_is_quantized,

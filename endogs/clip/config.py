@@ -52,8 +52,8 @@ class ClipOptions:
     """Rows A:B of the original, B excluded, without tissue, such as 495:512; replaces what is found; repeatable."""
     ignore_mask: Path | None = None
     """An image of the original's size; where it is not zero there is never tissue."""
-    mask_instrument_value: int = 255
-    """The value that means instrument in mask files: 255 or 0."""
+    mask_instrument_value: int | None = None
+    """The value that means instrument in mask files, 255 or 0; by default 255, or what the data set is known to use."""
     focal: float | None = None
     """Focal length in pixels, for a clip that comes without one, or instead of its own."""
     fps: float | None = None
@@ -61,10 +61,9 @@ class ClipOptions:
     depth_unit_mm: float | None = None
     """Millimetres per unit of the depth files, instead of the clip's own value."""
     pose_convention: PoseConvention = "auto"
-    """What the pose matrices in the files mean, instead of what the layout says: direction and camera axes (opengl, llff
-    and opencv are camera-to-world). poses_bounds.npy is taken for opengl, as EndoNeRF writes it; COLMAP through LLFF
-    writes llff. Poses that do not fit the images are found when a clip is read, and the convention that fits is
-    named."""
+    """What pose matrices in files mean, instead of what the layout says: direction and camera axes (opengl, llff and
+    opencv are camera-to-world). poses_bounds.npy is taken for opengl, as EndoNeRF writes it; COLMAP through LLFF writes
+    llff. Poses that do not fit the images are found when a clip is read, and the convention that fits is named."""
     field_of_view: Literal["auto", "full"] = "auto"
     """Leave out black around the view and burnt-in strips where they are found, or keep the full frame."""
     undistorted_degrees: float | None = None

@@ -54,6 +54,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         world_to_camera=world_to_camera[frames.kept],
         images=frames.images,
         masks=frames.masks,
+        mask_instrument_value=frames.mask_instrument_value,
         depths=frames.depths,
         depth_unit=unit or 1.0,
         units="mm" if unit is not None and frames.depths is not None else "relative",

@@ -43,6 +43,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         images=frames.images,
         K_is_guess=options.focal is None,
         masks=frames.masks,
+        mask_instrument_value=frames.mask_instrument_value,
         depths=frames.depths,
         depth_unit=unit or 1.0,
         units="mm" if unit is not None and frames.depths is not None else "relative",

@@ -63,5 +63,5 @@ def _check_numbers(options: ClipOptions) -> None:
     for flag, value in (("--fps", options.fps), ("--depth-unit-mm", options.depth_unit_mm), ("--focal", options.focal)):
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{flag} {value:g} must be a positive number.")
-    if options.mask_instrument_value not in (0, 255):
+    if options.mask_instrument_value not in (None, 0, 255):
         raise InputError(f"--mask-instrument-value {options.mask_instrument_value} must be 255 or 0.")

@@ -40,6 +40,8 @@ class Recording:
     """True when nothing said what the focal length is."""
     masks: FrameReader | None = None
     """bool (height, width), True = tissue seen."""
+    mask_instrument_value: int = 255
+    """The value that meant instrument in the mask files."""
     depths: FrameReader | None = None
     """Raw depth (height, width) in the file's own integer or float type."""
     depth_unit: float = 1.0
@@ -58,8 +60,6 @@ class Recording:
     """(F, 4, 4) pose matrices as the files hold them, when `world_to_camera` is more than their inverse."""
     file_pose_convention: str = "camera-to-world-opencv"
     """What they were taken for: one of `endogs.clip.pose_conventions.CONVENTIONS`."""
-    instrument_value: int | None = None
-    """The value that means instrument in this layout's masks, None when --mask-instrument-value says it."""
     outside: NDArray[np.bool_] | None = None
     """(height, width) True where frames show nothing, as around an undistorted view; None when they are full."""
     framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict)

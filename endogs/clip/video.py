@@ -33,8 +33,8 @@ def why_not(path: Path) -> str | None:
     return None
 
 
-def read(path: Path, options: ClipOptions) -> Recording:
-    """Decode once, in order: times and cameras of the chosen frames, and their pixels while memory allows.
+def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES) -> Recording:
+    """Decode once, in order: times and cameras of the chosen frames, and their pixels up to `keep_bytes`.
 
     A damaged or truncated file gives the frames before the damage, with a note. Raises InputError when nothing can be
     decoded or the options choose nothing.
@@ -43,7 +43,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     frames = VideoFrames(path)
     selection, framing = Selection(options), None
     framed: dict[int, NDArray[np.uint8]] = {}
-    budget, seen, last, size, pixel_aspect = DEFAULT_BYTES, 0, 0.0, (0, 0), 1.0
+    budget, seen, last, size, pixel_aspect = keep_bytes, 0, 0.0, (0, 0), 1.0
     times: list[float] = []
     interlaced = ended_early = False
     for key, seconds, frame in frames.decode():

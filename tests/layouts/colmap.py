@@ -1,4 +1,4 @@
-"""A COLMAP model of the corner, in text or in binary, written from the documentation, with images and noise beside it."""
+"""A COLMAP model of the corner, in text or in binary, written from COLMAP's documentation, and its images."""
 
 import struct
 from pathlib import Path
