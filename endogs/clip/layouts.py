@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from endogs.clip import calibrated_folder, colmap, endonerf, image_folder, video
+from endogs.clip import calibrated_folder, colmap, endonerf, image_folder, nerfstudio, video
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.pose_conventions import poses_in_file, with_pose_convention
@@ -13,6 +13,7 @@ LAYOUTS = (
     video,
     calibrated_folder,
     endonerf,
+    nerfstudio,
     colmap,
     image_folder,
 )
