@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from endogs.clip import calibrated_folder, colmap, endonerf, image_folder, nerfstudio, video
+from endogs.clip import calibrated_folder, colmap, endomapper, endonerf, image_folder, nerfstudio, video
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.pose_conventions import poses_in_file, with_pose_convention
@@ -14,6 +14,7 @@ LAYOUTS = (
     calibrated_folder,
     endonerf,
     nerfstudio,
+    endomapper,
     colmap,
     image_folder,
 )

@@ -169,7 +169,9 @@ def _matrix(entry: dict[str, Any], number: int, file: Path) -> NDArray[np.float6
     rotation = matrix[:3, :3]
     skewed = np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-2 or np.linalg.det(rotation) < 0
     if skewed or np.abs(matrix[3] - [0, 0, 0, 1]).max() > 1e-6:
-        raise InputError(f"{file}: transform_matrix of frame {number} is no rigid motion (is it transposed?): correct it.")
+        raise InputError(
+            f"{file}: transform_matrix of frame {number} is no rigid motion (is it transposed?): correct it."
+        )
     return matrix
 
 
