@@ -9,7 +9,7 @@ from endogs.clip import ClipOptions
 from endogs.clip.clip import Clip
 from endogs.clip.config import PoseConvention
 from endogs.clip.pose_check import check_poses
-from endogs.clip.pose_conventions import CONVENTIONS, SHORT, poses_in_file, with_pose_convention, world_to_camera
+from endogs.clip.pose_conventions import CONVENTIONS, SHORT, with_pose_convention, world_to_camera
 from endogs.clip.recording import Recording
 from endogs.geometry import invert_rigid
 from endogs.pipeline.config import Inspect
@@ -68,7 +68,7 @@ def moving():
 
 
 def check(recording):
-    return check_poses(Clip(recording), *poses_in_file(recording))
+    return check_poses(Clip(recording), recording)
 
 
 def misread(recording, truth, read_as):

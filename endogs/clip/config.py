@@ -68,3 +68,7 @@ class ClipOptions:
     """Leave out black around the view and burnt-in strips where they are found, or keep the full frame."""
     undistorted_degrees: float | None = None
     """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""
+    calibration: Path | None = None
+    """A calibration.json for a video or a plain folder of images: fx, fy, cx, cy, distortion or lens, second camera."""
+    stereo: Literal["side-by-side", "top-bottom"] | None = None
+    """How the frames of one video file hold two views, the left eye's first."""

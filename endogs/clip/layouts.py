@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from endogs.clip import calibrated_folder, colmap, endomapper, endonerf, image_folder, nerfstudio, video
+from endogs.clip import calibrated_folder, colmap, endomapper, endonerf, image_folder, nerfstudio, stereo_video, video
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
-from endogs.clip.pose_conventions import poses_in_file, with_pose_convention
+from endogs.clip.pose_conventions import with_pose_convention
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
 
@@ -16,6 +16,7 @@ LAYOUTS = (
     nerfstudio,
     endomapper,
     colmap,
+    stereo_video,
     image_folder,
 )
 """Readers, the most specific first; each has KIND, why_not(path) and read(path, options)."""
@@ -40,6 +41,7 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
     for layout in LAYOUTS:
         reason = layout.why_not(path)
         if reason is None:
+            _check_video_options(path, layout.KIND, options)
             return _checked(with_pose_convention(layout.read(path, options), options), options)
         reasons.append(f"{layout.KIND}: {reason}")
     videos = (
@@ -55,9 +57,17 @@ def _checked(recording: Recording, options: ClipOptions) -> Clip:
     if not clip.static_camera:
         from endogs.clip.pose_check import check_poses
 
-        clip.pose_check = check_poses(clip, *poses_in_file(recording))
+        clip.pose_check = check_poses(clip, recording)
         clip.notes += clip.pose_check.notes if clip.pose_check is not None else []
     return clip
+
+
+def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
+    """InputError for options that this layout would not use."""
+    if options.calibration is not None and kind not in ("video", "image-folder", "stereo-video"):
+        raise InputError(f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}.")
+    if options.stereo is not None and kind != "video":
+        raise InputError(f"{path}: --stereo is for one video file that holds both views, but this is a {kind}.")
 
 
 def _check_numbers(options: ClipOptions) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.clip import Clip
-from endogs.clip.pose_conventions import CONVENTIONS, world_to_camera
+from endogs.clip.pose_conventions import CONVENTIONS, poses_in_file, read_as
+from endogs.clip.recording import Recording
 
 Array = NDArray[np.float64]
 
@@ -90,10 +91,10 @@ class PoseCheck:
         return []
 
 
-def check_poses(clip: Clip, matrices: Array, convention: str) -> PoseCheck | None:
-    """Compare the clip's poses, and all other readings of `matrices` (F, 4, 4) of its files, with its images.
+def check_poses(clip: Clip, recording: Recording) -> PoseCheck | None:
+    """Compare the clip's poses, and all other readings of those in the files of its `recording`, with its images.
 
-    `convention` is the one by which they were read. None for a camera that stands still, and when too little moves in
+    None for a camera that stands still, and when too little moves in
     the images or too few points can be followed to say anything.
     """
     if clip.static_camera:
@@ -102,9 +103,8 @@ def check_poses(clip: Clip, matrices: Array, convention: str) -> PoseCheck | Non
     if not pairs:
         return None
     error = median_error(clip.K, clip.world_to_camera, pairs)
-    others = {
-        name: median_error(clip.K, world_to_camera(matrices, name), pairs) for name in CONVENTIONS if name != convention
-    }
+    convention = poses_in_file(recording)[1]
+    others = {name: median_error(clip.K, read_as(recording, name), pairs) for name in CONVENTIONS if name != convention}
     # Conventions may agree on these frames: the plainest of those that are as good is named.
     smallest = min(others.values())
     best = next(name for name, found in others.items() if found <= 1.1 * smallest + 0.05)

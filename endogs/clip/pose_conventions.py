@@ -54,7 +54,18 @@ def poses_in_file(recording: Recording) -> tuple[Array, str]:
     """The pose matrices (F, 4, 4) as the file holds them and the convention by which they were read."""
     if recording.file_poses is not None:
         return recording.file_poses, full_name(recording.file_pose_convention)
-    return invert_rigid(recording.world_to_camera), "camera-to-world-opencv"
+    camera = (
+        recording.world_to_camera
+        if recording.turn is None
+        else invert_rigid(recording.turn) @ recording.world_to_camera
+    )
+    return invert_rigid(camera), "camera-to-world-opencv"
+
+
+def read_as(recording: Recording, convention: str) -> Array:
+    """`world_to_camera` (F, 4, 4) of the recording's frames if its files' poses meant what `convention` says."""
+    poses = world_to_camera(poses_in_file(recording)[0], convention)
+    return poses if recording.turn is None else recording.turn @ poses
 
 
 def with_pose_convention(recording: Recording, options: ClipOptions) -> Recording:
@@ -68,9 +79,5 @@ def with_pose_convention(recording: Recording, options: ClipOptions) -> Recordin
     if np.ptp(recording.world_to_camera, axis=0).max() < 1e-9:
         note = "--pose-convention changes nothing: the camera stands still."
         return replace(recording, notes=[*recording.notes, note])
-    return replace(
-        recording,
-        world_to_camera=world_to_camera(matrices, wanted),
-        file_poses=matrices,
-        file_pose_convention=wanted,
-    )
+    poses = read_as(recording, wanted)
+    return replace(recording, world_to_camera=poses, file_poses=matrices, file_pose_convention=wanted)

@@ -60,6 +60,8 @@ class Recording:
     """(F, 4, 4) pose matrices as the files hold them, when `world_to_camera` is more than their inverse."""
     file_pose_convention: str = "camera-to-world-opencv"
     """What they were taken for: one of `endogs.clip.pose_conventions.CONVENTIONS`."""
+    turn: NDArray[np.float64] | None = None
+    """(4, 4) from the camera that the file's poses are of to the frames' own, as after rectification; None = same."""
     outside: NDArray[np.bool_] | None = None
     """(height, width) True where frames show nothing, as around an undistorted view; None when they are full."""
     framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
