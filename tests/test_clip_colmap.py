@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from layouts import corner
-from layouts.colmap import DISTORTIONS, intrinsics, write_colmap
+from layouts.colmap import DISTORTIONS, MODELS, intrinsics, write_colmap
 from layouts.reprojection import depth_error, image_error, largest_miss
 
 from endogs.clip import ClipOptions, load_clip
@@ -11,7 +11,7 @@ from endogs.geometry import invert_rigid
 
 
 @pytest.mark.parametrize("binary", [True, False])
-@pytest.mark.parametrize("model", list(DISTORTIONS))
+@pytest.mark.parametrize("model", MODELS)
 def test_points_land_on_their_pixels(tmp_path, model, binary):
     poses = write_colmap(tmp_path / "c", model, binary)
     clip = load_clip(tmp_path / "c")

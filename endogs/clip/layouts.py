@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from endogs.clip import calibrated_folder, colmap, endomapper, endonerf, image_folder, nerfstudio, stereo_video, video
+from endogs.clip import (
+    calibrated_folder,
+    colmap,
+    endomapper,
+    endonerf,
+    endoslam,
+    image_folder,
+    nerfstudio,
+    stereo_video,
+    video,
+)
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.pose_conventions import with_pose_convention
@@ -15,6 +25,7 @@ LAYOUTS = (
     endonerf,
     nerfstudio,
     endomapper,
+    endoslam,
     colmap,
     stereo_video,
     image_folder,

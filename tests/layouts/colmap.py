@@ -14,9 +14,11 @@ DISTORTIONS = {
     "PINHOLE": (),
     "SIMPLE_RADIAL": (-0.21,),
     "RADIAL": (-0.21, 0.06),
+    "RADIAL_TWO_FOCAL": (-0.21, 0.06),
     "OPENCV": (-0.21, 0.06, 0.011, -0.007),
     "OPENCV_FISHEYE": (-0.05, 0.02, -0.004, 0.001),
 }
+MODELS = tuple(NUMBERS)
 ONE_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 
 
