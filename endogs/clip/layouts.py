@@ -5,6 +5,7 @@ from pathlib import Path
 from endogs.clip import (
     calibrated_folder,
     colmap,
+    dvrk,
     endomapper,
     endonerf,
     endoslam,
@@ -27,6 +28,7 @@ LAYOUTS = (
     endomapper,
     endoslam,
     colmap,
+    dvrk,
     stereo_video,
     image_folder,
 )
