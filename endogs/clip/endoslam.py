@@ -56,7 +56,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     assert file is not None
     synthetic = file.suffix.lower() == ".csv"
     table, notes = _table(file, images)
-    usable = np.isfinite(table).all(1)
+    usable: NDArray[np.bool_] = np.isfinite(table.sum(1))
     if not usable.any():
         raise InputError(f"{file}: no pose belongs to a frame of Frames/: are they of one trajectory?")
     rate = next((RATES[part] for part in reversed(path.resolve().parts) if part in RATES), None)
@@ -111,10 +111,10 @@ def _poses_file(path: Path) -> Path | None:
 def _table(file: Path, images: list[Path]) -> tuple[NDArray[np.float64], list[str]]:
     """Position and quaternion xyzw (F, 7) for each image, NaN where there is none; notes."""
     found = np.full((len(images), 7), np.nan)
+    notes: list[str] = []
     if file.suffix.lower() == ".csv":
         rows = read_columns(file, ("tX", "tY", "tZ", "rX", "rY", "rZ", "rW"))[: len(images)]
         found[: len(rows)] = rows
-        notes = []
     elif file.suffix.lower() == ".xlsx":
         names = ("ImageFrame", "trans_x", "trans_y", "trans_z", "quot_x", "quot_y", "quot_z", "quot_w")
         of_frame = {int(row[0]): row[1:] for row in read_columns(file, names)}
@@ -122,7 +122,6 @@ def _table(file: Path, images: list[Path]) -> tuple[NDArray[np.float64], list[st
             numbers = re.findall(r"\d+", image.stem)
             if numbers and int(numbers[-1]) in of_frame:
                 found[i] = of_frame[int(numbers[-1])]
-        notes = []
     else:
         rows = read_columns(file, ("t", "px", "py", "pz", "qx", "qy", "qz", "qw"))
         at = np.linspace(rows[0, 0], rows[-1, 0], len(images))

@@ -134,14 +134,16 @@ def _frames(file: Path) -> list[_Frame]:
         if image is None:
             lost.append(entry["file_path"])
             continue
-        beside = [
+        mask, depth = (
             file.parent / entry[name] if isinstance(entry.get(name), str) else None
             for name in ("mask_path", "depth_file_path")
+        )
+        lost += [
+            str(path.relative_to(file.parent)) for path in (mask, depth) if path is not None and not path.is_file()
         ]
-        lost += [str(path.relative_to(file.parent)) for path in beside if path is not None and not path.is_file()]
         matrix = _matrix(entry, number, file)
         matrix[:3, 3] /= scale
-        frames.append(_Frame(image, *beside, matrix, {**shared, **entry}))
+        frames.append(_Frame(image, mask, depth, matrix, {**shared, **entry}))
     if lost:
         raise InputError(f"{file}: {len(lost)} of its files are missing ({lost[0]}): copy them beside it.")
     times = [entry.get("time") for entry in entries]

@@ -141,28 +141,39 @@ def followed_pairs(clip: Clip) -> list[Pair]:
     for start in sorted({round(i) for i in np.linspace(0, len(clip) - 2, STARTS)}) if len(clip) > 1 else []:
         image = gray(start)
         tissue = clip.tissue_mask(start).astype(np.uint8)
-        allowed = cv2.resize(tissue, size, interpolation=cv2.INTER_NEAREST)
         # Highlights travel with the light, not with the tissue.
-        allowed &= (cv2.dilate(image, np.ones((5, 5), np.uint8)) < 245).astype(np.uint8)
+        dull = np.asarray(cv2.dilate(image, np.ones((5, 5), np.uint8))) < 245
+        allowed = np.asarray(cv2.resize(tissue, size, interpolation=cv2.INTER_NEAREST)) * dull.astype(np.uint8)
         first = cv2.goodFeaturesToTrack(image, 400, 0.01, 6, mask=allowed)
         if first is None:
             continue
-        here, there, now = first.reshape(-1, 2), first.reshape(-1, 2), start
+        here = there = np.asarray(first, np.float32).reshape(-1, 2)
+        now = start
         moved = 0.0
         for hop in HOPS:
             if now + hop >= len(clip) or len(here) < LEAST_POINTS or moved > ENOUGH_MOTION * size[0]:
                 break
             following = gray(now + hop)
-            ahead, found, _ = cv2.calcOpticalFlowPyrLK(image, following, there[:, None], None, winSize=(17, 17))
-            back, returned, _ = cv2.calcOpticalFlowPyrLK(following, image, ahead, None, winSize=(17, 17))
-            kept = (found & returned).ravel().astype(bool)
-            kept &= np.linalg.norm(back.reshape(-1, 2) - there, axis=1) < 0.7
-            here, there, image, now = here[kept], ahead.reshape(-1, 2)[kept], following, now + hop
+            ahead, found = _flow(image, following, there)
+            back, returned = _flow(following, image, ahead)
+            kept = found & returned & (np.linalg.norm(back - there, axis=1) < 0.7)
+            here, there, image, now = here[kept], ahead[kept], following, now + hop
             moved = float(np.median(np.linalg.norm(there - here, axis=1))) if len(here) else 0.0
         if len(here) >= LEAST_POINTS and moved >= LEAST_MOTION:
             # OpenCV puts pixel centres at integers.
             pairs.append(Pair(start, now, (here + 0.5) * stretch, (there + 0.5) * stretch))
     return pairs
+
+
+def _flow(
+    image: NDArray[np.uint8], following: NDArray[np.uint8], points: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Where points (N, 2) of a gray image (H, W) are in the one that follows, and whether each was found."""
+    import cv2
+
+    to = np.zeros_like(points)
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(image, following, points, to, winSize=(17, 17))
+    return np.asarray(moved, np.float32).reshape(-1, 2), np.asarray(found).ravel() > 0
 
 
 def median_error(K: Array, poses: Array, pairs: list[Pair]) -> float:

@@ -27,7 +27,7 @@ def stereo_hint(image: NDArray[np.uint8]) -> list[str]:
         "above each other": (gray[: height // 2], gray[height - height // 2 :]),
     }
     for name, halves in found.items():
-        one, other = (_details(cv2.resize(half, (SIZE, SIZE), interpolation=cv2.INTER_AREA)) for half in halves)
+        one, other = (_details(half) for half in halves)
         if min(one.std(), other.std()) < 1:  # nothing to compare
             continue
         window = one[:, SIZE // 4 : -SIZE // 4].copy()
@@ -38,6 +38,8 @@ def stereo_hint(image: NDArray[np.uint8]) -> list[str]:
 
 
 def _details(half: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A half at SIZE x SIZE, without what varies slowly."""
     import cv2
 
-    return np.asarray(half - cv2.GaussianBlur(half, (0, 0), 6), np.float32)
+    small = np.asarray(cv2.resize(half, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(small - cv2.GaussianBlur(small, (0, 0), 6), np.float32)

@@ -63,11 +63,12 @@ def pinhole_view(
 
     pixels = lens.project(pixel_rays(K, *size)) - 0.5
     with np.errstate(invalid="ignore"):
-        valid = (pixels >= 0).all(-1) & (pixels <= np.array([width - 1, height - 1])).all(-1)
-    pixels = np.where(valid[..., None], pixels, -1.0).astype(np.float32)
-    maps = np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
+        inside = (pixels >= 0) & (pixels <= np.array([width - 1, height - 1]))
+    valid: NDArray[np.bool_] = inside[..., 0] & inside[..., 1]
+    column, row = (np.where(valid, pixels[..., i], -1).astype(np.float32) for i in (0, 1))
+    maps: Maps = column, row
     if seen is not None:
-        valid &= nearest(seen, maps)
+        valid = valid & nearest(seen, maps)
     return PinholeView(K, size, maps, valid)
 
 
