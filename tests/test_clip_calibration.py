@@ -74,6 +74,12 @@ def test_every_lens_becomes_a_pinhole_view(tmp_path, model):
     assert image_error(clip, poses, 1) > 4, "the judgement sees two pixels"
 
 
+def test_a_width_for_a_camera_without_a_lens_is_said_to_do_nothing(tmp_path):
+    write(tmp_path / "c", "pinhole", count=1, distortion=None)
+    notes = load_clip(tmp_path / "c", ClipOptions(undistorted_degrees=90)).notes
+    assert any("--undistorted-degrees changes nothing" in note for note in notes)
+
+
 @pytest.mark.parametrize("along", ["z", "ray"])
 def test_depth_of_a_fisheye_becomes_z_depth(tmp_path, along):
     poses = write(tmp_path / "c", "fisheye", depth=along, depth_along=along, depth_unit_mm=1.0)

@@ -158,6 +158,12 @@ def test_what_a_wide_view_cannot_show_is_ignored(tmp_path):
     assert not full.ignored[dark].all(), "--field-of-view full keeps the black that the image itself shows"
 
 
+def test_a_crop_must_leave_something_to_see(tmp_path):
+    options = ClipOptions(undistorted_degrees=140, crop=(0, 0, 4, 4))
+    with pytest.raises(InputError, match="--crop keeps only what the undistorted view does not show"):
+        Clip(undistort(fisheye_recording(tmp_path, "z"), KannalaBrandt(K, FISHEYE), options), options)
+
+
 def test_the_wrong_kind_of_depth_shows(tmp_path):
     recording = fisheye_recording(tmp_path, "ray")
     clip = Clip(undistort(recording, KannalaBrandt(K, FISHEYE), ClipOptions(), "z"))

@@ -144,7 +144,19 @@ def test_poses_that_belong_to_other_frames_fit_by_no_convention(moving):
     shuffled = replace(moving, world_to_camera=moving.world_to_camera[[4, 0, 7, 2, 8, 1, 5, 3, 6]], depths=None)
     found = check(shuffled)
     assert found.best is None
-    assert "no other convention brings this below" in found.notes[0]
+    assert "in the closest other convention" in found.notes[0]
+
+
+def test_a_camera_that_only_shifts_is_told_from_its_inverse_by_depths_sign(moving):
+    # Both have the same epipolar lines; only one has the points in front.
+    poses = np.eye(4)[None].repeat(COUNT, 0)
+    poses[:, :3, 3] = np.arange(COUNT)[:, None] * np.array([1.1, -0.7, 0.9])
+    frames = [corner.see(pose).image for pose in poses]
+    shifting = replace(moving, world_to_camera=poses, images=Held(frames), depths=None)
+    assert check(shifting).notes == []
+    wrong = check(misread(shifting, "world-to-camera-opencv", "camera-to-world-opencv"))
+    assert wrong.in_front < 0.1
+    assert wrong.best == "world-to-camera-opencv"
 
 
 def test_a_camera_that_only_turns_is_checked_too(moving):

@@ -12,6 +12,7 @@ from endogs.clip.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.framing import Framing
 from endogs.clip.ignored_area import ignored_area
 from endogs.clip.recording import FrameReader, Recording
+from endogs.errors import InputError
 from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Clip:
         self.source = recording.source
         """The file or folder."""
         self.kind = recording.kind
-        """The layout: "video", "image-folder", "endonerf" or "calibrated-folder"."""
+        """The layout, as its reader calls it: "video", "image-folder", "colmap", ..."""
         self.width, self.height = self._framing.width, self._framing.height
         self.original_size = (recording.width, recording.height)
         """(width, height) before cropping and resizing."""
@@ -84,6 +85,8 @@ class Clip:
         them, what lies outside the field of view that was found."""
         if recording.outside is not None:
             self.ignored = self.ignored | self._framing.labels(recording.outside)
+            if self.ignored.all():
+                raise InputError(f"{recording.source}: --crop keeps only what the undistorted view does not show.")
         for index, image in recording.framed.items():
             self._cache.put(("image", index), image)
         self._limit_to_view()

@@ -67,6 +67,8 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
 def _checked(recording: Recording, options: ClipOptions) -> Clip:
     """The clip, with a note when its poses do not fit its images; a camera that stands still costs nothing."""
     clip = Clip(recording, options)
+    if options.undistorted_degrees is not None and recording.outside is None:
+        clip.notes.append("--undistorted-degrees changes nothing: this camera's lens is not known to bend lines.")
     if not clip.static_camera:
         from endogs.clip.pose_check import check_poses
 

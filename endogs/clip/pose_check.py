@@ -64,8 +64,10 @@ class PoseCheck:
     """Share of points with parallax that these poses put in front of both cameras."""
     best: str | None
     """The convention that fits instead, None when these poses are fine or nothing fits."""
+    closest: str
+    """The other convention with the smallest error, which may fit no better."""
     best_error: float
-    """Its median distance in pixels, or the smallest of any convention."""
+    """Its median distance in pixels."""
     depth_ratio: float | None
     """Median depth that the poses give points over the depth in the files, None without either."""
 
@@ -80,8 +82,8 @@ class PoseCheck:
         if self.error > LARGEST_ERROR:
             return [
                 f"the poses do not fit the images: points miss their epipolar lines by {self.error:.1f} pixels (up to "
-                f"{LARGEST_ERROR:g} is fine), and no other convention brings this below {self.best_error:.1f}: the "
-                "tissue moves a lot, or the intrinsics or the times of the poses are off."
+                f"{LARGEST_ERROR:g} is fine), and by {self.best_error:.1f} in the closest other convention, "
+                f"{self.closest}: the tissue moves a lot, or the intrinsics or the times of the poses are off."
             ]
         if self.depth_ratio is not None and not 0.6 < self.depth_ratio < 1.7:
             return [
@@ -107,7 +109,7 @@ def check_poses(clip: Clip, recording: Recording) -> PoseCheck | None:
     others = {name: median_error(clip.K, read_as(recording, name), pairs) for name in CONVENTIONS if name != convention}
     # Conventions may agree on these frames: the plainest of those that are as good is named.
     smallest = min(others.values())
-    best = next(name for name, found in others.items() if found <= 1.1 * smallest + 0.05)
+    best = next(name for name, found in others.items() if found <= 1.02 * smallest + 0.01)
     wrong = error > LARGEST_ERROR and others[best] < min(LARGEST_ERROR, 0.6 * error)
     wrong |= error > 1 and CLEARLY_BETTER * others[best] < error
     in_front, ratio = _depths(clip, pairs)
@@ -117,6 +119,7 @@ def check_poses(clip: Clip, recording: Recording) -> PoseCheck | None:
         error,
         in_front,
         best if wrong else None,
+        best,
         others[best],
         ratio,
     )
