@@ -3,15 +3,22 @@
 from pathlib import Path
 
 from endogs.clip import (
+    c3vd,
     calibrated_folder,
     colmap,
     dvrk,
     endomapper,
     endonerf,
     endoslam,
+    hamlyn,
     image_folder,
     nerfstudio,
+    scared,
+    scared_video,
     stereo_video,
+    stereomis,
+    stereomis_frames,
+    tum_rgbd,
     video,
 )
 from endogs.clip.clip import Clip
@@ -23,6 +30,13 @@ from endogs.errors import InputError
 LAYOUTS = (
     video,
     calibrated_folder,
+    scared,
+    scared_video,
+    stereomis,
+    stereomis_frames,
+    hamlyn,
+    tum_rgbd,
+    c3vd,
     endonerf,
     nerfstudio,
     endomapper,

@@ -1,0 +1,354 @@
+"""The data sets of the field: what a reader returns reprojects to the pixels, and no usual mistake does.
+
+Each generator in tests/layouts/ writes a tiny folder in a data set's own layout from rays and a plane.
+"""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from layouts.asymmetric_scene import K, check_clip, mismatch, view_mismatch
+from layouts.c3vd import write_c3vd
+from layouts.hamlyn import BASELINE, write_hamlyn
+from layouts.scared import write_scared, write_scared_video
+from layouts.stereomis import write_stereomis, write_stereomis_frames
+from layouts.tum_rgbd import write_tum
+
+from endogs.clip import ClipOptions, load_clip
+from endogs.clip.number_files import read_matrix, read_table
+from endogs.errors import InputError
+
+
+def test_scared_as_its_tools_prepare_it(tmp_path):
+    clip = load_clip(write_scared(tmp_path / "keyframe_1"))
+    assert (clip.kind, len(clip), clip.static_camera) == ("scared", 4, False)
+    assert clip.baseline == pytest.approx(4.3513, abs=1e-3)
+    assert (clip.depth(0)[3:6, 10:14] == 0).all()
+    check_clip(clip, off_slope=0.01, off_color=1.0)
+
+
+def test_scared_names_the_folder_data_as_well(tmp_path):
+    root = write_scared(tmp_path / "keyframe_1", 2)
+    assert load_clip(root / "data").kind == "scared"
+
+
+def test_scared_keeps_a_pose_whose_rectification_is_unknown_and_says_so(tmp_path):
+    root = write_scared(tmp_path / "keyframe_1", 2)
+    for file in (root / "data" / "frame_data").iterdir():
+        content = json.loads(file.read_text())
+        del content["camera-calibration"]["KR"]
+        file.write_text(json.dumps(content))
+    clip = load_clip(root)
+    assert any("not turned by the rectification" in note for note in clip.notes)
+    stated = json.loads((root / "data" / "frame_data" / "frame_data000001.json").read_text())["camera-pose"]
+    np.testing.assert_array_equal(clip.world_to_camera[1], stated)
+
+
+def test_scared_as_downloaded(tmp_path):
+    clip = load_clip(write_scared_video(tmp_path / "keyframe_1"))
+    assert (clip.kind, len(clip)) == ("scared-video", 4)
+    check_clip(clip, off_slope=0.3, off_color=2.0)
+
+
+def test_scared_video_goes_without_what_is_not_unpacked(tmp_path):
+    root = write_scared_video(tmp_path / "keyframe_1")
+    for file in sorted((root / "data" / "scene_points").iterdir()):
+        file.unlink()
+    (root / "data" / "scene_points.tar.gz").write_bytes(b"")
+    (root / "data" / "frame_data" / "frame_data000003.json").unlink()
+    clip = load_clip(root)
+    assert (len(clip), clip.has_depth) == (3, False)
+    assert any("unpack data/scene_points.tar.gz" in note for note in clip.notes)
+    assert any("the first 3 are used" in note for note in clip.notes)
+
+
+def test_stereomis_as_downloaded(tmp_path):
+    clip = load_clip(write_stereomis(tmp_path / "P2_0"))
+    assert (clip.kind, len(clip), clip.masks_are_given) == ("stereomis", 6, True)
+    # Bright is tissue there, and the instrument stands where it was drawn, moved by the rectification at most.
+    assert 0.02 < 1 - clip.tissue_mask(3).mean() < 0.06
+    assert not clip.tissue_mask(3)[2, 5]
+    assert any("3 of 6 frames have none of their own" in note for note in clip.notes)
+    check_clip(clip, off_slope=0.3, off_color=2.0)
+
+
+def test_stereomis_finds_poses_and_masks_by_the_frames_place_in_the_video(tmp_path):
+    root = write_stereomis(tmp_path / "P2_0", start=2)
+    with pytest.raises(InputError, match=r"groundtruth\.txt: has no pose for frame 0 of the video .* from 2 to 5"):
+        load_clip(root)
+    clip = load_clip(root, ClipOptions(start=0.08, stride=3))
+    assert len(clip) == 2
+    check_clip(clip, off_slope=0.3, off_color=2.0)
+
+
+def test_stereomis_as_converted_for_splatting(tmp_path):
+    clip = load_clip(write_stereomis_frames(tmp_path / "stereo_P3"))
+    assert (clip.kind, clip.depth_is_quantized, clip.static_camera) == ("stereomis-frames", True, True)
+    assert (~clip.tissue_mask(0)).sum() == 8 * 20
+    assert not clip.tissue_mask(0)[:8, :20].any()
+    np.testing.assert_allclose(clip.K[0], [[K[0, 0], 0, K[0, 2]], [0, K[0, 0], K[1, 2]], [0, 0, 1]])
+    check_clip(clip, off_slope=0.5, off_color=1.5)
+
+
+def test_an_endonerf_folder_is_not_taken_for_stereomis(tmp_path):
+    root = write_stereomis_frames(tmp_path / "clip")
+    table = np.load(root / "poses_bounds.npy")
+    table[:, [4, 9]] = [[48, 80]]
+    np.save(root / "poses_bounds.npy", table)
+    assert load_clip(root, ClipOptions(mask_instrument_value=0)).kind == "endonerf"
+
+
+def test_hamlyn(tmp_path):
+    clip = load_clip(write_hamlyn(tmp_path / "rectified01"))
+    assert (clip.kind, clip.baseline) == ("hamlyn", BASELINE)
+    assert (clip.depth(0)[:4, :3] == 0).all()  # unknown, and saturated
+    check_clip(clip, off_slope=0.5, off_color=1.5)
+
+
+def test_hamlyn_in_a_folder_of_its_own_name_and_its_tracking_form(tmp_path):
+    root = write_hamlyn(tmp_path / "rectified01" / "rectified01")
+    assert load_clip(tmp_path / "rectified01").kind == "hamlyn"
+    (root / "image01").rename(root / "color")
+    (root / "depth01").rename(root / "depth")
+    (root / "extrinsics.txt").unlink()
+    clip = load_clip(root)
+    assert (clip.kind, clip.has_right) == ("hamlyn", False)
+    assert any("right views are not used" in note for note in clip.notes)
+    check_clip(clip, off_slope=0.5, off_color=1.5)
+
+
+def test_tum_rgbd(tmp_path):
+    clip = load_clip(write_tum(tmp_path / "some_sequence"))
+    assert (clip.kind, len(clip)) == ("tum-rgbd", 4)
+    np.testing.assert_allclose(clip.times, 0.04 * np.arange(4), atol=1e-6)
+    assert any("1 of 5 images have no depth or no pose" in note for note in clip.notes)
+    check_clip(clip, off_slope=0.12, off_color=1.0)
+
+
+def test_tum_rgbd_knows_the_benchmarks_cameras_and_undistorts_them(tmp_path):
+    camera = np.array([[520.9, 0, 325.6], [0, 521.0, 250.2], [0, 0, 1]])
+    distortion = (0.2312, -0.7849, -0.0033, -0.0001, 0.9172)
+    root = tmp_path / "rgbd_dataset_freiburg2_desk"
+    write_tum(root, 2, camera, distortion, size=(640, 480))
+    (root / "calibration.json").unlink()
+    clip = load_clip(root)
+    images, inside = [clip.image(i) for i in range(2)], ~clip.ignored
+    assert view_mismatch(images, clip.K, clip.world_to_camera, inside) < 0.5
+    found = mismatch(images, [clip.depth(i) for i in range(2)], clip.K, clip.world_to_camera)
+    assert found.off_slope < 0.12
+    assert found.known > 0.9
+    bent = [cv2.imread(str(file))[..., ::-1] for file in sorted((root / "rgb").iterdir())[:2]]
+    assert view_mismatch(bent, clip.K, clip.world_to_camera, inside) > 2.0
+
+
+@pytest.mark.parametrize("second_version", [False, True])
+def test_c3vd(tmp_path, second_version):
+    clip = load_clip(write_c3vd(tmp_path / "cecum_t1_a", second_version=second_version))
+    assert (clip.kind, len(clip)) == ("c3vd", 4)
+    inside = [np.where(clip.ignored, 0, clip.depth(i)) for i in range(4)]
+    assert np.mean([depth > 0 for depth in inside]) > 0.9
+    check_clip(clip, off_slope=0.5, off_color=2.0)
+
+
+def test_c3vd_marks_depth_beyond_its_range_as_unknown(tmp_path):
+    root = write_c3vd(tmp_path / "clip", 1)
+    cv2.imwrite(str(root / "0000_depth.tiff"), np.full((48, 80), 65535, np.uint16))
+    assert not load_clip(root).depth(0).any()
+
+
+# What is wrong, in one sentence
+
+
+def damage(file: Path) -> None:
+    """Cut a file's second half off."""
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+
+
+def scribble(file: Path, before: str, after: str) -> None:
+    """Replace a piece of a text file, which must be there."""
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after, 1))
+
+
+def resize(file: Path) -> None:
+    """Give an image another size."""
+    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(file), image[:-2, :-4])
+
+
+def _data(root: Path, *names: str) -> Path:
+    return root.joinpath("data", *names)
+
+
+BAD = {
+    "scared truncated tiff": (
+        write_scared,
+        lambda root: damage(_data(root, "disparity", "frame_data000000.tiff")),
+        r"frame_data000000\.tiff: not a readable image",
+    ),
+    "scared missing json": (
+        write_scared,
+        lambda root: _data(root, "frame_data", "frame_data000002.json").unlink(),
+        r"frame_data: 3 files for 4 images; nothing belongs to frame_data000002\.png",
+    ),
+    "scared cut json": (
+        write_scared,
+        lambda root: damage(_data(root, "frame_data", "frame_data000001.json")),
+        r"frame_data000001\.json: not readable as JSON",
+    ),
+    "scared no pose": (
+        write_scared,
+        lambda root: scribble(_data(root, "frame_data", "frame_data000001.json"), "camera-pose", "camera-place"),
+        r"frame_data000001\.json: camera-pose must hold 4 x 4 finite numbers",
+    ),
+    "scared no calibration": (
+        write_scared,
+        lambda root: scribble(_data(root, "frame_data", "frame_data000001.json"), "camera-calibration", "camera"),
+        r"frame_data000001\.json: has no camera-calibration",
+    ),
+    "scared bad reprojection": (
+        write_scared,
+        lambda root: _data(root, "reprojection_data", "frame_data000003.json").write_text(
+            json.dumps({"reprojection-matrix": np.eye(4).tolist()})
+        ),
+        r"frame_data000003\.json: reprojection-matrix has focal length 0",
+    ),
+    "scared mixed sizes": (
+        write_scared,
+        lambda root: resize(_data(root, "left_finalpass", "frame_data000002.png")),
+        r"frame_data000002\.png: this image is 76 x 46 but .* is 80 x 48",
+    ),
+    "scared other disparity": (
+        write_scared,
+        lambda root: cv2.imwrite(str(_data(root, "disparity", "frame_data000000.tiff")), np.ones((4, 5), np.float32)),
+        r"frame_data000000\.tiff: depth is 5 x 4 but its image is 80 x 48",
+    ),
+    "scared video scene points": (
+        write_scared_video,
+        lambda root: _data(root, "scene_points", "scene_points000001.tiff").unlink(),
+        r"scene_points: 3 files for 4 in frame_data/",
+    ),
+    "scared video other points": (
+        write_scared_video,
+        lambda root: cv2.imwrite(
+            str(_data(root, "scene_points", "scene_points000000.tiff")), np.ones((4, 5), np.float32)
+        ),
+        r"scene_points000000\.tiff: holds float32 of shape \(4, 5\), not points of shape \(96, 80, 3\)",
+    ),
+    "scared video cut": (
+        write_scared_video,
+        lambda root: _data(root, "rgb.mp4").write_bytes(b"no video"),
+        r"rgb\.mp4: not a video that can be decoded",
+    ),
+    "stereomis calibration of another size": (
+        write_stereomis,
+        lambda root: scribble(root / "StereoCalibration.ini", "res_x = 80", "res_x = 1280"),
+        r"StereoCalibration\.ini: \[StereoLeft\] is for views of 1280 x 48 but the video's are 80 x 48",
+    ),
+    "stereomis missing number": (
+        write_stereomis,
+        lambda root: scribble(root / "StereoCalibration.ini", "fc_y", "focal"),
+        r"StereoCalibration\.ini: \[StereoLeft\] has no number under fc_y",
+    ),
+    "stereomis no sections": (
+        write_stereomis,
+        lambda root: (root / "StereoCalibration.ini").write_text("nonsense"),
+        r"StereoCalibration\.ini: not readable as an INI file",
+    ),
+    "stereomis poses": (
+        write_stereomis,
+        lambda root: scribble(root / "groundtruth.txt", "\n3 ", "\n3 nan "),
+        r"groundtruth\.txt: line 4 does not hold 8 finite numbers",
+    ),
+    "stereomis frames poses": (
+        write_stereomis_frames,
+        lambda root: np.save(root / "poses_bounds.npy", np.load(root / "poses_bounds.npy")[:3]),
+        r"poses_bounds\.npy: 3 poses for 4 images",
+    ),
+    "hamlyn intrinsics": (
+        write_hamlyn,
+        lambda root: (root / "intrinsics.txt").write_text("1 2 3"),
+        r"intrinsics\.txt: does not hold 3 x 3 or 3 x 4 or 4 x 4 finite numbers",
+    ),
+    "hamlyn calibration of another size": (
+        write_hamlyn,
+        lambda root: np.savetxt(root / "intrinsics.txt", np.diag([700.0, 700, 1]) + np.eye(3, k=2) * 360),
+        r"intrinsics\.txt: .* are no focal lengths and principal point of images of 80 x 48",
+    ),
+    "hamlyn count": (
+        write_hamlyn,
+        lambda root: (root / "depth01" / "0000000002.png").unlink(),
+        r"depth01: 3 files for 4 images",
+    ),
+    "tum missing file": (
+        write_tum,
+        lambda root: sorted((root / "depth").iterdir())[1].unlink(),
+        r"depth\.txt: depth/\S+\.png is not there \(1 of 4 files are missing\)",
+    ),
+    "tum clocks": (
+        write_tum,
+        lambda root: (root / "groundtruth.txt").write_text("3.5 0 0 0 0 0 0 1\n"),
+        r"rgb\.txt: no image has depth and a pose within 20 ms",
+    ),
+    "tum camera": (
+        write_tum,
+        lambda root: (root / "calibration.json").unlink(),
+        r"its name holds none of freiburg1, freiburg2, freiburg3, so its camera is unknown",
+    ),
+    "tum line": (
+        write_tum,
+        lambda root: scribble(root / "rgb.txt", "rgb/", "at rgb/"),
+        r"rgb\.txt: line 2 is not a time and a file",
+    ),
+    "c3vd count": (
+        write_c3vd,
+        lambda root: (root / "2_color.png").unlink(),
+        r"0003_depth|belong to no image",
+    ),
+    "c3vd poses": (
+        write_c3vd,
+        lambda root: (root / "pose.txt").write_text((root / "pose.txt").read_text().split("\n")[0]),
+        r"pose\.txt: 1 poses for 4 images",
+    ),
+    "c3vd rotation": (
+        write_c3vd,
+        lambda root: (root / "pose.txt").write_text("\n".join([",".join(["2"] * 15 + ["1"])] * 4)),
+        r"pose\.txt: pose 0 is no rigid motion",
+    ),
+    "c3vd size": (
+        write_c3vd,
+        lambda root: (root / "camera_intrinsics.txt").unlink(),
+        r"images are 80 x 48 but the published calibration of CF-HQ190L is for 1350 x 1080",
+    ),
+    "c3vd intrinsics": (
+        write_c3vd,
+        lambda root: scribble(root / "camera_intrinsics.txt", "a3 = ", "A3 = "),
+        r"camera_intrinsics\.txt: has no number for a3",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_wrong_is_one_sentence_that_names_the_file(tmp_path, name):
+    write, spoil, said = BAD[name]
+    root = write(tmp_path / "clip")
+    spoil(root)
+    with pytest.raises(InputError, match=said) as caught:
+        load_clip(root)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_tables_and_matrices_of_numbers(tmp_path):
+    file = tmp_path / "numbers.txt"
+    file.write_text("# header\n1, 2\t3 # remark\n\n 4 5 6\n")
+    np.testing.assert_array_equal(read_table(file, 3), [[1, 2, 3], [4, 5, 6]])
+    file.write_text("[[1, 2],\n [3, 4]]")
+    np.testing.assert_array_equal(read_matrix(file, ((2, 2),)), [[1, 2], [3, 4]])
+    file.write_text("# nothing\n")
+    with pytest.raises(InputError, match="holds no numbers"):
+        read_table(file, 3)
