@@ -1,10 +1,10 @@
 """The Hamlyn videos as rectified for Endo-Depth-and-Motion: image01/, image02/, depth01/, depth02/, intrinsics.txt.
 
 Recasens et al. 2021, https://github.com/UZ-SLAMLab/Endo-Depth-and-Motion: rectified left (01) and right (02) views,
-depth as uint16 PNG in mm, 0 = unknown, saturated at 300 mm; intrinsics.txt is a 3 x 3 or 3 x 4 matrix with pixel centres at
-integers, extrinsics.txt a 3 x 4 or 4 x 4 one whose upper right number is the distance between the cameras in mm. Its
-tracking data has color/ and depth/ instead. There are no poses: the cameras stand still in the sequences that are
-reconstructed. rectified01.zip unpacks to rectified01/rectified01/, which is found.
+depth as uint16 PNG in mm, 0 = unknown, saturated at 300 mm. intrinsics.txt is a 3 x 3 or 3 x 4 matrix with pixel
+centres at integers, extrinsics.txt a 3 x 4 or 4 x 4 one whose upper right number is the distance between the cameras
+in mm. Its tracking data has color/ and depth/ instead. There are no poses: the cameras stand still in the sequences
+that are reconstructed. rectified01.zip unpacks to rectified01/rectified01/, which is found.
 """
 
 from pathlib import Path

@@ -52,6 +52,10 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm
 """Only to give advice; any file is tried as a video."""
 
 
+INNER = 20
+"""Folders inside that are tried, to give advice."""
+
+
 def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
     """Read a video file, an image folder, an EndoNeRF data set or a folder with calibration.json.
 
@@ -70,12 +74,25 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
         if reason is None:
             _check_video_options(path, layout.KIND, options)
             return _checked(with_pose_convention(layout.read(path, options), options), options)
-        reasons.append(f"{layout.KIND}: {reason}")
+        reasons.append((layout.KIND, reason))
+    raise InputError(_rejected(path, reasons))
+
+
+def _rejected(path: Path, reasons: list[tuple[str, str]]) -> str:
+    """One sentence with a line for every layout that was tried; layouts rejected for the same reason share a line."""
     videos = (
         sorted(file.name for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES) if path.is_dir() else []
     )
     advice = f"perhaps you mean the video {path / videos[0]}" if videos else "give a video or a folder of images"
-    raise InputError(f"{path}: no known layout ({'; '.join(reasons)}): {advice}.")
+    inner = sorted(folder for folder in path.iterdir() if folder.is_dir()) if path.is_dir() else []
+    fits = next((f for f in inner[:INNER] if any(layout.why_not(f) is None for layout in LAYOUTS)), None)
+    if fits is not None:
+        advice = f"perhaps you mean {fits}"
+    kinds: dict[str, list[str]] = {}
+    for kind, reason in reasons:
+        kinds.setdefault(reason, []).append(kind)
+    lines = [f"\n  {', '.join(names)}: {reason}" for reason, names in kinds.items()]
+    return f"{path}: no known layout, {advice}; tried and rejected:{';'.join(lines)}."
 
 
 def _checked(recording: Recording, options: ClipOptions) -> Clip:
