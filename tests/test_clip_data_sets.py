@@ -17,6 +17,7 @@ from layouts.stereomis import write_stereomis, write_stereomis_frames
 from layouts.tum_rgbd import write_tum
 
 from endogs.clip import ClipOptions, load_clip
+from endogs.clip.image_files import image_size
 from endogs.clip.number_files import read_matrix, read_table
 from endogs.errors import InputError
 
@@ -156,6 +157,33 @@ def test_c3vd_marks_depth_beyond_its_range_as_unknown(tmp_path):
     root = write_c3vd(tmp_path / "clip", 1)
     cv2.imwrite(str(root / "0000_depth.tiff"), np.full((48, 80), 65535, np.uint16))
     assert not load_clip(root).depth(0).any()
+
+
+METRIC = [write_scared, write_scared_video, write_stereomis_frames, write_hamlyn, write_tum, write_c3vd]
+
+
+@pytest.mark.parametrize("write", [*METRIC, write_stereomis], ids=lambda write: write.__name__)
+def test_what_the_options_say_goes_before_what_the_data_says(tmp_path, write):
+    root = write(tmp_path / "clip")
+    clip = load_clip(root, ClipOptions(focal=99, fps=8, stride=2))
+    assert clip.K[0, 0, 0] == pytest.approx(99)
+    np.testing.assert_allclose(np.diff(clip.times), 0.25)
+    if clip.has_depth:
+        doubled = load_clip(root, ClipOptions(depth_unit_mm=2 * clip._recording.depth_unit, stride=2))
+        known = load_clip(root, ClipOptions(stride=2)).depth(1)
+        inside = (known > 0) & (known < 100)
+        np.testing.assert_allclose(doubled.depth(1)[inside], 2 * known[inside], rtol=1e-5)
+        assert inside.mean() > 0.9
+
+
+def test_the_size_of_a_jpeg_is_in_its_header(tmp_path):
+    for progressive in (0, 1):
+        file = tmp_path / f"{progressive}.jpg"
+        cv2.imwrite(str(file), np.zeros((35, 52, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])
+        assert image_size(file) == (52, 35)
+    file.write_bytes(file.read_bytes()[:80])
+    with pytest.raises(InputError, match=r"1\.jpg: not a readable image"):
+        image_size(file)
 
 
 # What is wrong, in one sentence
@@ -333,7 +361,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_wrong_is_one_sentence_that_names_the_file(tmp_path, name):
+def test_what_is_wrong_is_one_sentence_that_names_the_file(tmp_path, name, capfd):
     write, spoil, said = BAD[name]
     root = write(tmp_path / "clip")
     spoil(root)
@@ -341,6 +369,7 @@ def test_what_is_wrong_is_one_sentence_that_names_the_file(tmp_path, name):
         load_clip(root)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
+    assert capfd.readouterr() == ("", "")  # no library adds anything
 
 
 def test_tables_and_matrices_of_numbers(tmp_path):

@@ -81,7 +81,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         )
 
     K = np.zeros((len(Q), 3, 3))
-    K[:, 0, 0] = K[:, 1, 1] = Q[:, 2, 3]
+    K[:, 0, 0] = K[:, 1, 1] = Q[:, 2, 3] if options.focal is None else options.focal
     K[:, :2, 2] = -Q[:, :2, 3]
     K[:, 2, 2] = 1
     K += HALF_PIXEL
@@ -100,6 +100,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         world_to_camera=np.stack(world_to_camera),
         images=frames.images,
         depths=depths,
+        depth_unit=options.depth_unit_mm or 1.0,
         units="mm",
         right_images=right,
         baseline=baseline,

@@ -57,6 +57,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     size = (views.width, views.height)
     calibration, K = frames[0].stereo_calibration()
     turned = rectification(calibration, K, size, frames[0].path)
+    if options.focal is not None:
+        turned.K[[0, 1], [0, 1]] = options.focal
     _note_other_calibrations(frames, notes)
 
     world_to_camera = np.stack([frame.world_to_camera for frame in frames])
@@ -80,6 +82,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         world_to_camera=world_to_camera,
         images=RectifiedImages(views.left, turned.left),
         depths=depths,
+        depth_unit=options.depth_unit_mm or 1.0,
         units="mm",
         right_images=RectifiedImages(views.right, turned.right),
         baseline=turned.baseline,

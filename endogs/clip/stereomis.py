@@ -52,7 +52,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     calibration, K = read_stereo_calibration(path / CALIBRATION, (views.width, views.height))
     turned = rectification(calibration, K, (views.width, views.height), path / CALIBRATION)
     if options.focal is not None:
-        turned.K[0, 0], turned.K[1, 1] = options.focal, options.focal * turned.K[1, 1] / turned.K[0, 0]
+        turned.K[[0, 1], [0, 1]] = options.focal
     notes = [
         *views.notes,
         "stereo: the views are rectified as the calibration says; rows and --crop count in the result.",

@@ -84,7 +84,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     width, height = frames.width, frames.height
     kept = chosen[frames.kept]
     K, distortion, unit = _camera(path, width, height, notes)
-    if options.focal is not None:
+    if options.focal is not None and not any(distortion):  # otherwise it is that of the undistorted view
         K[1, 1] *= options.focal / K[0, 0]
         K[0, 0] = options.focal
     depth_reader, quantized = None, False
