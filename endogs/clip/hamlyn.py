@@ -18,7 +18,8 @@ from endogs.clip.depth_files import DEPTH_SUFFIXES
 from endogs.clip.frame_folders import read_frame_files
 from endogs.clip.guessed_camera import still_poses
 from endogs.clip.image_files import list_images
-from endogs.clip.number_files import HALF_PIXEL, read_matrix
+from endogs.clip.lenses import HALF_PIXEL
+from endogs.clip.number_files import read_matrix
 from endogs.clip.recording import FrameReader, Recording
 from endogs.errors import InputError
 

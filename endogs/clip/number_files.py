@@ -12,9 +12,6 @@ from endogs.errors import InputError
 
 Array = NDArray[np.float64]
 
-HALF_PIXEL = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
-"""What a K with pixel centres at integers, as OpenCV's calibrations have it, lacks."""
-
 
 def read_text(path: Path) -> str:
     """The text of a file; InputError when it cannot be opened."""

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import FrameFolders, read_frame_files
 from endogs.clip.image_files import list_images
-from endogs.clip.number_files import HALF_PIXEL, entry, read_json
+from endogs.clip.lenses import HALF_PIXEL
+from endogs.clip.number_files import entry, read_json
 from endogs.clip.pairing import pair_with_images
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.scared_calibration import read_frame_data, rectifying_rotation

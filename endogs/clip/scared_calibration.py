@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip.number_files import HALF_PIXEL, check_rigid, entry, read_json
+from endogs.clip.lenses import HALF_PIXEL
+from endogs.clip.number_files import check_rigid, entry, read_json
 from endogs.errors import InputError
 
 Array = NDArray[np.float64]

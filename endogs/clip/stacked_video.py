@@ -1,16 +1,17 @@
-"""A stereo video whose frames hold the left view on top of the right one, as da Vinci recordings are kept."""
+"""A stereo video whose frames hold the left view on top of the right one, in the layouts that know where it is."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import video
 from endogs.clip.config import ClipOptions
+from endogs.clip.guessed_camera import camera_found
 from endogs.clip.recording import FrameReader
 from endogs.clip.selection import Selection
+from endogs.clip.stereo_video import ChosenFrames, PackedViews
 from endogs.errors import InputError
 
 
@@ -25,7 +26,7 @@ class StackedVideo:
     total: int
     """Frames up to --end."""
     kept: list[int]
-    """Indices of the chosen frames from the video's first."""
+    """Indices of the chosen frames from the video's first, to which masks and poses refer."""
     times: NDArray[np.float64]
     """(F,) seconds since the video's first frame."""
     left: FrameReader
@@ -41,45 +42,21 @@ def read_stacked_video(path: Path, options: ClipOptions, limit: int | None = Non
 
     Raises InputError for a video that cannot be decoded or has an odd height, and as `Selection` does.
     """
-    # The place of a frame in the file, which masks and poses refer to, needs all frames before it.
+    # The place of a frame in the file needs all frames before it.
     whole = video.read(path, replace(options, start=None, stride=1, crop=None, max_size=None), keep_bytes=0)
     if whole.height % 2:
         raise InputError(f"{path}: frames of {whole.height} rows are not two views above each other: check the file.")
     times = whole.times if limit is None else whole.times[:limit]
     kept = Selection(options).indices(times.tolist(), path)
-    halves = _Halves(whole.images, kept, whole.height // 2)
+    height = whole.height // 2
+    views = PackedViews(ChosenFrames(whole.images, np.array(kept)), whole.width, height)
     return StackedVideo(
         width=whole.width,
-        height=whole.height // 2,
+        height=height,
         total=len(whole.times),
         kept=kept,
         times=times[kept],
-        left=_Half(halves, 0),
-        right=_Half(halves, 1),
-        notes=[note for note in whole.notes if "camera is unknown" not in note and "principal point" not in note],
+        left=views.view(0, 0),
+        right=views.view(height, 0),
+        notes=[note for note in camera_found(whole.notes) if "--stereo" not in note],
     )
-
-
-class _Halves:
-    """Both views of chosen frames; the last one is kept, as left and right are asked for one after the other."""
-
-    def __init__(self, frames: FrameReader, kept: list[int], height: int) -> None:
-        self.frames, self.kept, self.height = frames, kept, height
-        self._last: tuple[int, NDArray[Any]] | None = None
-
-    def read(self, index: int, half: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) of view 0 (upper) or 1 (lower)."""
-        if self._last is None or self._last[0] != index:
-            self._last = (index, self.frames.read(self.kept[index]))
-        return np.ascontiguousarray(self._last[1][half * self.height : (half + 1) * self.height])
-
-
-class _Half:
-    """One of the two views."""
-
-    def __init__(self, halves: _Halves, half: int) -> None:
-        self.halves, self.half = halves, half
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) RGB."""
-        return self.halves.read(index, self.half)

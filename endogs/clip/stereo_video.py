@@ -80,8 +80,8 @@ def pair(left_file: Path, right_file: Path, options: ClipOptions) -> Recording:
         times=left.times[kept],
         K=left.K[kept],
         world_to_camera=left.world_to_camera[kept],
-        images=_Chosen(left.images, kept),
-        right_images=_Chosen(right.images, nearest[kept]),
+        images=ChosenFrames(left.images, kept),
+        right_images=ChosenFrames(right.images, nearest[kept]),
         notes=notes,
     )
 
@@ -149,7 +149,7 @@ class _View:
         return np.ascontiguousarray(self.packed.read(index)[rows, columns])
 
 
-class _Chosen:
+class ChosenFrames:
     """Some frames of a reader."""
 
     def __init__(self, frames: FrameReader, indices: NDArray[np.intp]) -> None:

@@ -20,7 +20,7 @@ from endogs.clip.depth_files import DEPTH_SUFFIXES
 from endogs.clip.frame_folders import read_frame_files
 from endogs.clip.guessed_camera import still_poses
 from endogs.clip.image_files import image_size, list_images
-from endogs.clip.number_files import HALF_PIXEL
+from endogs.clip.lenses import HALF_PIXEL
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
 
