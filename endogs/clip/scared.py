@@ -8,8 +8,9 @@ matrix Q of cv2.stereoRectify: [X Y Z W] = Q [column row disparity 1], so f = Q[
 -Q[:2, 3] with pixel centres at integers, and Z = Q[2, 3] / (Q[3, 2] disparity + Q[3, 3]).
 
 Poses are those of the camera before rectification, and are turned with it here; EndoSurf leaves that out. Disparity is
-taken for the rectified view's, as its name says; the first of these tools computes it from points that it does not turn,
-which displaces it by the rectifying rotation, a fraction of a degree. `endogs.clip.scared_video` reads the original.
+taken for the rectified view's, as its name says; the first of these tools computes it from points that it does not
+turn, which displaces it by the rectifying rotation, a fraction of a degree. `endogs.clip.scared_video` reads the
+original.
 """
 
 from pathlib import Path
