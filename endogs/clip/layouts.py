@@ -51,13 +51,12 @@ LAYOUTS = (
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v")
 """Only to give advice; any file is tried as a video."""
 
-
 INNER = 20
 """Folders inside that are tried, to give advice."""
 
 
 def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
-    """Read a video file, an image folder, an EndoNeRF data set or a folder with calibration.json.
+    """Read a video file, an image folder or a data set in one of the `LAYOUTS`.
 
     Raises InputError when the path is missing or has none of these layouts, saying why each was rejected, and for
     anything wrong inside the layout that fits.
