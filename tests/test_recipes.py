@@ -7,16 +7,24 @@ import cv2
 import numpy as np
 import pytest
 from clip_samples import write_endonerf
+from layouts.c3vd import write_c3vd
+from layouts.colmap import write_colmap
+from layouts.dvrk import write_dvrk
+from layouts.endomapper import write_sequence
+from layouts.endoslam import write_unity
 from layouts.hamlyn import write_hamlyn
-from layouts.stereomis import write_stereomis_frames
+from layouts.nerfstudio import write_nerfstudio
+from layouts.scared import write_scared
+from layouts.stereomis import write_stereomis, write_stereomis_frames
+from layouts.tum_rgbd import write_tum
 
 import endogs
 from endogs.cli import follow_recipe, main, parse
-from endogs.clip import ClipOptions
+from endogs.clip import ClipOptions, load_clip
 from endogs.clip.layouts import LAYOUTS
 from endogs.errors import InputError
 from endogs.fit.config import Reconstruct
-from endogs.pipeline.recipe import load_recipe, option_types, read_toml, recipe_names, scenes_folder
+from endogs.pipeline.recipe import load_recipe, option_types, read_toml, recipe_names, scenes_folder, with_recipe
 
 ROOT = Path(__file__).parents[1]
 DATA_SETS = ["scared", "hamlyn", "stereomis", "stereomis_frames", "c3vd", "endomapper", "endoslam", "crcd"]
@@ -148,6 +156,39 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
     (tmp_path / "cut.toml").write_text("title = ")
     with pytest.raises(InputError, match=r"cut\.toml: not readable as TOML"):
         followed("cut.toml", "--data", "empty")
+
+
+GENERATORS = {
+    "scared": write_scared,
+    "hamlyn": write_hamlyn,
+    "stereomis": write_stereomis,
+    "stereomis_frames": write_stereomis_frames,
+    "c3vd": write_c3vd,
+    "endomapper": write_sequence,
+    "endoslam": write_unity,
+    "crcd": write_dvrk,
+    "endonerf": write_endonerf,
+    "tum": lambda root: write_tum(root, 12),  # every fifth frame is read
+    "colmap": write_colmap,
+    "nerfstudio": write_nerfstudio,
+}
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_a_data_set_gives_what_its_recipe_asks_for(tmp_path, name):
+    written = GENERATORS[name](tmp_path / "data")
+    places = [place for place in (written if isinstance(written, tuple) else (written,)) if isinstance(place, Path)]
+    root = places[0] if places else tmp_path / "data"
+    fields = with_recipe({"input": name, "data": root})
+    assert (fields["input"], fields["data"]) == (root, None)
+    clip = load_clip(root, fields.get("clip"))
+    assert clip.kind in load_recipe(scenes_folder() / f"{name}.toml").layouts
+    assert clip.has_depth or fields["depth"] != "given"
+    assert clip.has_right or fields["depth"] != "stereo"
+    assert clip.has_masks or fields["masks"] != "given"
+    if "deformation" not in fields:
+        return
+    assert not clip.static_camera  # something that stands still is seen from several places
 
 
 # End to end
