@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -68,6 +68,29 @@ def run_verb(config: Any) -> Any:
         watch.stop()
 
 
+def parse(arguments: Sequence[str], verbs: Any) -> Any:
+    """The configuration that the command line asks for; exits with 2 where it cannot be understood."""
+    return tyro.cli(
+        verbs,
+        prog="endogs",
+        description="Deformable 3D Gaussian scenes from endoscopic video.",
+        args=arguments,
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+
+
+def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:
+    """The same command line with a recipe's options as defaults, where it names one; InputError for a bad recipe."""
+    recipes = import_module("endogs.pipeline.recipe")
+    recipe = recipes.find_recipe(config.input, config.data)
+    if recipe is None or config.data is None:
+        return config
+    default = recipes.defaults(recipe)
+    # Two verbs, because a union of one would have no subcommands.
+    followed = parse(arguments, Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=default)] | Doctor)
+    return replace(followed, input=config.data, data=None)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the command line and runs the verb.
 
@@ -78,16 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"endogs {__version__}")
         return 0
-    config: Any = tyro.cli(
-        Verb,  # type: ignore[arg-type]
-        prog="endogs",
-        description="Deformable 3D Gaussian scenes from endoscopic video.",
-        args=arguments,
-        config=(tyro.conf.OmitSubcommandPrefixes,),
-    )
+    config = parse(arguments, Verb)
     if isinstance(config, Export):
         config = config.what
     try:
+        if isinstance(config, Reconstruct):
+            config = follow_recipe(config, arguments)
         run_verb(config)
     except InputError as error:
         print(f"endogs: {error}", file=sys.stderr)

@@ -12,10 +12,12 @@ from endogs.clip.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.framing import Framing
 from endogs.clip.ignored_area import ignored_area
 from endogs.clip.recording import FrameReader, Recording
+from endogs.errors import InputError
 from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
+    from endogs.clip.pose_check import PoseCheck
 
 BIG_FRAME = 3000
 """Pixels of the longer side from which memory deserves a note (4K and beyond)."""
@@ -43,7 +45,7 @@ class Clip:
         self.source = recording.source
         """The file or folder."""
         self.kind = recording.kind
-        """The layout: "video", "image-folder", "endonerf" or "calibrated-folder"."""
+        """The layout, as its reader calls it: "video", "image-folder", "colmap", ..."""
         self.width, self.height = self._framing.width, self._framing.height
         self.original_size = (recording.width, recording.height)
         """(width, height) before cropping and resizing."""
@@ -65,6 +67,8 @@ class Clip:
         """True when something says where instruments are."""
         self.masks_are_given = self.has_masks
         """True when the masks came with the clip."""
+        self.mask_instrument_value = recording.mask_instrument_value
+        """The value that meant instrument in those masks' files."""
         self._found_masks: FrameReader | None = None
         self.has_depth = recording.depths is not None
         self.has_right = recording.right_images is not None
@@ -72,11 +76,17 @@ class Clip:
         """True when depth came in 8 bits, at most 255 different values."""
         self.static_camera = bool(np.ptp(recording.world_to_camera, axis=0).max() < 1e-9)
         """True when every frame has the same pose."""
+        self.pose_check: PoseCheck | None = None
+        """How well the poses fit the images, when `load_clip` could tell."""
         self.notes: list[str] = [*recording.notes, *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
         self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
         """(H, W) True where there is never tissue, in both views: --ignore-rows and --ignore-mask say so, or, without
         them, what lies outside the field of view that was found."""
+        if recording.outside is not None:
+            self.ignored = self.ignored | self._framing.labels(recording.outside)
+            if self.ignored.all():
+                raise InputError(f"{recording.source}: --crop keeps only what the undistorted view does not show.")
         for index, image in recording.framed.items():
             self._cache.put(("image", index), image)
         self._limit_to_view()

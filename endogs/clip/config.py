@@ -6,6 +6,30 @@ from typing import Literal
 
 from tyro.conf import UseAppendAction
 
+PoseConvention = Literal[
+    "auto",
+    "opengl",
+    "llff",
+    "opencv",
+    "camera-to-world-opencv",
+    "world-to-camera-opencv",
+    "camera-to-world-opengl",
+    "world-to-camera-opengl",
+    "camera-to-world-llff",
+    "world-to-camera-llff",
+    "camera-to-world-unity",
+    "world-to-camera-unity",
+    "camera-to-world-opencv-transposed",
+    "world-to-camera-opencv-transposed",
+    "camera-to-world-opengl-transposed",
+    "world-to-camera-opengl-transposed",
+    "camera-to-world-llff-transposed",
+    "world-to-camera-llff-transposed",
+    "camera-to-world-unity-transposed",
+    "world-to-camera-unity-transposed",
+]
+"""The names of `endogs.clip.pose_conventions`, which says what they mean."""
+
 
 @dataclass(frozen=True)
 class ClipOptions:
@@ -28,15 +52,23 @@ class ClipOptions:
     """Rows A:B of the original, B excluded, without tissue, such as 495:512; replaces what is found; repeatable."""
     ignore_mask: Path | None = None
     """An image of the original's size; where it is not zero there is never tissue."""
-    mask_instrument_value: int = 255
-    """The value that means instrument in mask files: 255 or 0."""
+    mask_instrument_value: int | None = None
+    """The value that means instrument in mask files, 255 or 0; by default 255, or what the data set is known to use."""
     focal: float | None = None
     """Focal length in pixels, for a clip that comes without one, or instead of its own."""
     fps: float | None = None
     """Frames per second, instead of the clip's own timestamps; image folders have none and take 30."""
     depth_unit_mm: float | None = None
     """Millimetres per unit of the depth files, instead of the clip's own value."""
-    pose_convention: Literal["opengl", "llff", "opencv"] = "opengl"
-    """Axes of the poses in poses_bounds.npy: EndoNeRF writes opengl, COLMAP through LLFF writes llff."""
+    pose_convention: PoseConvention = "auto"
+    """What pose matrices in files mean, instead of what the layout says: direction and camera axes (opengl, llff and
+    opencv are camera-to-world). poses_bounds.npy is taken for opengl, as EndoNeRF writes it; COLMAP through LLFF writes
+    llff. Poses that do not fit the images are found when a clip is read, and the convention that fits is named."""
     field_of_view: Literal["auto", "full"] = "auto"
     """Leave out black around the view and burnt-in strips where they are found, or keep the full frame."""
+    undistorted_degrees: float | None = None
+    """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""
+    calibration: Path | None = None
+    """A calibration.json for a video or a plain folder of images: fx, fy, cx, cy, distortion or lens, second camera."""
+    stereo: Literal["side-by-side", "top-bottom"] | None = None
+    """How the frames of one video file hold two views, the left eye's first."""

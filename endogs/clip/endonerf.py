@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.image_files import list_images
+from endogs.clip.pose_conventions import AXES, SHORT
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
@@ -30,11 +31,14 @@ def why_not(path: Path) -> str | None:
 def read(path: Path, options: ClipOptions) -> Recording:
     """The frames with the cameras of poses_bounds.npy, scaled to the images when they have another size."""
     frames = read_frame_folders(path, path / "images", options, fps=None)
+    convention = options.pose_convention if options.pose_convention in SHORT else "opengl"
     K, world_to_camera, notes = read_poses_bounds(
-        path / "poses_bounds.npy", frames.total, frames.width, frames.height, options.pose_convention
+        path / "poses_bounds.npy", frames.total, frames.width, frames.height, convention
     )
     if options.focal is not None:
         K[:, 0, 0] = K[:, 1, 1] = options.focal
+    world = np.eye(4) if convention == "opencv" else OPENGL_FROM_OPENCV
+    file_poses = world @ invert_rigid(world_to_camera) @ np.linalg.inv(AXES[convention])
     if frames.right_images is not None:
         notes.append("right views are not used: poses_bounds.npy does not say how far apart the cameras are.")
     unit = options.depth_unit_mm
@@ -50,10 +54,13 @@ def read(path: Path, options: ClipOptions) -> Recording:
         world_to_camera=world_to_camera[frames.kept],
         images=frames.images,
         masks=frames.masks,
+        mask_instrument_value=frames.mask_instrument_value,
         depths=frames.depths,
         depth_unit=unit or 1.0,
         units="mm" if unit is not None and frames.depths is not None else "relative",
         depth_is_quantized=frames.depth_is_quantized,
+        file_poses=file_poses[frames.kept],
+        file_pose_convention=convention,
         notes=[*frames.notes, *notes],
     )
 

@@ -1,5 +1,6 @@
 """Frames in folders side by side: images/, masks/, depth/, images_right/."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class FrameFolders:
     """The frames themselves."""
     masks: MaskFiles | None
     """Instrument masks."""
+    mask_instrument_value: int
+    """The value that means instrument in them."""
     depths: DepthFiles | None
     """Depth maps."""
     right_images: ImageFiles | None
@@ -58,18 +61,63 @@ class FrameFolders:
 
 
 def read_frame_folders(
-    root: Path, image_folder: Path, options: ClipOptions, fps: float | None, times: NDArray[np.float64] | None = None
+    root: Path,
+    image_folder: Path,
+    options: ClipOptions,
+    fps: float | None,
+    times: NDArray[np.float64] | None = None,
+    usable: NDArray[np.bool_] | None = None,
 ) -> FrameFolders:
     """The frames in `image_folder` and what lies beside them in `root`.
 
     `fps` is the frame rate that the data set states, `times` (F_total,) its timestamps; --fps goes before both, and
-    without any of them it is 30 with a note. Raises InputError for mixed sizes, for masks, depth or right views that do
-    not match the images, and for the options of selection.
+    without any of them it is 30 with a note. Of the chosen frames only the `usable` (F_total,) are kept. Raises
+    InputError for mixed sizes, for masks, depth or right views that do not match the images, and for the options of
+    selection.
     """
     paths = list_images(image_folder)
     if not paths:
         raise InputError(f"{image_folder}: no PNG, JPEG, BMP, TIFF or WebP files: put the frames there.")
-    notes: list[str] = []
+    mask_folders = [root / name for name in MASK_FOLDERS if list_images(root / name)]
+    frames = read_frame_files(
+        root,
+        paths,
+        options,
+        fps,
+        times,
+        masks=list_images(mask_folders[0]) if mask_folders else (),
+        depths=list_images(root / "depth", DEPTH_SUFFIXES),
+        right_images=list_images(root / "images_right"),
+        usable=usable,
+    )
+    frames.notes.extend(
+        f"{folder.name}/ is not used: {mask_folders[0].name}/ holds masks too." for folder in mask_folders[1:]
+    )
+    for name in ("images_right", "depth", *MASK_FOLDERS):
+        known = DEPTH_SUFFIXES if name == "depth" else None
+        if (root / name).is_dir() and not (list_images(root / name, known) if known else list_images(root / name)):
+            frames.notes.append(f"{name}/ holds no readable files and is not used.")
+    return frames
+
+
+def read_frame_files(
+    root: Path,
+    images: Sequence[Path],
+    options: ClipOptions,
+    fps: float | None,
+    times: NDArray[np.float64] | None = None,
+    masks: Sequence[Path] = (),
+    depths: Sequence[Path] = (),
+    right_images: Sequence[Path] = (),
+    instrument_value: int = 255,
+    usable: NDArray[np.bool_] | None = None,
+) -> FrameFolders:
+    """The frames in `images`, in order, with the masks, depth maps and right views that belong to them, of clip `root`.
+
+    `instrument_value` is the data set's own; the options go before it. `fps`, `times`, `usable` and errors are those of
+    `read_frame_folders`.
+    """
+    paths, notes = list(images), []
     rate = options.fps or fps
     if options.fps is None and times is not None:
         seconds = times - times[0]
@@ -78,35 +126,39 @@ def read_frame_folders(
         if rate is None:
             notes.append(f"the frame rate is unknown and taken as {DEFAULT_FPS:g} per second; --fps sets it.")
     kept = Selection(options).indices(seconds.tolist(), root)
+    if usable is not None:
+        kept = [i for i in kept if usable[i]]
+        if not kept:
+            raise InputError(f"{root}: none of the frames that --start, --end and --stride choose has a camera pose.")
 
     width, height = image_size(paths[0])
     check_sizes(paths, width, height, paths[0])
-    chosen = [paths[i] for i in kept]
+    value = instrument_value if options.mask_instrument_value is None else options.mask_instrument_value
 
-    masks = None
-    mask_folders = [root / name for name in MASK_FOLDERS if list_images(root / name)]
-    if mask_folders:
-        paired = pair_with_images(paths, list_images(mask_folders[0]), notes)
-        masks = mask_files([paired[i] for i in kept], (width, height), options.mask_instrument_value, notes)
-        notes += [
-            f"{folder.name}/ is not used: {mask_folders[0].name}/ holds masks too." for folder in mask_folders[1:]
-        ]
-
-    depths, quantized = None, False
-    if list_images(root / "depth", DEPTH_SUFFIXES):
-        paired = pair_with_images(paths, list_images(root / "depth", DEPTH_SUFFIXES), notes)
-        depths, quantized = depth_files([paired[i] for i in kept], (width, height), notes)
-
+    mask_reader = None
+    if masks:
+        paired = pair_with_images(paths, list(masks), notes)
+        mask_reader = mask_files([paired[i] for i in kept], (width, height), value, notes)
+    depth_reader, quantized = None, False
+    if depths:
+        paired = pair_with_images(paths, list(depths), notes)
+        depth_reader, quantized = depth_files([paired[i] for i in kept], (width, height), notes)
     right = None
-    if list_images(root / "images_right"):
-        paired = pair_with_images(paths, list_images(root / "images_right"), notes)
+    if right_images:
+        paired = pair_with_images(paths, list(right_images), notes)
         check_sizes(paired, width, height, paths[0])
         right = ImageFiles([paired[i] for i in kept])
-
-    for name in ("images_right", "depth", *MASK_FOLDERS):
-        known = DEPTH_SUFFIXES if name == "depth" else None
-        if (root / name).is_dir() and not (list_images(root / name, known) if known else list_images(root / name)):
-            notes.append(f"{name}/ holds no readable files and is not used.")
     return FrameFolders(
-        len(paths), kept, width, height, seconds[kept], ImageFiles(chosen), masks, depths, right, quantized, notes
+        total=len(paths),
+        kept=kept,
+        width=width,
+        height=height,
+        times=seconds[kept],
+        images=ImageFiles([paths[i] for i in kept]),
+        masks=mask_reader,
+        mask_instrument_value=value,
+        depths=depth_reader,
+        right_images=right,
+        depth_is_quantized=quantized,
+        notes=notes,
     )

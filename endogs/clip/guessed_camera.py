@@ -7,6 +7,8 @@ from endogs.clip.config import ClipOptions
 
 FOCAL_PER_SIDE = 1.2
 """Guessed focal length per pixel of the longer side: 45 degrees across it, typical of laparoscopes."""
+CAMERA_UNKNOWN = "the camera is unknown"
+POINT_UNKNOWN = "the principal point is unknown"
 
 
 def guessed_intrinsics(
@@ -19,8 +21,13 @@ def guessed_intrinsics(
     focal = FOCAL_PER_SIDE * max(width * pixel_aspect, height) if options.focal is None else options.focal
     K = np.array([[focal / pixel_aspect, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], np.float64)
     if options.focal is not None:
-        return K, ["the principal point is unknown and taken in the middle of the image."]
-    return K, [f"the camera is unknown: focal length guessed as {focal:.0f} pixels; --focal sets it."]
+        return K, [f"{POINT_UNKNOWN} and taken in the middle of the image."]
+    return K, [f"{CAMERA_UNKNOWN}: focal length guessed as {focal:.0f} pixels; --focal sets it."]
+
+
+def camera_found(notes: list[str]) -> list[str]:
+    """The notes without those that say that nothing is known about the camera."""
+    return [note for note in notes if not note.startswith((CAMERA_UNKNOWN, POINT_UNKNOWN))]
 
 
 def still_poses(count: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 import re
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,29 @@ def list_images(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> lis
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) of an image, from the header of a PNG, otherwise by decoding it; InputError when unreadable."""
+    """(width, height) of an image, from the header of a PNG or JPEG, or by decoding; InputError if unreadable."""
     with path.open("rb") as file:
         header = file.read(24)
-    if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 24:
-        return struct.unpack(">II", header[16:24])
+        if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 24:
+            return struct.unpack(">II", header[16:24])
+        size = _jpeg_size(file) if header[:2] == b"\xff\xd8" else None
+    if size is not None:
+        return size
     height, width = read_color(path).shape[:2]
     return width, height
+
+
+def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:
+    """(width, height) in the frame header of a JPEG (ITU-T T.81, B.2.2); None when there is none to be found."""
+    file.seek(2)
+    while True:
+        marker = file.read(4)
+        if len(marker) < 4 or marker[0] != 0xFF:
+            return None
+        if 0xC0 <= marker[1] <= 0xCF and marker[1] not in (0xC4, 0xC8, 0xCC):  # SOF, not DHT, JPG or DAC
+            sides = file.read(5)
+            return None if len(sides) < 5 else (int.from_bytes(sides[3:5], "big"), int.from_bytes(sides[1:3], "big"))
+        file.seek(int.from_bytes(marker[2:4], "big") - 2, 1)
 
 
 def check_sizes(paths: list[Path], width: int, height: int, reference: Path) -> None:
@@ -87,7 +103,12 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise InputError(f"{path}: cannot be opened ({error.strerror}): check the path and its permissions.") from error
-    image = cv2.imdecode(data, flags) if data.size else None
+    log: Any = cv2.utils.logging
+    level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # what is wrong is said below, in a sentence
+    try:
+        image = cv2.imdecode(data, flags) if data.size else None
+    finally:
+        log.setLogLevel(level)
     if image is None:
         raise InputError(f"{path}: not a readable image: remove it or write it again.")
     return np.asarray(image)

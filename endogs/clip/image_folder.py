@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from endogs.clip.calibration_json import with_calibration_file
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
@@ -21,18 +22,21 @@ def why_not(path: Path) -> str | None:
 
 
 def read(path: Path, options: ClipOptions) -> Recording:
-    """Images in natural order, with masks/, depth/ beside images/ where present; camera guessed, pose still."""
+    """Images in natural order, with masks/, depth/ beside images/ where present; pose still.
+
+    The camera is that of --calibration, or guessed; images_right/ needs --calibration.
+    """
     folder = path / "images" if list_images(path / "images") else path
     frames = read_frame_folders(path, folder, options, fps=None)
     K, notes = guessed_intrinsics(frames.width, frames.height, options)
     right_notes = []
-    if frames.right_images is not None:
+    if frames.right_images is not None and options.calibration is None:
         right_notes.append(
-            "right views are not used: the distance between the cameras is unknown; add calibration.json."
+            "right views are not used: the distance between the cameras is unknown; --calibration says it."
         )
     unit = options.depth_unit_mm
     count = len(frames.times)
-    return Recording(
+    recording = Recording(
         source=path,
         kind=KIND,
         width=frames.width,
@@ -43,9 +47,12 @@ def read(path: Path, options: ClipOptions) -> Recording:
         images=frames.images,
         K_is_guess=options.focal is None,
         masks=frames.masks,
+        mask_instrument_value=frames.mask_instrument_value,
         depths=frames.depths,
         depth_unit=unit or 1.0,
         units="mm" if unit is not None and frames.depths is not None else "relative",
+        right_images=None if options.calibration is None else frames.right_images,
         depth_is_quantized=frames.depth_is_quantized,
         notes=[*frames.notes, *notes, *right_notes],
     )
+    return with_calibration_file(recording, options)

@@ -14,7 +14,7 @@ def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
         ("size", _size(clip)),
         ("time", _time(clip.times)),
         ("camera", _camera(clip)),
-        ("pose", "standing still" if clip.static_camera else f"moving, {_path_length(clip):.4g} {_unit(clip)} in all"),
+        ("pose", _pose(clip)),
         ("units", "millimetres" if clip.units == "mm" else "relative: the input does not say what a length is"),
         ("masks", _masks(clip, seen)),
         ("depth", _depth(clip, seen)),
@@ -61,6 +61,18 @@ def _camera(clip: Clip) -> str:
     return text + (" (a guess)" if clip.K_is_guess else "")
 
 
+def _pose(clip: Clip) -> str:
+    if clip.static_camera:
+        return "standing still"
+    moving, check = f"moving, {_path_length(clip):.4g} {_unit(clip)} in all", clip.pose_check
+    if check is None:
+        return f"{moving}; too little is seen to move to check it"
+    return (
+        f"{moving}; points are {check.error:.2f} pixels off where it allows them (median of {check.points} in "
+        f"{check.pairs} pairs of frames), {100 * check.in_front:.0f} % in front"
+    )
+
+
 def _path_length(clip: Clip) -> float:
     rotations, translations = clip.world_to_camera[:, :3, :3], clip.world_to_camera[:, :3, 3]
     centres = -np.einsum("fji,fj->fi", rotations, translations)
@@ -71,7 +83,7 @@ def _masks(clip: Clip, seen: Coverage) -> str:
     if seen.instruments is None:
         return "none: reconstruct looks for instruments by colour; --masks shows what it finds"
     low, mean, high = (100 * share for share in seen.instruments)
-    origin = f"{clip.options.mask_instrument_value} = instrument" if clip.masks_are_given else "found, not given"
+    origin = f"{clip.mask_instrument_value} = instrument" if clip.masks_are_given else "found, not given"
     return f"{origin}; they hide {mean:.1f} % of the frame ({low:.1f} to {high:.1f} % in {len(seen.frames)} frames)"
 
 

@@ -19,14 +19,22 @@ HIDDEN_SUSPICIOUS = 0.6
 class MaskFiles:
     """Instrument masks that are decoded when read."""
 
-    def __init__(self, paths: list[Path], bright_is_instrument: bool, threshold: int) -> None:
+    def __init__(
+        self, paths: list[Path], bright_is_instrument: bool, threshold: int, size: tuple[int, int] | None = None
+    ) -> None:
+        """`size` (width, height) is what masks of other sizes become."""
         self.paths = paths
         self.bright_is_instrument = bright_is_instrument
         self.threshold = threshold
+        self.size = size
 
     def read(self, index: int) -> NDArray[np.bool_]:
         """bool (H, W), True where tissue is seen."""
         bright = read_gray(self.paths[index]) > self.threshold
+        if self.size is not None and bright.shape != self.size[::-1]:
+            import cv2
+
+            bright = cv2.resize(bright.astype(np.uint8), self.size, interpolation=cv2.INTER_NEAREST) > 0
         return ~bright if self.bright_is_instrument else bright
 
 
@@ -35,21 +43,26 @@ def sampled(count: int, samples: int = SAMPLES) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, samples))})
 
 
-def mask_files(paths: list[Path], size: tuple[int, int], instrument_value: int, notes: list[str]) -> MaskFiles:
+def mask_files(
+    paths: list[Path], size: tuple[int, int], instrument_value: int, notes: list[str], resize: bool = False
+) -> MaskFiles:
     """The masks in `paths`, one per image of `size` (width, height); `instrument_value` is 255 or 0.
+
+    With `resize` masks of other sizes are brought to the images' size.
 
     In masks that hold labels or a dark palette, nothing above 127, all above 0 counts as 255, with a note. Raises
     InputError when a mask has another size, or when the masks hide more than 90 % of the pixels of the sampled frames;
     from 60 % on there is a note, as there is when all of them are empty.
     """
-    check_sizes(paths, *size, Path("its image"))
+    if not resize:
+        check_sizes(paths, *size, Path("its image"))
     looked_at = [read_gray(paths[i]) for i in sampled(len(paths))]
     threshold = 127
     brightest = max(int(mask.max()) for mask in looked_at)
     if 0 < brightest <= threshold:
         threshold = 0
         notes.append(f"{paths[0].parent.name}/ holds values up to {brightest} only: all above 0 are read as 255.")
-    masks = MaskFiles(paths, instrument_value == 255, threshold)
+    masks = MaskFiles(paths, instrument_value == 255, threshold, size if resize else None)
     bright = float(np.mean([(mask > threshold).mean() for mask in looked_at]))
     hidden = bright if masks.bright_is_instrument else 1 - bright
     if hidden > HIDDEN_LIMIT:

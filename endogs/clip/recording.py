@@ -40,6 +40,8 @@ class Recording:
     """True when nothing said what the focal length is."""
     masks: FrameReader | None = None
     """bool (height, width), True = tissue seen."""
+    mask_instrument_value: int = 255
+    """The value that meant instrument in the mask files."""
     depths: FrameReader | None = None
     """Raw depth (height, width) in the file's own integer or float type."""
     depth_unit: float = 1.0
@@ -54,5 +56,13 @@ class Recording:
     """True when depth comes in 8 bits."""
     notes: list[str] = field(default_factory=list)
     """Sentences a user should read."""
+    file_poses: NDArray[np.float64] | None = None
+    """(F, 4, 4) pose matrices as the files hold them, when `world_to_camera` is more than their inverse."""
+    file_pose_convention: str = "camera-to-world-opencv"
+    """What they were taken for: one of `endogs.clip.pose_conventions.CONVENTIONS`."""
+    turn: NDArray[np.float64] | None = None
+    """(4, 4) from the camera that the file's poses are of to the frames' own, as after rectification; None = same."""
+    outside: NDArray[np.bool_] | None = None
+    """(height, width) True where frames show nothing, as around an undistorted view; None when they are full."""
     framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     """Images already decoded while reading, cropped and resized."""

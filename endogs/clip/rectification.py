@@ -49,10 +49,10 @@ def rectification(
     K_right = K.copy()
     for name, at in {"fx": (0, 0), "fy": (1, 1), "cx": (0, 2), "cy": (1, 2)}.items():
         if name in right:
-            K_right[at] = _numbers(right, name, (), file)
+            K_right[at] = numbers(right, name, (), file)
     distortions = [_distortion(source, file) for source in (calibration, right)]
-    R = _numbers(calibration, "rotation", (3, 3), file) if "rotation" in calibration else np.eye(3)
-    T = _numbers(calibration, "translation_mm", (3,), file)
+    R = numbers(calibration, "rotation", (3, 3), file) if "rotation" in calibration else np.eye(3)
+    T = numbers(calibration, "translation_mm", (3,), file)
     if np.abs(R @ R.T - np.eye(3)).max() > 1e-3 or np.linalg.det(R) < 0:
         raise InputError(f"{file}: rotation is no rotation matrix (orthonormal, right-handed): correct it.")
     if abs(T[1]) > abs(T[0]):
@@ -134,13 +134,14 @@ def nearest(values: NDArray[Any], maps: Maps) -> NDArray[Any]:
 def _distortion(source: dict[str, Any], file: Path) -> NDArray[np.float64]:
     if "distortion" not in source:
         return np.zeros(5)
-    found = _numbers(source, "distortion", None, file)
+    found = numbers(source, "distortion", None, file)
     if found.ndim != 1 or found.size not in (4, 5, 8, 12, 14):
         raise InputError(f"{file}: distortion must hold 4, 5, 8, 12 or 14 numbers, as OpenCV orders them: correct it.")
     return found
 
 
-def _numbers(source: dict[str, Any], name: str, shape: tuple[int, ...] | None, file: Path) -> NDArray[np.float64]:
+def numbers(source: dict[str, Any], name: str, shape: tuple[int, ...] | None, file: Path) -> NDArray[np.float64]:
+    """The finite numbers under `name`, of `shape`, or of any when it is None; InputError naming `file`."""
     try:
         found = np.asarray(source[name], np.float64)
     except (KeyError, TypeError, ValueError):

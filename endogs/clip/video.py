@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.calibration_json import with_calibration_file
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_cache import DEFAULT_BYTES
 from endogs.clip.framing import Framing
@@ -14,6 +15,7 @@ from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
 from endogs.clip.image_files import IMAGE_SUFFIXES
 from endogs.clip.recording import Recording
 from endogs.clip.selection import Selection
+from endogs.clip.stereo_hint import stereo_hint
 from endogs.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,18 +35,25 @@ def why_not(path: Path) -> str | None:
     return None
 
 
-def read(path: Path, options: ClipOptions) -> Recording:
-    """Decode once, in order: times and cameras of the chosen frames, and their pixels while memory allows.
+def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES) -> Recording:
+    """Decode once, in order: times and cameras of the chosen frames, and their pixels up to `keep_bytes`.
+
+    With --stereo the frames are taken apart (`endogs.clip.stereo_video`). The camera is that of --calibration, or
+    guessed.
 
     A damaged or truncated file gives the frames before the damage, with a note. Raises InputError when nothing can be
     decoded or the options choose nothing.
     """
+    if options.stereo is not None:
+        from endogs.clip.stereo_video import read_packed
 
+        return read_packed(path, options)
     frames = VideoFrames(path)
     selection, framing = Selection(options), None
     framed: dict[int, NDArray[np.uint8]] = {}
-    budget, seen, last, size, pixel_aspect = DEFAULT_BYTES, 0, 0.0, (0, 0), 1.0
+    budget, seen, last, size, pixel_aspect = keep_bytes, 0, 0.0, (0, 0), 1.0
     times: list[float] = []
+    hint: list[str] = []
     interlaced = ended_early = False
     for key, seconds, frame in frames.decode():
         time = seen / options.fps if options.fps else seconds
@@ -54,6 +63,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         if framing is None:
             size = (frame.width, frame.height)
             framing = Framing.of(*size, options)
+            hint = stereo_hint(_pixels(frame))
             aspect = frames.pixel_aspect
             pixel_aspect = aspect if aspect else 1.0
         elif (frame.width, frame.height) != size:
@@ -92,7 +102,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     K, camera_notes = guessed_intrinsics(*size, options, pixel_aspect)
     if pixel_aspect != 1:
         notes.append(f"pixels are not square (width / height = {pixel_aspect:.4f}); the intrinsics say so.")
-    return Recording(
+    recording = Recording(
         source=path,
         kind=KIND,
         width=size[0],
@@ -102,9 +112,10 @@ def read(path: Path, options: ClipOptions) -> Recording:
         world_to_camera=still_poses(len(times)),
         images=frames,
         K_is_guess=options.focal is None,
-        notes=[*notes, *camera_notes],
+        notes=[*notes, *hint, *camera_notes],
         framed=framed,
     )
+    return with_calibration_file(recording, options)
 
 
 class VideoFrames:

@@ -169,7 +169,9 @@ class Reconstruct:
     """Turn a clip into a deformable 3D Gaussian scene."""
 
     input: Positional[Path]
-    """Video file, image folder or data set."""
+    """Video file, image folder or data set; with `--data`, a recipe: its name or its .toml file."""
+    data: Path | None = None
+    """The folder of a data set, for the recipe that is named instead of a clip; its options are then the defaults."""
     out: Path | None = None
     """Output folder; by default the clip's name with `_endogs` appended, in the current folder."""
     preset: Preset = "balanced"

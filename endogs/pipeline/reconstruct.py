@@ -24,6 +24,7 @@ from endogs.fit.memory import fit_bytes, gpu_fit_bytes, machine_bytes, memory_no
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.pipeline.prior_progress import PriorProgress
+from endogs.pipeline.recipe import with_recipe
 from endogs.pipeline.run_record import (
     StageClock,
     peak_memory_mb,
@@ -62,13 +63,15 @@ class Result:
 def reconstruct(input: str | Path, **options: Any) -> Result:
     """Fit a deformable scene to a clip; options are those of `endogs.fit.config.Reconstruct`.
 
-    `reconstruct("clip.mp4", preset="fast", clip=ClipOptions(stride=2))`. Raises InputError for bad input and
-    FitDiverged when the fit produces numbers that are not finite.
+    `reconstruct("clip.mp4", preset="fast", clip=ClipOptions(stride=2))`; `reconstruct("scared", data="keyframe_1")`
+    runs a data set's recipe, whose options are replaced by those given, `clip` as a whole. Raises InputError for bad
+    input and FitDiverged when the fit produces numbers that are not finite.
     """
     if options.get("live"):
         raise InputError("live: a fit is watched from the command line; use endogs reconstruct --live")
-    options = {key: Path(value) if key == "out" else value for key, value in options.items()}
-    return execute(Reconstruct(Path(input), **options), StageClock())
+    options = with_recipe({"input": input, **options})
+    options = {key: Path(value) if key in ("input", "out") else value for key, value in options.items()}
+    return execute(Reconstruct(**options), StageClock())
 
 
 class Watcher(Protocol):

@@ -1,0 +1,229 @@
+"""A nerfstudio data set: transforms.json with cameras and the paths of images, masks and depth."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip.config import ClipOptions
+from endogs.clip.depth_files import depth_files
+from endogs.clip.frame_folders import DEFAULT_FPS, ImageFiles
+from endogs.clip.image_files import IMAGE_SUFFIXES, check_sizes, image_size, natural_key
+from endogs.clip.lenses import Brown, KannalaBrandt, Lens
+from endogs.clip.mask_files import mask_files
+from endogs.clip.pose_conventions import world_to_camera
+from endogs.clip.recording import Recording
+from endogs.clip.selection import Selection
+from endogs.clip.undistortion import undistort
+from endogs.errors import InputError
+
+KIND = "nerfstudio"
+FILE = "transforms.json"
+CONVENTION = "camera-to-world-opengl"
+PERSPECTIVE = ("", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
+FISHEYE = ("OPENCV_FISHEYE",)
+METRES = 1000.0
+"""nerfstudio takes depth files for millimetres and poses for metres: millimetres per unit of the poses."""
+
+
+def why_not(path: Path) -> str | None:
+    """Why `path` has not this layout, None when it has."""
+    if not path.is_dir():
+        return "not a folder"
+    return None if (path / FILE).is_file() else f"no {FILE}"
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """One entry of frames, with what the file says for all of them."""
+
+    image: Path
+    mask: Path | None
+    depth: Path | None
+    matrix: NDArray[np.float64]
+    values: dict[str, Any]
+
+
+def read(path: Path, options: ClipOptions) -> Recording:
+    """The frames in order of their `time`, where all have one, and otherwise of their names.
+
+    Facts from nerfstudio's documentation (docs.nerf.studio/quickstart/data_conventions.html): `transform_matrix` is
+    camera-to-world with OpenGL's camera axes; `fl_x`, `fl_y`, `cx`, `cy`, `w`, `h`, `camera_model` and the distortion
+    stand at the top or in each frame, pixel centres at +0.5; `camera_angle_x` in place of `fl_x` is Instant NGP's.
+    Masks are black where nothing is to be learned: there instruments are. `depth_file_path` holds millimetres
+    (--depth-unit-mm says otherwise) and then poses are metres and become millimetres; without depth lengths are
+    relative. Distorted cameras are undistorted, as long as all frames share one. Raises InputError for entries that
+    are missing or not what they should be, camera models that are not read, and files that are not there.
+    """
+    file = path / FILE
+    frames = _frames(file)
+    notes: list[str] = []
+    seconds = np.arange(len(frames)) / (options.fps or DEFAULT_FPS)
+    if options.fps is None:
+        notes.append(f"the frame rate is unknown and taken as {DEFAULT_FPS:g} per second; --fps sets it.")
+    kept = Selection(options).indices(seconds.tolist(), path)
+    frames = [frames[i] for i in kept]
+    images = [frame.image for frame in frames]
+    width, height = image_size(images[0])
+    check_sizes(images, width, height, images[0])
+
+    cameras = [_camera(frame, width, height, file) for frame in frames]
+    lenses = [lens for _, lens in cameras if lens is not None]
+    if lenses and (len(lenses) < len(frames) or any(_differs(lens, lenses[0]) for lens in lenses)):
+        raise InputError(f"{file}: frames with different distortions: undistort the images first.")
+    K = np.stack([K for K, _ in cameras])
+    if options.focal is not None and not lenses:
+        K[:, 1, 1] *= options.focal / K[:, 0, 0]
+        K[:, 0, 0] = options.focal
+
+    value = 0 if options.mask_instrument_value is None else options.mask_instrument_value
+    mask_paths = [frame.mask for frame in frames if frame.mask is not None]
+    depth_paths = [frame.depth for frame in frames if frame.depth is not None]
+    for name, found in (("mask_path", mask_paths), ("depth_file_path", depth_paths)):
+        if found and len(found) != len(frames):
+            raise InputError(f"{file}: {len(found)} of {len(frames)} frames have a {name}: all or none must have one.")
+    masks = mask_files(mask_paths, (width, height), value, notes) if mask_paths else None
+    depths, quantized = depth_files(depth_paths, (width, height), notes) if depth_paths else (None, False)
+    unit = options.depth_unit_mm or 1.0
+    matrices = np.stack([frame.matrix for frame in frames])
+    if depths is not None:
+        matrices[:, :3, 3] *= METRES * unit
+        if options.depth_unit_mm is None:
+            notes.append("depth: taken for millimetres and poses for metres, as nerfstudio does.")
+    recording = Recording(
+        source=path,
+        kind=KIND,
+        width=width,
+        height=height,
+        times=seconds[kept],
+        K=K,
+        world_to_camera=world_to_camera(matrices, CONVENTION),
+        images=ImageFiles(images),
+        masks=masks,
+        mask_instrument_value=value,
+        depths=depths,
+        depth_unit=unit,
+        depth_is_quantized=quantized,
+        units="mm" if depths is not None else "relative",
+        file_poses=matrices,
+        file_pose_convention=CONVENTION,
+        notes=notes,
+    )
+    return undistort(recording, lenses[0], options) if lenses else recording
+
+
+def _frames(file: Path) -> list[_Frame]:
+    """The frames of the file in order, their paths resolved."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not readable as JSON ({error}): copy it again.") from error
+    entries = found.get("frames") if isinstance(found, dict) else None
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f"{file}: holds no list of frames: copy it again.")
+    shared = {name: value for name, value in found.items() if name != "frames"}
+    scale = _number(shared, "applied_scale", file, 1.0)
+    frames, lost = [], []
+    for number, entry in enumerate(entries):
+        if not isinstance(entry.get("file_path"), str):
+            raise InputError(f"{file}: frame {number} has no file_path: add it.")
+        image = _image(file.parent / entry["file_path"])
+        if image is None:
+            lost.append(entry["file_path"])
+            continue
+        mask, depth = (
+            file.parent / entry[name] if isinstance(entry.get(name), str) else None
+            for name in ("mask_path", "depth_file_path")
+        )
+        lost += [
+            str(path.relative_to(file.parent)) for path in (mask, depth) if path is not None and not path.is_file()
+        ]
+        matrix = _matrix(entry, number, file)
+        matrix[:3, 3] /= scale
+        frames.append(_Frame(image, mask, depth, matrix, {**shared, **entry}))
+    if lost:
+        raise InputError(f"{file}: {len(lost)} of its files are missing ({lost[0]}): copy them beside it.")
+    times = [entry.get("time") for entry in entries]
+    if len(set(times)) == len(times) and all(isinstance(time, int | float) for time in times):
+        return [frames[i] for i in np.argsort(np.array(times, np.float64))]
+    return sorted(frames, key=lambda frame: [natural_key(Path(part)) for part in frame.image.parts])
+
+
+def _image(path: Path) -> Path | None:
+    """The image at `path`, whose suffix may be left out; None when there is none."""
+    if path.is_file():
+        return path
+    return next((other for suffix in IMAGE_SUFFIXES if (other := path.with_name(path.name + suffix)).is_file()), None)
+
+
+def _matrix(entry: dict[str, Any], number: int, file: Path) -> NDArray[np.float64]:
+    try:
+        matrix = np.array(entry["transform_matrix"], np.float64)
+    except (KeyError, TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape == (3, 4):
+        matrix = np.concatenate([matrix, [[0, 0, 0, 1]]])
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise InputError(f"{file}: transform_matrix of frame {number} must hold 4 x 4 finite numbers: correct it.")
+    rotation = matrix[:3, :3]
+    skewed = np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-2 or np.linalg.det(rotation) < 0
+    if skewed or np.abs(matrix[3] - [0, 0, 0, 1]).max() > 1e-6:
+        raise InputError(
+            f"{file}: transform_matrix of frame {number} is no rigid motion (is it transposed?): correct it."
+        )
+    return matrix
+
+
+def _camera(frame: _Frame, width: int, height: int, file: Path) -> tuple[NDArray[np.float64], Lens | None]:
+    """K (3, 3) and the lens, None without distortion, of a frame in pixels of its image."""
+    values = frame.values
+    stated = [_number(values, name, file, size) for name, size in (("w", width), ("h", height))]
+    scale = np.array([width, height]) / stated
+    if abs(scale[0] / scale[1] - 1) > 0.01:
+        raise InputError(
+            f"{file}: w and h are {stated[0]:g} x {stated[1]:g} but {frame.image.name} is {width} x {height}, of "
+            "another aspect: correct them."
+        )
+    fx = _focal(values, "x", stated[0], file)
+    if fx is None:
+        raise InputError(f"{file}: neither fl_x nor camera_angle_x says what the focal length is: add one.")
+    fy = _focal(values, "y", stated[1], file) or fx
+    cx, cy = (_number(values, name, file, size / 2) for name, size in zip(("cx", "cy"), stated, strict=True))
+    K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]) * [[scale[0]], [scale[1]], [1]]
+    k1, k2, k3, k4, p1, p2 = (_number(values, name, file, 0.0) for name in ("k1", "k2", "k3", "k4", "p1", "p2"))
+    model = str(values.get("camera_model", ""))
+    if model in FISHEYE:
+        return K, KannalaBrandt(K, (k1, k2, k3, k4))
+    if model not in PERSPECTIVE:
+        known = ", ".join((*PERSPECTIVE[1:], *FISHEYE))
+        raise InputError(f"{file}: camera_model {model} is not one of {known}: undistort the images first.")
+    if k4:
+        raise InputError(f"{file}: k4 is {k4:g}, which a perspective camera has not: is camera_model OPENCV_FISHEYE?")
+    return K, Brown(K, (k1, k2, p1, p2, k3)) if any((k1, k2, k3, p1, p2)) else None
+
+
+def _focal(values: dict[str, Any], axis: str, size: float, file: Path) -> float | None:
+    if f"fl_{axis}" not in values and f"camera_angle_{axis}" not in values:
+        return None
+    if f"fl_{axis}" in values:
+        focal = _number(values, f"fl_{axis}", file, 0.0)
+    else:
+        focal = size / 2 / np.tan(_number(values, f"camera_angle_{axis}", file, 0.0) / 2 or np.nan)
+    if not focal > 0:
+        raise InputError(f"{file}: fl_{axis} or camera_angle_{axis} must be positive: correct it.")
+    return float(focal)
+
+
+def _number(values: dict[str, Any], name: str, file: Path, default: float) -> float:
+    value = values.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputError(f"{file}: {name} is {value!r} but must be a number: correct it.")
+    return float(value)
+
+
+def _differs(one: Lens, other: Lens) -> bool:
+    rays = np.array([[0.0, 0, 1], [0.3, 0.1, 1], [-0.2, 0.4, 1]])
+    return type(one) is not type(other) or not np.array_equal(one.project(rays), other.project(rays), equal_nan=True)

@@ -1,0 +1,209 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from layouts import corner
+
+from endogs.clip import ClipOptions
+from endogs.clip.clip import Clip
+from endogs.clip.config import PoseConvention
+from endogs.clip.pose_check import check_poses
+from endogs.clip.pose_conventions import CONVENTIONS, SHORT, with_pose_convention, world_to_camera
+from endogs.clip.recording import Recording
+from endogs.geometry import invert_rigid
+from endogs.pipeline.config import Inspect
+from endogs.pipeline.inspect import inspect
+
+COUNT = 9
+
+
+class Held:
+    def __init__(self, frames):
+        self.frames = frames
+
+    def read(self, index):
+        return self.frames[index]
+
+
+def in_file(poses, convention):
+    """The matrices that a file of `convention` holds for world_to_camera `poses`, written down one by one."""
+    axes = convention.split("-")[3]
+    camera_to_world = invert_rigid(poses)
+    right, down, forward, centre = (camera_to_world[:, :3, i] for i in range(4))
+    if axes == "unity":  # y up everywhere, in the world too
+        up = np.array([1, -1, 1])
+        right, down, forward, centre = right * up, -down * up, forward * up, centre * up
+    columns = {
+        "opencv": (right, down, forward),
+        "opengl": (right, -down, -forward),
+        "llff": (down, right, -forward),
+        "unity": (right, down, forward),
+    }[axes]
+    matrices = np.eye(4)[None].repeat(len(poses), 0)
+    matrices[:, :3, :3], matrices[:, :3, 3] = np.stack(columns, -1), centre
+    if convention.startswith("world-to-camera"):
+        matrices = np.linalg.inv(matrices)
+    if convention.endswith("transposed"):
+        matrices[:, :3, :3] = matrices[:, :3, :3].swapaxes(1, 2)
+    return matrices
+
+
+@pytest.fixture(scope="module")
+def moving():
+    """A camera that turns and moves in front of the corner, with exact depth."""
+    poses = corner.world_to_camera(COUNT)
+    views = [corner.see(pose) for pose in poses]
+    return Recording(
+        source=Path("made"),
+        kind="made",
+        width=corner.WIDTH,
+        height=corner.HEIGHT,
+        times=np.arange(COUNT) / 10,
+        K=corner.K[None].repeat(COUNT, 0),
+        world_to_camera=poses,
+        images=Held([view.image for view in views]),
+        depths=Held([view.depth.astype(np.float32) for view in views]),
+    )
+
+
+def check(recording):
+    return check_poses(Clip(recording), recording)
+
+
+def misread(recording, truth, read_as):
+    matrices = in_file(recording.world_to_camera, truth)
+    return replace(
+        recording,
+        world_to_camera=world_to_camera(matrices, read_as),
+        file_poses=matrices,
+        file_pose_convention=read_as,
+    )
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_every_convention_is_read_back_from_its_own_writing(convention):
+    poses = corner.world_to_camera(3)
+    np.testing.assert_allclose(world_to_camera(in_file(poses, convention), convention), poses, atol=1e-12)
+
+
+def test_the_option_names_every_convention():
+    assert set(PoseConvention.__args__) == {"auto", *SHORT, *CONVENTIONS}
+
+
+def test_right_poses_pass(moving):
+    found = check(moving)
+    assert found.error < 0.5
+    assert found.in_front > 0.97
+    assert found.depth_ratio == pytest.approx(1, abs=0.05)
+    assert found.best is None
+    assert found.notes == []
+    assert found.points > 200
+
+
+@pytest.mark.parametrize("read_as", ["camera-to-world-opencv", "camera-to-world-opengl", "world-to-camera-opencv"])
+@pytest.mark.parametrize("truth", CONVENTIONS)
+def test_wrong_conventions_are_found_and_named(moving, truth, read_as):
+    wrong = misread(moving, truth, read_as)
+    found = check(wrong)
+    if truth == read_as:
+        assert found.notes == []
+        return
+    assert found.best == truth
+    assert f"--pose-convention {truth} does it" in found.notes[0]
+    assert found.error > 3 * found.best_error
+    corrected = with_pose_convention(wrong, ClipOptions(pose_convention=truth))
+    assert check(corrected).notes == []
+    np.testing.assert_allclose(corrected.world_to_camera, moving.world_to_camera, atol=1e-9)
+
+
+def test_depth_in_another_unit_than_the_poses_shows(moving):
+    found = check(replace(moving, depth_unit=0.001))
+    assert found.best is None
+    assert found.depth_ratio == pytest.approx(1000, rel=0.05)
+    assert "times as far as the depth says; --depth-unit-mm" in found.notes[0]
+
+
+def test_tissue_that_deforms_neither_hides_wrong_poses_nor_accuses_right_ones(moving):
+    # A ripple of up to 1.5 pixels (5 in a frame of 640), different in every frame.
+    import cv2
+
+    y, x = np.mgrid[: corner.HEIGHT, : corner.WIDTH].astype(np.float32)
+    frames = []
+    for i, image in enumerate(moving.images.frames):
+        dx, dy = 1.5 * np.sin(x / 30 + i), 1.5 * np.cos(y / 25 + 2 * i)
+        frames.append(cv2.remap(image, x + dx, y + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
+    rippled = replace(moving, images=Held(frames), depths=None)
+    right, wrong = check(rippled), check(misread(rippled, "world-to-camera-opencv", "camera-to-world-opencv"))
+    assert 0.5 < right.error < 2
+    assert right.notes == []
+    assert wrong.best == "world-to-camera-opencv"
+
+
+def test_poses_that_belong_to_other_frames_fit_by_no_convention(moving):
+    shuffled = replace(moving, world_to_camera=moving.world_to_camera[[4, 0, 7, 2, 8, 1, 5, 3, 6]], depths=None)
+    found = check(shuffled)
+    assert found.best is None
+    assert "in the closest other convention" in found.notes[0]
+
+
+def test_a_camera_that_only_shifts_is_told_from_its_inverse_by_depths_sign(moving):
+    # Both have the same epipolar lines; only one has the points in front.
+    poses = np.eye(4)[None].repeat(COUNT, 0)
+    poses[:, :3, 3] = np.arange(COUNT)[:, None] * np.array([1.1, -0.7, 0.9])
+    frames = [corner.see(pose).image for pose in poses]
+    shifting = replace(moving, world_to_camera=poses, images=Held(frames), depths=None)
+    assert check(shifting).notes == []
+    wrong = check(misread(shifting, "world-to-camera-opencv", "camera-to-world-opencv"))
+    assert wrong.in_front < 0.1
+    assert wrong.best == "world-to-camera-opencv"
+
+
+def test_a_camera_that_only_turns_is_checked_too(moving):
+    poses = moving.world_to_camera.copy()
+    poses[:, :3, 3] = -poses[:, :3, :3] @ np.array([1.0, -2, 3])
+    frames = [corner.see(pose).image for pose in poses]
+    turning = replace(moving, world_to_camera=poses, images=Held(frames), depths=None)
+    assert check(turning).error < 0.5
+    assert check(misread(turning, "camera-to-world-opengl", "camera-to-world-opencv")).best is not None
+
+
+def test_nothing_is_said_where_nothing_can_be_told(moving):
+    still = replace(moving, images=Held([moving.images.frames[0]] * COUNT))
+    assert check(still) is None, "images that do not move say nothing about poses"
+    flat = replace(moving, images=Held([np.full((corner.HEIGHT, corner.WIDTH, 3), 90, np.uint8)] * COUNT))
+    assert check(flat) is None
+    standing = replace(moving, world_to_camera=moving.world_to_camera[:1].repeat(COUNT, 0))
+    assert check(standing) is None
+    same = with_pose_convention(standing, ClipOptions(pose_convention="world-to-camera-opencv"))
+    assert "changes nothing" in same.notes[-1]
+
+
+def test_loading_warns_and_inspect_reports(tmp_path, moving, capsys, monkeypatch):
+    import json
+
+    import cv2
+    from scipy.spatial.transform import Rotation
+
+    folder = tmp_path / "clip"
+    (folder / "images").mkdir(parents=True)
+    for i, image in enumerate(moving.images.frames):
+        cv2.imwrite(str(folder / "images" / f"{i:03d}.png"), image[..., ::-1])
+    numbers = {"fx": corner.K[0, 0], "fy": corner.K[1, 1], "cx": corner.K[0, 2], "cy": corner.K[1, 2], "fps": 10}
+    (folder / "calibration.json").write_text(json.dumps(numbers))
+    # A TUM trajectory places the camera in the world; this one holds the inverse.
+    rows = [
+        [i / 10, *pose[:3, 3], *Rotation.from_matrix(pose[:3, :3]).as_quat()]
+        for i, pose in enumerate(moving.world_to_camera)
+    ]
+    np.savetxt(folder / "poses.tum", rows, fmt="%.9f")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    inspect(Inspect(folder))
+    words = " ".join(capsys.readouterr().out.split())
+    assert "--pose-convention world-to-camera-opencv does it" in words
+    assert "pixels off" in words
+    inspect(Inspect(folder, ClipOptions(pose_convention="world-to-camera-opencv")))
+    words = " ".join(capsys.readouterr().out.split())
+    assert "do not fit" not in words
+    assert "0." in words.split("points are ")[1][:4]
