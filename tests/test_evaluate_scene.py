@@ -1,6 +1,7 @@
 """Evaluating, previewing and rendering a scene that is known to be right: one Gaussian per pixel of a still image."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -220,10 +221,14 @@ def test_evaluate_command_without_its_clip(folder):
 
 
 def test_options_survive_json():
-    options = options_from_json({"crop": [1, 2, 30, 40], "ignore_mask": "m.png", "stride": 3, "unknown": 1})
+    values = {"crop": [1, 2, 30, 40], "ignore_mask": "m.png", "calibration": "c.json", "stride": 3, "unknown": 1}
+    options = options_from_json(values)
+    assert options.calibration == Path("c.json")
     assert options.crop == (1, 2, 30, 40)
     assert options.ignore_mask.name == "m.png"
     assert options.stride == 3
+    assert options_from_json({"pose_convention": "opengl"}).pose_convention == "auto", "of scenes before it was general"
+    assert options_from_json({"pose_convention": "opengl", "calibration": None}).pose_convention == "opengl"
 
 
 def read_video(path):

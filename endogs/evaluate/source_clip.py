@@ -45,12 +45,15 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
 def options_from_json(values: dict[str, Any]) -> ClipOptions:
     """Reader options from the JSON form of their fields; unknown names are left out, so newer scenes can be read."""
     known: dict[str, Any] = {}
+    if "calibration" not in values and values.get("pose_convention") == "opengl":
+        # Older scenes say so for every layout, when it concerned poses_bounds.npy only.
+        values = {**values, "pose_convention": "auto"}
     for entry in fields(ClipOptions):
         if entry.name in values:
             value = values[entry.name]
             if isinstance(value, list):
                 value = tuple(value)
-            known[entry.name] = Path(value) if entry.name == "ignore_mask" and value is not None else value
+            known[entry.name] = Path(value) if value is not None and Path in get_args(entry.type) else value
     return ClipOptions(**known)
 
 
