@@ -17,11 +17,11 @@ from endogs.errors import InputError
 from endogs.evaluate.baselines import TEMPORAL, temporal_baselines
 from endogs.evaluate.metrics import Alignment, depth_abs_rel, depth_median_abs, psnr, psnr_masked, ssim_pair
 from endogs.evaluate.right_view import predict_right_view
-from endogs.evaluate.source_clip import check_frames, fitted_split, judged_masks
 from endogs.output import new_file
 from endogs.priors.flow import ClipFlows
 from endogs.render import rasterize
 from endogs.scene import Scene
+from endogs.scene.source_clip import check_frames, fitted_split, judged_masks
 
 MaskOf = Callable[[int], NDArray[np.bool_]]
 

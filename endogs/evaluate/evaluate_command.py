@@ -2,10 +2,10 @@
 
 from endogs import native
 from endogs.evaluate.config import Evaluate
-from endogs.evaluate.drawing_device import drawing_device
 from endogs.evaluate.evaluate import Metrics, evaluate_scene, write_metrics
-from endogs.evaluate.source_clip import fitted_split, load_source_clip
+from endogs.pictures.drawing_device import drawing_device
 from endogs.scene.scene_file import load_scene
+from endogs.scene.source_clip import fitted_split, load_source_clip
 
 
 @native.cores_for_kernels()

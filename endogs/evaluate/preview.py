@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import Clip
-from endogs.evaluate.depth_colors import color_depth
-from endogs.evaluate.scene_frames import picture, scene_depth_range
-from endogs.evaluate.source_clip import check_frames
-from endogs.evaluate.video import frame_rate, write_video
+from endogs.pictures.depth_colors import color_depth
+from endogs.pictures.scene_frames import picture, scene_depth_range
+from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene
+from endogs.scene.source_clip import check_frames
 
 PANEL = 800
 """Longest side of a panel in pixels; larger clips are shown smaller, as three 4K panels exceed what H.264 can hold."""

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from endogs.evaluate.depth_colors import robust_range
-from endogs.evaluate.metrics import to_8bit
+from endogs.pictures.depth_colors import robust_range
+from endogs.pictures.eight_bit import to_8bit
 from endogs.render import rasterize
 from endogs.scene import Scene
 
