@@ -205,7 +205,7 @@ def test_a_failed_export_keeps_the_older_file(tmp_path):
 def test_ply_columns_must_agree(tmp_path):
     with pytest.raises(ValueError, match="one length"):
         write_ply(tmp_path / "a.ply", {"x": np.zeros(3, np.float32), "y": np.zeros(4, np.float32)})
-    with pytest.raises(ValueError, match="float32 or uint8"):
+    with pytest.raises(ValueError, match="float32, uint8 or uint16"):
         write_ply(tmp_path / "a.ply", {"x": np.zeros(3)})
 
 

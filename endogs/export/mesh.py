@@ -20,6 +20,11 @@ from endogs.scene import Scene
 
 VOXEL_PIXELS = 2.0
 """Default voxel, in pixel footprints at the median depth."""
+FINER = 2.0
+"""Depth is rendered at this multiple of the clip's size: open3d reads the nearest pixel, which makes terraces."""
+BLEND = 6.0
+"""A pixel blends a near and a far surface when the depths of its Gaussians spread over more of the clip's pixel
+footprints than this (standard deviation); on one surface they spread over one or two."""
 MOST_VOXELS = 4000
 """Voxels across the surface's widest extent beyond which a voxel is too small to be meant."""
 
@@ -87,10 +92,15 @@ def _frames(scene: Scene, time: float, most: int) -> Sequence[int]:
 
 @torch.no_grad()
 def _seen_by(scene: Scene, time: float, frame: int, steepest: float) -> DepthView:
-    camera = scene.camera(frame)
-    rendering = rasterize_packed(scene.packed_at(time), camera)
+    camera, packed = scene.camera(frame).scaled(FINER), scene.packed_at(time)
+    z = packed[:, :3] @ camera.world_to_camera[2, :3] + camera.world_to_camera[2, 3]
+    offset = z - z.median()
+    rendering = rasterize_packed(packed, camera, features=torch.stack([offset, offset**2], 1))
+    assert rendering.features is not None
     depth = torch.where(rendering.alpha >= SURE, rendering.depth, 0).float().cpu().numpy()
     color = rendering.color / rendering.alpha.clamp_min(SURE)[..., None]
-    return DepthView(
-        camera, without_edges(depth, scene.K[frame], steepest), color.clamp(0, 1).float().contiguous().cpu().numpy()
-    )
+    mean, square = (rendering.features / rendering.alpha.clamp_min(SURE)[..., None]).unbind(-1)
+    spread = (square - mean**2).clamp_min(0).sqrt()
+    blended = (spread > BLEND * FINER * rendering.depth / camera.K[0, 0]).cpu().numpy()
+    kept = without_edges(depth, camera.K.double().cpu().numpy(), steepest, blended)
+    return DepthView(camera, kept, color.clamp(0, 1).float().contiguous().cpu().numpy())

@@ -44,16 +44,23 @@ class DepthView:
     """(H, W, 3) sRGB in [0, 1]."""
 
 
-def without_edges(depth: NDArray[np.float32], K: NDArray[np.float64], steepest: float) -> NDArray[np.float32]:
+def without_edges(
+    depth: NDArray[np.float32], K: NDArray[np.float64], steepest: float, blended: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
     """Depth (H, W) with 0 where it jumps, so that no triangle bridges two surfaces.
 
     A plane whose normal is `steepest` degrees away from the line of sight changes by tan(steepest) pixel footprints z/f
-    from pixel to pixel; both pixels of a larger step are left out.
+    from pixel to pixel; both pixels of a larger step are left out. Where depth is `blended` (H, W) from a near and a
+    far surface, as at the soft edge of a rendering, half of that step is too much already.
     """
     kept = depth > 0
+    slope = np.full(depth.shape, np.tan(np.radians(steepest)))
+    if blended is not None:
+        slope = np.where(blended, slope / 2, slope)
     for axis, focal in ((0, K[1, 1]), (1, K[0, 0])):
         near, far = (np.delete(depth, index, axis) for index in (-1, 0))
-        step = np.abs(near - far) > np.tan(np.radians(steepest)) * np.minimum(near, far) / focal
+        most = np.minimum(*(np.delete(slope, index, axis) for index in (-1, 0)))
+        step = np.abs(near - far) > most * np.minimum(near, far) / focal
         step &= (near > 0) & (far > 0)
         pad = np.zeros_like(np.take(step, [0], axis))
         kept &= ~(np.concatenate([step, pad], axis) | np.concatenate([pad, step], axis))
@@ -70,10 +77,10 @@ def fuse(views: Sequence[DepthView], voxel: float) -> Mesh:
     for view in views:
         if not (view.depth > 0).any():
             continue
-        # open3d's pixel centres are at whole numbers, ours at +0.5.
-        K = view.camera.K.double().cpu().numpy().copy()
-        K[:2, 2] -= 0.5
-        intrinsic, extrinsic = core.Tensor(K), core.Tensor(view.camera.world_to_camera.double().cpu().numpy())
+        # It takes the pixel that a voxel falls into, so its pixel centres are at +0.5, as ours.
+        intrinsic, extrinsic = (
+            core.Tensor(matrix.double().cpu().numpy()) for matrix in (view.camera.K, view.camera.world_to_camera)
+        )
         depth = open3d.t.geometry.Image(np.ascontiguousarray(view.depth))
         color = open3d.t.geometry.Image(np.ascontiguousarray(view.color))
         limits = (1.0, float(view.depth.max()) + TRUNCATION * voxel)
@@ -85,9 +92,31 @@ def fuse(views: Sequence[DepthView], voxel: float) -> Mesh:
     if "indices" not in found.triangle or not len(found.triangle.indices):
         return _empty()
     triangles = found.triangle.indices.numpy().astype(np.int32)
-    positions, normals = found.vertex.positions.numpy(), found.vertex.normals.numpy()
-    colors = np.clip(found.vertex.colors.numpy(), 0, 1).astype(np.float32)
-    return _largest_pieces(Mesh(positions, normals, colors, triangles))
+    positions, colors = found.vertex.positions.numpy(), np.clip(found.vertex.colors.numpy(), 0, 1)
+    # Its hash map orders the vertices differently every time.
+    order = np.lexsort(positions.T)
+    positions, colors = positions[order], colors[order]
+    triangles = _in_order(np.argsort(order).astype(np.int32)[triangles])
+    # Its own normals are gradients of the distances, which mean nothing beside voxels that no view has seen.
+    mesh = Mesh(positions, vertex_normals(positions, triangles), colors.astype(np.float32), triangles)
+    return _largest_pieces(mesh)
+
+
+def _in_order(triangles: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Triangles (T, 3) beginning with their smallest corner, sorted; the way round they go stays."""
+    first = triangles.argmin(1)[:, None]
+    turned = np.take_along_axis(triangles, (first + np.arange(3)) % 3, 1)
+    return turned[np.lexsort(turned.T[::-1])]
+
+
+def vertex_normals(vertices: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(V, 3) unit: the sum of the triangles' normals around each vertex (V, 3), weighted by their areas."""
+    a, b, c = (vertices[triangles[:, corner]].astype(np.float64) for corner in range(3))
+    faces = np.cross(b - a, c - a)
+    count, corners = len(vertices), triangles.ravel()
+    sums = [np.bincount(corners, np.repeat(faces[:, axis], 3), count) for axis in range(3)]
+    normals = np.stack(sums, 1)
+    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)).astype(np.float32)
 
 
 def _largest_pieces(mesh: Mesh) -> Mesh:
