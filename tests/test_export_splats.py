@@ -25,7 +25,7 @@ TIME = 0.37
 def read_ply(path):
     """Gaussians of a splat PLY, by the names that viewers look for."""
     rows = PlyData.read(path)["vertex"].data
-    columns = lambda *names: torch.from_numpy(np.stack([rows[name] for name in names], 1).astype(np.float32))  # noqa: E731
+    columns = lambda *names: torch.from_numpy(np.stack([rows[name] for name in names], 1).astype(np.float32))
     return Gaussians(
         columns("x", "y", "z"),
         columns("rot_0", "rot_1", "rot_2", "rot_3"),

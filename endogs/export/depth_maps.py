@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -59,7 +60,10 @@ def export_depth(
                     "world_to_camera": camera.world_to_camera.double().tolist(),
                 }
             )
-        described = {"depth": "z along the optical axis, 0 where nothing is there", "units_per_level": level}
+        described: dict[str, Any] = {
+            "depth": "z along the optical axis, 0 where nothing is there",
+            "units_per_level": level,
+        }
         described |= {"width": camera.width, "height": camera.height, "pixel_centres": "at +0.5", "frames": frames}
         write_json(folder / "depth.json", about(scene) | described)
     return [path / name for name in names]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +92,7 @@ def _write_xyz(path: Path, columns: dict[str, NDArray], comments: tuple[str, ...
 
 
 def _write_npz(path: Path, columns: dict[str, NDArray], at: Moment, scene: Scene) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "positions": np.stack([columns[name] for name in "xyz"], 1),
         "normals": np.stack([columns[name] for name in ("nx", "ny", "nz")], 1),
         "colors": np.stack([columns[name] for name in ("red", "green", "blue")], 1),
@@ -102,5 +102,6 @@ def _write_npz(path: Path, columns: dict[str, NDArray], at: Moment, scene: Scene
     arrays |= {name: columns[name] for name in ("confidence", "visible_frames") if name in columns}
     if at.evidence is not None:
         arrays["seen"] = at.evidence.seen
+    arrays |= {name: np.array(value) for name, value in about(scene, at.time).items()}
     with open(path, "wb") as file:
-        np.savez_compressed(file, **arrays, **{name: np.array(value) for name, value in about(scene, at.time).items()})
+        np.savez_compressed(file, **arrays)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ def _spread(scene: Scene, visible: NDArray[np.bool_], count: int) -> NDArray[np.
 
 
 def _write_npz(path: Path, scene: Scene, rows: NDArray, positions: NDArray, visible: NDArray[np.bool_]) -> None:
-    described = {name: np.array(value) for name, value in about(scene).items()}
+    described: dict[str, Any] = {name: np.array(value) for name, value in about(scene).items()}
     with open(path, "wb") as file:
         np.savez_compressed(
             file, positions=positions, visible=visible, times=scene.times, gaussian=rows.astype(np.int32), **described
