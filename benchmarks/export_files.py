@@ -3,8 +3,8 @@
     python benchmarks/export_files.py SCENE [--rounds 1]
 
 Each row is one `endogs export` in this process, after one that is not counted (imports): processor seconds of all
-threads, wall seconds, bytes of all files. With a phantom's clip at hand (`truth/` in the scene's clip) the mesh is also compared
-with the true surface, along the first camera's lines of sight.
+threads, wall seconds, bytes of all files. With a phantom's clip at hand (`truth/` in the scene's clip) the mesh is also
+compared with the true surface, along the first camera's lines of sight.
 """
 
 import argparse
