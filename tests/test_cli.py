@@ -224,7 +224,7 @@ BAD = {
     "render scene --time nan --out new.mp4": "finite numbers",
     "export points scene --out new.ply --format pcd": "make them agree",
     "export points scene --out new.obj": "end the name in .ply or .pcd or .xyz",
-    "export splats scene --out new.splat": "end the name in .ply",
+    "export splats scene --out new.spz": "end the name in .ply",
     "export points scene --time 0 0.2 --out new.ply": "2 times make a folder",
     "render scene --time 0 --out new.png": "a folder's name for PNG pictures",
     "reconstruct clip --mask-instrument-value 0 --out new": "use --mask-instrument-value 255",
