@@ -75,7 +75,22 @@ finally:
 
 @pytest.mark.parametrize(
     "verb",
-    ["reconstruct", "view", "render", "export", "export points", "export splats", "evaluate", "inspect", "phantom"],
+    [
+        "reconstruct",
+        "view",
+        "render",
+        "export",
+        "export points",
+        "export splats",
+        "export mesh",
+        "export video",
+        "export depth",
+        "export cameras",
+        "export tracks",
+        "evaluate",
+        "inspect",
+        "phantom",
+    ],
 )
 def test_every_verb_explains_its_options(verb, capsys):
     with pytest.raises(SystemExit) as left:
