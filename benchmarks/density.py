@@ -30,7 +30,7 @@ import torch
 from endogs import native
 from endogs.clip import Clip, ClipOptions, load_clip
 from endogs.clip.splits import split_frames
-from endogs.evaluate.scene_frames import picture
+from endogs.pictures.scene_frames import picture
 from endogs.fit.bloop import Bloop
 from endogs.fit.config import PRESETS, FitConfig, Reconstruct
 from endogs.fit.density import Population

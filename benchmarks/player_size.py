@@ -18,13 +18,13 @@ from pathlib import Path
 import torch
 
 from endogs.evaluate.evaluate import evaluate_scene
-from endogs.evaluate.source_clip import fitted_split, load_source_clip
 from endogs.export.html import export_html
 from endogs.export.html.payload import unpack_scene
 from endogs.gaussians import LOG_SCALES, MEANS, QUATS
 from endogs.render.projection import rotation_matrices
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
+from endogs.scene.source_clip import fitted_split, load_source_clip
 
 
 def split_up(scene: Scene, copies: int) -> Scene:

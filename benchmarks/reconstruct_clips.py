@@ -22,7 +22,7 @@ import torch
 from endogs import native
 from endogs.clip import load_clip
 from endogs.clip.splits import split_frames
-from endogs.evaluate.scene_frames import picture
+from endogs.pictures.scene_frames import picture
 from endogs.scene.scene_file import load_scene
 
 PULLING = ["--ignore-rows", "495:512"]

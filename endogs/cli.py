@@ -12,7 +12,16 @@ from endogs import __version__
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import Evaluate, RenderScene
-from endogs.export.config import ExportHtml, ExportPoints, ExportSplats
+from endogs.export.config import (
+    ExportCameras,
+    ExportDepth,
+    ExportHtml,
+    ExportMesh,
+    ExportPoints,
+    ExportSplats,
+    ExportTracks,
+    ExportVideo,
+)
 from endogs.fit.config import Reconstruct
 from endogs.live.config import View
 from endogs.phantom.config import Phantom
@@ -21,11 +30,16 @@ from endogs.pipeline.config import Inspect
 
 @dataclass(frozen=True)
 class Export:
-    """Write a scene in a form that other programs read: points, splats or a page for browsers."""
+    """Write a scene in a form that other programs read; `endogs export KIND --help` explains a kind."""
 
     what: (
         Annotated[ExportPoints, tyro.conf.subcommand("points")]
         | Annotated[ExportSplats, tyro.conf.subcommand("splats")]
+        | Annotated[ExportMesh, tyro.conf.subcommand("mesh")]
+        | Annotated[ExportVideo, tyro.conf.subcommand("video")]
+        | Annotated[ExportDepth, tyro.conf.subcommand("depth")]
+        | Annotated[ExportCameras, tyro.conf.subcommand("cameras")]
+        | Annotated[ExportTracks, tyro.conf.subcommand("tracks")]
         | Annotated[ExportHtml, tyro.conf.subcommand("html")]
     )
 
@@ -45,9 +59,14 @@ RUNNERS: dict[type, str] = {
     Reconstruct: "endogs.pipeline.reconstruct:run",
     View: "endogs.live.view_command:run_view",
     RenderScene: "endogs.evaluate.render_command:run_render",
-    ExportPoints: "endogs.export:run_points",
-    ExportSplats: "endogs.export:run_splats",
-    ExportHtml: "endogs.export:run_html",
+    ExportPoints: "endogs.export.commands:run_points",
+    ExportSplats: "endogs.export.commands:run_splats",
+    ExportMesh: "endogs.export.commands:run_mesh",
+    ExportVideo: "endogs.export.commands:run_video",
+    ExportDepth: "endogs.export.commands:run_depth",
+    ExportCameras: "endogs.export.commands:run_cameras",
+    ExportTracks: "endogs.export.commands:run_tracks",
+    ExportHtml: "endogs.export.commands:run_html",
     Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
     Inspect: "endogs.pipeline.inspect:inspect",
     Phantom: "endogs.phantom:run",

@@ -75,7 +75,22 @@ finally:
 
 @pytest.mark.parametrize(
     "verb",
-    ["reconstruct", "view", "render", "export", "export points", "export splats", "evaluate", "inspect", "phantom"],
+    [
+        "reconstruct",
+        "view",
+        "render",
+        "export",
+        "export points",
+        "export splats",
+        "export mesh",
+        "export video",
+        "export depth",
+        "export cameras",
+        "export tracks",
+        "evaluate",
+        "inspect",
+        "phantom",
+    ],
 )
 def test_every_verb_explains_its_options(verb, capsys):
     with pytest.raises(SystemExit) as left:
@@ -224,7 +239,7 @@ BAD = {
     "render scene --time nan --out new.mp4": "finite numbers",
     "export points scene --out new.ply --format pcd": "make them agree",
     "export points scene --out new.obj": "end the name in .ply or .pcd or .xyz",
-    "export splats scene --out new.splat": "end the name in .ply",
+    "export splats scene --out new.spz": "end the name in .ply",
     "export points scene --time 0 0.2 --out new.ply": "2 times make a folder",
     "render scene --time 0 --out new.png": "a folder's name for PNG pictures",
     "reconstruct clip --mask-instrument-value 0 --out new": "use --mask-instrument-value 255",

@@ -15,8 +15,8 @@ from endogs.evaluate.metrics import (
     ssim_map,
     ssim_masked,
     ssim_pair,
-    to_8bit,
 )
+from endogs.pictures.eight_bit import to_8bit
 
 
 def pair(height=48, width=64, seed=0):

@@ -19,12 +19,12 @@ from endogs.evaluate import (
     write_metrics,
     write_preview,
 )
-from endogs.evaluate.depth_colors import color_depth, robust_range
-from endogs.evaluate.source_clip import options_from_json
-from endogs.evaluate.video import frame_rate, write_video
 from endogs.geometry import unproject
+from endogs.pictures.depth_colors import color_depth, robust_range
+from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene, StaticDeformation
 from endogs.scene.scene_file import save_scene
+from endogs.scene.source_clip import options_from_json
 
 HEIGHT, WIDTH, FRAMES, FOCAL, BASELINE, Z = 32, 48, 10, 60.0, 2.0, 50.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])

@@ -7,7 +7,8 @@ import tyro
 from plyfile import PlyData
 
 from endogs.errors import InputError
-from endogs.export import ExportPoints, ExportSplats, run_points, run_splats
+from endogs.export.commands import run_points, run_splats
+from endogs.export.config import ExportPoints, ExportSplats
 from endogs.export.ply import write_ply
 from endogs.export.points import export_points
 from endogs.export.splats import export_splats
@@ -204,7 +205,7 @@ def test_a_failed_export_keeps_the_older_file(tmp_path):
 def test_ply_columns_must_agree(tmp_path):
     with pytest.raises(ValueError, match="one length"):
         write_ply(tmp_path / "a.ply", {"x": np.zeros(3, np.float32), "y": np.zeros(4, np.float32)})
-    with pytest.raises(ValueError, match="float32 or uint8"):
+    with pytest.raises(ValueError, match="float32, uint8 or uint16"):
         write_ply(tmp_path / "a.ply", {"x": np.zeros(3)})
 
 

@@ -22,6 +22,7 @@ FLOORS = {
     "priors": 3,
     "scene": 4,
     "fit": 5,
+    "pictures": 5,
     "export": 6,
     "evaluate": 6,
     "phantom": 6,

@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from endogs.evaluate.depth_colors import color_depth, robust_range
 
 from endogs import native
-from endogs.evaluate.depth_colors import color_depth, robust_range
 from endogs.evaluate.evaluate import render_frame
 from endogs.evaluate.flip import flip_map
 from endogs.evaluate.metrics import to_8bit

@@ -12,17 +12,17 @@ from endogs.clip import Clip
 from endogs.clip.splits import Split, split_frames
 from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
-from endogs.evaluate.drawing_device import drawing_device
 from endogs.evaluate.evaluate import Metrics, evaluate_scene, finite_or_none, write_metrics
 from endogs.evaluate.judged_frames import MaskOf
 from endogs.evaluate.measures import EVERY_FRAME
 from endogs.evaluate.paired import PairedDifference, paired_differences
-from endogs.evaluate.source_clip import fitted_split, judged_masks, load_source_clip
 from endogs.evaluate.summary import comparison_summary, summary
 from endogs.output import new_file
+from endogs.pictures.drawing_device import drawing_device
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
+from endogs.scene.source_clip import fitted_split, judged_masks, load_source_clip
 
 
 @native.cores_for_kernels()

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.pictures.eight_bit import to_8bit
+
 Image = NDArray[np.uint8] | NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
@@ -15,13 +17,6 @@ SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 PERFECT_PSNR = 100.0
 """dB given to images that are equal to the last bit, where the formula says infinity, which JSON cannot hold."""
-
-
-def to_8bit(image: Image) -> NDArray[np.uint8]:
-    """The image as uint8, rounded to the nearest level, values outside [0, 1] clipped."""
-    if image.dtype == np.uint8:
-        return np.asarray(image)
-    return np.clip(np.asarray(image, np.float32) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def zeroed(image: Image, mask: Mask | None) -> NDArray[np.float32]:

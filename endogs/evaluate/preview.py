@@ -3,16 +3,15 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import Clip
-from endogs.evaluate.depth_colors import color_depth
-from endogs.evaluate.scene_frames import picture, scene_depth_range
-from endogs.evaluate.source_clip import check_frames
-from endogs.evaluate.video import frame_rate, write_video
+from endogs.pictures.beside_clip import beside_clip
+from endogs.pictures.scene_frames import scene_depth_range
+from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene
+from endogs.scene.source_clip import check_frames
 
 PANEL = 800
 """Longest side of a panel in pixels; larger clips are shown smaller, as three 4K panels exceed what H.264 can hold."""
@@ -33,15 +32,11 @@ def write_preview(
     """
     check_frames(scene, clip)
     scale = min(1.0, PANEL / max(scene.width, scene.height))
-    low, high = scene_depth_range(scene, backend)
+    depth_range = scene_depth_range(scene, backend)
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         for i, time in enumerate(clip.times):
-            color, depth = picture(scene, float(time), scale, backend)
-            seen = clip.image(i)
-            if seen.shape != color.shape:
-                seen = np.asarray(cv2.resize(seen, color.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
-            yield np.hstack([seen, color, color_depth(depth, low, high)])
+            yield beside_clip(scene, clip, float(time), scale, depth_range, backend)
             if progress is not None:
                 progress(i + 1, len(clip))
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from endogs import native
 from endogs.errors import InputError
 from endogs.evaluate.config import RenderScene
-from endogs.evaluate.depth_colors import color_depth
-from endogs.evaluate.drawing_device import drawing_device
-from endogs.evaluate.scene_frames import picture, scene_depth_range
-from endogs.evaluate.video import frame_rate, write_video
 from endogs.output import new_folder
+from endogs.pictures.depth_colors import color_depth
+from endogs.pictures.drawing_device import drawing_device
+from endogs.pictures.scene_frames import picture, scene_depth_range
+from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from endogs.clip import Clip
 from endogs.evaluate.judged_frames import MaskOf
 from endogs.evaluate.metrics import to_8bit
-from endogs.evaluate.scene_frames import picture
+from endogs.pictures.scene_frames import picture
 from endogs.priors.flow import ClipFlows, warp
 from endogs.scene import Scene
 

@@ -1,4 +1,4 @@
-"""Options of `endogs export points`, `endogs export splats` and `endogs export html`. No torch here."""
+"""Options of `endogs export`, one dataclass per kind. No torch here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,15 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-PointFormat = Literal["ply", "pcd", "xyz"]
+PointFormat = Literal["ply", "ply-ascii", "pcd", "xyz", "npz"]
+SplatFormat = Literal["ply", "splat", "glb"]
+MeshFormat = Literal["ply", "obj", "glb"]
+DepthFormat = Literal["png", "exr", "npy"]
+CameraFormat = Literal["tum", "colmap", "nerfstudio"]
+TrackFormat = Literal["csv", "npz"]
+Film = Literal["render", "depth", "side-by-side", "orbit", "instruments-removed"]
+Shown = Literal["all", "seen", "filled-in"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -20,14 +28,21 @@ class ExportPoints:
     out: Path | None = None
     """File to write, or folder when there are several times; default: `points` beside the scene."""
     format: PointFormat | None = None
-    """File format; default: what the ending of `out` says, else ply."""
+    """File format; default: what the ending of `out` says, else ply (binary)."""
     min_opacity: float = 0.1
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
+    min_frames: int = 0
+    """Leave out Gaussians that fewer training frames than this show."""
+    show: Shown = "all"
+    """All, only those that some training frame shows, or only those filled in where none does."""
+    outlier_deviations: float | None = None
+    """Leave out points whose mean distance to their 20 nearest neighbours exceeds the average by more than so many
+    standard deviations; 2 is usual, and by default all are kept."""
 
 
 @dataclass(frozen=True)
 class ExportSplats:
-    """Write the scene's Gaussians as the PLY of 3D Gaussian Splatting, which splat viewers open."""
+    """Write the scene's Gaussians for splat viewers: the PLY of 3D Gaussian Splatting, .splat, or glTF."""
 
     scene: Positional[Path]
     """Scene file, or the folder that `endogs reconstruct` wrote."""
@@ -35,8 +50,106 @@ class ExportSplats:
     """Seconds since the clip's first frame, one or several; "canonical" without deformation; or "all" frames."""
     out: Path | None = None
     """File to write, or folder when there are several times; default: `splats` beside the scene."""
+    format: SplatFormat | None = None
+    """File format; default: what the ending of `out` says, else ply. glb is glTF with KHR_gaussian_splatting."""
     min_opacity: float = 0.0
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class ExportMesh:
+    """Write the tissue's surface as a coloured triangle mesh, fused from rendered depth; instruments are not in it."""
+
+    scene: Positional[Path]
+    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    time: tuple[float, ...] | Literal["first", "all"] = "first"
+    """Seconds since the clip's first frame, one or several; "first" frame; or "all" frames of the clip."""
+    out: Path | None = None
+    """File to write, or folder when there are several times; default: `mesh` beside the scene."""
+    format: MeshFormat | None = None
+    """File format; default: what the ending of `out` says, else ply."""
+    voxel: float | None = None
+    """Size of the voxels, in the scene's units, about the length of the triangles' sides; default: two pixels of the
+    clip at the tissue's median depth."""
+    views: int = 12
+    """With a moving camera: most frames whose cameras look at the surface, spread over the clip."""
+    steepest: float = 80.0
+    """Leave out surface that a camera sees more slantingly than this, in degrees, 90 being edge-on: there a single view
+    knows nothing of its shape."""
+
+
+@dataclass(frozen=True)
+class ExportVideo:
+    """Write an H.264 video: what the scene shows, its depth, beside the clip, from a moving viewpoint, or the clip
+    without its instruments."""
+
+    scene: Positional[Path]
+    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    out: Path | None = None
+    """File to write, NAME.mp4; default: the name of `what` beside the scene."""
+    what: Film = "render"
+    """The rendering; its depth (turbo, blue near, red far, the range in the file's metadata); clip | rendering | depth
+    side by side; an orbit around the camera's place; or the clip with instruments replaced by the rendering."""
+    scale: float = 1.0
+    """Size of each picture over the size of the clip, above 0."""
+    fps: float | None = None
+    """Pictures per second, drawn at those moments, so that the speed stays true; default: the clip's frames."""
+    crf: int = 18
+    """Quality of the video, 1 (nearly perfect) to 51 (smallest file)."""
+    orbit_degrees: float = 8.0
+    """With orbit: largest angle between the camera and the clip's, seen from the tissue, above 0 and up to 60."""
+    clip: Path | None = None
+    """The clip, for side-by-side and instruments-removed; by default the one that the scene was fitted to."""
+    device: Device = "auto"
+    """Where pictures are drawn: an NVIDIA GPU when one can be used, or the processor."""
+
+
+@dataclass(frozen=True)
+class ExportDepth:
+    """Write rendered depth maps, with a depth.json that says their unit, cameras and times."""
+
+    scene: Positional[Path]
+    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    time: tuple[float, ...] | Literal["first", "all"] = "all"
+    """Seconds since the clip's first frame, one or several; "first" frame; or "all" frames of the clip."""
+    out: Path | None = None
+    """Folder to write; default: `depth` beside the scene."""
+    format: DepthFormat = "png"
+    """16-bit PNG (0.01 of the scene's unit per level, or more where depth is beyond 655), or float32 as EXR or npy."""
+    scale: float = 1.0
+    """Size of the maps over the size of the clip, above 0."""
+
+
+@dataclass(frozen=True)
+class ExportCameras:
+    """Write the clip's cameras, one per frame, for other programs."""
+
+    scene: Positional[Path]
+    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    out: Path | None = None
+    """File to write (tum, nerfstudio), or folder (colmap); default: cameras.tum, colmap or transforms.json beside the
+    scene."""
+    format: CameraFormat = "tum"
+    """TUM trajectory (poses only), COLMAP text model with the Gaussians' centres as its points, or nerfstudio's
+    transforms.json."""
+    max_points: int = 20_000
+    """With colmap: most points in points3D.txt."""
+
+
+@dataclass(frozen=True)
+class ExportTracks:
+    """Write where points of the tissue are at every frame, as the Gaussians carry them."""
+
+    scene: Positional[Path]
+    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    out: Path | None = None
+    """File to write; default: tracks.csv beside the scene."""
+    format: TrackFormat | None = None
+    """File format; default: what the ending of `out` says, else csv."""
+    count: int = 500
+    """Number of points, evenly spread over the tissue that the first frame shows."""
+    gaussian: tuple[int, ...] = ()
+    """Follow these Gaussians instead, by their index in the scene."""
 
 
 @dataclass(frozen=True)

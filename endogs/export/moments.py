@@ -4,11 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from endogs.errors import InputError
+from endogs.export.evidence import Evidence, evidence
+from endogs.export.selection import Selection
+from endogs.export.units import header_lines
 from endogs.gaussians import Gaussians
-from endogs.render.normals import gaussian_normals
 from endogs.scene import Scene
 
 TOLERANCE = 1e-6
@@ -21,10 +25,14 @@ class Moment:
 
     gaussians: Gaussians
     """On the CPU, float32, unit quaternions; N > 0."""
-    normals: torch.Tensor
-    """(N, 3) unit, world: the shortest axis, turned to face the clip's first camera."""
+    rows: NDArray[np.int64]
+    """(N,) their indices in the scene."""
+    evidence: Evidence | None
+    """Theirs; None where the scene does not know."""
     comments: tuple[str, ...]
-    """What the file is, its units and its time, one line each."""
+    """What the file is, its units, its time and its axes, one line each."""
+    time: float | None
+    """Seconds; None for the canonical Gaussians."""
 
 
 def requested_times(scene: Scene, request: Sequence[float] | str) -> list[float | None]:
@@ -53,26 +61,24 @@ def requested_times(scene: Scene, request: Sequence[float] | str) -> list[float 
     return [min(max(float(time), first), last) for time in request]
 
 
-@torch.no_grad()
-def moment(scene: Scene, time: float | None, min_opacity: float) -> Moment:
-    """The scene's Gaussians at `time` (seconds; None: canonical) whose opacity is at least `min_opacity`.
+def requested_seconds(scene: Scene, request: Sequence[float] | str) -> list[float]:
+    """`requested_times` without the canonical Gaussians, which have no time."""
+    return [float(scene.times[0]) if time is None else time for time in requested_times(scene, request)]
 
-    Raises InputError when `min_opacity` is not in [0, 1] or leaves nothing.
+
+@torch.no_grad()
+def moment(scene: Scene, time: float | None, selection: Selection) -> Moment:
+    """The scene's Gaussians at `time` (seconds; None: canonical) that the selection takes.
+
+    Raises InputError as `Selection.rows` does.
     """
-    if not 0 <= min_opacity <= 1:
-        raise InputError(f"--min-opacity {min_opacity:g} is out of range; give a value from 0 to 1.")
     source = Gaussians.from_packed(scene.base) if time is None else scene.gaussians_at(time)
     packed = source.to("cpu", torch.float32).packed()
-    opacity = torch.sigmoid(packed[:, 10])
-    packed = packed[opacity >= min_opacity]
-    if len(packed) == 0:
-        highest = f"; the highest is {opacity.max():.3g}" if len(opacity) else ""
-        when = "" if time is None else f" at {time:g} s"
-        raise InputError(f"No Gaussian{when} has an opacity of {min_opacity:g} or more{highest}; lower --min-opacity.")
+    known = evidence(scene) if scene.visibility is not None else None
+    when = "" if time is None else f" at {time:g} s"
+    rows = selection.rows(packed[:, :3].numpy(), torch.sigmoid(packed[:, 10]).numpy(), known, when)
+    packed = packed[torch.from_numpy(rows)]
     packed[:, 3:7] = torch.nn.functional.normalize(packed[:, 3:7], dim=1)
-    world_to_camera = torch.as_tensor(scene.world_to_camera[0], dtype=torch.float32)
-    normals = gaussian_normals(packed, world_to_camera) @ world_to_camera[:3, :3]
-    units = "millimetres" if scene.units == "mm" else "relative (median depth of the first frame is 100)"
-    when = "time canonical" if time is None else f"time {time:.6f} s since the clip's first frame"
-    comments = ("endogs", f"units {units}", when, "axes x right, y down, z forward of the first camera's world")
-    return Moment(Gaussians.from_packed(packed), normals, comments)
+    if known is not None:
+        known = Evidence(known.frames[rows], known.confidence[rows], known.seen[rows])
+    return Moment(Gaussians.from_packed(packed), rows, known, header_lines(scene, time), time)

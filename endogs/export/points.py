@@ -2,17 +2,24 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.export.config import PointFormat
 from endogs.export.moments import Moment, moment, requested_times
+from endogs.export.neighbours import surface_normals
+from endogs.export.pcd import write_pcd
 from endogs.export.ply import write_ply
+from endogs.export.selection import Selection
+from endogs.export.units import about
+from endogs.geometry import invert_rigid
 from endogs.output import write_one_or_many
 from endogs.scene import Scene
 
-FORMATS: tuple[PointFormat, ...] = ("ply", "pcd", "xyz")
+SUFFIXES: dict[PointFormat, str] = {"ply": ".ply", "ply-ascii": ".ply", "pcd": ".pcd", "xyz": ".xyz", "npz": ".npz"}
 
 
 def export_points(
@@ -21,63 +28,80 @@ def export_points(
     path: Path,
     format: PointFormat | None = None,
     min_opacity: float = 0.1,
+    selection: Selection | None = None,
 ) -> list[Path]:
-    """Writes the centres of the Gaussians, with colours and (PLY, PCD) normals, in the scene's units.
+    """Writes the centres of the Gaussians, with colours and normals, in the scene's units.
 
     `times` are seconds since the clip's first frame, "first" or "all"; one time writes the file `path`, several the
-    folder `path` with 000000.ply, 000001.ply... `format` is by default what the ending of `path` says, else PLY. PLY
-    is binary with x y z nx ny nz (float) and red green blue (uchar); its comments state units and time. PCD is
-    binary, written by open3d. XYZ is text, a line "x y z red green blue" per point, colours 0..255.
+    folder `path` with 000000.ply, 000001.ply... `format` is by default what the ending of `path` says, else PLY;
+    docs/EXPORT.md lists the columns. `selection` replaces `min_opacity` where more is asked. Normals are those of the
+    surface through neighbouring centres, and face the clip's first camera. Confidence, visible frames and the label
+    "seen" are written where the scene knows its visibility.
 
     Returns the files. Raises InputError for a time outside the clip, a filter that leaves nothing, an ending that
     contradicts `format`, and a path that cannot be written.
     """
     chosen = point_format(path, format)
-    moments = requested_times(scene, times)
+    wanted = selection or Selection(min_opacity)
+    wanted.check()
+    eye = invert_rigid(scene.world_to_camera[0])[:3, 3]
 
     def write(file: Path, time: float | None) -> None:
-        WRITERS[chosen](file, moment(scene, time, min_opacity))
+        at = moment(scene, time, wanted)
+        columns = point_columns(at, surface_normals(at.gaussians.means.numpy(), eye))
+        if chosen in ("ply", "ply-ascii"):
+            write_ply(file, columns, at.comments, ascii=chosen == "ply-ascii")
+        elif chosen == "pcd":
+            write_pcd(file, columns, at.comments)
+        elif chosen == "xyz":
+            _write_xyz(file, columns, at.comments)
+        else:
+            _write_npz(file, columns, at, scene)
 
-    return write_one_or_many(path, f".{chosen}", moments, write)
+    return write_one_or_many(path, SUFFIXES[chosen], requested_times(scene, times), write)
 
 
 def point_format(path: Path | None, format: PointFormat | None) -> PointFormat:
     """The format to write; raises InputError when the ending of `path` names another one than `format`."""
     ending = path.suffix.lower().removeprefix(".") if path is not None else ""
-    by_ending = next((known for known in FORMATS if known == ending), None)
-    if format and by_ending and format != by_ending:
+    by_ending = next((known for known in get_args(PointFormat) if known == ending), None)
+    if format and by_ending and SUFFIXES[format] != f".{by_ending}":
         raise InputError(f"{path} ends in .{ending} but --format is {format}; make them agree.")
     return format or by_ending or "ply"
 
 
-def eight_bit_colors(at: Moment) -> np.ndarray:
-    """(N, 3) uint8 sRGB, clipped."""
-    return np.round(at.gaussians.colors.clamp(0, 1).numpy() * 255).astype(np.uint8)
+def point_columns(at: Moment, normals: NDArray[np.float32]) -> dict[str, NDArray]:
+    """Columns (N,) by their PLY names: centres, normals, 8-bit sRGB, and evidence where there is any."""
+    columns: dict[str, NDArray] = dict(zip("xyz", at.gaussians.means.numpy().T, strict=True))
+    columns |= dict(zip(("nx", "ny", "nz"), normals.T, strict=True))
+    colors = np.round(at.gaussians.colors.clamp(0, 1).numpy() * 255).astype(np.uint8)
+    columns |= dict(zip(("red", "green", "blue"), colors.T, strict=True))
+    if at.evidence is not None:
+        columns["confidence"] = at.evidence.confidence
+        columns["visible_frames"] = at.evidence.frames
+        columns["seen"] = at.evidence.seen.astype(np.uint8)
+    return columns
 
 
-def _write_ply(path: Path, at: Moment) -> None:
-    columns = dict(zip("xyz", at.gaussians.means.numpy().T, strict=True))
-    columns |= dict(zip(("nx", "ny", "nz"), at.normals.numpy().T, strict=True))
-    columns |= dict(zip(("red", "green", "blue"), eight_bit_colors(at).T, strict=True))
-    write_ply(path, columns, at.comments)
+def _write_xyz(path: Path, columns: dict[str, NDArray], comments: tuple[str, ...]) -> None:
+    names = [name for name in columns if name not in ("nx", "ny", "nz")]
+    header = "\n".join([*comments, " ".join(names)])
+    formats = ["%.6f" if columns[name].dtype.kind == "f" else "%d" for name in names]
+    table = np.stack([columns[name].astype(np.float64) for name in names], 1)
+    np.savetxt(path, table, fmt=formats, header=header, encoding="utf-8")
 
 
-def _write_pcd(path: Path, at: Moment) -> None:
-    from endogs.open3d_library import import_open3d
-
-    open3d = import_open3d()
-    vectors = open3d.utility.Vector3dVector
-    cloud = open3d.geometry.PointCloud(vectors(at.gaussians.means.double().numpy()))
-    cloud.normals = vectors(at.normals.double().numpy())
-    cloud.colors = vectors(eight_bit_colors(at) / 255.0)
-    if not open3d.io.write_point_cloud(str(path), cloud):
-        raise OSError(f"open3d could not write {path.name}")
-
-
-def _write_xyz(path: Path, at: Moment) -> None:
-    table = np.concatenate([at.gaussians.means.double().numpy(), eight_bit_colors(at)], 1)
-    header = "\n".join([*at.comments, "x y z red green blue"])
-    np.savetxt(path, table, fmt="%.6f %.6f %.6f %d %d %d", header=header, encoding="utf-8")
-
-
-WRITERS = {"ply": _write_ply, "pcd": _write_pcd, "xyz": _write_xyz}
+def _write_npz(path: Path, columns: dict[str, NDArray], at: Moment, scene: Scene) -> None:
+    arrays: dict[str, Any] = {
+        "positions": np.stack([columns[name] for name in "xyz"], 1),
+        "normals": np.stack([columns[name] for name in ("nx", "ny", "nz")], 1),
+        "colors": np.stack([columns[name] for name in ("red", "green", "blue")], 1),
+        "opacity": 1 / (1 + np.exp(-at.gaussians.opacity_logits.numpy())),
+        "gaussian": at.rows.astype(np.int32),
+    }
+    arrays |= {name: columns[name] for name in ("confidence", "visible_frames") if name in columns}
+    if at.evidence is not None:
+        arrays["seen"] = at.evidence.seen
+    arrays |= {name: np.array(value) for name, value in about(scene, at.time).items()}
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **arrays)

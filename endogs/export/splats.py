@@ -1,49 +1,88 @@
-"""Gaussians as the PLY of 3D Gaussian Splatting (Kerbl et al. 2023), the file that splat viewers open.
+"""Gaussians as the files that splat viewers open: the PLY of 3D Gaussian Splatting, .splat and glTF."""
 
-62 floats per Gaussian, the layout of the reference implementation at spherical harmonics of degree 3:
-x y z, nx ny nz, f_dc_0..2, f_rest_0..44, opacity (logit), scale_0..2 (logarithm), rot_0..3 (wxyz).
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
+import torch
 
-from endogs.export.moments import moment, requested_times
+from endogs.errors import InputError
+from endogs.export.antimatter_splat import write_splat
+from endogs.export.config import SplatFormat
+from endogs.export.gltf_splats import write_gltf_splats
+from endogs.export.moments import Moment, moment, requested_times
 from endogs.export.ply import write_ply
+from endogs.export.selection import Selection
+from endogs.export.sidecar import write_json
+from endogs.export.spherical_harmonics import constant_coefficients, view_dependent_coefficients
+from endogs.export.units import about
 from endogs.output import write_one_or_many
+from endogs.render.normals import gaussian_normals
 from endogs.scene import Scene
 
-SH_C0 = 0.28209479177387814
-"""The constant spherical harmonic, 1 / (2 sqrt(pi)); a viewer shows 0.5 + SH_C0 * f_dc."""
-VIEW_DEPENDENT = 45
-"""Coefficients f_rest of degrees 1 to 3, all zero: endogs' colours do not depend on the view."""
 
-
-def export_splats(scene: Scene, times: Sequence[float] | str, path: Path, min_opacity: float = 0.0) -> list[Path]:
-    """Writes the Gaussians, in the scene's units, with the normals that several viewers expect.
+def export_splats(
+    scene: Scene,
+    times: Sequence[float] | str,
+    path: Path,
+    min_opacity: float = 0.0,
+    format: SplatFormat | None = None,
+) -> list[Path]:
+    """Writes the Gaussians as `ply`, `splat` or `glb`, by default what the ending of `path` says, else PLY.
 
     `times` are seconds since the clip's first frame, "canonical" (no deformation) or "all"; one writes the file
-    `path`, several the folder `path` with 000000.ply, 000001.ply... Normals are the shortest axis, turned to face the
-    first camera.
+    `path`, several the folder `path` with 000000.ply, 000001.ply... PLY and .splat are in the scene's units and axes;
+    .splat has no room to say so, and gets a JSON file of its name beside it (in a folder: units.json). glTF is +Y up
+    and in metres where the scene is in millimetres.
 
-    Returns the files. Raises InputError for a time outside the clip, a filter that leaves nothing, and a path that
-    cannot be written.
+    Returns the files, without the JSON. Raises InputError for a time outside the clip, a filter that leaves nothing, an
+    ending that contradicts `format`, and a path that cannot be written.
     """
+    chosen = splat_format(path, format)
+    selection = Selection(min_opacity)
     moments = requested_times(scene, times)
+    writers: dict[SplatFormat, Callable[[Path, Scene, Moment], None]] = {
+        "ply": write_splat_ply,
+        "splat": lambda file, _, at: write_splat(file, at.gaussians),
+        "glb": write_gltf_splats,
+    }
 
     def write(file: Path, time: float | None) -> None:
-        at = moment(scene, time, min_opacity)
-        gaussians = at.gaussians
-        count = len(gaussians)
-        columns = dict(zip("xyz", gaussians.means.numpy().T, strict=True))
-        columns |= dict(zip(("nx", "ny", "nz"), at.normals.numpy().T, strict=True))
-        f_dc = (gaussians.colors.numpy() - np.float32(0.5)) / np.float32(SH_C0)
-        columns |= {f"f_dc_{i}": f_dc[:, i] for i in range(3)}
-        columns |= {f"f_rest_{i}": np.zeros(count, np.float32) for i in range(VIEW_DEPENDENT)}
-        columns["opacity"] = gaussians.opacity_logits.numpy()
-        columns |= {f"scale_{i}": gaussians.log_scales.numpy()[:, i] for i in range(3)}
-        columns |= {f"rot_{i}": gaussians.quats.numpy()[:, i] for i in range(4)}
-        write_ply(file, columns, at.comments)
+        writers[chosen](file, scene, moment(scene, time, selection))
+        if chosen == "splat" and len(moments) > 1 and not (file.parent / "units.json").exists():
+            write_json(file.parent / "units.json", about(scene) | {"times_seconds": moments})
 
-    return write_one_or_many(path, ".ply", moments, write)
+    files = write_one_or_many(path, f".{chosen}", moments, write)
+    if chosen == "splat" and len(moments) == 1:
+        write_json(path.with_name(path.name + ".json"), about(scene, moments[0]))
+    return files
+
+
+def splat_format(path: Path | None, format: SplatFormat | None) -> SplatFormat:
+    """The format to write; raises InputError when the ending of `path` names another one than `format`."""
+    ending = path.suffix.lower().removeprefix(".") if path is not None else ""
+    by_ending = next((known for known in get_args(SplatFormat) if known == ending), None)
+    if format and by_ending and format != by_ending:
+        raise InputError(f"{path} ends in .{ending} but --format is {format}; make them agree.")
+    return format or by_ending or "ply"
+
+
+def write_splat_ply(path: Path, scene: Scene, at: Moment) -> None:
+    """The PLY of the reference implementation (Kerbl et al. 2023), 62 floats per Gaussian.
+
+    x y z, nx ny nz, f_dc_0..2, f_rest_0..44, opacity (logit), scale_0..2 (logarithm), rot_0..3 (wxyz). Normals are the
+    shortest axis, turned to face the first camera; several viewers refuse files without.
+    """
+    gaussians = at.gaussians
+    world_to_camera = torch.as_tensor(scene.world_to_camera[0], dtype=torch.float32)
+    normals = (gaussian_normals(gaussians.packed(), world_to_camera) @ world_to_camera[:3, :3]).numpy()
+    f_dc, f_rest = constant_coefficients(gaussians.colors.numpy()), view_dependent_coefficients(scene, at.rows)
+    columns = dict(zip("xyz", gaussians.means.numpy().T, strict=True))
+    columns |= dict(zip(("nx", "ny", "nz"), normals.T, strict=True))
+    columns |= {f"f_dc_{i}": f_dc[:, i] for i in range(3)}
+    columns |= {f"f_rest_{i}": np.ascontiguousarray(f_rest[:, i]) for i in range(f_rest.shape[1])}
+    columns["opacity"] = gaussians.opacity_logits.numpy()
+    columns |= {f"scale_{i}": gaussians.log_scales.numpy()[:, i] for i in range(3)}
+    columns |= {f"rot_{i}": gaussians.quats.numpy()[:, i] for i in range(4)}
+    write_ply(path, columns, at.comments)

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.clip import Clip
-from endogs.evaluate.depth_colors import color_depth
-from endogs.evaluate.scene_frames import scene_depth_range
-from endogs.evaluate.source_clip import judged_masks
 from endogs.live.legend import draw_legend
 from endogs.live.viewpoint import SURE, Orbit, Viewpoint, endoscope_view, orbit_view
+from endogs.pictures.depth_colors import color_depth
+from endogs.pictures.scene_frames import scene_depth_range
 from endogs.render.backends import rasterize_packed
 from endogs.render.rendering import Rendering
 from endogs.scene import Scene
+from endogs.scene.source_clip import judged_masks
 
 Layer = Literal["Colour", "Depth", "Normals", "Deformation", "Input", "Input beside render", "Instruments marked"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from endogs.clip import Clip
 from endogs.errors import InputError
-from endogs.evaluate.source_clip import load_source_clip
 from endogs.live.config import View
 from endogs.live.face import Face
 from endogs.live.playback import Playback
@@ -15,6 +14,7 @@ from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
+from endogs.scene.source_clip import load_source_clip
 
 
 def run_view(config: View) -> None:

@@ -11,7 +11,7 @@ from endogs.clip import Clip, load_clip
 from endogs.clip.contact_sheet import contact_sheet, mask_overlay, write_png
 from endogs.clip.coverage import coverage
 from endogs.clip.inspect import describe
-from endogs.evaluate.video import frame_rate, write_video
+from endogs.pictures.video import frame_rate, write_video
 from endogs.pipeline.config import Inspect
 from endogs.priors.instruments.choose import with_instrument_masks
 

@@ -39,6 +39,7 @@ from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.scene_file import FILE_NAME, save_scene
+from endogs.scene.visibility import find_visibility
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT."""
@@ -198,6 +199,7 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
     }
     scene = finished_scene(optimizer, clip, views.metric, about)
     with clock.stage("write"):
+        scene.visibility = find_visibility(scene, clip.tissue_mask)
         for stale in ("metrics.json", "preview.mp4", "run.json"):  # an earlier run's would be taken for this scene's
             (out / stale).unlink(missing_ok=True)
         save_scene(scene, out / FILE_NAME)

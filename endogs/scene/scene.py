@@ -10,6 +10,7 @@ from torch import Tensor
 from endogs.camera import Camera
 from endogs.gaussians import Gaussians
 from endogs.scene.deformation import Deformation
+from endogs.scene.visibility import Visibility
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Scene:
     """"mm" or "relative" (median depth of the first frame = 100)."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """JSON: where the scene came from (clip, options, split, configuration, versions, metrics)."""
+    visibility: Visibility | None = None
+    """Which frames show each Gaussian; None where nobody looked."""
 
     def __len__(self) -> int:
         """Number of Gaussians."""
@@ -68,7 +71,8 @@ class Scene:
 
     def kept(self, keep: Tensor) -> "Scene":
         """The scene of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
-        return replace(self, base=self.base[keep], deformation=self.deformation.kept(keep))
+        visibility = None if self.visibility is None else self.visibility.kept(keep)
+        return replace(self, base=self.base[keep], deformation=self.deformation.kept(keep), visibility=visibility)
 
     def camera(self, frame: int) -> Camera:
         """The camera of a frame of the clip."""

@@ -19,6 +19,7 @@ from endogs.errors import InputError
 from endogs.gaussians import CHANNELS
 from endogs.output import new_file
 from endogs.scene.scene import Scene
+from endogs.scene.visibility import Visibility
 
 FORMAT = "endogs-scene"
 VERSION = 2
@@ -27,6 +28,7 @@ FILE_NAME = "scene.safetensors"
 """Name of the scene file in an output folder."""
 _KEY = "endogs"
 _DEFORMATION = "deformation."
+_VISIBILITY = ("visibility.drawn", "visibility.seen")
 
 
 def save_scene(scene: Scene, path: Path | str) -> None:
@@ -36,6 +38,8 @@ def save_scene(scene: Scene, path: Path | str) -> None:
     """
     tensors = {"base": scene.base.float()}
     tensors |= {_DEFORMATION + name: value.float() for name, value in scene.deformation.tensors().items()}
+    if scene.visibility is not None:
+        tensors |= dict(zip(_VISIBILITY, (scene.visibility.drawn, scene.visibility.seen), strict=True))
     one_camera = (scene.K[:1] == scene.K).all() and (scene.world_to_camera == scene.world_to_camera[:1]).all()
     frames = slice(0, 1) if one_camera else slice(None)
     metadata = {
@@ -63,6 +67,7 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
     if base is None or base.ndim != 2 or base.shape[1] != CHANNELS or base.dtype != torch.float32:
         found = "is missing" if base is None else f"is {tuple(base.shape)} {base.dtype}"
         raise _broken(path, f"its Gaussians 'base' should be (N, {CHANNELS}) torch.float32 but it {found}")
+    visible = [tensors.pop(name) for name in _VISIBILITY if name in tensors]
     stray = [name for name in tensors if not name.startswith(_DEFORMATION)]
     if stray:
         raise _broken(path, f"it holds the unknown tensor '{stray[0]}'")
@@ -85,6 +90,10 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
     if not np.allclose(rotation @ rotation.swapaxes(1, 2), np.eye(3), atol=1e-3):
         raise _broken(path, "a pose in 'world_to_camera' is not rigid")
 
+    bits = (len(base), -(-len(times) // 8))
+    if visible and [(tuple(one.shape), one.dtype) for one in visible] != [(bits, torch.uint8)] * len(_VISIBILITY):
+        raise _broken(path, f"its {' and '.join(_VISIBILITY)} should both be {bits} torch.uint8")
+
     description = _entry(path, metadata, "deformation", dict)
     kind = _entry(path, description, "kind", str)
     if kind not in DEFORMATIONS:
@@ -98,7 +107,8 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise _broken(path, f"its '{kind}' deformation does not fit its {len(base)} Gaussians ({error})") from error
     about = _entry(path, metadata, "metadata", dict)
-    return Scene(base, deformation, times, K, world_to_camera, width, height, units, about)
+    visibility = Visibility(*visible) if visible else None
+    return Scene(base, deformation, times, K, world_to_camera, width, height, units, about, visibility)
 
 
 def write_scene_file(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:

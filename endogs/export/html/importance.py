@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from endogs.gaussians import LOG_SCALES
-from endogs.render.backends import rasterize_packed
+from endogs.render.blending import blending_weights
 from endogs.render.projection import ALPHA_MIN
 from endogs.scene import Scene
 
@@ -23,20 +23,12 @@ def ever_visible(scene: Scene) -> Tensor:
 
 
 def contributions(scene: Scene) -> NDArray[np.float32]:
-    """(N,) blending weight of each Gaussian summed over an image, in pixels, averaged over frames of the clip.
-
-    The weight alpha T is the derivative of a composited feature by the Gaussian's own: one backward pass has them all.
-    """
+    """(N,) blending weight of each Gaussian summed over an image, in pixels, averaged over frames of the clip."""
     total = torch.zeros(len(scene))
     frames = np.unique(np.linspace(0, len(scene.times) - 1, FRAMES).round().astype(int))
     for frame in frames:
         packed = scene.packed_at(float(scene.times[frame])).cpu()
-        feature = torch.ones(len(scene), 1, requires_grad=True)
-        rendering = rasterize_packed(packed, scene.camera(frame).to("cpu"), features=feature)
-        assert rendering.features is not None
-        rendering.features.sum().backward()
-        if feature.grad is not None:
-            total += feature.grad[:, 0]
+        total += blending_weights(packed, scene.camera(frame).to("cpu"))[:, 1]
     return (total / len(frames)).numpy()
 
 

@@ -11,12 +11,12 @@ from endogs.errors import InputError
 from endogs.output import new_file
 
 
-def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf: int = 18) -> int:
+def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf: int = 18, comment: str = "") -> int:
     """Write RGB uint8 frames (H, W, 3) as MP4 (H.264, yuv420p, index first) and return how many there were.
 
-    Odd sizes get their last row or column repeated, as 4:2:0 needs even ones. The file appears under its name only when
-    complete. Raises InputError when the folder cannot be written to or PyAV has no H.264 encoder, and ValueError for no
-    frames.
+    `crf` is x264's quality, 0 lossless to 51; `comment` becomes the file's metadata of that name. Odd sizes get their
+    last row or column repeated, as 4:2:0 needs even ones. The file appears under its name only when complete. Raises
+    InputError when the folder cannot be written to or PyAV has no H.264 encoder, and ValueError for no frames.
     """
     import av
 
@@ -25,6 +25,8 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf
     count = 0
     options = {"movflags": "faststart"}
     with new_file(path) as partial, av.open(str(partial), "w", format="mp4", options=options) as container:
+        if comment:
+            container.metadata["comment"] = comment
         stream = None
         for frame in frames:
             even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")

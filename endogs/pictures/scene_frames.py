@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from endogs.evaluate.depth_colors import robust_range
-from endogs.evaluate.metrics import to_8bit
+from endogs.camera import Camera
+from endogs.pictures.depth_colors import robust_range
+from endogs.pictures.eight_bit import to_8bit
 from endogs.render import rasterize
 from endogs.scene import Scene
 
@@ -14,19 +15,24 @@ SURE = 0.5
 
 
 def picture(
-    scene: Scene, time: float, scale: float = 1.0, backend: str = "auto"
+    scene: Scene, time: float, scale: float = 1.0, backend: str = "auto", camera: Camera | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Colour uint8 (h, w, 3) and z-depth (h, w), 0 = nothing there, at `time` in seconds.
 
-    The camera is that of the clip's nearest frame; h, w are the clip's size times `scale`.
+    The camera is by default that of the clip's nearest frame; h, w are its size times `scale`.
     """
-    camera = scene.camera(scene.nearest_frame(time))
+    camera = scene.camera(scene.nearest_frame(time)) if camera is None else camera
     if scale != 1:
         camera = camera.scaled(scale)
     with torch.no_grad():
         rendering = rasterize(scene.gaussians_at(time), camera, backend=backend)
     depth = torch.where(rendering.alpha >= SURE, rendering.depth, 0)
     return to_8bit(rendering.color.float().cpu().numpy()), depth.float().cpu().numpy()
+
+
+def depth_picture(scene: Scene, time: float, scale: float = 1.0) -> NDArray[np.float32]:
+    """The z-depth (h, w) of `picture` alone."""
+    return picture(scene, time, scale)[1]
 
 
 def scene_depth_range(scene: Scene, backend: str = "auto", looks: int = 8) -> tuple[float, float]:

@@ -1,0 +1,162 @@
+"""The verbs of `endogs export`: options in, files out, their names on standard output.
+
+Every function returns what it wrote, and raises InputError as `load_scene` and the kind's own function do.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from endogs import native
+from endogs.errors import InputError
+from endogs.export.config import (
+    ExportCameras,
+    ExportDepth,
+    ExportHtml,
+    ExportMesh,
+    ExportPoints,
+    ExportSplats,
+    ExportTracks,
+    ExportVideo,
+)
+
+
+@native.cores_for_kernels()
+def run_points(config: ExportPoints) -> list[Path]:
+    """`endogs export points`."""
+    from endogs.export.evidence import with_visibility
+    from endogs.export.points import SUFFIXES, export_points, point_format
+    from endogs.export.selection import Selection
+    from endogs.scene.scene_file import load_scene
+
+    chosen = point_format(config.out, config.format)
+    selection = Selection(config.min_opacity, config.min_frames, config.show, config.outlier_deviations)
+    selection.check()
+    scene = load_scene(config.scene)
+    several = _several(config.time, len(scene.times))
+    if not several:
+        _check_ending(config.out, tuple(SUFFIXES.values()))
+    needed_for = "--min-frames" if config.min_frames else "--show" if selection.needs_evidence else None
+    scene = with_visibility(scene, config.scene, needed_for)
+    path = config.out or _beside(config.scene) / ("points" if several else f"points{SUFFIXES[chosen]}")
+    return _told(path, export_points(scene, config.time, path, chosen, selection=selection))
+
+
+def run_splats(config: ExportSplats) -> list[Path]:
+    """`endogs export splats`."""
+    from endogs.export.splats import export_splats, splat_format
+    from endogs.scene.scene_file import load_scene
+
+    chosen = splat_format(config.out, config.format)
+    scene = load_scene(config.scene)
+    several = _several(config.time, len(scene.times))
+    if not several:
+        _check_ending(config.out, (".ply", ".splat", ".glb"))
+    path = config.out or _beside(config.scene) / ("splats" if several else f"splats.{chosen}")
+    return _told(path, export_splats(scene, config.time, path, config.min_opacity, chosen))
+
+
+@native.cores_for_kernels()
+def run_mesh(config: ExportMesh) -> list[Path]:
+    """`endogs export mesh`."""
+    from endogs.export.mesh import export_mesh, mesh_format
+    from endogs.scene.scene_file import load_scene
+
+    chosen = mesh_format(config.out, config.format)
+    scene = load_scene(config.scene)
+    several = _several(config.time, len(scene.times))
+    if not several:
+        _check_ending(config.out, (".ply", ".obj", ".glb"))
+    path = config.out or _beside(config.scene) / ("mesh" if several else f"mesh.{chosen}")
+    return _told(path, export_mesh(scene, config, path, chosen))
+
+
+@native.cores_for_kernels()
+def run_video(config: ExportVideo) -> Path:
+    """`endogs export video`."""
+    from endogs.export.video import check_video, export_video
+    from endogs.pictures.drawing_device import drawing_device
+    from endogs.scene.scene_file import load_scene
+
+    check_video(config)
+    _check_ending(config.out, (".mp4",), needed=True)
+    scene = load_scene(config.scene).to(drawing_device(config.device, "auto"))
+    path = config.out or _beside(config.scene) / f"{config.what}.mp4"
+    count = export_video(scene, config, path)
+    print(f"{path}: {count} pictures")
+    return path
+
+
+@native.cores_for_kernels()
+def run_depth(config: ExportDepth) -> list[Path]:
+    """`endogs export depth`."""
+    from endogs.export.depth_maps import export_depth
+    from endogs.scene.scene_file import load_scene
+
+    path = config.out or _beside(config.scene) / "depth"
+    return _told(path, export_depth(load_scene(config.scene), config.time, path, config.format, config.scale))
+
+
+def run_cameras(config: ExportCameras) -> Path:
+    """`endogs export cameras`."""
+    from endogs.export.cameras import DEFAULT_NAMES, export_cameras
+    from endogs.scene.scene_file import load_scene
+
+    path = config.out or _beside(config.scene) / DEFAULT_NAMES[config.format]
+    export_cameras(load_scene(config.scene), path, config.format, config.max_points)
+    print(path)
+    return path
+
+
+@native.cores_for_kernels()
+def run_tracks(config: ExportTracks) -> Path:
+    """`endogs export tracks`."""
+    from endogs.export.tracks import export_tracks, track_format
+    from endogs.scene.scene_file import load_scene
+
+    chosen = track_format(config.out, config.format)
+    _check_ending(config.out, (".csv", ".npz"), needed=True)
+    path = config.out or _beside(config.scene) / f"tracks.{chosen}"
+    count = export_tracks(load_scene(config.scene), path, chosen, config.count, config.gaussian)
+    print(f"{path}: {count} points")
+    return path
+
+
+def run_html(config: ExportHtml) -> Path:
+    """`endogs export html`; also says the page's size and what coding it cost."""
+    from endogs.export.html import export_html
+    from endogs.scene.scene_file import load_scene
+
+    _check_ending(config.out, (".html", ".htm"))
+    if config.max_gaussians < 1:
+        raise InputError(f"--max-gaussians {config.max_gaussians} is out of range; give at least 1.")
+    scene = load_scene(config.scene)
+    title = config.title or str(scene.metadata.get("clip") or config.scene.resolve().stem)
+    page = export_html(scene, config.out or _beside(config.scene) / "player.html", title, config.max_gaussians)
+    fewer = page.gaussians < page.original_gaussians
+    of = f" of {page.original_gaussians:,}, those that contribute most" if fewer else ""
+    spline = (
+        f"; its '{page.converted}' deformation became a spline, at {page.conversion:.1f} dB" if page.converted else ""
+    )
+    coded = f"coded at {page.fidelity:.1f} dB{spline}"
+    print(f"{page.path}: {page.size / 1e6:.1f} MB, {page.gaussians:,} Gaussians{of}, {coded}")
+    return page.path
+
+
+def _several(time: Sequence[float] | str, frames: int) -> bool:
+    return frames > 1 if time == "all" else not isinstance(time, str) and len(time) > 1
+
+
+def _check_ending(path: Path | None, endings: tuple[str, ...], needed: bool = False) -> None:
+    """Raises InputError when a file's name promises a format that it will not have, or `needed` and says none."""
+    if path is not None and (path.suffix or needed) and path.suffix.lower() not in endings:
+        what = f"{path.suffix} files are not written here" if path.suffix else "the name has no ending"
+        raise InputError(f"{path}: {what}; end the name in {' or '.join(dict.fromkeys(endings))}.")
+
+
+def _beside(scene: Path) -> Path:
+    return scene if scene.is_dir() else scene.parent
+
+
+def _told(path: Path, files: list[Path]) -> list[Path]:
+    print(path if len(files) == 1 and files[0] == path else f"{path}: {len(files)} files")
+    return files

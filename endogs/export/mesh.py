@@ -1,0 +1,106 @@
+"""The tissue's surface at a time, as a triangle mesh; a scene holds no instruments, and so neither does its mesh."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+
+from endogs.errors import InputError
+from endogs.export.config import ExportMesh, MeshFormat
+from endogs.export.mesh_files import write_mesh
+from endogs.export.meshing import DepthView, Mesh, fuse, without_edges
+from endogs.export.moments import requested_seconds
+from endogs.output import write_one_or_many
+from endogs.pictures.scene_frames import SURE
+from endogs.render import rasterize_packed
+from endogs.scene import Scene
+
+VOXEL_PIXELS = 2.0
+"""Default voxel, in pixel footprints at the median depth."""
+FINER = 2.0
+"""Depth is rendered at this multiple of the clip's size: open3d reads the nearest pixel, which makes terraces."""
+BLEND = 6.0
+"""A pixel blends a near and a far surface when the depths of its Gaussians spread over more of the clip's pixel
+footprints than this (standard deviation); on one surface they spread over one or two."""
+MOST_VOXELS = 4000
+"""Voxels across the surface's widest extent beyond which a voxel is too small to be meant."""
+
+
+def export_mesh(scene: Scene, config: ExportMesh, path: Path, format: MeshFormat | None = None) -> list[Path]:
+    """Writes the mesh at one time to the file `path`, or at several times to the folder `path`.
+
+    Returns the files. Raises InputError for a number out of range, a time outside the clip, a scene that shows no
+    surface, an ending that contradicts `format`, and a path that cannot be written.
+    """
+    chosen = mesh_format(path, format)
+    if config.views < 1:
+        raise InputError(f"--views {config.views} is out of range; give at least 1.")
+    if not 10 <= config.steepest <= 89:
+        raise InputError(f"--steepest {config.steepest:g} is out of range; give 10 to 89 degrees.")
+    if config.voxel is not None and not (math.isfinite(config.voxel) and config.voxel > 0):
+        raise InputError(f"--voxel {config.voxel:g} is out of range; give a size above 0.")
+    times: list[float | None] = list(requested_seconds(scene, config.time))
+
+    def write(file: Path, time: float | None) -> None:
+        assert time is not None
+        mesh = surface(scene, time, config)
+        if not len(mesh.triangles):
+            raise InputError(f"The scene shows no surface at {time:g} s with these options; raise --steepest.")
+        write_mesh(file, mesh, scene, time, chosen)
+
+    return write_one_or_many(path, f".{chosen}", times, write)
+
+
+def mesh_format(path: Path | None, format: MeshFormat | None) -> MeshFormat:
+    """The format to write; raises InputError when the ending of `path` names another one than `format`."""
+    ending = path.suffix.lower().removeprefix(".") if path is not None else ""
+    by_ending = next((known for known in get_args(MeshFormat) if known == ending), None)
+    if format and by_ending and format != by_ending:
+        raise InputError(f"{path} ends in .{ending} but --format is {format}; make them agree.")
+    return format or by_ending or "ply"
+
+
+def surface(scene: Scene, time: float, config: ExportMesh) -> Mesh:
+    """The mesh at `time` (seconds), fused from what the clip's cameras would see at that time, all of them."""
+    views = [_seen_by(scene, time, frame, config.steepest) for frame in _frames(scene, time, config.views)]
+    known = [view.depth[view.depth > 0] for view in views]
+    depths = np.concatenate(known)
+    if not len(depths):
+        raise InputError(f"The scene shows no surface at {time:g} s; fit it again.")
+    footprint = float(np.median(depths)) / float(scene.K[0, 0, 0])
+    voxel = config.voxel or VOXEL_PIXELS * footprint
+    across = max(scene.width, scene.height) * footprint
+    if across / voxel > MOST_VOXELS:
+        raise InputError(
+            f"--voxel {voxel:g} would take {across / voxel:.0f} voxels across the tissue; give "
+            f"{across / MOST_VOXELS:.2g} or more."
+        )
+    return fuse(views, voxel)
+
+
+def _frames(scene: Scene, time: float, most: int) -> Sequence[int]:
+    """Frames whose cameras look: one for a still camera, else some spread over the clip, and the one of the time."""
+    own = scene.nearest_frame(time)
+    if scene.static_camera or most == 1:
+        return [own]
+    spread = np.linspace(0, len(scene.times) - 1, min(most - 1, len(scene.times))).round().astype(int).tolist()
+    return sorted({own, *spread})
+
+
+@torch.no_grad()
+def _seen_by(scene: Scene, time: float, frame: int, steepest: float) -> DepthView:
+    camera, packed = scene.camera(frame).scaled(FINER), scene.packed_at(time)
+    z = packed[:, :3] @ camera.world_to_camera[2, :3] + camera.world_to_camera[2, 3]
+    offset = z - z.median()
+    rendering = rasterize_packed(packed, camera, features=torch.stack([offset, offset**2], 1))
+    assert rendering.features is not None
+    depth = torch.where(rendering.alpha >= SURE, rendering.depth, 0).float().cpu().numpy()
+    color = rendering.color / rendering.alpha.clamp_min(SURE)[..., None]
+    mean, square = (rendering.features / rendering.alpha.clamp_min(SURE)[..., None]).unbind(-1)
+    spread = (square - mean**2).clamp_min(0).sqrt()
+    blended = (spread > BLEND * FINER * rendering.depth / camera.K[0, 0]).cpu().numpy()
+    kept = without_edges(depth, camera.K.double().cpu().numpy(), steepest, blended)
+    return DepthView(camera, kept, color.clamp(0, 1).float().contiguous().cpu().numpy())

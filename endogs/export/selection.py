@@ -1,0 +1,79 @@
+"""Which Gaussians become points."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.errors import InputError
+from endogs.export.config import Shown
+from endogs.export.evidence import Evidence
+from endogs.export.neighbours import inliers
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a Gaussian must be to become a point; the first test that leaves nothing is told."""
+
+    min_opacity: float = 0.0
+    """Least opacity at the time, in [0, 1]."""
+    min_frames: int = 0
+    """Least number of training frames that show it."""
+    show: Shown = "all"
+    """All, those that some training frame shows, or the others."""
+    outlier_deviations: float | None = None
+    """Outliers are left out beyond this many standard deviations; None keeps them."""
+
+    def check(self) -> None:
+        """Raises InputError for a number out of range."""
+        if not 0 <= self.min_opacity <= 1:
+            raise InputError(f"--min-opacity {self.min_opacity:g} is out of range; give a value from 0 to 1.")
+        if self.min_frames < 0:
+            raise InputError(f"--min-frames {self.min_frames} is out of range; give 0 or more.")
+        if self.outlier_deviations is not None and not self.outlier_deviations > 0:
+            raise InputError(f"--outlier-deviations {self.outlier_deviations:g} is out of range; give more than 0.")
+        if self.show == "filled-in" and self.min_frames > 0:
+            raise InputError(
+                "--show filled-in and --min-frames contradict each other; no frame shows what is filled in."
+            )
+
+    @property
+    def needs_evidence(self) -> bool:
+        """Whether the selection asks which frames show a Gaussian."""
+        return self.min_frames > 0 or self.show != "all"
+
+    def rows(
+        self, means: NDArray[np.floating], opacity: NDArray[np.floating], known: Evidence | None, when: str
+    ) -> NDArray[np.int64]:
+        """Indices of the selected among Gaussians of centres (N, 3) and opacity (N,), at a time called `when`.
+
+        Raises InputError as `check` does, when nothing is left, and when evidence is needed and there is none.
+        """
+        self.check()
+        keep = opacity >= self.min_opacity
+        if not keep.any():
+            highest = f"; the highest is {opacity.max():.3g}" if len(opacity) else ""
+            raise InputError(
+                f"No Gaussian{when} has an opacity of {self.min_opacity:g} or more{highest}; lower --min-opacity."
+            )
+        if self.needs_evidence:
+            if known is None:
+                raise InputError(
+                    "--min-frames and --show need a scene that knows which frames show what; fit it again."
+                )
+            keep &= known.frames >= self.min_frames
+            if not keep.any():
+                raise InputError(
+                    f"No Gaussian{when} is shown by {self.min_frames} or more of the training frames; the most is "
+                    f"{known.frames.max()}; lower --min-frames."
+                )
+            if self.show != "all":
+                keep &= known.seen == (self.show == "seen")
+            if not keep.any():
+                raise InputError(f"No Gaussian{when} is {self.show.replace('-', ' ')}; use another --show.")
+        rows = np.flatnonzero(keep)
+        if self.outlier_deviations is not None:
+            rows = rows[inliers(means[rows], self.outlier_deviations)]
+        if not len(rows):
+            raise InputError(f"No Gaussian{when} is left without outliers; raise --outlier-deviations.")
+        return rows

@@ -1,0 +1,114 @@
+"""Where points of the tissue are over time, as the Gaussians carry them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from endogs.errors import InputError
+from endogs.export.config import TrackFormat
+from endogs.export.units import about, header_lines
+from endogs.gaussians import OPACITY
+from endogs.output import new_file
+from endogs.scene import Scene
+from endogs.scene.visibility import find_visibility
+
+OPAQUE = 0.1
+"""Least opacity at the first frame of a Gaussian that is chosen."""
+
+
+def export_tracks(
+    scene: Scene,
+    path: Path,
+    format: TrackFormat | None = None,
+    count: int = 500,
+    gaussian: tuple[int, ...] = (),
+) -> int:
+    """Writes positions and visibility of Gaussians at every frame of the clip; returns how many are followed.
+
+    `gaussian` names them by index; without, `count` are spread evenly over those that the first frame shows. CSV has
+    the columns gaussian, frame, time_s, x, y, z, visible after comment lines; npz has positions (F, P, 3), visible
+    (F, P), times (F,), gaussian (P,), units, axes. Visible means that the frame shows the Gaussian, as
+    `endogs.scene.visibility` defines it; for a scene that does not know where instruments are, that it is drawn.
+
+    Raises InputError for a number out of range, for a scene that shows nothing, an ending that contradicts `format`,
+    and a path that cannot be written.
+    """
+    chosen = track_format(path, format)
+    if scene.visibility is None:
+        everywhere = np.ones((scene.height, scene.width), bool)
+        scene = replace(scene, visibility=find_visibility(scene, lambda _: everywhere))
+    assert scene.visibility is not None
+    visible = scene.visibility.frames_seen(len(scene.times))
+    rows = _given(scene, gaussian) if gaussian else _spread(scene, visible[:, 0], count)
+    followed = scene.kept(torch.from_numpy(rows).to(scene.base.device))
+    positions = np.stack([followed.packed_at(float(time))[:, :3].float().cpu().numpy() for time in scene.times])
+    with new_file(path) as partial:
+        if chosen == "npz":
+            _write_npz(partial, scene, rows, positions, visible[rows].T)
+        else:
+            _write_csv(partial, scene, rows, positions, visible[rows].T)
+    return len(rows)
+
+
+def track_format(path: Path | None, format: TrackFormat | None) -> TrackFormat:
+    """The format to write; raises InputError when the ending of `path` names another one than `format`."""
+    ending = path.suffix.lower().removeprefix(".") if path is not None else ""
+    by_ending = next((known for known in get_args(TrackFormat) if known == ending), None)
+    if format and by_ending and format != by_ending:
+        raise InputError(f"{path} ends in .{ending} but --format is {format}; make them agree.")
+    return format or by_ending or "csv"
+
+
+def _given(scene: Scene, gaussian: tuple[int, ...]) -> NDArray[np.int64]:
+    rows = np.array(gaussian, np.int64)
+    outside = rows[(rows < 0) | (rows >= len(scene))]
+    if len(outside):
+        raise InputError(f"--gaussian {outside[0]} does not exist; the scene has {len(scene)}, counted from 0.")
+    return rows
+
+
+def _spread(scene: Scene, visible: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """`count` indices, each the farthest from those before it (Gonzalez 1985), beginning in the middle; ascending."""
+    if count < 1:
+        raise InputError(f"--count {count} is out of range; give at least 1.")
+    packed = scene.packed_at(float(scene.times[0])).float().cpu()
+    candidates = np.flatnonzero(visible & (torch.sigmoid(packed[:, OPACITY]) >= OPAQUE).numpy())
+    if not len(candidates):
+        raise InputError("The first frame shows no Gaussian to follow; name some with --gaussian.")
+    means = packed[candidates, :3].double().numpy()
+    distance = np.full(len(means), np.inf)
+    picked = [int(np.argmin(((means - np.median(means, axis=0)) ** 2).sum(1)))]
+    for _ in range(min(count, len(means)) - 1):
+        distance = np.minimum(distance, ((means - means[picked[-1]]) ** 2).sum(1))
+        distance[picked[-1]] = -1
+        picked.append(int(np.argmax(distance)))
+    return np.sort(candidates[picked])
+
+
+def _write_npz(path: Path, scene: Scene, rows: NDArray, positions: NDArray, visible: NDArray[np.bool_]) -> None:
+    described: dict[str, Any] = {name: np.array(value) for name, value in about(scene).items()}
+    with open(path, "wb") as file:
+        np.savez_compressed(
+            file, positions=positions, visible=visible, times=scene.times, gaussian=rows.astype(np.int32), **described
+        )
+
+
+def _write_csv(path: Path, scene: Scene, rows: NDArray, positions: NDArray, visible: NDArray[np.bool_]) -> None:
+    comments = [line for line in header_lines(scene, None) if not line.startswith("time")]
+    frames, points = positions.shape[:2]
+    table = np.column_stack(
+        [
+            np.tile(rows, frames),
+            np.repeat(np.arange(frames), points),
+            np.repeat(scene.times, points),
+            positions.reshape(-1, 3).astype(np.float64),
+            visible.ravel(),
+        ]
+    )
+    header = "\n".join([*(f"# {line}" for line in comments), "gaussian,frame,time_s,x,y,z,visible"])
+    formats = ["%d", "%d", "%.6f", "%.6f", "%.6f", "%.6f", "%d"]
+    np.savetxt(path, table, fmt=formats, delimiter=",", header=header, comments="", encoding="utf-8")

@@ -1,0 +1,116 @@
+"""Videos of a scene, alone or together with its clip."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip import Clip
+from endogs.errors import InputError
+from endogs.export.config import ExportVideo
+from endogs.export.orbit import orbiting
+from endogs.export.units import units_phrase
+from endogs.pictures.beside_clip import beside_clip
+from endogs.pictures.depth_colors import color_depth
+from endogs.pictures.scene_frames import picture, scene_depth_range
+from endogs.pictures.video import frame_rate, write_video
+from endogs.scene import Scene
+from endogs.scene.source_clip import judged_masks, load_source_clip
+
+NEED_CLIP = ("side-by-side", "instruments-removed")
+GROWTH = 3
+"""Pixels by which instruments grow before they are replaced: their outlines blur and cast shadows."""
+SOFTNESS = 2.0
+"""Pixels (standard deviation) over which the rendering fades into the clip."""
+ORBIT_SECONDS = 6.0
+"""About what one round takes, and the length of the video for a scene of a single moment."""
+STILL_FPS = 25.0
+Frames = Iterator[NDArray[np.uint8]]
+
+
+def check_video(config: ExportVideo) -> None:
+    """Raises InputError for a number out of range, and for options that do not go together."""
+    if not (math.isfinite(config.scale) and 0 < config.scale <= 8):
+        raise InputError(f"--scale {config.scale:g} is out of range; give a factor above 0 and up to 8.")
+    if config.fps is not None and not 1 <= config.fps <= 240:
+        raise InputError(f"--fps {config.fps:g} is out of range; give 1 to 240.")
+    if not 1 <= config.crf <= 51:
+        raise InputError(f"--crf {config.crf} is out of range; give 1 (nearly perfect) to 51 (smallest).")
+    if not 0 < config.orbit_degrees <= 60:
+        raise InputError(
+            f"--orbit-degrees {config.orbit_degrees:g} is out of range; give an angle above 0 and up to 60."
+        )
+    if config.clip is not None and config.what not in NEED_CLIP:
+        raise InputError(f"--clip is not used by --what {config.what}; leave it out, or use {' or '.join(NEED_CLIP)}.")
+
+
+def export_video(scene: Scene, config: ExportVideo, path: Path) -> int:
+    """Writes the video that `config` asks for to `path` (MP4, H.264) and returns its number of pictures.
+
+    Pictures are those of the clip's frames, or of moments 1 / fps apart. The file's comment says what is shown, its
+    units, and the depths at the ends of the colour scale. Raises InputError as `check_video`, `load_source_clip` (only
+    where the clip is needed) and `write_video` do, and for instruments-removed without instruments.
+    """
+    check_video(config)
+    clip = load_source_clip(scene, config.scene, config.clip) if config.what in NEED_CLIP else None
+    times, rate = _times(scene, config)
+    comment = f"endogs {config.what}; units {units_phrase(scene)}"
+    if config.what in ("depth", "side-by-side"):
+        low, high = scene_depth_range(scene)
+        comment += f"; depth colours turbo, blue {low:.6g} to red {high:.6g}"
+    if config.what == "depth":
+        frames: Frames = (color_depth(picture(scene, time, config.scale)[1], low, high) for time in times)
+    elif config.what == "orbit":
+        frames = _orbit(scene, times, config)
+    elif clip is None:
+        frames = (picture(scene, time, config.scale)[0] for time in times)
+    elif config.what == "side-by-side":
+        frames = (beside_clip(scene, clip, time, config.scale, (low, high)) for time in times)
+    else:
+        frames = _without_instruments(scene, clip, times, config.scale)
+    return write_video(path, frames, rate, config.crf, comment)
+
+
+def _times(scene: Scene, config: ExportVideo) -> tuple[list[float], float]:
+    """Seconds of each picture, and pictures per second."""
+    first, last = float(scene.times[0]), float(scene.times[-1])
+    if config.what == "orbit" and last == first:
+        rate = config.fps or STILL_FPS
+        return [first] * round(ORBIT_SECONDS * rate), rate
+    if config.fps is None:
+        return [float(time) for time in scene.times], frame_rate(scene.times)
+    return [first + i / config.fps for i in range(int((last - first) * config.fps + 1e-6) + 1)], config.fps
+
+
+def _orbit(scene: Scene, times: list[float], config: ExportVideo) -> Frames:
+    depth = picture(scene, times[0], min(1.0, 160 / max(scene.width, scene.height)))[1]
+    if not (depth > 0).any():
+        raise InputError("The scene's first frame shows nothing to turn around; fit it again.")
+    distance = float(np.median(depth[depth > 0]))
+    rounds = max(1, round((times[-1] - times[0]) / ORBIT_SECONDS))
+    for i, time in enumerate(times):
+        camera = scene.camera(scene.nearest_frame(time))
+        phase = rounds * i / max(len(times) - 1, 1)
+        moved = orbiting(camera, distance, phase, config.orbit_degrees)
+        yield picture(scene, time, config.scale, camera=moved)[0]
+
+
+def _without_instruments(scene: Scene, clip: Clip, times: list[float], scale: float) -> Frames:
+    tissue = judged_masks(scene, clip)
+    if not any((~tissue(i) & ~clip.ignored).any() for i in range(len(clip))):
+        raise InputError(f"{clip.source}: nothing says where instruments are, so there is nothing to remove.")
+    grown = np.ones((2 * GROWTH + 1, 2 * GROWTH + 1), np.uint8)
+    for time in times:
+        frame = scene.nearest_frame(time)
+        instrument = (~tissue(frame) & ~clip.ignored).astype(np.float32)
+        weight = cv2.GaussianBlur(cv2.dilate(instrument, grown), (0, 0), SOFTNESS)
+        weight = np.maximum(weight, instrument)[..., None] * ~clip.ignored[..., None]
+        rendered = picture(scene, time)[0].astype(np.float32)
+        image = np.clip(clip.image(frame) * (1 - weight) + rendered * weight + 0.5, 0, 255).astype(np.uint8)
+        if scale != 1:
+            size = (max(1, round(clip.width * scale)), max(1, round(clip.height * scale)))
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC))
+        yield image

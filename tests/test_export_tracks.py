@@ -1,0 +1,94 @@
+"""Tracks follow the Gaussians, and say when the clip shows them."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from player_scenes import sheet
+
+from endogs.cli import main
+from endogs.export.tracks import export_tracks
+from endogs.scene.scene_file import save_scene
+from endogs.scene.visibility import find_visibility
+
+
+def hidden_on_the_left_in_frame_3():
+    scene = sheet()
+
+    def tissue(frame):
+        mask = np.ones((scene.height, scene.width), bool)
+        mask[:, : scene.width // 2] = frame != 3
+        return mask
+
+    return replace(scene, visibility=find_visibility(scene, tissue))
+
+
+def test_csv_and_npz_hold_where_the_gaussians_are_and_whether_they_show(tmp_path):
+    scene = hidden_on_the_left_in_frame_3()
+    assert export_tracks(scene, tmp_path / "t.npz", count=40) == 40
+    with np.load(tmp_path / "t.npz") as arrays:
+        rows, positions, visible, units = (arrays[n] for n in ("gaussian", "positions", "visible", "units"))
+    assert str(units) == "millimetres"
+    truth = np.stack([scene.packed_at(float(time))[rows, :3] for time in scene.times])
+    np.testing.assert_allclose(positions, truth, atol=1e-6)
+    assert visible[0].all()
+    seen = np.concatenate([positions[3], np.ones((40, 1))], 1) @ scene.world_to_camera[3].T
+    column = scene.K[3, 0, 0] * seen[:, 0] / seen[:, 2] + scene.K[3, 0, 2]
+    assert not visible[3, column < 40].any()
+    assert visible[3, column > 56].mean() > 0.9
+    assert (column < 40).sum() > 5
+
+    assert export_tracks(scene, tmp_path / "t.csv", gaussian=(700, 3)) == 2
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert "# units millimetres" in lines
+    records = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert len(records) == 2 * len(scene.times)
+    record = records[5]
+    assert (record["gaussian"], record["frame"], float(record["time_s"])) == ("3", "2", pytest.approx(scene.times[2]))
+    where = scene.packed_at(float(scene.times[2]))[3, :3].tolist()
+    assert [float(record[axis]) for axis in "xyz"] == pytest.approx(where, abs=1e-5)
+    assert {record["visible"] for record in records} <= {"0", "1"}
+
+
+def test_chosen_points_spread_evenly(tmp_path):
+    scene = hidden_on_the_left_in_frame_3()
+    export_tracks(scene, tmp_path / "t.npz", count=30)
+    with np.load(tmp_path / "t.npz") as arrays:
+        first = arrays["positions"][0]
+    gaps = np.linalg.norm(first[:, None] - first[None], axis=2) + 1e9 * np.eye(30)
+    # 64 x 48 mm among 30 points is a square of 10 mm for each; points picked at random come within 1 mm.
+    assert gaps.min() > 5
+
+
+def test_a_scene_that_knows_no_instruments_tells_what_is_drawn(tmp_path):
+    scene = sheet()
+    export_tracks(scene, tmp_path / "t.npz", count=10)
+    with np.load(tmp_path / "t.npz") as arrays:
+        assert arrays["visible"].shape == (len(scene.times), 10)
+        assert arrays["visible"][0].all()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--count", "0"], "at least 1"),
+        (["--gaussian", "99999"], "does not exist; the scene has 936"),
+        (["--out", "t.txt"], "end the name in .csv or .npz"),
+        (["--out", "t.npz", "--format", "csv"], "make them agree"),
+    ],
+)
+def test_bad_requests_are_sentences(options, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_scene(sheet(), tmp_path / "scene.safetensors")
+    assert main(["export", "tracks", ".", *options]) == 2
+    assert sentence in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.safetensors"]
+
+
+def test_a_first_frame_without_tissue_is_told(tmp_path, capsys):
+    scene = sheet()
+    scene.visibility = find_visibility(scene, lambda frame: np.zeros((scene.height, scene.width), bool))
+    save_scene(scene, tmp_path / "scene.safetensors")
+    assert main(["export", "tracks", str(tmp_path)]) == 2
+    assert "name some with --gaussian" in capsys.readouterr().err
