@@ -28,8 +28,8 @@ from endogs.scene import Scene
 
 WORST = 4
 """Frames shown, those with the lowest PSNR over tissue of any scene."""
-PANEL = 420
-"""Most pixels across a picture."""
+PANEL, SMALLEST_PANEL = 420, 240
+"""Most and fewest pixels across a picture."""
 CHART = (560, 300)
 """Width and height of a chart, pixels."""
 CHARTED = {
@@ -88,6 +88,7 @@ def write_report(
     if differences:
         parts += [f"<h2>Differences to {html.escape(names[0])}</h2>", differences_table(differences)]
     parts += ["<h2>Frame by frame</h2>", "<div class=charts>", *charts(names, found, differences), "</div>"]
+    parts += [frames_table(name, metrics) for name, metrics in zip(names, found, strict=True)]
     parts += ["<h2>The worst frames</h2>"]
     parts += worst_rows(names, scenes, found, clip, split, masks, flows, backend)
     title = html.escape(f"endogs evaluate: {', '.join(names)}")
@@ -104,6 +105,19 @@ def means_table(names: Sequence[str], found: Sequence[Metrics]) -> str:
     head = "".join(f"<th>{COLUMNS[name][0]}" for name in used)
     cells = [(label, "".join(f"<td>{value_text(row.get(n), COLUMNS[n][1])}" for n in used)) for label, row in rows]
     return f"<table><tr><th>{head}" + "".join(f"<tr><td>{label}{values}" for label, values in cells) + "</table>"
+
+
+def frames_table(name: str, metrics: Metrics) -> str:
+    """Every number of every frame, folded away."""
+    measures = [key for key in metrics.per_frame[0] if key not in ("frame", "time")]
+    head = "".join(f"<th>{key.replace('_', ' ')}" for key in measures)
+    rows = [
+        f"<tr><td>{row['frame']}<td>{row['time']:.3f}"
+        + "".join(f"<td>{value_text(row.get(key), 4)}" for key in measures)
+        for row in metrics.per_frame
+    ]
+    table = f"<table><tr><th>frame<th>seconds{head}{''.join(rows)}</table>"
+    return f"<details><summary>{html.escape(name)}: every frame's numbers</summary>{table}</details>"
 
 
 def differences_table(differences: Sequence[PairedDifference]) -> str:
@@ -219,8 +233,9 @@ def _figure(picture: NDArray[np.uint8], caption: str) -> str:
     if width > PANEL:
         size = (PANEL, round(height * PANEL / width))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    shown = f'<img alt="" src="{_data_url(picture, ".jpg")}" width={picture.shape[1]}>'
-    return f'<figure style="width:{picture.shape[1]}px">{shown}<figcaption>{html.escape(caption)}</figcaption></figure>'
+    width = max(picture.shape[1], SMALLEST_PANEL)
+    shown = f'<img alt="" src="{_data_url(picture, ".jpg")}" width={width}>'
+    return f'<figure style="width:{width}px">{shown}<figcaption>{html.escape(caption)}</figcaption></figure>'
 
 
 def _zeroed(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
