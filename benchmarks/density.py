@@ -30,12 +30,12 @@ import torch
 from endogs import native
 from endogs.clip import Clip, ClipOptions, load_clip
 from endogs.clip.splits import split_frames
-from endogs.pictures.scene_frames import picture
 from endogs.fit.bloop import Bloop
 from endogs.fit.config import PRESETS, FitConfig, Reconstruct
 from endogs.fit.density import Population
 from endogs.fit.loop import Fit, smoothness_at
 from endogs.fit.normal_loss import depth_normals
+from endogs.pictures.scene_frames import picture
 from endogs.pipeline import reconstruct as pipeline
 from endogs.pipeline.run_record import StageClock
 from endogs.priors.depth import DepthInput, DepthKind, DepthPrediction

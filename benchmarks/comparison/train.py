@@ -9,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from endogs.evaluate.depth_colors import color_depth, robust_range
 
 from endogs import native
 from endogs.evaluate.evaluate import render_frame
@@ -18,6 +17,7 @@ from endogs.evaluate.metrics import to_8bit
 from endogs.fit.config import FitConfig
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene, new_optimizer
+from endogs.pictures.depth_colors import color_depth, robust_range
 from endogs.render.native import render_planes
 from endogs.scene import Scene
 
