@@ -48,6 +48,8 @@ class Prepared:
     judged: list[JudgedFrame]
     threads: int
     """For measuring."""
+    warm: set[str] = field(default_factory=set)
+    """Models that have trained in this process."""
     _views: dict[str, TrainingViews] = field(default_factory=dict)
 
     def views(self, config: FitConfig) -> TrainingViews:

@@ -1,8 +1,11 @@
 """One run: fit a model, with a clock that runs only while it trains, and measure what came out."""
 
-import inspect
+import contextlib
+import ctypes
+import gc
 import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from .rows import Run, fit_config, parsed
 CURVE = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the steps after which the test frames are looked at."""
 LEAST_STEPS = 20
+WARM_STEPS, WARM_GAUSSIANS = 3, 1000
 DRAWN_FRAMES = 40
 """Frames drawn to time rendering, at most."""
 
@@ -62,6 +66,7 @@ def _execute(
         iterations = max(LEAST_STEPS, round(reference["steps"] * run.seconds / reference["train_seconds"]))
     config = fit_config(run.row, iterations, run.gaussians)
     device = prepared.device
+    warm_up(prepared, run, config)
     forget_peak(device)
     begin = time.perf_counter()
     views = prepared.views(config)
@@ -112,12 +117,21 @@ def _execute(
 
 def start(prepared: Prepared, run: Run, config: FitConfig) -> Fit:
     """The fit before its first step."""
-    options = parsed(run.row)
-    kind = options.deformation_kind() if hasattr(options, "deformation_kind") else options.deformation
-    views = prepared.views(config)
-    seeded = {"seed": run.seed} if "seed" in inspect.signature(new_optimizer).parameters else {}
-    optimizer = new_optimizer(prepared.clip, views, config, kind, prepared.device, **seeded)
+    kind, views = parsed(run.row).deformation_kind(), prepared.views(config)
+    optimizer = new_optimizer(prepared.clip, views, config, kind, prepared.device, seed=run.seed)
     return Fit(optimizer, views, config, run.seed)
+
+
+def warm_up(prepared: Prepared, run: Run, config: FitConfig) -> None:
+    """A few steps of a small fit, once per model and process: libraries load at their first use."""
+    if run.row.name in prepared.warm:
+        return
+    prepared.warm.add(run.row.name)
+    small = replace(config, iterations=WARM_STEPS, initial_gaussians=WARM_GAUSSIANS, insertions=())
+    fit = start(prepared, run, small)
+    while fit.step < WARM_STEPS:
+        fit.advance(WARM_STEPS - fit.step)
+    prepared.curve_psnr(finished_scene(fit.optimizer, prepared.clip, prepared.views(config).metric, {}))
 
 
 def frames_per_second(scene: Scene) -> float:
@@ -154,7 +168,10 @@ def synchronize(device: torch.device) -> None:
 
 
 def forget_peak(device: torch.device) -> None:
-    """Start measuring peak memory anew."""
+    """Start measuring peak memory anew, with what earlier runs have left given back."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
