@@ -18,7 +18,7 @@ from endogs.fit.config import FitConfig, Preset, Reconstruct
 from endogs.fit.deformation_config import Rate
 from endogs.fit.deformation_options import DeformationOptions
 from endogs.fit.deformation_setup import PlanePenalty, rates
-from endogs.fit.loop import run_fit
+from endogs.fit.loop import Fit, run_fit
 from endogs.fit.losses import total_variation
 from endogs.fit.optimizer import BETAS
 from endogs.fit.recipes import RECIPES
@@ -191,8 +191,8 @@ def test_resuming_is_bit_identical(clip, kind, tmp_path):
     for _ in range(9):
         part.take_step()
     save_checkpoint(part.checkpoint(), tmp_path)
-    views = again.views
-    again.optimizer = new_optimizer(clip, views, SMALL, kind, torch.device("cpu"), empty=True, seed=7)
+    empty = new_optimizer(clip, again.views, SMALL, kind, torch.device("cpu"), empty=True, seed=7)
+    again = Fit(empty, again.views, SMALL, 0)
     again.restore(load_checkpoint(tmp_path))
     run_fit(again, show=False)
     ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
