@@ -166,11 +166,17 @@ def test_inspect_says_what_was_understood(home, tmp_path, capsys):
 
 
 def test_evaluate_needs_the_scene_alone(home, tmp_path, capsys):
-    assert run("evaluate", home / "scene", "--out", tmp_path / "again.json") == 0
+    asked = ["--measures", "psnr", "ssim", "depth"]
+    assert run("evaluate", home / "scene", "--out", tmp_path / "again.json", *asked) == 0
     again, first = (json.loads(p.read_text()) for p in (tmp_path / "again.json", home / "scene" / "metrics.json"))
     assert again["mean"] == pytest.approx(first["mean"], rel=1e-6)
     assert again["baseline"] == first["baseline"]
     assert f"{first['mean']['psnr']:.2f}" in capsys.readouterr().out
+    assert run("evaluate", home / "scene", "--out", tmp_path / "more.json") == 0
+    more = json.loads((tmp_path / "more.json").read_text())
+    assert more["mean"]["psnr"] == pytest.approx(first["mean"]["psnr"], rel=1e-6)
+    assert more["mean"]["flip"] > 0
+    assert more["whole_clip"]["tracks"]["median_visible"] < 2
 
 
 def test_render_a_video_and_a_folder_from_the_scene_alone(home, tmp_path):
