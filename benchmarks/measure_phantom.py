@@ -1,10 +1,11 @@
-"""How well the viewer's two-point distances and trajectories follow the tissue, where the truth is known.
+"""How true a scene is where only a phantom knows: behind instruments, along tracks, in the viewer's measurements.
 
     endogs phantom CLIP --frames 30 && endogs reconstruct CLIP --out SCENE --preset fast
     python benchmarks/measure_phantom.py CLIP SCENE
 
-Points of the phantom that are never hidden are named by where they are at the first frame, followed through the scene,
-and compared with where they really go.
+The first table judges depth by what the training frames show of the tissue, tracks, floaters and flicker
+(`endogs.phantom.judge`). For the second, points that are never hidden are named by where they are at the first frame,
+followed through the scene as the viewer does, and compared with where they really go.
 """
 
 import argparse
@@ -12,9 +13,33 @@ from pathlib import Path
 
 import numpy as np
 
+from endogs.clip.splits import split_frames
 from endogs.live.material import MaterialPoint
 from endogs.live.measurement import measure
+from endogs.phantom.judge import PhantomErrors, judge_phantom
+from endogs.phantom.visibility import PhantomTruth
 from endogs.scene.scene_file import load_scene
+
+
+def print_errors(errors: PhantomErrors) -> None:
+    print("| depth error, mm | median | mean | 95 % below | pixels | drawn |\n|---|---|---|---|---|---|")
+    for name, error in (
+        ("tissue that all training frames show", errors.always_visible),
+        ("tissue that the frame shows", errors.visible),
+        ("behind an instrument, seen at other times", errors.behind_seen),
+        ("behind an instrument, never seen", errors.never_seen),
+    ):
+        row = f"| {name} | {error.median:.3f} | {error.mean:.3f} | {error.percentile_95:.2f} "
+        print(row + f"| {error.pixels} | {100 * error.drawn:.1f} % |")
+    print(f"\nbehind over always visible: mean {errors.hidden_ratio:.1f}")
+    print(
+        f"tracks, median: visible {errors.track_visible_mm:.3f} mm, behind instruments {errors.track_hidden_mm:.3f} mm"
+    )
+    print(f"floaters: {errors.floaters:.1f} per frame, {100 * errors.floater_share:.3f} % of the opaque Gaussians")
+    print(
+        f"flicker along tracks: colour {errors.flicker_visible:.4f} visible, {errors.flicker_hidden:.4f} hidden; "
+        f"depth {errors.depth_flicker_hidden_mm:.3f} mm hidden\n"
+    )
 
 
 def main() -> None:
@@ -25,6 +50,9 @@ def main() -> None:
     options = parser.parse_args()
     truth = np.load(options.clip / "truth" / "tracks.npz")
     scene = load_scene(options.scene)
+    split = scene.metadata.get("split", {}).get("name", "standard")
+    phantom = PhantomTruth.read(options.clip)
+    print_errors(judge_phantom(scene, phantom, split_frames(len(phantom), split).train))
     seen = np.flatnonzero(truth["visible"].all(0))
     chosen = np.random.default_rng(0).choice(seen, (options.pairs, 2))
     chosen = chosen[chosen[:, 0] != chosen[:, 1]]
