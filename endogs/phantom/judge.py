@@ -229,9 +229,8 @@ class TrackSamples:
         true, visible = truth.tracks()
         pixels, z = truth.project(frame, true[frame].astype(float))
         at = (pixels - 0.5).astype(np.float32).reshape(1, -1, 2)
-        drawn = cv2.remap(
-            np.dstack([color, depth]), at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )[0]
+        layers = np.dstack([color, depth])
+        drawn = cv2.remap(layers, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
         self.colors[frame], self.depth[frame] = drawn[:, :3], drawn[:, 3] - z
         self.shown[frame], self.inside[frame] = visible[frame], truth.tracks_inside()[frame]
 

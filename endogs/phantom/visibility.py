@@ -37,9 +37,7 @@ class PhantomTruth:
         try:
             values = json.loads(path.read_text())
         except (OSError, ValueError) as failure:
-            raise InputError(
-                f"{path}: not readable as a phantom's options; give a folder made by endogs phantom"
-            ) from (failure)
+            raise InputError(f"{path}: no options of a phantom; give a folder made by endogs phantom") from failure
         known = {f.name for f in fields(Phantom)} - {"out"}
         if not isinstance(values, dict) or set(values) != known:
             raise InputError(f"{path}: not the options of this version's phantom; make the clip anew")
