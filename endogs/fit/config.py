@@ -109,8 +109,9 @@ class FitConfig:
     """Weight of the depth loss when depth is known up to an affine map of its logarithm."""
     depth_anchor: float = 1e-3
     """Weight that holds mean and spread of log depth where a relative prior put them."""
-    hidden_weight: float = 0.02
-    """Weight that keeps the scene opaque behind instruments, so that no slit opens where nothing else is asked for."""
+    hidden_weight: float = 0.001
+    """Weight that keeps the scene opaque behind instruments, so that no slit opens where nothing else is asked for.
+    At .02 it drags what is there towards the slits: half again the depth error."""
     unseen_weight: float = 0.02
     """Weight of smooth depth and colour at pixels that no training frame ever shows as tissue."""
     normal_weight: float = 0.0
@@ -121,6 +122,8 @@ class FitConfig:
     """Bloop: the newest colour gradient's share in the moving average, in (0, 1]."""
     acceleration_weight: float = 0.0
     """Decay of the control points' second differences per step; 0 switches it off (it never raised held-out PSNR)."""
+    rigidity_weight: float = 0.0
+    """Part of the way, 0..1, that hidden Gaussians go per relaxation to where they keep their shape; 0 = off."""
     virtual_share: float = 0.5
     """Share of the steps spent on flow-interpolated frames between neighbouring training frames."""
     prune_opacity: float = 0.02

@@ -21,6 +21,7 @@ from endogs.fit.interrupt import InterruptFlag
 from endogs.fit.losses import UnseenPairs
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.progress import FitProgress
+from endogs.fit.rigidity import RIGID_STEPS, HiddenRigidity
 from endogs.fit.scene_optimizer import SceneOptimizer
 from endogs.fit.setup import pixel_footprint
 from endogs.fit.step import Objective, fixed_order
@@ -78,6 +79,10 @@ class Fit:
         self._objective = Objective(self.config, self.views.depth_kind, self.views.anchor, pairs)
         self._squared_error = math.nan
         self._cuda_steps: CudaSteps | None = None
+        self._rigidity: HiddenRigidity | None = None
+        if self.config.rigidity_weight > 0:
+            times = [view.time for view in self.views.real]
+            self._rigidity = HiddenRigidity(self.optimizer, self.config.rigidity_weight, times, self.seed)
 
     def checkpoint(self) -> Checkpoint:
         """The state between two steps."""
@@ -117,6 +122,8 @@ class Fit:
             self.step = optimizer.base_steps
             check_finite(self)
             raise
+        for step in range(self.step, self.step + count):
+            self._relax_if_due(step)
         self.step += count
         for error in log.squared_errors:
             self._see(error)
@@ -144,6 +151,11 @@ class Fit:
             self.step,
             self.deterministic,
         )
+
+    def _relax_if_due(self, step: int) -> None:
+        """Let the tissue that the step's view hides keep its shape."""
+        if self._rigidity is not None and step % RIGID_STEPS == 0:
+            self._rigidity.relax(self.views[self._order[step]], step)
 
     def _see(self, squared_error: float) -> None:
         known = math.isfinite(self._squared_error)
@@ -179,6 +191,7 @@ class Fit:
         optimizer.step(grad, view.time, progress)
         self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
         self._density.observe(self._population, view, result, self.step)
+        self._relax_if_due(self.step)
         if view.frame is not None:
             self._see(result.squared_error)
         self.step += 1

@@ -152,7 +152,8 @@ def floating(scene: Scene, truth: PhantomTruth, frame: int) -> NDArray[np.bool_]
     o = truth.options
     inside = ((pixels >= 0) & (pixels < (o.width, o.height))).all(1) & (z > 0)
     x, y = pixels[inside].astype(int).T
-    tissue = truth.tissue_depth(frame)[y, x]
+    # Of the pixels around, the nearest tissue counts: at a fold's edge a pixel may show what lies behind it.
+    tissue = cv2.erode(truth.tissue_depth(frame), np.ones((3, 3), np.uint8))[y, x]
     front = tissue - z[inside]
     sigma = depth_spread(packed[torch.from_numpy(inside)], truth.world_to_camera(frame))
     return (tissue > 0) & (front > FLOATER_MM) & (front > FLOATER_SIGMAS * sigma)

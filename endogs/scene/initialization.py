@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.errors import InputError
+from endogs.priors.pull_push import filled
 from endogs.scene.observations import ColoredTracks, Observations, follow, pixel_index
-from endogs.scene.placement import Look, Seeds, gaussians_from_seeds, still_gaussians
+from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
 from endogs.scene.spline import Knots
 
 CENTRE_PREFERENCE = 0.5
@@ -20,7 +21,7 @@ CHECKED_FRAMES = 9
 """Frames looked at for tissue that no Gaussian follows."""
 SPARSE = 0.3
 """A neighbourhood with less than this part of its Gaussians left counts as uncovered."""
-BACKDROP_SPACING, BACKDROP_DEPTH = 2.5, 1.02
+BACKDROP_SPACING, BACKDROP_DEPTH = 2.5, 1.003
 """Spacing of the Gaussians behind instruments, in spacings of the others, and their depth, in depths of the tissue."""
 
 
@@ -36,23 +37,6 @@ def lattice(width: int, height: int, spacing: float) -> NDArray[np.float32]:
 def on_mask(points: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The points (P, 2) whose pixel is set in the mask (H, W)."""
     return points[mask[points[:, 1].astype(int), points[:, 0].astype(int)]]
-
-
-def filled(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values (H, W) > 0 with their zeros continued from around them; all zero stays all zero.
-
-    Pull and push (Gortler et al., "The lumigraph", 1996): means of what is known over ever larger blocks, then back,
-    each hole taking the finest mean that exists.
-    """
-    height, width = values.shape
-    known = (values > 0).astype(np.float32)
-    if min(height, width) == 1 or known.all() or not known.any():
-        return values if not known.any() or known.all() else np.where(known > 0, values, values[known > 0].mean())
-    size = (-(-width // 2), -(-height // 2))
-    reach = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
-    mean = cv2.resize(values * known, size, interpolation=cv2.INTER_AREA) / np.maximum(reach, 1e-6)
-    coarse = filled(np.where(reach > 0, mean, 0).astype(np.float32))
-    return np.where(known > 0, values, cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def first_frame(observations: Observations) -> int:
@@ -93,17 +77,17 @@ def initialize(
     start = first_frame(observations)
     if not observations.masks[start].any():
         raise InputError("no training frame shows tissue: check the masks, --ignore-rows and --crop")
-    behind = 0 if hidden is None else np.count_nonzero(hidden) / BACKDROP_SPACING**2
     # A dry run with few points tells how much tissue there is to cover over all frames, hence the spacing.
     probe = float(np.sqrt(observations.masks[start].size / min(PROBE_POINTS, count)))
     with observations.flows_at_hand():
-        area = sum(len(seeds) for seeds, _ in seed_tissue(observations, probe)) * probe**2
-        spacing = float(np.sqrt((area + behind) / count))
-        seeded = seed_tissue(observations, spacing)
+
+        def place(spacing: float) -> list[tuple[Seeds, ColoredTracks]]:
+            seeded = seed_tissue(observations, spacing)
+            return seeded if hidden is None else seeded + seed_backdrop(observations, seeded, hidden, spacing)
+
+        area = sum(len(seeds) for seeds, _ in place(probe)) * probe**2
+        seeded = place(float(np.sqrt(area / count)))
     parts = [gaussians_from_seeds(observations, seeds, knots, look, tracks) for seeds, tracks in seeded]
-    if hidden is not None and hidden.any():
-        base = backdrop(observations, hidden, BACKDROP_SPACING * spacing, look)
-        parts.append((base, None if knots is None else torch.zeros(knots.count, len(base), base.shape[1])))
     base = torch.cat([base for base, _ in parts])
     controls = [control for _, control in parts if control is not None]
     control = torch.cat(controls, 1) if controls else None
@@ -130,9 +114,7 @@ def seed_tissue(observations: Observations, spacing: float) -> list[tuple[Seeds,
         placed.append((seeds, follow(observations, seeds.frame, pixels, z)))
 
     place(start, on_mask(grid, observations.masks[start]), first_depth)
-    for frame in np.unique(np.linspace(0, len(observations) - 1, CHECKED_FRAMES).round().astype(int)).tolist():
-        if frame == start:
-            continue
+    for frame in checked_frames(observations)[1:]:
         mask = observations.masks[frame]
         known = np.concatenate([tracks.positions[frame][tracks.valid[frame]] for _, tracks in placed])
         pixels = on_mask(grid, uncovered_mask(known, mask, spacing))
@@ -150,22 +132,43 @@ def seed_tissue(observations: Observations, spacing: float) -> list[tuple[Seeds,
     return placed
 
 
-def backdrop(observations: Observations, hidden: NDArray[np.bool_], spacing: float, look: Look) -> Tensor:
-    """Still Gaussians (P, 14) behind pixels (H, W) that are hidden at times, so that no instrument leaves a hole.
+def seed_backdrop(
+    observations: Observations, tissue: list[tuple[Seeds, ColoredTracks]], hidden: NDArray[np.bool_], spacing: float
+) -> list[tuple[Seeds, ColoredTracks]]:
+    """Seeds, with tracks, behind the instruments where no tissue seed is carried, so that no instrument leaves a hole.
 
-    Coloured by the mean of the frames that show the pixel, or by what is around it where none does; a little behind the
-    surface, so that tissue that is tracked covers them.
+    `hidden` (H, W) are the pixels that may be filled. Depth and colour continue what is around, and they move with it,
+    a little behind the surface, so that tissue that is seen covers them.
     """
-    height, width = hidden.shape
-    frame = first_frame(observations)
-    pixels = on_mask(lattice(width, height, spacing), hidden)
-    place = pixel_index(pixels, hidden.shape)
-    depth = filled(np.where(observations.masks[frame], observations.depth(frame), 0))[place] * BACKDROP_DEPTH
-    shown = np.sum(observations.masks, axis=0, dtype=np.float32)
-    total = np.zeros((height, width, 3), np.float32)
-    for image, mask in zip(observations.images, observations.masks, strict=True):
-        total += image * mask[..., None]
-    mean = np.maximum(total / (255 * np.maximum(shown, 1)[..., None]), 1e-3)
-    colors = np.stack([filled(np.where(shown > 0, mean[..., c], 0))[place] for c in range(3)], -1)
-    footprint = spacing * depth / observations.K[frame, 0, 0]
-    return still_gaussians(observations.unproject(frame, pixels, depth), colors, footprint, look)
+    height, width = observations.size
+    wide = BACKDROP_SPACING * spacing
+    grid = lattice(width, height, wide)
+    placed: list[tuple[Seeds, ColoredTracks]] = []
+    for frame in checked_frames(observations):
+        empty = hidden & ~observations.masks[frame]
+        for seeds, spaced in ((tissue, spacing), (placed, wide)):
+            if seeds:
+                known = np.concatenate([tracks.positions[frame] for _, tracks in seeds])
+                empty = empty & uncovered_mask(known, empty, spaced)
+        # Whole cells are looked at; half a spacing more leaves no slit beside them.
+        reach = np.ones((2 * round(wide / 2) + 1,) * 2, np.uint8)
+        wider = cv2.dilate(empty.view(np.uint8), reach).view(bool)
+        pixels = on_mask(grid, wider & hidden & ~observations.masks[frame])
+        depth = filled(np.where(observations.masks[frame], observations.depth(frame), 0))
+        if len(pixels) == 0 or not (depth > 0).all():
+            continue
+        at = pixel_index(pixels, (height, width))
+        z = depth[at] * BACKDROP_DEPTH
+        image, mask = observations.images[frame] / np.float32(255), observations.masks[frame]
+        colors = np.stack([filled(np.where(mask, np.maximum(image[..., c], 1e-3), 0))[at] for c in range(3)], -1)
+        size = len(pixels)
+        seeds_here = Seeds(np.full(size, frame, np.intp), pixels, z, np.full(size, wide, np.float32))
+        placed.append((seeds_here, follow(observations, seeds_here.frame, pixels, z, colors)))
+    return placed
+
+
+def checked_frames(observations: Observations) -> list[int]:
+    """Training frames looked at for what no Gaussian covers: the first to be filled, then others in order of time."""
+    start = first_frame(observations)
+    spread = np.unique(np.linspace(0, len(observations) - 1, CHECKED_FRAMES).round().astype(int)).tolist()
+    return [start, *(frame for frame in spread if frame != start)]

@@ -14,6 +14,8 @@ from endogs.clip import Clip
 from endogs.device import usable_cores
 from endogs.geometry import invert_rigid
 from endogs.priors.flow import ClipFlows
+from endogs.scene.carried_motion import Grid, carried_motion, grid_lookup
+from endogs.scene.gap_closing import close_gaps
 
 Pixels = NDArray[np.float32]
 RELATIVE, ABSOLUTE = 0.2, 16.0
@@ -53,6 +55,7 @@ class Observations:
         self.metric = metric
         self._flows = flows
         self._at_hand: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._carried: dict[tuple[int, int], Grid] = {}
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -66,6 +69,16 @@ class Observations:
         """Optical flow (H, W, 2) between two neighbouring training frames, pixels."""
         kept = self._at_hand.get((start, end))
         return self._flows.flow(self.frames[start], self.frames[end]) if kept is None else kept
+
+    def carried(self, start: int, end: int) -> Grid:
+        """Motion (h, w, 3) of tissue between two neighbouring training frames, hidden or not; computed once."""
+        found = self._carried.get((start, end))
+        if found is None:
+            depths = (self.depth(start), self.depth(end)) if self.metric else None
+            masks = self.masks[start], self.masks[end]
+            found = carried_motion(self.flow(start, end), self.flow(end, start), masks, depths, DEPTH_JUMP)
+            self._carried[start, end] = found
+        return found
 
     def unproject(self, frame: int, pixels: Pixels, depth: NDArray[np.float32]) -> NDArray[np.float64]:
         """World points (P, 3) of pixels (P, 2; x, y with pixel centres at +0.5) at z-depth (P,)."""
@@ -98,13 +111,16 @@ class Observations:
 class ColoredTracks:
     """P points followed through all F training frames, with the colour and depth seen along the way.
 
-    Where a track is not valid, every value is held from the last valid frame, outwards from the point's own frame.
+    Where a point is hidden it is carried by the motion of the tissue around it. When it comes out again, the depth
+    found there is spread over the time it was hidden, and so is the colour; without that, its colour is held.
     """
 
     positions: Pixels
-    """(F, P, 2) pixels, centres at +0.5."""
+    """(F, P, 2) pixels, centres at +0.5; outside the image once the tissue has left it."""
     valid: NDArray[np.bool_]
     """(F, P) every flow step from the point's own frame was confirmed by the reverse flow and landed on tissue."""
+    seen: NDArray[np.bool_]
+    """(F, P) the frame shows tissue at the position, valid or carried there."""
     colors: NDArray[np.float32]
     """(F, P, 3) sRGB in [0, 1]."""
     depth: NDArray[np.float32]
@@ -116,6 +132,13 @@ def pixel_index(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.intp]
     x = np.clip(pixels[:, 0], 0, size[1] - 1).astype(np.intp)
     y = np.clip(pixels[:, 1], 0, size[0] - 1).astype(np.intp)
     return y, x
+
+
+def on_tissue(mask: NDArray[np.bool_], pixels: Pixels) -> NDArray[np.bool_]:
+    """Which of the points (P, 2) lie inside the image on tissue (H, W)."""
+    height, width = mask.shape
+    inside = (pixels >= 0).all(1) & (pixels[:, 0] <= width) & (pixels[:, 1] <= height)
+    return inside & mask[pixel_index(pixels, mask.shape)]  # type: ignore[arg-type]
 
 
 def lookup(image: NDArray, pixels: Pixels) -> NDArray[np.float32]:
@@ -131,15 +154,21 @@ def lookup(image: NDArray, pixels: Pixels) -> NDArray[np.float32]:
 
 
 def follow(
-    observations: Observations, start: NDArray[np.intp], pixels: Pixels, depth: NDArray[np.float32]
+    observations: Observations,
+    start: NDArray[np.intp],
+    pixels: Pixels,
+    depth: NDArray[np.float32],
+    colors: NDArray[np.float32] | None = None,
 ) -> ColoredTracks:
     """Follow pixels (P, 2) of z-depth (P,), each from its own training frame `start` (P,), to all frames.
 
     With metric depth, the depth of other frames is read along the track unless it jumps; otherwise it is held.
+    `colors` (P, 3) sRGB in [0, 1] stand in for those of the own frame, where a point is hidden there.
     """
     frames, count = len(observations), len(pixels)
     tracks = ColoredTracks(
         np.empty((frames, count, 2), np.float32),
+        np.zeros((frames, count), bool),
         np.zeros((frames, count), bool),
         np.empty((frames, count, 3), np.float32),
         np.empty((frames, count), np.float32),
@@ -148,51 +177,65 @@ def follow(
         own = np.flatnonzero(start == frame)
         tracks.positions[frame, own] = pixels[own]
         tracks.valid[frame, own] = True
-        tracks.colors[frame, own] = lookup(observations.images[frame], pixels[own]) / 255
+        y, x = pixel_index(pixels[own], observations.size)
+        tracks.seen[frame, own] = observations.masks[frame][y, x]
+        shown = lookup(observations.images[frame], pixels[own]) / 255
+        tracks.colors[frame, own] = shown if colors is None else colors[own]
         tracks.depth[frame, own] = depth[own]
+    jump = np.zeros((frames, count), np.float32)
     cores = usable_cores()
     moves = [(frame, frame + 1, start <= frame) for frame in range(frames - 1)]
     moves += [(frame, frame - 1, start >= frame) for frame in range(frames - 1, 0, -1)]
     moves = [move for move in moves if move[2].any()]
     with ThreadPoolExecutor(cores) as pool:
-        steps = [pool.submit(_Step, observations, tracks, *move[:2]) for move in moves[:1]]
+        steps = [pool.submit(_Step, observations, tracks, jump, *move[:2]) for move in moves[:1]]
         for k, (_, _, active) in enumerate(moves):
             advance = steps.pop().result()
             if k + 1 < len(moves):  # the next flows are unpacked meanwhile
-                steps.append(pool.submit(_Step, observations, tracks, *moves[k + 1][:2]))
+                steps.append(pool.submit(_Step, observations, tracks, jump, *moves[k + 1][:2]))
             points = np.flatnonzero(active)
             # Points do not know of each other.
             list(pool.map(advance, np.array_split(points, min(cores, -(-len(points) // POINTS_PER_THREAD)))))
+    close_gaps(tracks.depth, tracks.colors, jump, tracks.seen, start)
     return tracks
 
 
 class _Step:
     """One flow step from frame `here` to its neighbour `there`, for some of the points at a time."""
 
-    def __init__(self, observations: Observations, tracks: ColoredTracks, here: int, there: int) -> None:
+    def __init__(
+        self, observations: Observations, tracks: ColoredTracks, jump: NDArray[np.float32], here: int, there: int
+    ) -> None:
         self._observations, self._tracks, self._here, self._there = observations, tracks, here, there
+        self._jump = jump
         self._forward, self._backward = observations.flow(here, there), observations.flow(there, here)
-        self._seen = observations.depth(there) if observations.metric else None
+        self._carried = observations.carried(here, there)
+        self._surface = observations.depth(there) if observations.metric else None
 
     def __call__(self, active: NDArray[np.intp]) -> None:
         observations, tracks, here, there = self._observations, self._tracks, self._here, self._there
-        position = tracks.positions[here, active]
+        size = observations.size
+        position, seen = tracks.positions[here, active], tracks.seen[here, active]
         move = lookup(self._forward, position)
         after = position + move
         back = lookup(self._backward, after)
         gap = np.square(move + back).sum(1)
-        ok = gap < RELATIVE * (np.square(move).sum(1) + np.square(back).sum(1)) + ABSOLUTE
-        height, width = observations.size
-        ok &= (after >= 0).all(1) & (after[:, 0] <= width) & (after[:, 1] <= height)
-        y, x = pixel_index(after, observations.size)
-        ok &= observations.masks[there][y, x] & tracks.valid[here, active]
-        tracks.positions[there, active] = np.where(ok[:, None], after, position)
-        tracks.valid[there, active] = ok
+        flown = gap < RELATIVE * (np.square(move).sum(1) + np.square(back).sum(1)) + ABSOLUTE
+        flown &= seen & on_tissue(observations.masks[there], after)
+        carried = grid_lookup(self._carried, position, size, lookup)
+        after = np.where(flown[:, None], after, position + carried[:, :2])
+        shown = flown | on_tissue(observations.masks[there], after)
+        tracks.positions[there, active] = after
+        tracks.valid[there, active] = flown & tracks.valid[here, active]
+        tracks.seen[there, active] = shown
         color = lookup(observations.images[there], after) / 255
-        tracks.colors[there, active] = np.where(ok[:, None], color, tracks.colors[here, active])
+        tracks.colors[there, active] = np.where(shown[:, None], color, tracks.colors[here, active])
         depth = tracks.depth[here, active]
-        if self._seen is not None:
-            seen = self._seen[y, x]
-            steady = ok & (seen > 0) & (np.abs(seen / np.maximum(depth, 1e-6) - 1) < DEPTH_JUMP)
-            depth = np.where(steady, seen, depth)
+        if self._surface is not None:
+            depth = depth * np.exp(carried[:, 2])
+            surface = self._surface[pixel_index(after, size)]
+            steady = shown & (surface > 0) & (np.abs(surface / np.maximum(depth, 1e-6) - 1) < DEPTH_JUMP)
+            found = np.where(steady & ~seen, np.log(np.maximum(surface, 1e-6) / np.maximum(depth, 1e-6)), 0)
+            self._jump[there, active] = found
+            depth = np.where(steady, surface, depth)
         tracks.depth[there, active] = depth
