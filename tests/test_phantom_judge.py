@@ -36,7 +36,8 @@ def perfect(truth) -> Scene:
     base[:, OPACITY] = 4.0
     base[:, COLORS] = 0.5
     control = torch.zeros(knots.count, len(base), CHANNELS)
-    control[..., MEANS] = torch.from_numpy(fit_control(knots, times, (points - points[0]).astype(np.float32), 1e-4))
+    moved = (points - points[0]).astype(np.float32)
+    control[..., MEANS] = torch.from_numpy(fit_control(knots, times, moved, ridge=1e-6, bend=1e-6))
     o = truth.options
     pose = np.stack([truth.world_to_camera(f) for f in range(FRAMES)])
     K = np.repeat(truth.K[None], FRAMES, 0)

@@ -21,7 +21,7 @@ CHECKED_FRAMES = 9
 """Frames looked at for tissue that no Gaussian follows."""
 SPARSE = 0.3
 """A neighbourhood with less than this part of its Gaussians left counts as uncovered."""
-BACKDROP_SPACING, BACKDROP_DEPTH = 2.5, 1.003
+BACKDROP_SPACING, BACKDROP_DEPTH = 1.5, 1.003
 """Spacing of the Gaussians behind instruments, in spacings of the others, and their depth, in depths of the tissue."""
 
 
@@ -137,8 +137,8 @@ def seed_backdrop(
 ) -> list[tuple[Seeds, ColoredTracks]]:
     """Seeds, with tracks, behind the instruments where no tissue seed is carried, so that no instrument leaves a hole.
 
-    `hidden` (H, W) are the pixels that may be filled. Depth and colour continue what is around, and they move with it,
-    a little behind the surface, so that tissue that is seen covers them.
+    `hidden` (H, W) are the pixels that may be filled. Depth and colour continue what is known around them, and they
+    move with it, a little behind the surface, so that tissue that is seen at other times covers them.
     """
     height, width = observations.size
     wide = BACKDROP_SPACING * spacing
@@ -151,20 +151,43 @@ def seed_backdrop(
                 known = np.concatenate([tracks.positions[frame] for _, tracks in seeds])
                 empty = empty & uncovered_mask(known, empty, spaced)
         # Whole cells are looked at; half a spacing more leaves no slit beside them.
-        reach = np.ones((2 * round(wide / 2) + 1,) * 2, np.uint8)
+        reach = np.ones((2 * round(spacing / 2) + 1,) * 2, np.uint8)
         wider = cv2.dilate(empty.view(np.uint8), reach).view(bool)
         pixels = on_mask(grid, wider & hidden & ~observations.masks[frame])
-        depth = filled(np.where(observations.masks[frame], observations.depth(frame), 0))
-        if len(pixels) == 0 or not (depth > 0).all():
+        if len(pixels) == 0:
+            continue
+        depth, image = known_surface(observations, frame, [tracks for _, tracks in tissue])
+        depth = filled(depth)
+        if not (depth > 0).all():
             continue
         at = pixel_index(pixels, (height, width))
         z = depth[at] * BACKDROP_DEPTH
-        image, mask = observations.images[frame] / np.float32(255), observations.masks[frame]
-        colors = np.stack([filled(np.where(mask, np.maximum(image[..., c], 1e-3), 0))[at] for c in range(3)], -1)
+        colors = np.stack([filled(np.ascontiguousarray(image[..., c]))[at] for c in range(3)], -1)
         size = len(pixels)
         seeds_here = Seeds(np.full(size, frame, np.intp), pixels, z, np.full(size, wide, np.float32))
         placed.append((seeds_here, follow(observations, seeds_here.frame, pixels, z, colors)))
     return placed
+
+
+def known_surface(
+    observations: Observations, frame: int, carried: list[ColoredTracks]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """z-depth (H, W) and colour (H, W, 3) of what is known of the tissue at a frame, 0 elsewhere.
+
+    What the frame shows, and behind its instruments what is carried there; relative depth, which flickers from frame to
+    frame, is that of the tracks everywhere.
+    """
+    mask = observations.masks[frame]
+    image = np.where(mask[..., None], np.maximum(observations.images[frame] / np.float32(255), 1e-3), 0)
+    depth = np.where(mask, observations.depth(frame), 0) if observations.metric else np.zeros(mask.shape, np.float32)
+    for tracks in carried:
+        position = tracks.positions[frame]
+        inside = (position >= 0).all(1) & (position < mask.shape[::-1]).all(1)
+        y, x = pixel_index(position[inside], observations.size)
+        known, shown = depth[y, x] > 0, mask[y, x]
+        depth[y, x] = np.where(known, depth[y, x], tracks.depth[frame, inside])
+        image[y, x] = np.where(shown[:, None], image[y, x], np.maximum(tracks.colors[frame, inside], 1e-3))
+    return depth.astype(np.float32), image.astype(np.float32)
 
 
 def checked_frames(observations: Observations) -> list[int]:
