@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,7 +36,6 @@ from endogs.pipeline.run_record import (
 from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.priors.instruments.choose import with_instrument_masks
-from endogs.priors.tissue_image import tissue_image
 from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.scene_file import FILE_NAME, save_scene
@@ -133,7 +131,7 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         tell_before_the_fit(clip, config, device)
     with clock.stage("priors"):
         clip = find_masks(clip, config)
-        flows = ClipFlows(partial(tissue_image, clip))
+        flows = ClipFlows(clip.image)
         prior = choose_depth_prior(config.depth, clip, config.depth_model, config.depth_model_output, str(device))
         depth = ClipDepth(clip, prior, split.train, clip.tissue_mask, flows, out / PRIORS)
         if split.test_view == "right" and depth.kind != "metric":

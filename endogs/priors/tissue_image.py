@@ -4,21 +4,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip import Clip
 from endogs.priors.pull_push import filled
 
 
-def tissue_image(clip: Clip, i: int) -> NDArray[np.uint8]:
-    """Grey frame (H, W) uint8 whose pixels that are not tissue, and those next to them, continue what is around.
+def tissue_image(image: NDArray[np.uint8], tissue_mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Grey frame (H, W) uint8 whose pixels outside the mask (H, W), and those next to them, continue what is around.
 
-    Flow is matched in patches and smoothed, so an instrument drags the tissue within a dozen pixels of it along. On the
-    phantom the error of the flow there is halved by this.
+    Flow is matched in patches and smoothed, so an instrument drags the tissue within a dozen pixels of it along; this
+    halves the error of the flow there. Under a mask that is larger than the instrument the flow gets worse instead, so
+    it serves to see how tissue moves beside the instruments, not to warp images.
     """
-    grey = cv2.cvtColor(clip.image(i), cv2.COLOR_RGB2GRAY)
-    mask = clip.tissue_mask(i)
-    if mask.all() or not mask.any():
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if tissue_mask.all() or not tissue_mask.any():
         return grey.astype(np.uint8)
     # The outermost pixels are mixed with the instrument. Zero means unknown to `filled`, so black is lifted by one.
-    sure = cv2.erode(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    sure = cv2.erode(tissue_mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
     known = np.where(sure, grey.astype(np.float32) + 1, 0)
     return np.clip(filled(known) - 0.5, 0, 255).astype(np.uint8)

@@ -83,7 +83,9 @@ def initialize(
 
         def place(spacing: float) -> list[tuple[Seeds, ColoredTracks]]:
             seeded = seed_tissue(observations, spacing)
-            return seeded if hidden is None else seeded + seed_backdrop(observations, seeded, hidden, spacing)
+            if hidden is None:
+                return seeded
+            return seeded + seed_backdrop(observations, seeded, hidden, spacing, moving=knots is not None)
 
         area = sum(len(seeds) for seeds, _ in place(probe)) * probe**2
         seeded = place(float(np.sqrt(area / count)))
@@ -133,27 +135,33 @@ def seed_tissue(observations: Observations, spacing: float) -> list[tuple[Seeds,
 
 
 def seed_backdrop(
-    observations: Observations, tissue: list[tuple[Seeds, ColoredTracks]], hidden: NDArray[np.bool_], spacing: float
+    observations: Observations,
+    tissue: list[tuple[Seeds, ColoredTracks]],
+    hidden: NDArray[np.bool_],
+    spacing: float,
+    moving: bool,
 ) -> list[tuple[Seeds, ColoredTracks]]:
     """Seeds, with tracks, behind the instruments where no tissue seed is carried, so that no instrument leaves a hole.
 
     `hidden` (H, W) are the pixels that may be filled. Depth and colour continue what is known around them, and they
-    move with it, a little behind the surface, so that tissue that is seen at other times covers them.
+    move with it, a little behind the surface, so that tissue that is seen at other times covers them. In a scene that
+    is not `moving` nothing is carried, and all of the hidden pixels are filled once.
     """
     height, width = observations.size
     wide = BACKDROP_SPACING * spacing
     grid = lattice(width, height, wide)
     placed: list[tuple[Seeds, ColoredTracks]] = []
-    for frame in checked_frames(observations):
-        empty = hidden & ~observations.masks[frame]
+    for frame in checked_frames(observations)[: None if moving else 1]:
+        fillable = hidden & ~observations.masks[frame] if moving else hidden
+        empty = fillable
         for seeds, spaced in ((tissue, spacing), (placed, wide)):
-            if seeds:
+            if seeds and moving:
                 known = np.concatenate([tracks.positions[frame] for _, tracks in seeds])
                 empty = empty & uncovered_mask(known, empty, spaced)
         # Whole cells are looked at; half a spacing more leaves no slit beside them.
         reach = np.ones((2 * round(spacing / 2) + 1,) * 2, np.uint8)
         wider = cv2.dilate(empty.view(np.uint8), reach).view(bool)
-        pixels = on_mask(grid, wider & hidden & ~observations.masks[frame])
+        pixels = on_mask(grid, wider & fillable)
         if len(pixels) == 0:
             continue
         depth, image = known_surface(observations, frame, [tracks for _, tracks in tissue])

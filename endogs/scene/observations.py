@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from endogs.clip import Clip
 from endogs.device import usable_cores
 from endogs.geometry import invert_rigid
-from endogs.priors.flow import ClipFlows
-from endogs.scene.carried_motion import Grid, carried_motion, grid_lookup
+from endogs.priors.flow import ClipFlows, dis_flow, one_opencv_thread
+from endogs.priors.tissue import erode_tissue_mask
+from endogs.priors.tissue_image import tissue_image
+from endogs.scene.carried_motion import Grid, carried_motion, grid_lookup, rim_pixels
 from endogs.scene.gap_closing import close_gaps
 
 Pixels = NDArray[np.float32]
@@ -25,6 +27,8 @@ DEPTH_JUMP = 0.1
 """Metric depth that changes by more than this part between two frames has left the tracked tissue."""
 POINTS_PER_THREAD = 4096
 """At least; fewer are not worth a thread."""
+PAINTED_SIZE, PAINTED_ITERATIONS = 400, 5
+"""Pixels and rounds of refinement of the flow where only means over a coarse grid are asked for."""
 AT_HAND_BYTES = 400e6
 """Memory for flows in single precision; those of longer clips are unpacked as they are needed."""
 
@@ -56,6 +60,7 @@ class Observations:
         self._flows = flows
         self._at_hand: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._carried: dict[tuple[int, int], Grid] = {}
+        self._trusted: dict[int, NDArray[np.bool_]] = {}
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -72,12 +77,38 @@ class Observations:
 
     def carried(self, start: int, end: int) -> Grid:
         """Motion (h, w, 3) of tissue between two neighbouring training frames, hidden or not; computed once."""
-        found = self._carried.get((start, end))
+        if (start, end) not in self._carried:
+            there, back = self._painted_flow(start, end), self._painted_flow(end, start)
+            for (a, b), flows in (((start, end), (there, back)), ((end, start), (back, there))):
+                depths = (self.depth(a), self.depth(b)) if self.metric else None
+                self._carried[a, b] = carried_motion(*flows, (self.masks[a], self.masks[b]), depths, DEPTH_JUMP)
+        return self._carried[start, end]
+
+    def _painted_flow(self, start: int, end: int) -> NDArray[np.float32]:
+        """Flow (H, W, 2) between images with the instruments painted over, made at PAINTED_SIZE."""
+        if self.masks[start].all() and self.masks[end].all():
+            return self.flow(start, end)
+        height, width = self.size
+        first, second = self._painted(start), self._painted(end)
+        flow = dis_flow(first, second, finest_scale=0 if max(self.size) < 100 else 1, iterations=PAINTED_ITERATIONS)
+        scale = np.float32([width / first.shape[1], height / first.shape[0]])
+        return (cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale).astype(np.float32)
+
+    def _painted(self, frame: int) -> NDArray[np.uint8]:
+        """The frame in grey with the instruments painted over, its longer side PAINTED_SIZE pixels or less."""
+        height, width = self.size
+        part = min(1.0, PAINTED_SIZE / max(height, width))
+        size = max(1, round(part * width)), max(1, round(part * height))
+        image = cv2.resize(self.images[frame], size, interpolation=cv2.INTER_AREA)
+        share = cv2.resize(self.masks[frame].view(np.uint8) * 255, size, interpolation=cv2.INTER_AREA)
+        return tissue_image(np.asarray(image, np.uint8), np.asarray(share) == 255)
+
+    def trusted(self, frame: int) -> NDArray[np.bool_]:
+        """Tissue (H, W) away from the instruments: beside them, colour and flow are partly theirs."""
+        found = self._trusted.get(frame)
         if found is None:
-            depths = (self.depth(start), self.depth(end)) if self.metric else None
-            masks = self.masks[start], self.masks[end]
-            found = carried_motion(self.flow(start, end), self.flow(end, start), masks, depths, DEPTH_JUMP)
-            self._carried[start, end] = found
+            found = erode_tissue_mask(self.masks[frame], rim_pixels(*self.size))
+            self._trusted[frame] = found
         return found
 
     def unproject(self, frame: int, pixels: Pixels, depth: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -91,8 +122,11 @@ class Observations:
     def flows_at_hand(self) -> Iterator[None]:
         """While entered, all flows between neighbouring training frames are kept as they are looked up in, if they fit.
 
-        Unpacking them from half precision is most of following points, and points are followed a dozen times over.
+        The motion behind instruments is made beforehand, several frames at once. Unpacking flows from half precision is
+        most of following points, and points are followed a dozen times over.
         """
+        with one_opencv_thread(), ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(lambda k: self.carried(k, k + 1), range(len(self) - 1)))
         height, width = self.size
         fit = 2 * (len(self) - 1) * height * width * 8 <= AT_HAND_BYTES
         if self._at_hand or not fit:
@@ -120,7 +154,7 @@ class ColoredTracks:
     valid: NDArray[np.bool_]
     """(F, P) every flow step from the point's own frame was confirmed by the reverse flow and landed on tissue."""
     seen: NDArray[np.bool_]
-    """(F, P) the frame shows tissue at the position, valid or carried there."""
+    """(F, P) the frame shows tissue at the position, whether flow or the motion around it led there."""
     colors: NDArray[np.float32]
     """(F, P, 3) sRGB in [0, 1]."""
     depth: NDArray[np.float32]
@@ -210,6 +244,7 @@ class _Step:
         self._jump = jump
         self._forward, self._backward = observations.flow(here, there), observations.flow(there, here)
         self._carried = observations.carried(here, there)
+        self._tissue = observations.trusted(there)
         self._surface = observations.depth(there) if observations.metric else None
 
     def __call__(self, active: NDArray[np.intp]) -> None:
@@ -221,15 +256,16 @@ class _Step:
         back = lookup(self._backward, after)
         gap = np.square(move + back).sum(1)
         flown = gap < RELATIVE * (np.square(move).sum(1) + np.square(back).sum(1)) + ABSOLUTE
-        flown &= seen & on_tissue(observations.masks[there], after)
+        flown &= seen & on_tissue(self._tissue, after)  # beside an instrument the flow is partly its own
         carried = grid_lookup(self._carried, position, size, lookup)
         after = np.where(flown[:, None], after, position + carried[:, :2])
-        shown = flown | on_tissue(observations.masks[there], after)
+        shown = on_tissue(observations.masks[there], after)
         tracks.positions[there, active] = after
         tracks.valid[there, active] = flown & tracks.valid[here, active]
         tracks.seen[there, active] = shown
         color = lookup(observations.images[there], after) / 255
-        tracks.colors[there, active] = np.where(shown[:, None], color, tracks.colors[here, active])
+        clean = on_tissue(self._tissue, after)
+        tracks.colors[there, active] = np.where(clean[:, None], color, tracks.colors[here, active])
         depth = tracks.depth[here, active]
         if self._surface is not None:
             depth = depth * np.exp(carried[:, 2])
