@@ -91,7 +91,7 @@ class Observations:
         height, width = self.size
         first, second = self._painted(start), self._painted(end)
         flow = dis_flow(first, second, finest_scale=0 if max(self.size) < 100 else 1, iterations=PAINTED_ITERATIONS)
-        scale = np.float32([width / first.shape[1], height / first.shape[0]])
+        scale = np.array([width / first.shape[1], height / first.shape[0]], np.float32)
         return (cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale).astype(np.float32)
 
     def _painted(self, frame: int) -> NDArray[np.uint8]:
@@ -104,7 +104,7 @@ class Observations:
         return tissue_image(np.asarray(image, np.uint8), np.asarray(share) == 255)
 
     def trusted(self, frame: int) -> NDArray[np.bool_]:
-        """Tissue (H, W) away from the instruments: beside them, colour and flow are partly theirs."""
+        """Tissue (H, W) away from the instruments: beside them, flow and colour are partly theirs."""
         found = self._trusted.get(frame)
         if found is None:
             found = erode_tissue_mask(self.masks[frame], rim_pixels(*self.size))
@@ -256,9 +256,11 @@ class _Step:
         back = lookup(self._backward, after)
         gap = np.square(move + back).sum(1)
         flown = gap < RELATIVE * (np.square(move).sum(1) + np.square(back).sum(1)) + ABSOLUTE
-        flown &= seen & on_tissue(self._tissue, after)  # beside an instrument the flow is partly its own
+        flown &= seen & on_tissue(observations.masks[there], after)
         carried = grid_lookup(self._carried, position, size, lookup)
-        after = np.where(flown[:, None], after, position + carried[:, :2])
+        # Beside an instrument the flow is partly the instrument's, though it may well come back.
+        free = flown & on_tissue(self._tissue, after)
+        after = np.where(free[:, None], after, position + carried[:, :2])
         shown = on_tissue(observations.masks[there], after)
         tracks.positions[there, active] = after
         tracks.valid[there, active] = flown & tracks.valid[here, active]
