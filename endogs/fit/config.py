@@ -109,9 +109,9 @@ class FitConfig:
     """Weight of the depth loss when depth is known up to an affine map of its logarithm."""
     depth_anchor: float = 1e-3
     """Weight that holds mean and spread of log depth where a relative prior put them."""
-    hidden_weight: float = 0.001
+    hidden_weight: float = 0.005
     """Weight that keeps the scene opaque behind instruments, so that no slit opens where nothing else is asked for.
-    At .02 it drags what is there towards the slits: half again the depth error."""
+    At .02 it drags what is there towards the slits (half again the depth error); at .001 specks stay open."""
     unseen_weight: float = 0.02
     """Weight of smooth depth and colour at pixels that no training frame ever shows as tissue."""
     normal_weight: float = 0.0
