@@ -24,6 +24,7 @@ from endogs.live.studio import Studio
 from endogs.live.viewpoint import canvas_size, endoscope_view, orbit_of_frame, orbit_view, pivot
 from endogs.render import rasterize
 from endogs.render.projection import rotation_matrices
+from endogs.scene.appearance import Appearance, LitColors
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +211,20 @@ def test_layers_of_the_clip_are_offered_only_with_the_clip(scene):
     assert layers_of(None) == tuple(layer for layer in LAYERS if layer not in OF_THE_CLIP)
     with pytest.raises(ValueError, match="not found"):
         Painter(scene).draw(endoscope_view(scene, 0.0, (WIDTH, HEIGHT)), 0.0, "Input")
+
+
+def test_a_lit_scene_shows_its_albedo_and_a_lamp_that_goes_along_with_the_view(scene):
+    lit = replace(scene, appearance=Appearance(LitColors.start(scene.base, DISTANCE)))
+    assert layers_of(None, lit=True) == (*layers_of(None), "Albedo")
+    view = endoscope_view(lit, 0.0, (WIDTH, HEIGHT))
+    plain, albedo = Painter(scene).draw(view, 0.0, "Colour"), Painter(lit).draw(view, 0.0, "Albedo")
+    assert np.array_equal(plain, albedo)  # what the Gaussians hold is the albedo
+    near = orbit_view(orbit_of_frame(lit, 0), (WIDTH, HEIGHT))
+    pose = near.camera.world_to_camera.clone()
+    pose[2, 3] -= DISTANCE / 3
+    near = replace(near, camera=replace(near.camera, world_to_camera=pose))
+    level = lambda view: Painter(lit).draw(view, 0.0, "Colour")[HEIGHT // 2, WIDTH // 2].mean()
+    assert level(near) > 1.2 * level(view)
 
 
 # Drawn over

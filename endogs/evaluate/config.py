@@ -1,6 +1,6 @@
 """Options of `endogs evaluate` and `endogs render`; importing this file imports neither torch nor numpy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,25 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class LightOptions:
+    """Another light on a scene of --colors lit."""
+
+    offset: tuple[float, float, float] | None = None
+    """Move the lamp from the lens: x to the right, y down, z forward, in the scene's units."""
+    intensity: float | None = None
+    """Multiple of the lamp's light, 0 or more."""
+    ambient_only: bool = False
+    """Even light from everywhere, which shows the albedo."""
+    specular: bool = True
+    """Whether there are highlights."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is asked for."""
+        return self != LightOptions()
+
+
+@dataclass(frozen=True)
 class RenderScene:
     """Render a scene to a video or to pictures; needs nothing but the scene."""
 
@@ -55,6 +74,10 @@ class RenderScene:
     """Colour, colour-mapped depth (blue near, red far), or both."""
     scale: float = 1.0
     """Size of the pictures over the size of the clip, above 0."""
+    light: LightOptions = field(default_factory=LightOptions)
+    """Relights the scene."""
+    even_exposure: bool = False
+    """Leave out the clip's changes of exposure; for scenes of --exposure."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where pictures are drawn: an NVIDIA GPU when one can be used, or the processor."""
     backend: Literal["auto", "native", "gsplat", "reference"] = "auto"

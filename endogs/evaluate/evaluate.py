@@ -142,7 +142,8 @@ def render_frame(
     import torch
 
     with torch.no_grad():
-        rendering = rasterize(scene.gaussians_at(time), camera.to(scene.base.device), backend=backend)
+        camera = camera.to(scene.base.device)
+        rendering = rasterize(scene.gaussians_at(time, camera), camera, backend=backend)
     return rendering.color.float().cpu().numpy(), rendering.depth.float().cpu().numpy()
 
 

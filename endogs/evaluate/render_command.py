@@ -16,6 +16,8 @@ from endogs.pictures.drawing_device import drawing_device
 from endogs.pictures.scene_frames import picture, scene_depth_range
 from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene
+from endogs.scene.appearance import Light
+from endogs.scene.relight import relit
 from endogs.scene.scene_file import load_scene
 
 FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".avi", ".mov", ".mkv", ".webm", ".m4v")
@@ -32,6 +34,7 @@ def run_render(config: RenderScene) -> list[Path]:
     if config.out.suffix.lower() in FILE_ENDINGS:
         raise InputError(f"{config.out}: give a name in .mp4 for a video, or a folder's name for PNG pictures")
     scene = load_scene(config.scene).to(drawing_device(config.device, config.backend))
+    scene = in_light(scene, config)
     times = np.asarray(config.time or scene.times, np.float64)
     if not np.isfinite(times).all():
         raise InputError("--time needs finite numbers of seconds; leave it out for every frame of the clip")
@@ -55,6 +58,21 @@ def run_render(config: RenderScene) -> list[Path]:
         written = write_pictures(config.out, frames)
     print(f"wrote {config.out} ({len(times)} frame{'s' * (len(times) != 1)})")
     return written
+
+
+def in_light(scene: Scene, config: RenderScene) -> Scene:
+    """The scene under the light that was asked for. Raises InputError where it has no light, or for a bad number."""
+    if config.even_exposure:
+        scene = scene.steady()
+    wanted = config.light
+    if not wanted.changes:
+        return scene
+    offset, intensity = wanted.offset or (0.0, 0.0, 0.0), 1.0 if wanted.intensity is None else wanted.intensity
+    if not (np.isfinite(intensity) and intensity >= 0):
+        raise InputError(f"--light.intensity {intensity:g} is out of range; give 0 or more")
+    if not np.isfinite(offset).all():
+        raise InputError("--light.offset needs three finite numbers, in the scene's units")
+    return relit(scene, Light(offset, intensity, wanted.ambient_only, wanted.specular), config.scene)
 
 
 def pictures(

@@ -5,6 +5,7 @@ Every function returns what it wrote, and raises InputError as `load_scene` and 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from endogs import native
 from endogs.errors import InputError
@@ -19,6 +20,19 @@ from endogs.export.config import (
     ExportVideo,
 )
 
+if TYPE_CHECKING:
+    from endogs.scene import Scene
+
+
+def _albedo(scene: "Scene", config: ExportPoints | ExportSplats) -> "Scene":
+    """The scene, coloured by its albedo where that is asked for."""
+    if not config.albedo:
+        return scene
+    from endogs.scene.appearance import Light
+    from endogs.scene.relight import relit
+
+    return relit(scene, Light(ambient_only=True), config.scene)
+
 
 @native.cores_for_kernels()
 def run_points(config: ExportPoints) -> list[Path]:
@@ -31,7 +45,7 @@ def run_points(config: ExportPoints) -> list[Path]:
     chosen = point_format(config.out, config.format)
     selection = Selection(config.min_opacity, config.min_frames, config.show, config.outlier_deviations)
     selection.check()
-    scene = load_scene(config.scene)
+    scene = _albedo(load_scene(config.scene), config)
     several = _several(config.time, len(scene.times))
     if not several:
         _check_ending(config.out, tuple(SUFFIXES.values()))
@@ -47,7 +61,7 @@ def run_splats(config: ExportSplats) -> list[Path]:
     from endogs.scene.scene_file import load_scene
 
     chosen = splat_format(config.out, config.format)
-    scene = load_scene(config.scene)
+    scene = _albedo(load_scene(config.scene), config)
     several = _several(config.time, len(scene.times))
     if not several:
         _check_ending(config.out, (".ply", ".splat", ".glb"))

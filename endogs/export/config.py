@@ -29,6 +29,8 @@ class ExportPoints:
     """File to write, or folder when there are several times; default: `points` beside the scene."""
     format: PointFormat | None = None
     """File format; default: what the ending of `out` says, else ply (binary)."""
+    albedo: bool = False
+    """Colour by the tissue's albedo, without the light's falloff and highlights; for scenes of --colors lit."""
     min_opacity: float = 0.1
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
     min_frames: int = 0
@@ -52,6 +54,8 @@ class ExportSplats:
     """File to write, or folder when there are several times; default: `splats` beside the scene."""
     format: SplatFormat | None = None
     """File format; default: what the ending of `out` says, else ply. glb is glTF with KHR_gaussian_splatting."""
+    albedo: bool = False
+    """Colour by the tissue's albedo, without the light's falloff and highlights; for scenes of --colors lit."""
     min_opacity: float = 0.0
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
 

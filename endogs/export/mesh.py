@@ -92,7 +92,7 @@ def _frames(scene: Scene, time: float, most: int) -> Sequence[int]:
 
 @torch.no_grad()
 def _seen_by(scene: Scene, time: float, frame: int, steepest: float) -> DepthView:
-    camera, packed = scene.camera(frame).scaled(FINER), scene.packed_at(time)
+    camera, packed = scene.camera(frame).scaled(FINER), scene.shown_at(time)
     z = packed[:, :3] @ camera.world_to_camera[2, :3] + camera.world_to_camera[2, 3]
     offset = z - z.median()
     rendering = rasterize_packed(packed, camera, features=torch.stack([offset, offset**2], 1))

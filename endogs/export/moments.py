@@ -67,13 +67,21 @@ def requested_seconds(scene: Scene, request: Sequence[float] | str) -> list[floa
 
 
 @torch.no_grad()
+def shown_from_clip(scene: Scene, time: float | None) -> torch.Tensor:
+    """Packed Gaussians (N, 14) at `time` (seconds; None: canonical) as the clip's camera shows them, evenly exposed."""
+    scene = scene.steady()
+    if time is None:
+        return scene.appearance.shown(scene.base.clone(), scene.camera(0), float(scene.times[0]))
+    return scene.shown_at(time)
+
+
+@torch.no_grad()
 def moment(scene: Scene, time: float | None, selection: Selection) -> Moment:
     """The scene's Gaussians at `time` (seconds; None: canonical) that the selection takes.
 
     Raises InputError as `Selection.rows` does.
     """
-    source = Gaussians.from_packed(scene.base) if time is None else scene.gaussians_at(time)
-    packed = source.to("cpu", torch.float32).packed()
+    packed = shown_from_clip(scene, time).to("cpu", torch.float32)
     known = evidence(scene) if scene.visibility is not None else None
     when = "" if time is None else f" at {time:g} s"
     rows = selection.rows(packed[:, :3].numpy(), torch.sigmoid(packed[:, 10]).numpy(), known, when)

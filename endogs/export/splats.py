@@ -1,6 +1,7 @@
 """Gaussians as the files that splat viewers open: the PLY of 3D Gaussian Splatting, .splat and glTF."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -20,6 +21,7 @@ from endogs.export.units import about
 from endogs.output import write_one_or_many
 from endogs.render.normals import gaussian_normals
 from endogs.scene import Scene
+from endogs.scene.appearance import PLAIN, HarmonicColors
 
 
 def export_splats(
@@ -48,8 +50,12 @@ def export_splats(
         "glb": write_gltf_splats,
     }
 
+    # A PLY holds harmonics, which its viewer evaluates; other formats get the colours that the clip's camera saw.
+    held = chosen == "ply" and isinstance(scene.appearance.colors, HarmonicColors)
+    colored = replace(scene, appearance=PLAIN) if held else scene
+
     def write(file: Path, time: float | None) -> None:
-        writers[chosen](file, scene, moment(scene, time, selection))
+        writers[chosen](file, scene, moment(colored, time, selection))
         if chosen == "splat" and len(moments) > 1 and not (file.parent / "units.json").exists():
             write_json(file.parent / "units.json", about(scene) | {"times_seconds": moments})
 

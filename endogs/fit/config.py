@@ -36,6 +36,45 @@ class LearningRates:
     """The rates decay exponentially to this fraction of themselves, in (0, 1]."""
 
 
+ColorChoice = Literal["plain", "sh", "lit"]
+
+
+@dataclass(frozen=True)
+class AppearanceConfig:
+    """Colours that depend on more than time, and their step sizes."""
+
+    colors: ColorChoice = "plain"
+    """The colour model."""
+    sh_degree: int = 2
+    """Of the spherical harmonics, 1 to 3."""
+    exposure: bool = False
+    """Whether every frame has its own gain and bias."""
+    sh_rate: float = 6e-3
+    """Of the range [0, 1], per step: as the colours."""
+    gloss_rate: float = 1e-2
+    """Of log reflectance and the roughness's logit, per step."""
+    lamp_rate: float = 1e-2
+    """Of the lamp's two numbers, per step."""
+    exposure_rate: float = 3e-3
+    """Of log gain and bias, per step that sees their frame."""
+    final: float = 0.1
+    """The rates decay exponentially to this fraction of themselves, in (0, 1]."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing to train."""
+        return self.colors == "plain" and not self.exposure
+
+    def rates(self) -> dict[str, float]:
+        """Step sizes by the tensors' names in `endogs.scene.appearance.Appearance`."""
+        return {
+            "colors.rest": self.sh_rate,
+            "colors.gloss": self.gloss_rate,
+            "colors.lamp": self.lamp_rate,
+            "exposure": self.exposure_rate,
+        }
+
+
 @dataclass(frozen=True)
 class McmcNumbers:
     """Density control by relocation; `endogs.fit.density.mcmc` names the equations."""
@@ -139,6 +178,8 @@ class FitConfig:
     """Weight of the total variation of the rendered image and inverse depth; EndoGaussian's."""
     deformations: DeformationConfig = field(default_factory=DeformationConfig)
     """How deformations other than the spline are shaped and stepped."""
+    appearance: AppearanceConfig = AppearanceConfig()
+    """Colours that depend on the camera, the light or the exposure."""
 
     def with_iterations(self, iterations: int) -> "FitConfig":
         """The same schedule stretched or squeezed to another number of steps (insertions are fractions)."""
@@ -202,6 +243,13 @@ class Reconstruct:
     that all share; or not at all."""
     motion: Annotated[DeformationOptions, OmitArgPrefixes] = field(default_factory=DeformationOptions)
     """Its form, where it has several."""
+    colors: ColorChoice = "plain"
+    """What colours depend on: time alone; the direction of view (sh, for moving cameras); or the endoscope's lamp
+    (lit), which leaves an albedo and can be relit."""
+    sh_degree: Literal[1, 2, 3] = 2
+    """Degree of the spherical harmonics of `--colors sh`."""
+    exposure: bool = False
+    """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance."""
     iterations: int | None = None
     """Optimization steps instead of the preset's."""
     gaussians: int | None = None
@@ -257,7 +305,12 @@ class Reconstruct:
         config = replace(config, **self.motion.applied_to(self.deformation_kind(), config))
         if self.density in ("absgrad", "mcmc") and self.deformation_kind() not in ("spline", "none"):
             raise InputError(f"--density {self.density} copies splines; use it with --deformation spline or none.")
-        config = replace(config, density=self.density, balance=self.balance)
+        look = AppearanceConfig(self.colors, self.sh_degree, self.exposure)
+        if not look.plain and self.deformation_kind() not in ("spline", "none"):
+            raise InputError("--colors and --exposure need --deformation spline or none.")
+        if not look.plain and self.density in ("absgrad", "mcmc"):
+            raise InputError(f"--density {self.density} copies plain colours; leave out --colors and --exposure.")
+        config = replace(config, density=self.density, balance=self.balance, appearance=look)
         if self.normal_weight is not None:
             config = replace(config, normal_weight=self.normal_weight)
         if self.specular_weight is not None:

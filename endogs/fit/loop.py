@@ -12,6 +12,7 @@ from torch import Tensor
 
 from endogs import native
 from endogs.errors import FitDiverged
+from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.bloop import Bloop
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
@@ -107,7 +108,7 @@ class Fit:
         not finite only keeps its own Gaussians from the step, which the others have taken.
         """
         optimizer = self.optimizer
-        if not self._captured or not isinstance(optimizer, SplineAdam):
+        if not self._captured or self._appearance is not None or not isinstance(optimizer, SplineAdam):
             return self.take_step()
         if self._cuda_steps is None:
             self._cuda_steps = self._new_cuda_steps(optimizer)
@@ -162,16 +163,22 @@ class Fit:
         past = self._squared_error
         self._squared_error = PSNR_MEMORY * past + (1 - PSNR_MEMORY) * squared_error if known else squared_error
 
+    @property
+    def _appearance(self) -> AppearanceAdam | None:
+        """What is trained between the Gaussians and the picture."""
+        return self.optimizer.appearance if isinstance(self.optimizer, SplineAdam) else None
+
     def take_step(self) -> tuple[float, dict[str, float]]:
         """One step; returns the loss and its terms. Raises FitDiverged before it takes over what is not finite."""
-        config, optimizer = self.config, self.optimizer
+        config, optimizer, appearance = self.config, self.optimizer, self._appearance
         view = self.views[self._order[self.step]]
         self._density.change(self._population, self.step, view.time)
         packed = optimizer.packed_at(view.time)
+        shown = packed if appearance is None else appearance.show(packed, view.camera, view.time)
         self._objective.watch_screen = self._density.wants_screen_gradients(self.step)
         try:
             with fixed_order(self.deterministic):
-                result = self._objective.evaluate(packed, view, smoothness_at(self.step))
+                result = self._objective.evaluate(shown, view, smoothness_at(self.step))
         except (ValueError, RuntimeError) as error:
             check_finite(self)
             if "not finite" not in str(error):
@@ -186,8 +193,13 @@ class Fit:
             bad = blame(part)
             raise FitDiverged(f"the fit diverged at step {self.step}: the gradient is not finite ({bad})")
         grad = result.grad if self._bloop is None else self._bloop.combine(result.grad, result.auxiliary)
-        loss = result.loss + self._density.regularize(packed, grad)
         progress = self.step / config.iterations
+        if appearance is not None:
+            grad = appearance.backward(grad)
+            if not (math.isfinite(float(grad.sum())) and appearance.finite()):
+                raise FitDiverged(f"the fit diverged at step {self.step}: the gradient of the appearance is not finite")
+            appearance.step(progress)
+        loss = result.loss + self._density.regularize(packed, grad)
         optimizer.step(grad, view.time, progress)
         self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
         self._density.observe(self._population, view, result, self.step)
@@ -220,6 +232,10 @@ def check_finite(fit: Fit) -> None:
         if not bool(torch.isfinite(tensor.sum())):
             what = f"{name} {blame(tensor)}" if tensor.shape[-1:] == (CHANNELS,) else name
             raise FitDiverged(f"the fit diverged at step {fit.step}: {what} are not finite")
+    looks = {} if fit._appearance is None else fit._appearance.appearance.tensors()
+    for name, tensor in looks.items():
+        if not bool(torch.isfinite(tensor.sum())):
+            raise FitDiverged(f"the fit diverged at step {fit.step}: the appearance's {name} is not finite")
 
 
 def run_fit(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from endogs import native
+from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.scene.deformation import Deformation
@@ -111,6 +112,8 @@ class SplineAdam:
     """Median z/f, world units per pixel."""
     follow: bool = True
     """Whether the splines of new Gaussians start from tracks, or at rest."""
+    appearance: AppearanceAdam | None = None
+    """What else is trained between these Gaussians and the picture; None where colours are plain."""
     base_moments: Moments = field(init=False)
     control_moments: Moments | None = field(init=False, default=None)
     base_steps: int = 0
@@ -164,7 +167,12 @@ class SplineAdam:
 
     @torch.no_grad()
     def append(self, base: Tensor, control: Tensor | None) -> None:
-        """Add Gaussians (M, 14) with control points (Kn, M, 14), or at rest; their moments start at zero."""
+        """Add Gaussians (M, 14) with control points (Kn, M, 14), or at rest; their moments start at zero.
+
+        Their colours are those of the clip's images.
+        """
+        if self.appearance is not None:
+            base, control = self.appearance.append(self.base, base, control)
         # Nothing is taken over before all of it is there: memory may run out on the way.
         deformation, control_moments = self.deformation, self.control_moments
         if isinstance(deformation, SplineDeformation) and control_moments is not None:
@@ -181,6 +189,8 @@ class SplineAdam:
         self.base = self.base[keep]
         self.base_moments = Moments(self.base_moments.m[keep], self.base_moments.v[keep])
         self.deformation = self.deformation.kept(keep)
+        if self.appearance is not None:
+            self.appearance.keep(keep)
         if self.control_moments is not None:
             self.control_moments = Moments(
                 self.control_moments.m[:, keep].contiguous(), self.control_moments.v[:, keep].contiguous()
@@ -193,7 +203,7 @@ class SplineAdam:
         state |= self.deformation.tensors()
         if self.control_moments is not None:
             state |= {"control_m": self.control_moments.m, "control_v": self.control_moments.v}
-        return state
+        return state if self.appearance is None else state | self.appearance.state()
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state()`; the deformation must be of the same kind and knots."""
@@ -203,6 +213,8 @@ class SplineAdam:
         if isinstance(self.deformation, SplineDeformation):
             self.deformation = self.deformation.with_control(state["control"])
             self.control_moments = Moments(state["control_m"], state["control_v"])
+        if self.appearance is not None:
+            self.appearance.load_state(state)
 
 
 def relax_acceleration(control: Tensor, index: int, weight: float) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from endogs.clip import Clip
+from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.config import FitConfig
 from endogs.fit.deformation_setup import TRACKED, new_autograd_optimizer
 from endogs.fit.knots import clip_knots
@@ -15,6 +16,9 @@ from endogs.fit.scene_optimizer import SceneOptimizer
 from endogs.fit.views import TrainingViews
 from endogs.gaussians import CHANNELS
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
+from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors, LitColors
+from endogs.scene.appearance.color_model import ColorModel
+from endogs.scene.appearance.exposure_estimate import estimate_exposure, without_exposure
 from endogs.scene.initialization import initialize
 from endogs.scene.peer_initialization import initialize_as_peer
 from endogs.scene.placement import Look
@@ -32,16 +36,21 @@ def new_optimizer(
     """The initialized scene and its optimizer; `empty` leaves out the Gaussians, for a checkpoint to bring them."""
     knots = clip_knots(clip, views.observations, config.knot_frames) if deformation in TRACKED else None
     tracked = config.motion_start == "tracks"
+    exposure = start_exposure(views, config, device)
     base, control = torch.zeros(0, CHANNELS), None
     if not empty:
         base, control = first_gaussians(views, config, knots if tracked else None, seed)
     base, footprint = base.to(device), pixel_footprint(views)
-    motion = None if control is None or knots is None else SplineDeformation(control.to(device), knots)
+    control = None if control is None else control.to(device)
+    appearance = new_appearance(base, views, config, exposure)
+    if appearance is not None:
+        base, control = appearance.painted(base, control)
+    motion = None if control is None or knots is None else SplineDeformation(control, knots)
     if deformation == "none":
-        return SplineAdam(base, StaticDeformation(), config, footprint)
+        return SplineAdam(base, StaticDeformation(), config, footprint, appearance=appearance)
     if deformation == "spline" and knots is not None:
         shape = SplineDeformation.at_rest(len(base), knots, device) if motion is None else motion
-        return SplineAdam(base, shape, config, footprint, follow=tracked)
+        return SplineAdam(base, shape, config, footprint, tracked, appearance)
     return new_autograd_optimizer(base, motion, float(clip.times[-1]), knots, config, deformation, footprint, seed)
 
 
@@ -54,6 +63,38 @@ def first_gaussians(
     if config.initialization == "tissue":
         return initialize(views.observations, count, knots, look, views.hidden)
     return initialize_as_peer(views.observations, config.initialization, count, look, seed), None
+
+
+def start_exposure(views: TrainingViews, config: FitConfig, device: torch.device) -> Exposure | None:
+    """The exposure that a fit starts from, which the images that new Gaussians are coloured by lose; None without one.
+
+    Lit colours start from neutral exposures: the lamp is to explain as much as it can.
+    """
+    if not config.appearance.exposure:
+        return None
+    observations = views.observations
+    if config.appearance.colors == "lit":
+        return Exposure.neutral(observations.times, device)
+    exposure = estimate_exposure(observations)
+    for k, (log_gain, bias) in enumerate(exposure.values.double().numpy()):
+        observations.images[k] = without_exposure(observations.images[k], np.exp(log_gain), bias)
+    return exposure.to(device)
+
+
+def new_appearance(
+    base: Tensor, views: TrainingViews, config: FitConfig, exposure: Exposure | None
+) -> AppearanceAdam | None:
+    """What is trained between Gaussians that begin as `base` (N, 14) and the picture; None where colours are plain."""
+    look = config.appearance
+    if look.plain:
+        return None
+    camera = views.real[views.reference].camera
+    colors: ColorModel | None = None
+    if look.colors == "sh":
+        colors = HarmonicColors.at_rest(len(base), look.sh_degree, base.device)
+    elif look.colors == "lit":
+        colors = LitColors.start(base, pixel_footprint(views) * float(camera.K[0, 0]))
+    return AppearanceAdam(Appearance(colors, exposure), camera, look)
 
 
 def pixel_footprint(views: TrainingViews) -> float:
@@ -73,6 +114,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 def finished_scene(optimizer: SceneOptimizer, clip: Clip, metric: bool, metadata: dict[str, Any]) -> Scene:
     """The scene as it stands, with the clip's cameras, and its units where depth is `metric`."""
+    appearance = optimizer.appearance if isinstance(optimizer, SplineAdam) else None
     return Scene(
         optimizer.base.detach(),
         optimizer.deformation,
@@ -83,4 +125,5 @@ def finished_scene(optimizer: SceneOptimizer, clip: Clip, metric: bool, metadata
         clip.height,
         clip.units if metric else "relative",
         metadata,
+        appearance=PLAIN if appearance is None else appearance.appearance,
     )

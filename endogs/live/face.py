@@ -80,7 +80,7 @@ class Face:
         self._message.visible = bool(sentence)
 
     def _show_splats(self, client: "viser.ClientHandle", now: float) -> None:
-        packed = self.studio.scene.packed_at(now)
+        packed = self.studio.scene.shown_at(now)
         with self._lock:
             handle = self._splats.get(client.client_id)
             if handle is None:

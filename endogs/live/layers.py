@@ -1,5 +1,6 @@
 """The pictures a viewer offers of a scene: colour, depth, normals, deformation, and the clip's input beside them."""
 
+from pathlib import Path
 from typing import Literal, get_args
 
 import cv2
@@ -16,10 +17,16 @@ from endogs.pictures.scene_frames import scene_depth_range
 from endogs.render.backends import rasterize_packed
 from endogs.render.rendering import Rendering
 from endogs.scene import Scene
+from endogs.scene.appearance import Light
+from endogs.scene.relight import relit
 from endogs.scene.source_clip import judged_masks
 
-Layer = Literal["Colour", "Depth", "Normals", "Deformation", "Input", "Input beside render", "Instruments marked"]
-LAYERS: tuple[Layer, ...] = get_args(Layer)
+Layer = Literal[
+    "Colour", "Depth", "Normals", "Deformation", "Input", "Input beside render", "Instruments marked", "Albedo"
+]
+LAYERS: tuple[Layer, ...] = get_args(Layer)[:-1]
+OF_LIGHT: tuple[Layer, ...] = ("Albedo",)
+"""Layers of scenes that know their light. In their other layers the lamp goes along with the view."""
 OF_THE_CLIP: tuple[Layer, ...] = ("Input", "Input beside render", "Instruments marked")
 """Layers that need the clip, and are seen through the endoscope only."""
 LOOKS = 8
@@ -29,11 +36,14 @@ INSTRUMENT_TINT = (255, 176, 0)
 Picture = NDArray[np.uint8]
 
 
-def layers_of(clip: Clip | None) -> tuple[Layer, ...]:
-    """The layers that can be drawn: those of the clip only where it was found, instruments only with masks."""
+def layers_of(clip: Clip | None, lit: bool = False) -> tuple[Layer, ...]:
+    """The layers that can be drawn: those of the clip only where it was found, instruments only with masks, the albedo
+    only where the scene is `lit`.
+    """
+    more = OF_LIGHT if lit else ()
     if clip is None:
-        return tuple(layer for layer in LAYERS if layer not in OF_THE_CLIP)
-    return LAYERS if clip.has_masks else LAYERS[:-1]
+        return (*(layer for layer in LAYERS if layer not in OF_THE_CLIP), *more)
+    return (*(LAYERS if clip.has_masks else LAYERS[:-1]), *more)
 
 
 class Painter:
@@ -72,6 +82,8 @@ class Painter:
             place[:] = self._normals(view, time)
         elif layer == "Deformation":
             place[:] = self._deformation(view, time, since)
+        elif layer == "Albedo":
+            place[:] = self._albedo(view, time)
         elif layer == "Input":
             place[:] = self._input(view, time)
         elif layer == "Instruments marked":
@@ -121,7 +133,11 @@ class Painter:
         return self._largest_deformation[since]
 
     def _color(self, view: Viewpoint, time: float) -> Picture:
-        return eight_bit(render(self.scene.packed_at(time), view).color)
+        return eight_bit(render(self.scene.shown_at(time, view.camera), view).color)
+
+    def _albedo(self, view: Viewpoint, time: float) -> Picture:
+        scene = relit(self.scene, Light(ambient_only=True), Path("the scene"))
+        return eight_bit(render(scene.shown_at(time, view.camera), view).color)
 
     def _depth(self, view: Viewpoint, time: float) -> Picture:
         depth, alpha = self.depth(view, time)

@@ -25,7 +25,7 @@ def picture(
     if scale != 1:
         camera = camera.scaled(scale)
     with torch.no_grad():
-        rendering = rasterize(scene.gaussians_at(time), camera, backend=backend)
+        rendering = rasterize(scene.gaussians_at(time, camera), camera, backend=backend)
     depth = torch.where(rendering.alpha >= SURE, rendering.depth, 0)
     return to_8bit(rendering.color.float().cpu().numpy()), depth.float().cpu().numpy()
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.gaussians import Gaussians
+from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.deformation import Deformation
 from endogs.scene.visibility import Visibility
 
@@ -37,6 +38,8 @@ class Scene:
     """JSON: where the scene came from (clip, options, split, configuration, versions, metrics)."""
     visibility: Visibility | None = None
     """Which frames show each Gaussian; None where nobody looked."""
+    appearance: Appearance = PLAIN
+    """How colours depend on the camera, the light and the exposure."""
 
     def __len__(self) -> int:
         """Number of Gaussians."""
@@ -44,12 +47,24 @@ class Scene:
 
     @torch.no_grad()
     def packed_at(self, time: float) -> Tensor:
-        """The packed Gaussians (N, 14) at `time`, seconds."""
+        """The packed Gaussians (N, 14) at `time`, seconds, before their appearance: see `shown_at` for colours."""
         return self.deformation.packed_at(self.base, time)
 
-    def gaussians_at(self, time: float) -> Gaussians:
-        """The Gaussians at `time`, seconds, with unit quaternions."""
+    @torch.no_grad()
+    def shown_at(self, time: float, camera: Camera | None = None) -> Tensor:
+        """The packed Gaussians (N, 14) at `time`, seconds, in the colours that `camera` shows.
+
+        Without a camera, that of the clip's nearest frame.
+        """
         packed = self.packed_at(time)
+        if self.appearance.plain:
+            return packed
+        camera = self.camera(self.nearest_frame(time)) if camera is None else camera.to(packed.device)
+        return self.appearance.shown(packed, camera, time)
+
+    def gaussians_at(self, time: float, camera: Camera | None = None) -> Gaussians:
+        """`shown_at` with unit quaternions."""
+        packed = self.shown_at(time, camera)
         packed[:, 3:7] = torch.nn.functional.normalize(packed[:, 3:7], dim=1)
         return Gaussians.from_packed(packed)
 
@@ -67,12 +82,23 @@ class Scene:
         """The same scene on another device."""
         tensors = {name: tensor.to(device) for name, tensor in self.deformation.tensors().items()}
         deformation = type(self.deformation).from_parts(tensors, self.deformation.settings())
-        return replace(self, base=self.base.to(device), deformation=deformation)
+        appearance = self.appearance.to(device)
+        return replace(self, base=self.base.to(device), deformation=deformation, appearance=appearance)
 
     def kept(self, keep: Tensor) -> "Scene":
         """The scene of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
         visibility = None if self.visibility is None else self.visibility.kept(keep)
-        return replace(self, base=self.base[keep], deformation=self.deformation.kept(keep), visibility=visibility)
+        return replace(
+            self,
+            base=self.base[keep],
+            deformation=self.deformation.kept(keep),
+            visibility=visibility,
+            appearance=self.appearance.kept(keep),
+        )
+
+    def steady(self) -> "Scene":
+        """The scene without the clip's changes of exposure."""
+        return replace(self, appearance=self.appearance.steady)
 
     def camera(self, frame: int) -> Camera:
         """The camera of a frame of the clip."""

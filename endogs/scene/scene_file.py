@@ -18,16 +18,19 @@ from torch import Tensor
 from endogs.errors import InputError
 from endogs.gaussians import CHANNELS
 from endogs.output import new_file
+from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.scene import Scene
 from endogs.scene.visibility import Visibility
 
 FORMAT = "endogs-scene"
-VERSION = 2
-"""Version written, and the newest that can be read."""
+VERSION = 3
+"""The newest version that can be read."""
+PLAIN_VERSION = 2
+"""What scenes of plain colours are written as, for older readers."""
 FILE_NAME = "scene.safetensors"
 """Name of the scene file in an output folder."""
 _KEY = "endogs"
-_DEFORMATION = "deformation."
+_DEFORMATION, _APPEARANCE = "deformation.", "appearance."
 _VISIBILITY = ("visibility.drawn", "visibility.seen")
 
 
@@ -40,6 +43,7 @@ def save_scene(scene: Scene, path: Path | str) -> None:
     tensors |= {_DEFORMATION + name: value.float() for name, value in scene.deformation.tensors().items()}
     if scene.visibility is not None:
         tensors |= dict(zip(_VISIBILITY, (scene.visibility.drawn, scene.visibility.seen), strict=True))
+    tensors |= {_APPEARANCE + name: value for name, value in scene.appearance.tensors().items()}
     one_camera = (scene.K[:1] == scene.K).all() and (scene.world_to_camera == scene.world_to_camera[:1]).all()
     frames = slice(0, 1) if one_camera else slice(None)
     metadata = {
@@ -51,6 +55,8 @@ def save_scene(scene: Scene, path: Path | str) -> None:
         "deformation": {"kind": scene.deformation.kind, "settings": scene.deformation.settings()},
         "metadata": scene.metadata,
     }
+    if not scene.appearance.plain:
+        metadata |= {"version": VERSION, "appearance": scene.appearance.description()}
     write_scene_file(path, tensors, metadata)
 
 
@@ -68,6 +74,7 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
         found = "is missing" if base is None else f"is {tuple(base.shape)} {base.dtype}"
         raise _broken(path, f"its Gaussians 'base' should be (N, {CHANNELS}) torch.float32 but it {found}")
     visible = [tensors.pop(name) for name in _VISIBILITY if name in tensors]
+    looks = {name: tensors.pop(name).to(device) for name in list(tensors) if name.startswith(_APPEARANCE)}
     stray = [name for name in tensors if not name.startswith(_DEFORMATION)]
     if stray:
         raise _broken(path, f"it holds the unknown tensor '{stray[0]}'")
@@ -106,9 +113,25 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
         deformation.kept(torch.ones(len(base), dtype=torch.bool, device=base.device))
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise _broken(path, f"its '{kind}' deformation does not fit its {len(base)} Gaussians ({error})") from error
+    appearance = _appearance(path, looks, metadata, len(base))
     about = _entry(path, metadata, "metadata", dict)
     visibility = Visibility(*visible) if visible else None
-    return Scene(base, deformation, times, K, world_to_camera, width, height, units, about, visibility)
+    return Scene(base, deformation, times, K, world_to_camera, width, height, units, about, visibility, appearance)
+
+
+def _appearance(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any], count: int) -> Appearance:
+    """How `count` Gaussians look: plain where the file says nothing."""
+    if "appearance" not in metadata:
+        if tensors:
+            raise _broken(path, f"it holds the unknown tensor '{min(tensors)}'")
+        return PLAIN
+    parts = {name.removeprefix(_APPEARANCE): value for name, value in tensors.items()}
+    try:
+        found = Appearance.from_parts(parts, _entry(path, metadata, "appearance", dict))
+        found.check(count)
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        raise _broken(path, f"its appearance does not fit its {count} Gaussians ({error})") from error
+    return found
 
 
 def write_scene_file(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
@@ -122,7 +145,7 @@ def write_scene_file(path: Path | str, tensors: Mapping[str, Tensor], metadata: 
     for name, value in tensors.items():
         if not bool(torch.isfinite(value).all()):
             raise ValueError(f"'{name}' is not finite; the scene was not written to {path}")
-    described = {"format": FORMAT, "version": VERSION, **metadata}
+    described = {"format": FORMAT, "version": PLAIN_VERSION, **metadata}
     text = json.dumps(_plain(described), allow_nan=False, separators=(",", ":"))
     # Clones, because safetensors refuses views that share memory.
     owned = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}

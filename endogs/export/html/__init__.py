@@ -42,6 +42,7 @@ class ExportedPage:
 def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> ExportedPage:
     """Writes the page that plays a scene, for any browser with WebGL 2, with no server and no network.
 
+    Colours that depend on the camera or the light are those that the clip's cameras saw, at an even exposure.
     A scene of more than `max_gaussians`, or too many control points for a graphics card, is reduced to those that
     contribute most to the clip's images; the page says so. A deformation that is no spline becomes one that passes
     through its frames. Raises InputError for a scene that holds nothing to see, and for a path that cannot be written.
@@ -50,8 +51,10 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     from endogs.export.html.overview import overview
     from endogs.export.html.page import assemble
     from endogs.export.html.payload import pack_scene, unpack_scene
+    from endogs.scene.appearance.bake import baked
     from endogs.scene.as_spline import scene_as_spline
 
+    scene = baked(scene)
     visible = ever_visible(scene)
     if not bool(visible.any()):
         raise InputError("The scene holds no Gaussian that can be seen; fit it again.")

@@ -1,0 +1,8 @@
+"""How Gaussians look: from the packed ones of an instant to those that a camera shows."""
+
+from endogs.scene.appearance.appearance import COLOR_MODELS, PLAIN, Appearance
+from endogs.scene.appearance.exposure import Exposure
+from endogs.scene.appearance.lit import Light, LitColors
+from endogs.scene.appearance.spherical_harmonics import HarmonicColors
+
+__all__ = ["COLOR_MODELS", "PLAIN", "Appearance", "Exposure", "HarmonicColors", "Light", "LitColors"]
