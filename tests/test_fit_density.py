@@ -233,6 +233,20 @@ def test_halves_are_smaller_lie_inside_and_move_as_their_parent():
     assert not torch.equal(halves[0], halves[1])
 
 
+@pytest.mark.parametrize("deformation", ["spline", "bases", "lowrank", "hexplane"])
+def test_copies_move_as_their_parents_whatever_moves_them(clip, deformation):
+    fit = new_fit(clip, replace(CONFIG, insertions=()), deformation=deformation)
+    for _ in range(6):
+        fit.take_step()
+    group = fit._population
+    parents = torch.tensor([3, 50, 3])
+    group.append_copies(*group.copies(parents))
+    for time in (0.0, 0.23, 0.5):
+        packed = group.optimizer.packed_at(time)
+        assert torch.equal(packed[-3:], packed[parents])
+    fit.take_step()
+
+
 def test_the_strongest_are_split():
     base, _ = scene()
     config = replace(CONFIG, density="absgrad", insertions=((0.5, 4),), gaussians_cap=100, prune_opacity=1e-6)

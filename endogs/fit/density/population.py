@@ -7,7 +7,6 @@ from torch import Tensor
 
 from endogs.fit.scene_optimizer import SceneOptimizer
 from endogs.scene.deformation import Deformation
-from endogs.scene.spline import SplineDeformation
 
 
 @dataclass
@@ -49,21 +48,24 @@ class Population:
 
     def append_copies(self, base: Tensor, motion: Deformation) -> None:
         """Add Gaussians (M, 14) that move by `motion`, a deformation of the same kind for them alone."""
-        self.append(base, motion.control if isinstance(motion, SplineDeformation) else None)
+        first = len(self)
+        self.append(base, None)
+        self._put(torch.arange(first, len(self), device=base.device), base, motion)
 
     def overwrite(self, index: Tensor, base: Tensor, motion: Deformation) -> None:
         """Put others in the place of the Gaussians at `index` (M,); the moments stay."""
-        self.base[index] = base
-        if isinstance(self.deformation, SplineDeformation) and isinstance(motion, SplineDeformation):
-            self.deformation.control[:, index] = motion.control
+        self._put(index, base, motion)
 
-    def largest_opacity_logit(self) -> Tensor:
-        """(N,) a bound on every Gaussian's opacity logit over time."""
-        return self.deformation.highest_opacity(self.base)
+    def _put(self, index: Tensor, base: Tensor, motion: Deformation) -> None:
+        self.base[index] = base
+        mine, theirs = self.deformation.tensors(), motion.tensors()
+        for name, dim in self.deformation.per_gaussian.items():
+            if name in mine:
+                mine[name].index_copy_(dim, index, theirs[name])
 
     def largest_opacity(self) -> Tensor:
-        """(N,) the bound as an opacity in (0, 1)."""
-        return torch.sigmoid(self.largest_opacity_logit())
+        """(N,) a bound on every Gaussian's opacity over time, in (0, 1)."""
+        return torch.sigmoid(self.deformation.highest_opacity(self.base))
 
     def state(self) -> dict[str, Tensor]:
         """The rows for a checkpoint; the optimizer saves itself."""
