@@ -303,8 +303,6 @@ class Reconstruct:
             raise InputError(f"--normal-weight {self.normal_weight} is out of range; give 0 or more.")
         config = self._preset()
         config = replace(config, **self.motion.applied_to(self.deformation_kind(), config))
-        if self.density in ("absgrad", "mcmc") and self.deformation_kind() not in ("spline", "none"):
-            raise InputError(f"--density {self.density} copies splines; use it with --deformation spline or none.")
         look = AppearanceConfig(self.colors, self.sh_degree, self.exposure)
         if not look.plain and self.deformation_kind() not in ("spline", "none"):
             raise InputError("--colors and --exposure need --deformation spline or none.")
