@@ -1,7 +1,6 @@
 """What only a phantom's truth can tell of a scene."""
 
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,21 @@ from endogs.clip import Clip
 from endogs.clip.splits import Split
 from endogs.evaluate.evaluate import render_frame
 from endogs.evaluate.point_tracks import read_tracks, track_errors
+from endogs.phantom.judge import judge_phantom
+from endogs.phantom.visibility import PhantomTruth
 from endogs.scene import Scene
 
 
 def phantom_errors(scene: Scene, clip: Clip, folder: Path, split: Split) -> dict[str, Any] | None:
     """Errors against the truth beside the clip, by name; None for a clip without one.
 
-    With `endogs.phantom.judge`, over all frames: depth of tissue that every training frame shows, and behind the
-    instruments where another shows it; points; floaters. Without it, or where the clip was read smaller than it is:
-    depth over the test frames, and points.
+    Of all frames, as the phantom's judge has them: depth of tissue that every training frame shows, and behind the
+    instruments where another shows it; points; floaters. Where the clip was read smaller or shorter than it is, depth
+    over the test frames, and points.
     """
     if not (folder / "truth").is_dir() or scene.units != "mm":
         return None
-    if find_spec("endogs.phantom.judge") is not None and clip.original_size == (clip.width, clip.height):
-        from endogs.phantom.judge import judge_phantom
-
+    if clip.original_size == (clip.width, clip.height):
         truth = truth_of(folder)
         if len(truth) == len(clip):
             errors = judge_phantom(scene, truth, split.train)
@@ -45,10 +44,8 @@ def phantom_errors(scene: Scene, clip: Clip, folder: Path, split: Split) -> dict
 
 
 @lru_cache(maxsize=1)
-def truth_of(folder: Path) -> Any:
+def truth_of(folder: Path) -> PhantomTruth:
     """The phantom's truth, which works out once for all runs which tissue is ever seen."""
-    from endogs.phantom.visibility import PhantomTruth
-
     return PhantomTruth.read(folder)
 
 

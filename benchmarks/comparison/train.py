@@ -140,11 +140,11 @@ def frames_per_second(scene: Scene) -> float:
     frames = np.concatenate([frames, frames]) if scene.base.device.type == "cuda" else frames
     cameras = [scene.camera(int(i)).to("cpu") for i in frames]
     with torch.no_grad():
-        render_planes(scene.packed_at(float(scene.times[0])), cameras[0])
+        render_planes(scene.shown_at(float(scene.times[0]), cameras[0]), cameras[0])
         synchronize(scene.base.device)
         begin = time.perf_counter()
         for i, camera in zip(frames, cameras, strict=True):
-            render_planes(scene.packed_at(float(scene.times[i])), camera)
+            render_planes(scene.shown_at(float(scene.times[i]), camera), camera)
         synchronize(scene.base.device)
     return len(frames) / (time.perf_counter() - begin)
 
