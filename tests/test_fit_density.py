@@ -82,8 +82,9 @@ def test_the_command_line_does_what_its_options_say(phantom, tmp_path, options, 
 
 
 def test_a_weight_below_zero_is_refused(phantom, tmp_path, capsys):
-    assert main(["reconstruct", str(phantom), "--out", str(tmp_path / "new"), "--normal-weight", "-1"]) == 2
-    assert capsys.readouterr().err == "endogs: --normal-weight -1.0 is out of range; give 0 or more.\n"
+    for option in ("--normal-weight", "--depth-weight"):
+        assert main(["reconstruct", str(phantom), "--out", str(tmp_path / "new"), option, "-1"]) == 2
+        assert capsys.readouterr().err == f"endogs: {option} -1.0 is out of range; give 0 or more.\n"
     assert not (tmp_path / "new").exists()
 
 

@@ -9,17 +9,21 @@ import pytest
 import torch
 from sliding_clip import sliding_clip
 
+from endogs.clip import load_clip
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
-from endogs.fit.config import FitConfig
+from endogs.fit.config import FitConfig, Reconstruct
 from endogs.fit.density import Population, ResidualMaps, drop_transparent
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.setup import new_optimizer
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import COLORS, OPACITY
+from endogs.phantom.config import Phantom
+from endogs.phantom.writer import write_phantom
 from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
+from endogs.render import rasterize_packed
 from endogs.scene import Knots, SplineDeformation
 
 CONFIG = FitConfig(
@@ -239,3 +243,17 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
     assert view.depth_weight[20, 30] == 0
     assert view.depth_weight[20, 32] > 0
     assert (view.depth_weight[:, :8] == 0).all()
+
+
+def test_more_depth_weight_brings_the_surface_nearer_to_metric_depth(tmp_path):
+    write_phantom(Phantom(tmp_path / "clip", frames=6, width=80, height=64, noise=0.0, instruments=0))
+    found = []
+    for weight in (0.0, 2.0):
+        config = replace(Reconstruct(tmp_path, depth_weight=weight).fit_config(), iterations=80, initial_gaussians=600)
+        fit = new_fit(load_clip(tmp_path / "clip"), replace(config, gaussians_cap=600, insertions=()))
+        run_fit(fit, show=False)
+        view = fit.views.real[0]
+        depth = rasterize_packed(fit.optimizer.packed_at(view.time), view.camera).depth
+        known = view.depth > 0
+        found.append(float((depth - view.depth)[known].abs().mean()))
+    assert found[1] < 0.7 * found[0]

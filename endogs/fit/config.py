@@ -268,6 +268,9 @@ class Reconstruct:
     deterministic: bool = False
     """On a GPU, add gradients up in a fixed order (slower), so that a run repeats exactly. On the processor every run
     does."""
+    depth_weight: float | None = None
+    """Weight of depth that is given or measured with a right view, 0 or more, by default 0.2: 2 makes the surface truer
+    by a fifth to three quarters, for up to 0.4 dB."""
     specular_weight: float | None = None
     """Colour weight of specular highlights, 0 to 1; below 1 the scene shows less of them, and fits the images less."""
     seed: int = 0
@@ -299,8 +302,9 @@ class Reconstruct:
                 raise InputError(f"{option} {value} is out of range; give at least {least}.")
         if self.specular_weight is not None and not 0 <= self.specular_weight <= 1:
             raise InputError(f"--specular-weight {self.specular_weight} is out of range; give 0 to 1.")
-        if self.normal_weight is not None and not 0 <= self.normal_weight < float("inf"):
-            raise InputError(f"--normal-weight {self.normal_weight} is out of range; give 0 or more.")
+        for option, weight in (("--normal-weight", self.normal_weight), ("--depth-weight", self.depth_weight)):
+            if weight is not None and not 0 <= weight < float("inf"):
+                raise InputError(f"{option} {weight} is out of range; give 0 or more.")
         config = self._preset()
         config = replace(config, **self.motion.applied_to(self.deformation_kind(), config))
         look = AppearanceConfig(self.colors, self.sh_degree, self.exposure)
@@ -311,6 +315,8 @@ class Reconstruct:
         config = replace(config, density=self.density, balance=self.balance, appearance=look)
         if self.normal_weight is not None:
             config = replace(config, normal_weight=self.normal_weight)
+        if self.depth_weight is not None:
+            config = replace(config, depth_weight=self.depth_weight)
         if self.specular_weight is not None:
             config = replace(config, specular_weight=self.specular_weight)
         if self.iterations is not None:
