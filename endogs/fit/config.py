@@ -102,7 +102,7 @@ class McmcNumbers:
 class FitConfig:
     """Every number of the fit. Values measured on two real clips; see docs/BENCHMARKS.md."""
 
-    iterations: int = 1300
+    iterations: int = 1150
     """Optimization steps, each on one frame."""
     initial_gaussians: int = 80_000
     """Gaussians placed before the fit, about."""
