@@ -17,6 +17,7 @@ from endogs.evaluate.metrics import psnr_masked
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import AppearanceConfig
 from endogs.fit.loop import run_fit
+from endogs.fit.setup import new_optimizer
 from endogs.gaussians import COLORS, MEANS, OPACITY
 from endogs.geometry import invert_rigid
 from endogs.phantom.config import Phantom
@@ -82,6 +83,15 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same_run(clip, look, tmp_path):
     ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_two_fits_of_the_same_views_start_alike(flickering):
+    fit = new_fit(flickering, replace(CONFIG, appearance=LOOKS["exposure"]))
+    again = new_optimizer(flickering, fit.views, fit.config, "spline", torch.device("cpu"))
+    assert torch.equal(again.base, fit.optimizer.base)
+    assert torch.equal(again.appearance.appearance.exposure.values, fit.optimizer.appearance.appearance.exposure.values)
+    plain = new_optimizer(flickering, fit.views, CONFIG, "spline", torch.device("cpu"))
+    assert not torch.equal(plain.base[:, COLORS], fit.optimizer.base[:, COLORS])
 
 
 def test_a_light_that_is_not_finite_is_told_and_not_taken_over(clip):

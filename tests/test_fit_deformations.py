@@ -290,6 +290,9 @@ def test_options_change_the_form_they_name():
         ({"motion": DeformationOptions(motion_channels="all")}, "--motion-channels says nothing"),
         ({"deformation": "bases", "motion": DeformationOptions(bases_count=1)}, "--bases-count 1 is out of range"),
         ({"preset": "deform3dgs", "motion": DeformationOptions(motion_start="tracks")}, "have no tracks"),
+        ({"preset": "deform3dgs", "deformation": "spline"}, "has its own optimizer"),
+        ({"preset": "endogaussian", "density": "absgrad"}, "needs a preset that adds Gaussians"),
+        ({"sh_degree": 3}, "--sh-degree needs --colors sh"),
     ],
 )
 def test_options_that_say_nothing_are_refused(options, what):

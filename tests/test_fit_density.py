@@ -82,6 +82,9 @@ def test_the_command_line_does_what_its_options_say(phantom, tmp_path, options, 
 
 
 def test_a_weight_below_zero_is_refused(phantom, tmp_path, capsys):
+    relative = ["--depth", "photometric", "--depth-weight", "2"]
+    assert main(["reconstruct", str(phantom), "--out", str(tmp_path / "new"), *relative]) == 2
+    assert "known only up to scale; leave it out" in capsys.readouterr().err
     for option in ("--normal-weight", "--depth-weight"):
         assert main(["reconstruct", str(phantom), "--out", str(tmp_path / "new"), option, "-1"]) == 2
         assert capsys.readouterr().err == f"endogs: {option} -1.0 is out of range; give 0 or more.\n"

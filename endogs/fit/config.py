@@ -246,8 +246,8 @@ class Reconstruct:
     colors: ColorChoice = "plain"
     """What colours depend on: time alone; the direction of view (sh, for moving cameras); or the endoscope's lamp
     (lit), which leaves an albedo and can be relit."""
-    sh_degree: Literal[1, 2, 3] = 2
-    """Degree of the spherical harmonics of `--colors sh`."""
+    sh_degree: Literal[1, 2, 3] | None = None
+    """Degree of the spherical harmonics of `--colors sh`, by default 2."""
     exposure: bool = False
     """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance."""
     iterations: int | None = None
@@ -269,8 +269,8 @@ class Reconstruct:
     """On a GPU, add gradients up in a fixed order (slower), so that a run repeats exactly. On the processor every run
     does."""
     depth_weight: float | None = None
-    """Weight of depth that is given or measured with a right view, 0 or more, by default 0.2: 2 makes the surface truer
-    by a fifth to three quarters, for up to 0.4 dB."""
+    """Weight of depth that is given or measured with a right view, 0 or more, instead of the preset's 0.2: 2 makes the
+    surface truer by a fifth to three quarters, for up to 0.4 dB."""
     specular_weight: float | None = None
     """Colour weight of specular highlights, 0 to 1; below 1 the scene shows less of them, and fits the images less."""
     seed: int = 0
@@ -307,7 +307,16 @@ class Reconstruct:
                 raise InputError(f"{option} {weight} is out of range; give 0 or more.")
         config = self._preset()
         config = replace(config, **self.motion.applied_to(self.deformation_kind(), config))
-        look = AppearanceConfig(self.colors, self.sh_degree, self.exposure)
+        if self.preset not in PRESETS and self.deformation_kind() in ("spline", "none"):
+            raise InputError(
+                f"--preset {self.preset} has its own optimizer; leave out --deformation, or give bases, "
+                "hexplane, mlp or lowrank."
+            )
+        if self.density == "absgrad" and not config.insertions:
+            raise InputError(f"--density {self.density} needs a preset that adds Gaussians: fast, balanced or best.")
+        if self.sh_degree is not None and self.colors != "sh":
+            raise InputError("--sh-degree needs --colors sh.")
+        look = AppearanceConfig(self.colors, self.sh_degree or AppearanceConfig.sh_degree, self.exposure)
         if not look.plain and self.deformation_kind() not in ("spline", "none"):
             raise InputError("--colors and --exposure need --deformation spline or none.")
         if not look.plain and self.density in ("absgrad", "mcmc"):

@@ -43,6 +43,7 @@ def _recipe(final: float, iterations: int, **own: object) -> FitConfig:
         "start_opacity": 0.1,
         "start_scale": 1.0,
         "mask_erosion": 0,
+        "halo_weight": 1.0,
         "specular_weight": 1.0,
         "specular_depth_weight": 1.0,
         "ssim_weight": 0.0,
@@ -59,7 +60,7 @@ def _recipe(final: float, iterations: int, **own: object) -> FitConfig:
 
 
 def _deformations(rate: Rate, still_share: float) -> DeformationConfig:
-    """The peer's step size for whatever deforms: another deformation may be put in the place of their own."""
+    """The peer's step size for whatever deforms: other networks or bases may be put in the place of their own."""
     plane_rate = Rate(10 * rate.start, rate.final)
     return DeformationConfig(
         bases=BasesConfig(channels="motion", width=0.16, units=SCENE_UNITS, weight_rate=rate, shape_rate=rate),

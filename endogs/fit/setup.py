@@ -70,9 +70,10 @@ def start_exposure(views: TrainingViews, config: FitConfig, device: torch.device
 
     Lit colours start from neutral exposures: the lamp is to explain as much as it can.
     """
+    observations = views.observations
+    observations.images = list(observations.recorded)  # views may serve several fits
     if not config.appearance.exposure:
         return None
-    observations = views.observations
     if config.appearance.colors == "lit":
         return Exposure.neutral(observations.times, device)
     exposure = estimate_exposure(observations)

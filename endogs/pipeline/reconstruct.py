@@ -134,6 +134,11 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         flows = ClipFlows(clip.image)
         prior = choose_depth_prior(config.depth, clip, config.depth_model, config.depth_model_output, str(device))
         depth = ClipDepth(clip, prior, split.train, clip.tissue_mask, flows, out / PRIORS)
+        if config.depth_weight is not None and depth.kind != "metric":
+            raise InputError(
+                f"{clip.source}: --depth-weight is for depth that is given or from a right view, and here it is "
+                "known only up to scale; leave it out"
+            )
         if split.test_view == "right" and depth.kind != "metric":
             raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
         say(depth.notes)

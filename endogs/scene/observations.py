@@ -51,7 +51,10 @@ class Observations:
         """
         self.frames = frames
         self.times: NDArray[np.float64] = clip.times[frames]
-        self.images = [clip.image(i) for i in frames]
+        self.recorded = [clip.image(i) for i in frames]
+        """(H, W, 3) uint8 sRGB, as the camera gave them."""
+        self.images = self.recorded
+        """What new Gaussians are coloured by: the recorded images, or those without their exposures."""
         self.masks = masks
         self.K: NDArray[np.float64] = clip.K[frames]
         self.world_to_camera: NDArray[np.float64] = clip.world_to_camera[frames]
