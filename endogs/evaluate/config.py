@@ -74,7 +74,7 @@ class RenderScene:
     what: Literal["color", "depth", "side-by-side"] = "color"
     """Colour, colour-mapped depth (blue near, red far), or both."""
     scale: float = 1.0
-    """Size of the pictures over the size of the clip, above 0."""
+    """Size of the pictures over the size of the clip, above 0 and up to 8."""
     light: LightOptions = field(default_factory=LightOptions)
     """Relights the scene."""
     even_exposure: bool = False
