@@ -131,6 +131,7 @@ def test_nerfstudio_frames_are_opengl_cameras(zoom, tmp_path):
         (["cameras", "--out", "a.json"], "a name in .tum"),
         (["cameras", "--format", "colmap", "--out", "a.txt"], "without an ending"),
         (["cameras", "--format", "colmap", "--max-points", "-1"], "0 or more"),
+        (["cameras", "--max-points", "5"], "--max-points is not used by --format tum"),
     ],
 )
 def test_bad_requests_are_sentences(arguments, sentence, tmp_path, monkeypatch, capsys):
