@@ -11,7 +11,7 @@ from endogs.errors import InputError
 from endogs.evaluate.flip import flip, flip_map, flip_pair
 from endogs.evaluate.lpips import load_lpips
 from endogs.evaluate.ms_ssim import ms_ssim
-from endogs.evaluate.trajectory import read_true_cameras, scene_trajectory_errors, trajectory_errors, unit_doubt
+from endogs.evaluate.trajectory import read_true_cameras, scene_trajectory_errors, trajectory_errors
 
 
 def pair(height=192, width=208, seed=0):
