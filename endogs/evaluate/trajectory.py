@@ -96,12 +96,15 @@ def align(estimated: Poses, true: Poses, alignment: TrajectoryAlignment) -> Pose
 def read_tum(path: Path) -> tuple[NDArray[np.float64], Poses]:
     """Times (n,) in seconds and T_world_camera (n, 4, 4) of a TUM file: time tx ty tz qx qy qz qw, one pose a line.
 
-    Raises InputError for a file that is none.
+    A comment "# time_offset SECONDS", as `endogs export cameras` writes it, is added to the times. Raises InputError
+    for a file that is none.
     """
     from scipy.spatial.transform import Rotation
 
     try:
-        lines = [line.split() for line in path.read_text().splitlines() if line.strip() and line.strip()[0] != "#"]
+        rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
+        offset = sum(float(row[2]) for row in rows if row[:2] == ["#", "time_offset"] and len(row) == 3)
+        lines = [row for row in rows if not row[0].startswith("#")]
         values = np.array([[float(word) for word in line] for line in lines], np.float64)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a TUM trajectory ({error}); give eight numbers a line.") from error
@@ -112,7 +115,7 @@ def read_tum(path: Path) -> tuple[NDArray[np.float64], Poses]:
     poses = np.tile(np.eye(4), (len(values), 1, 1))
     poses[:, :3, :3] = Rotation.from_quat(values[:, 4:]).as_matrix()
     poses[:, :3, 3] = values[:, 1:4]
-    return values[:, 0], poses
+    return values[:, 0] + offset, poses
 
 
 def read_true_cameras(path: Path, times: NDArray[np.float64]) -> TrueCameras:
