@@ -1,7 +1,7 @@
 """Every model on every clip and split, at equal steps and at equal seconds, in one table.
 
     python benchmarks/compare_models.py --clips pulling=DIR d4d=DIR phantom=DIR --out RESULTS
-        [--models NAME ...] [--model NAME="OPTIONS OF RECONSTRUCT"] [--splits standard gap novel-view] [--seeds 0 1 2]
+        [--models NAME ...] [--model NAME="OPTIONS OF THE FIT"] [--splits standard gap novel-view] [--seeds 0 1 2]
         [--seconds 30 60] [--iterations 1500] [--gaussians N] [--device cuda] [--jobs 4]
 
 A clip is NAME=PATH, with reading options after commas (d4d=DIR,stride=3); a phantom whose folder is not there is made.

@@ -41,6 +41,26 @@ def test_rows_are_what_a_user_would_type():
         rows.chosen_rows(["nothing"], [])
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ("--masks none", "--masks"),
+        ("--depth photometric --iterations 9", "--depth"),
+        ("--max-size 320", "--max-size"),
+        ("--seed 4", "--seed"),
+    ],
+)
+def test_a_row_cannot_differ_in_what_all_rows_share(options, named):
+    with pytest.raises(ValueError, match=f"--model odd: {named} is not of the fit's configuration"):
+        rows.chosen_rows(["odd"], [f"odd={options}"])
+    effective = "--exposure --colors sh --sh-degree 1 --density residual --balance sum --depth-weight 2"
+    assert rows.chosen_rows(["own"], [f"own={effective}"]) is not None
+
+
+def test_every_shipped_row_is_a_fit_configuration():
+    assert [rows.without_effect(row) for row in rows.ROWS] == [None] * len(rows.ROWS)
+
+
 def test_runs_with_steps_come_before_runs_with_seconds_and_presets_keep_their_steps():
     runs = rows.planned_runs(SPLINE, [0, 1], [5.0], 40, None)
     assert [(run.seed, run.seconds, run.iterations) for run in runs] == [
@@ -57,6 +77,8 @@ def test_runs_with_steps_come_before_runs_with_seconds_and_presets_keep_their_st
 def test_clips_bring_their_options():
     assert rows.ClipChoice.of("pulling=a/b").options == ("--ignore-rows", "495:512")
     assert rows.ClipChoice.of("d4d=x,stride=6,max-size=320").options == ("--stride", "6", "--max-size", "320")
+    with pytest.raises(ValueError, match="--masks does not say how the clip is read"):
+        rows.ClipChoice.of("d4d=x,masks=none")
     with pytest.raises(ValueError, match="NAME=PATH"):
         rows.ClipChoice.of("just/a/path")
 

@@ -11,7 +11,7 @@ from endogs.errors import InputError
 from endogs.evaluate.flip import flip, flip_map, flip_pair
 from endogs.evaluate.lpips import load_lpips
 from endogs.evaluate.ms_ssim import ms_ssim
-from endogs.evaluate.trajectory import scene_trajectory_errors, trajectory_errors
+from endogs.evaluate.trajectory import read_true_cameras, scene_trajectory_errors, trajectory_errors
 
 
 def pair(height=192, width=208, seed=0):
@@ -178,15 +178,16 @@ def test_a_trajectory_file_is_matched_by_time(tmp_path):
     file = tmp_path / "poses.tum"
     file.write_text("# a comment\n" + "\n".join(reversed(rows)) + "\n")
     world_to_camera = np.linalg.inv(true)
-    found = scene_trajectory_errors(file, times[1:], world_to_camera[1:], "mm")
+    found = scene_trajectory_errors(read_true_cameras(file, times[1:]), world_to_camera[1:], "mm")
     assert (found.poses, found.alignment) == (5, "rigid")
     assert found.ate_rmse < 1e-6
     scaled = world_to_camera.copy()
     scaled[:, :3, 3] *= 2
-    assert scene_trajectory_errors(file, times, scaled, "relative").ate_rmse < 1e-6, "relative scenes have no scale"
-    assert scene_trajectory_errors(file, times, scaled, "mm").ate_rmse > 0.5
+    true = read_true_cameras(file, times)
+    assert scene_trajectory_errors(true, scaled, "relative").ate_rmse < 1e-6, "relative scenes have no scale"
+    assert scene_trajectory_errors(true, scaled, "mm").ate_rmse > 0.5
     with pytest.raises(InputError, match="times are not those"):
-        scene_trajectory_errors(file, times + 100, world_to_camera, "mm")
+        read_true_cameras(file, times + 100)
     for text, message in (
         ("1 2 3\n", "not a TUM trajectory"),
         ("a b\n", "cannot be read"),
@@ -194,4 +195,4 @@ def test_a_trajectory_file_is_matched_by_time(tmp_path):
     ):
         file.write_text(text)
         with pytest.raises(InputError, match=message):
-            scene_trajectory_errors(file, times, world_to_camera, "mm")
+            read_true_cameras(file, times)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,10 +15,13 @@ from test_evaluate_scene import FOCAL, FRAMES, HEIGHT, WIDTH, K, StillClip, Z, s
 from endogs.cli import main
 from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
+from endogs.evaluate.evaluate import evaluate_scene
 from endogs.evaluate.evaluate_command import distinct_names, run_evaluate
 from endogs.evaluate.line_chart import Line, line_chart
 from endogs.evaluate.paired import paired_differences
 from endogs.evaluate.point_tracks import Tracks, read_tracks, track_errors
+from endogs.evaluate.report import differences_table
+from endogs.evaluate.summary import comparison_summary
 from endogs.evaluate.temporal import temporal_errors
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Knots, SplineDeformation
@@ -177,6 +181,24 @@ def test_scenes_are_compared_frame_by_frame(folder, capsys):
     bright.per_frame[0]["frame"] = 5
     with pytest.raises(ValueError, match="other frames"):
         paired_differences(["a", "b"], [good, bright])
+
+
+def test_one_shared_frame_has_no_standard_error():
+    clip = StillClip()
+    found = []
+    for gain in (0.0, 0.2):
+        scene = still_scene(clip)
+        scene.base[:, 11:] += gain
+        metrics = evaluate_scene(scene, clip, "standard", measures={"psnr"})
+        found.append(replace(metrics, per_frame=metrics.per_frame[:1]))
+    differences = paired_differences(["a", "b"], found)
+    assert {d.standard_error for d in differences} == {None}
+    assert '"standard_error": null' in json.dumps(differences[0].as_dict(), allow_nan=False)
+    printed = comparison_summary(["a", "b"], found, differences)
+    line = next(line for line in printed.splitlines() if line.startswith("b, psnr "))
+    assert line.split()[-4:] == ["-", "0", "of", "1"]
+    assert "<td>-<td>0 of 1" in differences_table(differences)
+    assert "depth" not in printed, "it was not asked for"
 
 
 def test_names_tell_scenes_apart(tmp_path):

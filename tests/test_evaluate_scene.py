@@ -269,8 +269,9 @@ def test_render_command_writes_a_video_or_pictures(folder):
     assert cv2.imread(str(colored[0])).shape == (HEIGHT, WIDTH, 3)
     with pytest.raises(InputError, match="there is a file of this name"):
         run_render(RenderScene(scene, scene))
-    with pytest.raises(InputError, match="--scale"):
-        run_render(RenderScene(scene, folder / "x", scale=0))
+    for scale in (0, 8.1, 1e6):
+        with pytest.raises(InputError, match=r"--scale .* up to 8"):
+            run_render(RenderScene(scene, folder / "x", scale=scale))
     with pytest.raises(InputError, match="--time"):
         run_render(RenderScene(scene, folder / "x", time=(float("nan"),)))
 

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from endogs.cli import main
 from endogs.clip.exr_files import read_exr
 from endogs.errors import InputError
+from endogs.evaluate.trajectory import read_true_cameras
 from endogs.export.cameras import export_cameras
 from endogs.export.depth_maps import export_depth
 from endogs.export.exr_writer import write_exr
@@ -80,6 +81,12 @@ def test_tum_holds_world_from_camera(tmp_path):
     np.testing.assert_allclose(rows[:, 1:4], truth[:, :3, 3], atol=1e-8)
     np.testing.assert_allclose(Rotation.from_quat(rows[:, 4:]).as_matrix(), truth[:, :3, :3], atol=1e-8)
     assert "millimetres" in (tmp_path / "c.tum").read_text().splitlines()[0]
+    scene.metadata["time_offset"] = 2.5
+    export_cameras(scene, tmp_path / "late.tum")
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "late.tum"), rows)
+    back = read_true_cameras(tmp_path / "late.tum", scene.times + 2.5)
+    assert back.frames.tolist() == list(range(len(scene.times))), "evaluate counts from the input's first frame"
+    np.testing.assert_allclose(back.poses, truth, atol=1e-8)
 
 
 @pytest.mark.parametrize("zoom", [False, True])
@@ -131,6 +138,7 @@ def test_nerfstudio_frames_are_opengl_cameras(zoom, tmp_path):
         (["cameras", "--out", "a.json"], "a name in .tum"),
         (["cameras", "--format", "colmap", "--out", "a.txt"], "without an ending"),
         (["cameras", "--format", "colmap", "--max-points", "-1"], "0 or more"),
+        (["cameras", "--max-points", "5"], "--max-points is not used by --format tum"),
     ],
 )
 def test_bad_requests_are_sentences(arguments, sentence, tmp_path, monkeypatch, capsys):

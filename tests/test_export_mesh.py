@@ -17,6 +17,7 @@ from endogs.export.meshing import DepthView, fuse, without_edges
 from endogs.geometry import pixel_rays
 from endogs.open3d_library import import_open3d
 from endogs.scene import StaticDeformation
+from endogs.scene.appearance import Appearance, Exposure
 from endogs.scene.scene_file import save_scene
 
 WIDTH, HEIGHT = 120, 90
@@ -132,6 +133,14 @@ def test_the_mesh_of_a_scene_is_its_surface_and_has_two_parts(tmp_path):
     assert (near | far).mean() > 0.97
 
 
+def test_meshes_leave_out_the_clips_exposure(tmp_path):
+    scene = scene_of_a_step()
+    even = surface(scene, 0.0, ExportMesh(tmp_path))
+    exposure = Exposure(np.array([0.0]), torch.tensor([[[-0.7, -0.2, 0.1], [0.1, 0.0, 0.0]]]))
+    exposed = surface(replace(scene, appearance=Appearance(None, exposure)), 0.0, ExportMesh(tmp_path))
+    np.testing.assert_array_equal(exposed.colors, even.colors)
+
+
 def test_a_moving_camera_fuses_several_views(tmp_path):
     scene = sheet(moving_camera=True)
     one, many = (surface(scene, 0.6, ExportMesh(tmp_path, views=views)) for views in (1, 12))
@@ -146,6 +155,8 @@ def test_a_moving_camera_fuses_several_views(tmp_path):
         (["--voxel", "0.001"], "voxels across the tissue"),
         (["--steepest", "90"], "10 to 89"),
         (["--views", "0"], "at least 1"),
+        (["--views", "3"], "--views is not used by a scene of a still camera"),
+        (["--voxel", "1e9"], "give a smaller --voxel"),
         (["--time", "-1"], "runs from 0"),
         (["--format", "obj", "--out", "a.ply"], "make them agree"),
     ],

@@ -12,11 +12,13 @@ from plyfile import PlyData
 from scipy.spatial.transform import Rotation
 from splat_transform import convert
 
+from endogs.cli import main
 from endogs.errors import InputError
 from endogs.export.antimatter_splat import ROW
 from endogs.export.splats import export_splats
 from endogs.gaussians import Gaussians
 from endogs.render import rasterize
+from endogs.scene.scene_file import save_scene
 
 SH_C0 = 0.5 / np.sqrt(np.pi)
 TIME = 0.37
@@ -123,8 +125,11 @@ def test_gltf_follows_the_extension_and_turns_y_up(tmp_path):
     assert "millimetres" in document["asset"]["extras"]["units"]
     position = document["accessors"][primitive["attributes"]["POSITION"]]
     np.testing.assert_allclose(position["max"], attributes["POSITION"].max(0))
-    relative = export_splats(sheet(units="relative"), "canonical", tmp_path / "relative.glb")[0]
-    assert read_glb(relative)[2]["nodes"][0].get("scale") in (None, [])
+    assert "makes metres" in document["asset"]["extras"]["units"]
+    relative = read_glb(export_splats(sheet(units="relative"), "canonical", tmp_path / "relative.glb")[0])[2]
+    assert relative["nodes"][0].get("scale") in (None, [])
+    units = relative["asset"]["extras"]["units"]
+    assert units == "vertices in relative (median depth of the first frame is 100)"
 
 
 def test_splat_transform_makes_the_same_gltf_of_our_ply(tmp_path):
@@ -161,3 +166,11 @@ def test_an_ending_and_a_format_must_agree(tmp_path):
     with pytest.raises(InputError, match="make them agree"):
         export_splats(sheet(), "canonical", tmp_path / "a.splat", format="glb")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_splat_file_never_appears_without_its_units(tmp_path, capsys):
+    save_scene(sheet(), tmp_path / "scene.safetensors")
+    (tmp_path / "z.splat.json").mkdir()
+    assert main(["export", "splats", str(tmp_path), "--out", str(tmp_path / "z.splat")]) == 2
+    assert "z.splat.json is a folder" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scene.safetensors", "z.splat.json"]

@@ -8,8 +8,11 @@ import pytest
 from player_scenes import sheet
 
 from endogs.cli import main
+from endogs.evaluate.point_tracks import read_tracks
 from endogs.export.tracks import export_tracks
-from endogs.scene.scene_file import save_scene
+from endogs.phantom.config import Phantom
+from endogs.phantom.writer import write_phantom
+from endogs.scene.scene_file import load_scene, save_scene
 from endogs.scene.visibility import find_visibility
 
 
@@ -73,6 +76,9 @@ def test_a_scene_that_knows_no_instruments_tells_what_is_drawn(tmp_path):
     ("options", "sentence"),
     [
         (["--count", "0"], "at least 1"),
+        (["--count", "5", "--gaussian", "1"], "--count is not used with --gaussian"),
+        (["--gaussian", "99999999999999999999"], "99999999999999999999 does not exist"),
+        (["--gaussian", "-1"], "--gaussian -1 does not exist"),
         (["--gaussian", "99999"], "does not exist; the scene has 936"),
         (["--out", "t.txt"], "end the name in .csv or .npz"),
         (["--out", "t.npz", "--format", "csv"], "make them agree"),
@@ -92,3 +98,36 @@ def test_a_first_frame_without_tissue_is_told(tmp_path, capsys):
     save_scene(scene, tmp_path / "scene.safetensors")
     assert main(["export", "tracks", str(tmp_path)]) == 2
     assert "name some with --gaussian" in capsys.readouterr().err
+
+
+def test_tracks_of_a_clip_read_from_its_middle_can_be_judged(tmp_path):
+    """`times` count from the clip's first frame, and `time_offset` says when the input has it."""
+    scene = sheet()
+    scene.metadata["time_offset"] = 2.5
+    export_tracks(scene, tmp_path / "t.npz", count=10)
+
+    class Later:
+        times, time_offset = scene.times[2:] - scene.times[2], 2.5 + scene.times[2]
+
+        def __len__(self):
+            return len(self.times)
+
+    with np.load(tmp_path / "t.npz") as arrays:
+        np.testing.assert_array_equal(arrays["times"], scene.times)
+        np.testing.assert_allclose(read_tracks(tmp_path / "t.npz", Later()).positions, arrays["positions"][2:])
+    del scene.metadata["time_offset"]
+    export_tracks(scene, tmp_path / "old.npz", count=10)
+    with np.load(tmp_path / "old.npz") as arrays:
+        assert "time_offset" not in arrays, "scenes from before do not know it"
+
+
+def test_tracks_of_a_fit_from_the_middle_of_its_input_go_back_into_evaluate(tmp_path, capsys):
+    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    clip, out, tracks = tmp_path / "clip", tmp_path / "scene", tmp_path / "t.npz"
+    write_phantom(Phantom(clip, frames=9, width=64, height=56, tracks=5))
+    fit = ["--start", "0.2", "--preset", "fast", "--iterations", "1", "--gaussians", "300", "--split", "all"]
+    assert main(["reconstruct", str(clip), "--out", str(out), "--device", "cpu", *fit]) == 0
+    assert load_scene(out).metadata["time_offset"] == pytest.approx(0.2, abs=1e-3)
+    assert main(["export", "tracks", str(out), "--out", str(tracks), "--count", "20"]) == 0
+    assert main(["evaluate", str(out), "--tracks", str(tracks), "--measures", "psnr", "--device", "cpu"]) == 0
+    assert "tracks: 20 points, median error" in capsys.readouterr().out

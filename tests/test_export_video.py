@@ -154,6 +154,7 @@ def test_a_clip_without_instruments_is_told(with_clip, capsys):
         (["--fps", "0"], "give 1 to 240"),
         (["--crf", "60"], "51 (smallest)"),
         (["--orbit-degrees", "90"], "up to 60"),
+        (["--orbit-degrees", "9"], "--orbit-degrees is not used by --what render"),
         (["--clip", "clip"], "--clip is not used by --what render"),
         (["--out", "a.avi"], "end the name in .mp4"),
     ],

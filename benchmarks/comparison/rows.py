@@ -2,8 +2,9 @@
 
 import contextlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -35,6 +36,11 @@ ROWS = (
     Row("recipe-endogaussian", ("--preset", "endogaussian"), True),
 )
 """`spline` is the preset `balanced`."""
+OF_THE_FIT = frozenset(
+    {"preset", "deformation", "motion", "colors", "sh_degree", "exposure", "iterations", "gaussians", "density"}
+    | {"balance", "normal_weight", "depth_weight", "specular_weight"}
+)
+"""Options of `endogs reconstruct` that decide its FitConfig."""
 
 
 def parsed(row: Row, *more: str) -> Reconstruct:
@@ -48,6 +54,23 @@ def parsed(row: Row, *more: str) -> Reconstruct:
         raise ValueError(f"{row.name}: {' '.join(row.options)} is no option of this endogs ({words})") from error
 
 
+def without_effect(row: Row) -> str | None:
+    """The first option of a row that would change nothing here, as a user types it; None where there is none.
+
+    Rows of a clip share how it is read, its masks, depth and split, so a row is what `Reconstruct.fit_config` makes.
+    """
+    return _changed(parsed(row), parsed(Row("", ())), OF_THE_FIT)
+
+
+def _changed(values: Any, defaults: Any, but: frozenset[str] = frozenset()) -> str | None:
+    for entry in fields(values):
+        ours, theirs = getattr(values, entry.name), getattr(defaults, entry.name)
+        if entry.name not in but and ours != theirs:
+            inner = _changed(ours, theirs) if is_dataclass(ours) else None
+            return inner or "--" + entry.name.replace("_", "-")
+    return None
+
+
 def fit_config(row: Row, iterations: int | None, gaussians: int | None) -> FitConfig:
     """The row's numbers; `iterations` replaces its number of steps, `gaussians` caps it."""
     more = [] if iterations is None else ["--iterations", str(iterations)]
@@ -58,7 +81,7 @@ def fit_config(row: Row, iterations: int | None, gaussians: int | None) -> FitCo
 def chosen_rows(names: list[str], added: list[str]) -> tuple[list[Row], list[str]]:
     """The rows called `names` (all for none), with those `added` as "NAME=OPTIONS", and why some are left out.
 
-    Raises ValueError for a name that is no row's.
+    Raises ValueError for a name that is no row's, and for a row with options outside the fit's configuration.
     """
     extra = [Row(name, tuple(options.split())) for name, _, options in (text.partition("=") for text in added)]
     known = {row.name: row for row in (*ROWS, *extra)}
@@ -72,6 +95,11 @@ def chosen_rows(names: list[str], added: list[str]) -> tuple[list[Row], list[str
         except ValueError as error:
             left_out.append(str(error).partition(" (")[0])
         else:
+            if (option := without_effect(row)) is not None:
+                raise ValueError(
+                    f"--model {row.name}: {option} is not of the fit's configuration, which is all that rows may "
+                    "differ in; leave it out, or give reading options to --clips"
+                )
             rows.append(row)
     return rows, left_out
 
@@ -118,7 +146,7 @@ class ClipChoice:
     def of(text: str) -> "ClipChoice":
         """From NAME=PATH[,OPTION=VALUE...]; the clips of BENCHMARKS.md bring their own options, unless some are given.
 
-        Raises ValueError without a name or path.
+        Raises ValueError without a name or path, and for options that do not say how a clip is read.
         """
         first, *rest = text.split(",")
         name, _, path = first.partition("=")
@@ -126,4 +154,8 @@ class ClipChoice:
             raise ValueError(f"{text!r} is not NAME=PATH")
         options = [part for entry in rest for part in ("--" + entry.partition("=")[0], entry.partition("=")[2])]
         known = {"pulling": ("--ignore-rows", "495:512"), "d4d": ("--stride", "3")}
+        if options:
+            asked, plain = parsed(Row(name, ()), *options), parsed(Row("", ()))
+            if (option := _changed(asked, plain, frozenset({"clip"}))) is not None:
+                raise ValueError(f"--clips {text}: {option} does not say how the clip is read; leave it out")
         return ClipChoice(name, Path(path), tuple(options) or known.get(name, ()))

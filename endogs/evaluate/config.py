@@ -30,7 +30,8 @@ class Evaluate:
     """True tracks of tissue points, an npz file of positions (frames, points, 3) or pixels (frames, points, 2), with
     visible and times; by default the clip's own truth/tracks.npz."""
     trajectory: Path | None = None
-    """The true camera trajectory, a TUM file (time tx ty tz qx qy qz qw), to compare the scene's cameras with."""
+    """The true camera trajectory, a TUM file (time tx ty tz qx qy qz qw), to compare the scene's cameras with: seconds
+    from the input's first frame, and positions in mm, or in any unit for a scene that is not in mm."""
     out: Path | None = None
     """Also write the numbers to this JSON file, in the form of metrics.json."""
     report: Path | None = None
@@ -73,7 +74,7 @@ class RenderScene:
     what: Literal["color", "depth", "side-by-side"] = "color"
     """Colour, colour-mapped depth (blue near, red far), or both."""
     scale: float = 1.0
-    """Size of the pictures over the size of the clip, above 0."""
+    """Size of the pictures over the size of the clip, above 0 and up to 8."""
     light: LightOptions = field(default_factory=LightOptions)
     """Relights the scene."""
     even_exposure: bool = False

@@ -2,21 +2,19 @@
 
 import json
 import os
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from endogs import native
-from endogs.clip import Clip
 from endogs.clip.splits import Split, split_frames
 from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
-from endogs.evaluate.evaluate import Metrics, evaluate_scene, finite_or_none, write_metrics
-from endogs.evaluate.judged_frames import MaskOf
+from endogs.evaluate.evaluate import Metrics, evaluate_scene, write_metrics
 from endogs.evaluate.measures import EVERY_FRAME
 from endogs.evaluate.paired import PairedDifference, paired_differences
 from endogs.evaluate.summary import comparison_summary, summary
+from endogs.evaluate.whole_clip import read_truths, whole_clip
 from endogs.output import new_file
 from endogs.pictures.drawing_device import drawing_device
 from endogs.priors.flow import ClipFlows
@@ -41,6 +39,7 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
     scenes = [load_scene(path).to(device) for path in config.scenes]
     clip = load_source_clip(scenes[0], config.scenes[0], config.clip)
     split = split_frames(len(clip), chosen_split(config, scenes))
+    truths = read_truths(config, clip, scenes)
     masks, flows = judged_masks(scenes[0], clip), ClipFlows(clip.image)
     wanted = {name.replace("-", "_") for name in config.measures}
     found = []
@@ -55,7 +54,7 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
             measures=wanted & EVERY_FRAME,
             lpips=lpips,
         )
-        whole = whole_clip(config, path, scene, clip, masks, flows)
+        whole = whole_clip(config, path, scene, clip, masks, flows, truths)
         found.append(replace(metrics, whole_clip=whole))
     names = distinct_names(config.scenes)
     differences = paired_differences(names, found)
@@ -80,6 +79,8 @@ def check_config(config: Evaluate) -> None:
         raise InputError("--measures: nothing of a frame would be measured; name at least psnr.")
     if config.report is not None and config.report.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{config.report}: the report is one HTML file; give a name in .html.")
+    if config.out is not None and config.report is not None and config.out.resolve() == config.report.resolve():
+        raise InputError(f"{config.out}: --out and --report name the same file; give two names.")
     for path in (config.out, config.report):
         if path is None:
             continue
@@ -98,40 +99,6 @@ def chosen_split(config: Evaluate, scenes: list[Scene]) -> Any:
             f"the scenes were fitted with the splits {', '.join(sorted(fitted))}; choose one with --split."
         )
     return config.split or (fitted.pop() if fitted else "standard")
-
-
-def whole_clip(
-    config: Evaluate, path: Path, scene: Scene, clip: Clip, masks: MaskOf, flows: ClipFlows
-) -> dict[str, dict[str, Any]]:
-    """What is measured over the clip; without its truth a measure is left out."""
-    found: dict[str, dict[str, Any]] = {}
-    if "temporal" in config.measures and len(clip) > 1:
-        from endogs.evaluate.temporal import temporal_errors
-
-        errors = temporal_errors(scene, clip, masks, flows, config.backend)
-        found["temporal"] = errors.as_dict() | asdict(errors)
-    tracks = config.tracks or clip.source.joinpath("truth", "tracks.npz") if is_folder(clip) else config.tracks
-    if tracks is not None and (config.tracks is not None or ("tracks" in config.measures and tracks.is_file())):
-        from endogs.evaluate.point_tracks import read_tracks, track_errors
-
-        truth = read_tracks(tracks, clip)
-        if truth.in_pixels or scene.units == clip.units == "mm":
-            found["tracks"] = asdict(track_errors(scene, truth, config.backend))
-        elif config.tracks is not None:
-            raise InputError(f"{tracks}: positions need a scene in mm, and {path} is not; give pixels.")
-        else:
-            print(f"note: {path} is not in mm, so its points are not compared with {tracks}", file=sys.stderr)
-    if config.trajectory is not None:
-        from endogs.evaluate.trajectory import scene_trajectory_errors
-
-        errors_of = scene_trajectory_errors(config.trajectory, scene.times, scene.world_to_camera, scene.units)
-        found["trajectory"] = asdict(errors_of)
-    return {name: _finite(values) for name, values in found.items()}
-
-
-def is_folder(clip: Clip) -> bool:
-    """Whether the clip is a folder, which may hold its truth."""
-    return isinstance(clip.source, Path) and clip.source.is_dir()
 
 
 def tell_about_splits(config: Evaluate, scenes: list[Scene], split: Split) -> None:
@@ -165,9 +132,3 @@ def write_numbers(path: Path, names: list[str], found: list[Metrics], difference
     }
     with new_file(path) as partial:
         partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def _finite(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {key: _finite(value) for key, value in values.items()}
-    return [_finite(value) for value in values] if isinstance(values, list) else finite_or_none(values)

@@ -24,8 +24,8 @@ class PairedDifference:
     values: list[float]
     """By frame."""
     mean: float
-    standard_error: float
-    """Of the mean, if frames were independent, which neighbours are not."""
+    standard_error: float | None
+    """Of the mean, if frames were independent, which neighbours are not; None for a single frame."""
     better: int
     """In how many frames this scene is better than the first."""
 
@@ -55,7 +55,7 @@ def paired_differences(names: Sequence[str], found: Sequence[Metrics]) -> list[P
             if not known:
                 continue
             values = [value for _, value in known]
-            error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+            error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
             sign = -1 if less_is_better(measure) else 1
             better = sum(sign * value > 0 for value in values)
             frames = [frame for frame, _ in known]

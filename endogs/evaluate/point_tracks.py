@@ -1,7 +1,9 @@
 """Do a scene's points go where the tissue goes? Followed points against tracks whose truth is in a file."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -57,33 +59,63 @@ def read_tracks(path: Path, clip: Clip) -> Tracks:
     """Tracks from an npz file: `positions` (F, P, 3) or `pixels` (F, P, 2), and if there are any `visible` (F, P) and
     `times` (F,).
 
-    With times (seconds from the input's first frame), the frames that were read are looked up; without, F must be the
-    clip's. Raises InputError for a file that holds no such thing.
+    With times (seconds from the input's first frame, or from `time_offset` seconds after it), the frames that were read
+    are looked up; without, F must be the clip's. Raises InputError for a file that holds no such thing.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("positions", "pixels", "visible", "times") if name in file}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as tracks ({error}); give an npz file with positions.") from error
+    arrays = _arrays(path)
     places = arrays.get("positions", arrays.get("pixels"))
     wanted = 3 if "positions" in arrays else 2
     if places is None or places.ndim != 3 or places.shape[2] != wanted or places.dtype.kind not in "fiu":
         raise InputError(f"{path}: tracks need positions (frames, points, 3) or pixels (frames, points, 2).")
     places = places.astype(np.float64)
     finite = np.isfinite(places).all(2)
-    visible = np.asarray(arrays.get("visible", finite), bool)
+    if not len(places):
+        raise InputError(f"{path}: tracks need a frame, and this file has none; give positions (frames, points, 3).")
+    visible = arrays.get("visible", finite)
+    if visible.dtype.kind not in "biuf":
+        raise InputError(f"{path}: visible does not say yes or no; give true and false, or 1 and 0.")
+    visible = visible.astype(bool)
     if visible.shape != finite.shape:
         raise InputError(f"{path}: visible has the shape {visible.shape}, not {finite.shape} as the points have.")
-    chosen = _frames(path, arrays.get("times"), len(places), clip)
+    chosen = _frames(path, _times(path, arrays), len(places), clip)
     return Tracks(places[chosen], (visible & finite)[chosen])
 
 
-def _frames(path: Path, times: NDArray | None, count: int, clip: Clip) -> NDArray[np.intp]:
+def _arrays(path: Path) -> dict[str, NDArray]:
+    """What the npz file holds of tracks. Raises InputError for a file that is none, or is damaged."""
+    try:
+        with open(path, "rb") as file:
+            if file.read(2) != b"PK":  # np.load would take an array for the file, and advise pickle for text
+                raise InputError(f"{path} cannot be read as tracks: it is no npz file; give one with positions.")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as found:
+                names = ("positions", "pixels", "visible", "times", "time_offset")
+                return {name: np.asarray(found[name]) for name in names if name in found}
+    except OSError as error:
+        why = error.strerror or "it is damaged"
+        raise InputError(f"{path} cannot be read as tracks ({why}); give an npz file with positions.") from error
+    except (ValueError, KeyError, EOFError, RuntimeError, MemoryError, BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path} cannot be read as tracks: its arrays are damaged or hold no numbers; write it again with "
+            "numpy.savez."
+        ) from error
+
+
+def _times(path: Path, arrays: dict[str, NDArray]) -> NDArray[np.float64] | None:
+    """Seconds from the input's first frame, where the file says them."""
+    if "times" not in arrays:
+        return None
+    times, offset = arrays["times"], arrays.get("time_offset", np.zeros(()))
+    if any(a.dtype.kind not in "fiu" or not np.isfinite(a).all() for a in (times, offset)) or offset.size != 1:
+        raise InputError(f"{path}: its times are not all numbers; give seconds from the input's first frame.")
+    return times.astype(np.float64).reshape(-1) + float(offset.reshape(()))
+
+
+def _frames(path: Path, times: NDArray[np.float64] | None, count: int, clip: Clip) -> NDArray[np.intp]:
     if times is None:
         if count != len(clip):
             raise InputError(f"{path}: {count} frames of tracks, but the clip has {len(clip)}; give their times too.")
         return np.arange(count)
-    times = np.asarray(times, np.float64).reshape(-1)
     if len(times) != count:
         raise InputError(f"{path}: {len(times)} times for {count} frames of tracks; give one each.")
     wanted = clip.times + getattr(clip, "time_offset", 0.0)

@@ -29,8 +29,8 @@ TOLERANCE = 1e-6
 @native.cores_for_kernels()
 def run_render(config: RenderScene) -> list[Path]:
     """Render what `config` asks for and return the files written."""
-    if not (np.isfinite(config.scale) and config.scale > 0):
-        raise InputError(f"--scale {config.scale:g} must be above 0")
+    if not (np.isfinite(config.scale) and 0 < config.scale <= 8):
+        raise InputError(f"--scale {config.scale:g} is out of range; give a factor above 0 and up to 8.")
     if config.out.suffix.lower() in FILE_ENDINGS:
         raise InputError(f"{config.out}: give a name in .mp4 for a video, or a folder's name for PNG pictures")
     scene = load_scene(config.scene).to(drawing_device(config.device, config.backend))

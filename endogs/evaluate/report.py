@@ -123,8 +123,8 @@ def frames_table(name: str, metrics: Metrics) -> str:
 def differences_table(differences: Sequence[PairedDifference]) -> str:
     """Paired differences with their standard errors."""
     rows = [
-        f"<tr><td>{html.escape(d.name)}<td>{d.measure}<td>{d.mean:+.4g}<td>{d.standard_error:.2g}"
-        f"<td>{d.better} of {len(d.frames)}"
+        f"<tr><td>{html.escape(d.name)}<td>{d.measure}<td>{d.mean:+.4g}"
+        f"<td>{'-' if d.standard_error is None else f'{d.standard_error:.2g}'}<td>{d.better} of {len(d.frames)}"
         for d in differences
     ]
     head = "<tr><th>scene<th>measure<th>mean difference<th>standard error<th>better in frames"

@@ -46,8 +46,8 @@ def table(rows: dict[str, dict[str, float | None]]) -> list[str]:
 
 
 def depth_lines(metrics: Metrics) -> list[str]:
-    """The depth errors with their alignment; nothing where no depth was given."""
-    if metrics.depth_alignment is None:
+    """The depth errors with their alignment; nothing where no depth was given or asked for."""
+    if metrics.depth_alignment is None or not any(name in metrics.mean for name, _ in DEPTH):
         return []
     known = [(text, metrics.mean.get(name)) for name, text in DEPTH]
     said = [text.format(value) for text, value in known if value is not None]
@@ -89,7 +89,8 @@ def comparison_summary(names: Sequence[str], found: Sequence[Metrics], differenc
     for d in differences:
         digits = COLUMNS.get(d.measure, ("", 4))[1]
         share = f"{d.better} of {len(d.frames)}"
-        lines.append(f"{d.name + ', ' + d.measure:32}{d.mean:>+10.{digits}f}{d.standard_error:>9.{digits}f}{share:>14}")
+        error = value_text(d.standard_error, digits)
+        lines.append(f"{d.name + ', ' + d.measure:32}{d.mean:>+10.{digits}f}{error:>9}{share:>14}")
     for name, metrics in zip(names, found, strict=True):
         lines += [f"{name}, {line}" for line in depth_lines(metrics) + whole_clip_lines(metrics)]
     return "\n".join(lines)

@@ -19,6 +19,18 @@ Poses = NDArray[np.float64]
 TrajectoryAlignment = Literal["none", "rigid", "similarity"]
 SAME_TIME = 0.02
 """Seconds by which a pose's time may miss a frame's."""
+THOUSAND = (300.0, 3000.0)
+"""Ratios of two extents that are taken for a mistaken unit."""
+
+
+@dataclass(frozen=True)
+class TrueCameras:
+    """Camera poses from elsewhere."""
+
+    frames: NDArray[np.intp]
+    """(n,) clip frames whose pose is known; two at least."""
+    poses: Poses
+    """(n, 4, 4) T_world_camera."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +96,15 @@ def align(estimated: Poses, true: Poses, alignment: TrajectoryAlignment) -> Pose
 def read_tum(path: Path) -> tuple[NDArray[np.float64], Poses]:
     """Times (n,) in seconds and T_world_camera (n, 4, 4) of a TUM file: time tx ty tz qx qy qz qw, one pose a line.
 
-    Raises InputError for a file that is none.
+    A comment "# time_offset SECONDS", as `endogs export cameras` writes it, is added to the times. Raises InputError
+    for a file that is none.
     """
     from scipy.spatial.transform import Rotation
 
     try:
-        lines = [line.split() for line in path.read_text().splitlines() if line.strip() and line.strip()[0] != "#"]
+        rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
+        offset = sum(float(row[2]) for row in rows if row[:2] == ["#", "time_offset"] and len(row) == 3)
+        lines = [row for row in rows if not row[0].startswith("#")]
         values = np.array([[float(word) for word in line] for line in lines], np.float64)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a TUM trajectory ({error}); give eight numbers a line.") from error
@@ -100,23 +115,39 @@ def read_tum(path: Path) -> tuple[NDArray[np.float64], Poses]:
     poses = np.tile(np.eye(4), (len(values), 1, 1))
     poses[:, :3, :3] = Rotation.from_quat(values[:, 4:]).as_matrix()
     poses[:, :3, 3] = values[:, 1:4]
-    return values[:, 0], poses
+    return values[:, 0] + offset, poses
 
 
-def scene_trajectory_errors(
-    path: Path, times: NDArray[np.float64], world_to_camera: Poses, units: str
-) -> TrajectoryErrors:
-    """The cameras (F, 4, 4) at `times` (F,) against the trajectory in a TUM file, at the frames that both have.
+def read_true_cameras(path: Path, times: NDArray[np.float64]) -> TrueCameras:
+    """Poses of the TUM file at the frames that it knows; `times` (F,) are seconds from the input's first frame.
 
-    A scene in relative units is aligned with its scale. Raises InputError for a file that is none, or of other times.
+    Raises InputError for a file that is none, or of other times.
     """
     true_times, true = read_tum(path)
     nearest = np.abs(true_times[None] - times[:, None]).argmin(1)
     both = np.flatnonzero(np.abs(true_times[nearest] - times) < SAME_TIME)
     if len(both) < 2:
-        raise InputError(f"{path}: its times are not those of the scene's frames, which start at 0; give seconds.")
-    estimated = np.stack([invert_rigid(pose) for pose in world_to_camera[both]])
-    return trajectory_errors(estimated, true[nearest[both]], "rigid" if units == "mm" else "similarity")
+        raise InputError(f"{path}: its times are not those of the clip's frames; give seconds from its first frame.")
+    return TrueCameras(both, true[nearest[both]])
+
+
+def scene_trajectory_errors(true: TrueCameras, world_to_camera: Poses, units: str) -> TrajectoryErrors:
+    """The cameras (F, 4, 4) against the true ones; a scene in relative units is aligned with its scale."""
+    estimated = np.stack([invert_rigid(pose) for pose in world_to_camera[true.frames]])
+    return trajectory_errors(estimated, true.poses, "rigid" if units == "mm" else "similarity")
+
+
+def unit_doubt(true: TrueCameras, world_to_camera: Poses, units: str) -> str | None:
+    """What to say when a scene in mm has cameras about a thousand times as far apart as the true ones, or the other
+    way round; None where there is no doubt."""
+    if units != "mm":
+        return None
+    estimated = np.stack([invert_rigid(pose) for pose in world_to_camera[true.frames]])
+    ours, theirs = (float(np.linalg.norm(np.ptp(poses[:, :3, 3], axis=0))) for poses in (estimated, true.poses))
+    for unit, ratio in (("metres", ours / max(theirs, 1e-12)), ("micrometres", theirs / max(ours, 1e-12))):
+        if THOUSAND[0] < ratio < THOUSAND[1]:
+            return f"its positions seem to be in {unit} ({theirs:.3g} across), not in mm as the cameras ({ours:.3g})"
+    return None
 
 
 def _rms(values: NDArray[np.float64]) -> float:

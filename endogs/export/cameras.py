@@ -17,22 +17,26 @@ from endogs.output import new_file, new_folder
 from endogs.scene import Scene
 
 DEFAULT_NAMES: dict[CameraFormat, str] = {"tum": "cameras.tum", "colmap": "colmap", "nerfstudio": "transforms.json"}
+MOST_POINTS = 20_000
+"""Points of a COLMAP model where nothing else is asked for."""
 ENDINGS: dict[CameraFormat, tuple[str, ...]] = {"tum": (".tum", ".txt"), "colmap": ("",), "nerfstudio": (".json",)}
 
 
-def export_cameras(scene: Scene, path: Path, format: CameraFormat = "tum", max_points: int = 20_000) -> None:
+def export_cameras(scene: Scene, path: Path, format: CameraFormat = "tum", max_points: int | None = None) -> None:
     """Writes one camera per frame of the clip; frames are named images/000000.png, 000001.png...
 
     `tum`: lines "time tx ty tz qx qy qz qw", T_world_camera, seconds; it knows no intrinsics. `colmap`: the folder of a
-    text model, world-to-camera, with at most `max_points` of the first frame's Gaussians as points. `nerfstudio`:
-    transforms.json with OpenGL camera axes (x right, y up, z backward).
+    text model, world-to-camera, with at most `max_points` (MOST_POINTS; for `colmap` alone) of the first frame's
+    Gaussians as points. `nerfstudio`: transforms.json with OpenGL camera axes (x right, y up, z backward).
 
     Raises InputError for an ending that is not the format's, a number out of range, and a path that cannot be written.
     """
     if path.suffix.lower() not in ENDINGS[format]:
         wanted = "a folder's name, without an ending" if format == "colmap" else f"a name in {ENDINGS[format][0]}"
         raise InputError(f"{path}: the cameras' --format is {format}; give {wanted}.")
-    if max_points < 0:
+    if max_points is not None and format != "colmap":
+        raise InputError(f"--max-points is not used by --format {format}; leave it out, or use colmap.")
+    if max_points is not None and max_points < 0:
         raise InputError(f"--max-points {max_points} is out of range; give 0 or more.")
     if format == "tum":
         with new_file(path) as partial:
@@ -41,7 +45,7 @@ def export_cameras(scene: Scene, path: Path, format: CameraFormat = "tum", max_p
         write_json(path, _transforms(scene))
     else:
         with new_folder(path) as folder:
-            for name, text in _colmap(scene, max_points).items():
+            for name, text in _colmap(scene, MOST_POINTS if max_points is None else max_points).items():
                 (folder / name).write_text(text, encoding="ascii")
 
 
@@ -52,6 +56,9 @@ def image_name(frame: int) -> str:
 
 def _tum(scene: Scene) -> str:
     lines = [f"# endogs; T_world_camera, OpenCV axes, units {units_phrase(scene)}", "# time tx ty tz qx qy qz qw"]
+    offset = scene.metadata.get("time_offset")
+    if isinstance(offset, int | float):
+        lines.insert(1, f"# time_offset {offset:.9f}")
     for time, camera_to_world in zip(scene.times, invert_rigid(scene.world_to_camera), strict=True):
         quaternion = Rotation.from_matrix(camera_to_world[:3, :3]).as_quat()
         lines.append(" ".join(f"{value:.9f}" for value in (time, *(camera_to_world[:3, 3] + 0.0), *quaternion)))

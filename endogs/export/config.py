@@ -75,8 +75,8 @@ class ExportMesh:
     voxel: float | None = None
     """Size of the voxels, in the scene's units, about the length of the triangles' sides; default: two pixels of the
     clip at the tissue's median depth."""
-    views: int = 12
-    """With a moving camera: most frames whose cameras look at the surface, spread over the clip."""
+    views: int | None = None
+    """With a moving camera: most frames whose cameras look at the surface, spread over the clip; default: 12."""
     steepest: float = 80.0
     """Leave out surface that a camera sees more slantingly than this, in degrees, 90 being edge-on: there a single view
     knows nothing of its shape."""
@@ -95,13 +95,14 @@ class ExportVideo:
     """The rendering; its depth (turbo, blue near, red far, the range in the file's metadata); clip | rendering | depth
     side by side; an orbit around the camera's place; or the clip with instruments replaced by the rendering."""
     scale: float = 1.0
-    """Size of each picture over the size of the clip, above 0."""
+    """Size of each picture over the size of the clip, above 0 and up to 8."""
     fps: float | None = None
     """Pictures per second, drawn at those moments, so that the speed stays true; default: the clip's frames."""
     crf: int = 18
     """Quality of the video, 1 (nearly perfect) to 51 (smallest file)."""
-    orbit_degrees: float = 8.0
-    """With orbit: largest angle between the camera and the clip's, seen from the tissue, above 0 and up to 60."""
+    orbit_degrees: float | None = None
+    """With orbit: largest angle between the camera and the clip's, seen from the tissue, above 0 and up to 60; default:
+    8."""
     clip: Path | None = None
     """The clip, for side-by-side and instruments-removed; by default the one that the scene was fitted to."""
     device: Device = "auto"
@@ -121,7 +122,7 @@ class ExportDepth:
     format: DepthFormat = "png"
     """16-bit PNG (0.01 of the scene's unit per level, or more where depth is beyond 655), or float32 as EXR or npy."""
     scale: float = 1.0
-    """Size of the maps over the size of the clip, above 0."""
+    """Size of the maps over the size of the clip, above 0 and up to 8."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,8 @@ class ExportCameras:
     format: CameraFormat = "tum"
     """TUM trajectory (poses only), COLMAP text model with the Gaussians' centres as its points, or nerfstudio's
     transforms.json."""
-    max_points: int = 20_000
-    """With colmap: most points in points3D.txt."""
+    max_points: int | None = None
+    """With colmap: most points in points3D.txt; default: 20000."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,8 @@ class ExportTracks:
     """File to write; default: tracks.csv beside the scene."""
     format: TrackFormat | None = None
     """File format; default: what the ending of `out` says, else csv."""
-    count: int = 500
-    """Number of points, evenly spread over the tissue that the first frame shows."""
+    count: int | None = None
+    """Number of points, evenly spread over the tissue that the first frame shows; default: 500."""
     gaussian: tuple[int, ...] = ()
     """Follow these Gaussians instead, by their index in the scene."""
 

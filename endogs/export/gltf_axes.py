@@ -28,5 +28,7 @@ def metres(scene: Scene) -> float:
 def gltf_about(scene: Scene, time: float | None) -> dict[str, Any]:
     """The `asset` entry of a glTF file: units in words."""
     vertices = about(scene, time) | {"axes": "x right, y up, z backward of the first camera's world (glTF)"}
-    vertices["units"] = f"vertices in {vertices['units']}; the node's scale makes metres of millimetres"
+    vertices["units"] = f"vertices in {vertices['units']}"
+    if scene.units == "mm":
+        vertices["units"] += "; the node's scale makes metres of millimetres"
     return {"extras": vertices}

@@ -12,7 +12,7 @@ from endogs.errors import InputError
 from endogs.export.config import ExportMesh, MeshFormat
 from endogs.export.mesh_files import write_mesh
 from endogs.export.meshing import DepthView, Mesh, fuse, without_edges
-from endogs.export.moments import requested_seconds
+from endogs.export.moments import requested_seconds, shown_from_clip
 from endogs.output import write_one_or_many
 from endogs.pictures.scene_frames import SURE
 from endogs.render import rasterize_packed
@@ -25,6 +25,8 @@ FINER = 2.0
 BLEND = 6.0
 """A pixel blends a near and a far surface when the depths of its Gaussians spread over more of the clip's pixel
 footprints than this (standard deviation); on one surface they spread over one or two."""
+MOST_VIEWS = 12
+"""Views of a moving camera where nothing else is asked for."""
 MOST_VOXELS = 4000
 """Voxels across the surface's widest extent beyond which a voxel is too small to be meant."""
 
@@ -36,19 +38,23 @@ def export_mesh(scene: Scene, config: ExportMesh, path: Path, format: MeshFormat
     surface, an ending that contradicts `format`, and a path that cannot be written.
     """
     chosen = mesh_format(path, format)
-    if config.views < 1:
+    if config.views is not None and config.views < 1:
         raise InputError(f"--views {config.views} is out of range; give at least 1.")
     if not 10 <= config.steepest <= 89:
         raise InputError(f"--steepest {config.steepest:g} is out of range; give 10 to 89 degrees.")
     if config.voxel is not None and not (math.isfinite(config.voxel) and config.voxel > 0):
         raise InputError(f"--voxel {config.voxel:g} is out of range; give a size above 0.")
+    if config.views is not None and scene.static_camera:
+        raise InputError("--views is not used by a scene of a still camera, which has one view; leave it out.")
     times: list[float | None] = list(requested_seconds(scene, config.time))
+
+    remedy = "raise --steepest" if config.voxel is None else "give a smaller --voxel, or leave it out"
 
     def write(file: Path, time: float | None) -> None:
         assert time is not None
         mesh = surface(scene, time, config)
         if not len(mesh.triangles):
-            raise InputError(f"The scene shows no surface at {time:g} s with these options; raise --steepest.")
+            raise InputError(f"The scene shows no surface at {time:g} s with these options; {remedy}.")
         write_mesh(file, mesh, scene, time, chosen)
 
     return write_one_or_many(path, f".{chosen}", times, write)
@@ -65,7 +71,8 @@ def mesh_format(path: Path | None, format: MeshFormat | None) -> MeshFormat:
 
 def surface(scene: Scene, time: float, config: ExportMesh) -> Mesh:
     """The mesh at `time` (seconds), fused from what the clip's cameras would see at that time, all of them."""
-    views = [_seen_by(scene, time, frame, config.steepest) for frame in _frames(scene, time, config.views)]
+    frames = _frames(scene, time, config.views or MOST_VIEWS)
+    views = [_seen_by(scene, time, frame, config.steepest) for frame in frames]
     known = [view.depth[view.depth > 0] for view in views]
     depths = np.concatenate(known)
     if not len(depths):
@@ -92,7 +99,7 @@ def _frames(scene: Scene, time: float, most: int) -> Sequence[int]:
 
 @torch.no_grad()
 def _seen_by(scene: Scene, time: float, frame: int, steepest: float) -> DepthView:
-    camera, packed = scene.camera(frame).scaled(FINER), scene.shown_at(time)
+    camera, packed = scene.camera(frame).scaled(FINER), shown_from_clip(scene, time)
     z = packed[:, :3] @ camera.world_to_camera[2, :3] + camera.world_to_camera[2, 3]
     offset = z - z.median()
     rendering = rasterize_packed(packed, camera, features=torch.stack([offset, offset**2], 1))

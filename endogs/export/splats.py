@@ -15,10 +15,10 @@ from endogs.export.gltf_splats import write_gltf_splats
 from endogs.export.moments import Moment, moment, requested_times
 from endogs.export.ply import write_ply
 from endogs.export.selection import Selection
-from endogs.export.sidecar import write_json
+from endogs.export.sidecar import json_text, write_json
 from endogs.export.spherical_harmonics import constant_coefficients, view_dependent_coefficients
 from endogs.export.units import about
-from endogs.output import write_one_or_many
+from endogs.output import new_file, write_one_or_many
 from endogs.render.normals import gaussian_normals
 from endogs.scene import Scene
 from endogs.scene.appearance import PLAIN, HarmonicColors
@@ -59,10 +59,12 @@ def export_splats(
         if chosen == "splat" and len(moments) > 1 and not (file.parent / "units.json").exists():
             write_json(file.parent / "units.json", about(scene) | {"times_seconds": moments})
 
-    files = write_one_or_many(path, f".{chosen}", moments, write)
-    if chosen == "splat" and len(moments) == 1:
-        write_json(path.with_name(path.name + ".json"), about(scene, moments[0]))
-    return files
+    if chosen != "splat" or len(moments) > 1:
+        return write_one_or_many(path, f".{chosen}", moments, write)
+    # Both are open before either gets its name, so that there is no file without its units.
+    with new_file(path.with_name(path.name + ".json")) as sidecar:
+        sidecar.write_text(json_text(about(scene, moments[0])))
+        return write_one_or_many(path, f".{chosen}", moments, write)
 
 
 def splat_format(path: Path | None, format: SplatFormat | None) -> SplatFormat:

@@ -16,6 +16,8 @@ from endogs.output import new_file
 from endogs.scene import Scene
 from endogs.scene.visibility import find_visibility
 
+COUNT = 500
+"""Points that are followed where nothing else is asked for."""
 OPAQUE = 0.1
 """Least opacity at the first frame of a Gaussian that is chosen."""
 
@@ -24,26 +26,29 @@ def export_tracks(
     scene: Scene,
     path: Path,
     format: TrackFormat | None = None,
-    count: int = 500,
+    count: int | None = None,
     gaussian: tuple[int, ...] = (),
 ) -> int:
     """Writes positions and visibility of Gaussians at every frame of the clip; returns how many are followed.
 
-    `gaussian` names them by index; without, `count` are spread evenly over those that the first frame shows. CSV has
-    the columns gaussian, frame, time_s, x, y, z, visible after comment lines; npz has positions (F, P, 3), visible
-    (F, P), times (F,), gaussian (P,), units, axes. Visible means that the frame shows the Gaussian, as
+    `gaussian` names them by index; without, `count` (COUNT) are spread evenly over those that the first frame shows.
+    CSV has the columns gaussian, frame, time_s, x, y, z, visible after comment lines; npz has positions (F, P, 3),
+    visible (F, P), times (F,), gaussian (P,), units, axes, and time_offset where the scene knows it: seconds from the
+    input's first frame to the clip's, from which times count. Visible means that the frame shows the Gaussian, as
     `endogs.scene.visibility` defines it; for a scene that does not know where instruments are, that it is drawn.
 
     Raises InputError for a number out of range, for a scene that shows nothing, an ending that contradicts `format`,
     and a path that cannot be written.
     """
     chosen = track_format(path, format)
+    if gaussian and count is not None:
+        raise InputError("--count is not used with --gaussian, which names the points; leave one of them out.")
     if scene.visibility is None:
         everywhere = np.ones((scene.height, scene.width), bool)
         scene = replace(scene, visibility=find_visibility(scene, lambda _: everywhere))
     assert scene.visibility is not None
     visible = scene.visibility.frames_seen(len(scene.times))
-    rows = _given(scene, gaussian) if gaussian else _spread(scene, visible[:, 0], count)
+    rows = _given(scene, gaussian) if gaussian else _spread(scene, visible[:, 0], COUNT if count is None else count)
     followed = scene.kept(torch.from_numpy(rows).to(scene.base.device))
     positions = np.stack([followed.packed_at(float(time))[:, :3].float().cpu().numpy() for time in scene.times])
     with new_file(path) as partial:
@@ -64,11 +69,10 @@ def track_format(path: Path | None, format: TrackFormat | None) -> TrackFormat:
 
 
 def _given(scene: Scene, gaussian: tuple[int, ...]) -> NDArray[np.int64]:
-    rows = np.array(gaussian, np.int64)
-    outside = rows[(rows < 0) | (rows >= len(scene))]
-    if len(outside):
-        raise InputError(f"--gaussian {outside[0]} does not exist; the scene has {len(scene)}, counted from 0.")
-    return rows
+    for index in gaussian:  # before numpy, whose integers end
+        if not 0 <= index < len(scene):
+            raise InputError(f"--gaussian {index} does not exist; the scene has {len(scene)}, counted from 0.")
+    return np.array(gaussian, np.int64)
 
 
 def _spread(scene: Scene, visible: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
@@ -91,6 +95,9 @@ def _spread(scene: Scene, visible: NDArray[np.bool_], count: int) -> NDArray[np.
 
 def _write_npz(path: Path, scene: Scene, rows: NDArray, positions: NDArray, visible: NDArray[np.bool_]) -> None:
     described: dict[str, Any] = {name: np.array(value) for name, value in about(scene).items()}
+    offset = scene.metadata.get("time_offset")
+    if isinstance(offset, int | float):
+        described["time_offset"] = np.float64(offset)
     with open(path, "wb") as file:
         np.savez_compressed(
             file, positions=positions, visible=visible, times=scene.times, gaussian=rows.astype(np.int32), **described

@@ -27,6 +27,8 @@ SOFTNESS = 2.0
 """Pixels (standard deviation) over which the rendering fades into the clip."""
 ORBIT_SECONDS = 6.0
 """About what one round takes, and the length of the video for a scene of a single moment."""
+ORBIT_DEGREES = 8.0
+"""Largest angle of an orbit where nothing else is asked for."""
 STILL_FPS = 25.0
 Frames = Iterator[NDArray[np.uint8]]
 
@@ -39,10 +41,12 @@ def check_video(config: ExportVideo) -> None:
         raise InputError(f"--fps {config.fps:g} is out of range; give 1 to 240.")
     if not 1 <= config.crf <= 51:
         raise InputError(f"--crf {config.crf} is out of range; give 1 (nearly perfect) to 51 (smallest).")
-    if not 0 < config.orbit_degrees <= 60:
+    if config.orbit_degrees is not None and not 0 < config.orbit_degrees <= 60:
         raise InputError(
             f"--orbit-degrees {config.orbit_degrees:g} is out of range; give an angle above 0 and up to 60."
         )
+    if config.orbit_degrees is not None and config.what != "orbit":
+        raise InputError(f"--orbit-degrees is not used by --what {config.what}; leave it out, or use orbit.")
     if config.clip is not None and config.what not in NEED_CLIP:
         raise InputError(f"--clip is not used by --what {config.what}; leave it out, or use {' or '.join(NEED_CLIP)}.")
 
@@ -94,7 +98,7 @@ def _orbit(scene: Scene, times: list[float], config: ExportVideo) -> Frames:
     for i, time in enumerate(times):
         camera = scene.camera(scene.nearest_frame(time))
         phase = rounds * i / max(len(times) - 1, 1)
-        moved = orbiting(camera, distance, phase, config.orbit_degrees)
+        moved = orbiting(camera, distance, phase, config.orbit_degrees or ORBIT_DEGREES)
         yield picture(scene, time, config.scale, camera=moved)[0]
 
 

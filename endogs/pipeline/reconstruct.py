@@ -194,6 +194,7 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         run_fit(fit, checkpoints, on_step=None if watcher is None else watcher.on_step)
     about = {
         "clip": clip.name,
+        "time_offset": clip.time_offset,
         "config": to_json(config),
         "split": to_json(split),
         "depth_kind": views.depth_kind,
