@@ -1,5 +1,6 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 from layouts import corner
@@ -41,9 +42,18 @@ def test_depth_and_masks_come_with_the_units_and_the_polarity_of_nerfstudio(tmp_
         assert (~clip.tissue_mask(i)).sum() == (20 + 10 * i) * 40
         assert not clip.tissue_mask(i)[:20, :40].any()
     assert clip.mask_instrument_value == 0
-    halved = load_clip(tmp_path / "n", ClipOptions(depth_unit_mm=0.5))
-    assert largest_miss(halved, poses, scale=0.5) < 1e-4
-    assert halved.depth(0).max() == pytest.approx(clip.depth(0).max() / 2)
+
+
+def test_depth_in_tenths_of_a_millimetre_goes_with_poses_in_metres(tmp_path):
+    poses = write_nerfstudio(tmp_path / "n", depth=True)
+    for file in (tmp_path / "n" / "depths").iterdir():
+        cv2.imwrite(str(file), 10 * cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+    clip = load_clip(tmp_path / "n", ClipOptions(depth_unit_mm=0.1))
+    assert clip.units == "mm"
+    assert largest_miss(clip, poses) < 1e-4
+    assert depth_error(clip, poses, 2) < 0.01
+    assert clip.pose_check.depth_ratio == pytest.approx(1, abs=0.05)
+    assert not any("disagree about lengths" in note for note in clip.notes)
 
 
 def test_opencv_matrices_in_the_file_are_noticed(tmp_path):
