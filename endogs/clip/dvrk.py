@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from endogs.clip.calibration_json import calibrate, load_calibration
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
+from endogs.clip.number_files import check_rigid
 from endogs.clip.pose_conventions import world_to_camera
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.rectification import RectifiedImages, numbers
@@ -75,7 +76,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
         raise InputError(f"{facts_file}: first_frame_time is {first!r} but must be seconds of ROS time: correct it.")
     matrices = _interpolated(times, matrices, recording.times + float(first), table)
     if "camera_in_ecm" in facts:
-        matrices = matrices @ numbers(facts, "camera_in_ecm", (4, 4), facts_file)
+        camera_in_ecm = numbers(facts, "camera_in_ecm", (4, 4), facts_file)
+        check_rigid(camera_in_ecm[None], facts_file, "camera_in_ecm")
+        matrices = matrices @ camera_in_ecm
     else:
         notes.append(
             "kinematics: the camera is taken for the ECM's tip; camera_in_ecm in calibration.json corrects it."
