@@ -93,6 +93,7 @@ TABLE = "dvrk_kinematics/ECM-custom-setpoint_cp.csv"
     [
         (lambda root: (root / "left.yaml").unlink(), "no left.yaml and right.yaml, nor fx in calibration.json"),
         (edit("left.yaml", "image_height: 144", "image_height: 150"), "another image size than the left camera's"),
+        (edit("left.yaml", "data: [", "data: [-"), "focal lengths in camera_matrix and projection_matrix must be pos"),
         (edit("right.yaml", "image_width: 200", "image_wide: 200"), "says no image_width and image_height"),
         (edit("left.yaml", "plumb_bob", "equidistant"), "distortion_model equidistant is not plumb_bob"),
         (edit("left.yaml", "projection_matrix", "projection"), "projection_matrix must hold 12 numbers"),

@@ -108,6 +108,7 @@ def frame(name, value):
         (lambda found: found.update(fl_y="wide"), "fl_y is 'wide' but must be a number"),
         (lambda found: found.update(fl_x=-3), "fl_x or camera_angle_x must be positive"),
         (lambda found: found.update(camera_model="EQUIRECTANGULAR"), "camera_model EQUIRECTANGULAR is not one of"),
+        (lambda found: found.update(applied_scale=0), "applied_scale is 0 but must be positive"),
         (lambda found: found.update(k4=0.1), "is camera_model OPENCV_FISHEYE"),
         (lambda found: found.update(h=200), "of another aspect"),
         (frame("k1", 0.2), "frames with different distortions"),

@@ -126,6 +126,8 @@ def _frames(file: Path) -> list[_Frame]:
         raise InputError(f"{file}: holds no list of frames: copy it again.")
     shared = {name: value for name, value in found.items() if name != "frames"}
     scale = _number(shared, "applied_scale", file, 1.0)
+    if scale <= 0:
+        raise InputError(f"{file}: applied_scale is {scale:g} but must be positive: correct it.")
     frames, lost = [], []
     for number, entry in enumerate(entries):
         if not isinstance(entry.get("file_path"), str):
