@@ -168,6 +168,11 @@ BAD = {
         lambda root: sorted((root / "depth").iterdir())[1].unlink(),
         r"depth\.txt: depth/\S+\.png is not there \(1 of 4 files are missing\)",
     ),
+    "tum missing absolute file": (
+        write_tum,
+        lambda root: scribble(root / "rgb.txt", " rgb/", " /absent/"),
+        r"rgb\.txt: /absent/\S+\.png is not there \(1 of 5 files are missing\)",
+    ),
     "tum clocks": (
         write_tum,
         lambda root: (root / "groundtruth.txt").write_text("3.5 0 0 0 0 0 0 1\n"),

@@ -115,6 +115,8 @@ def frame(name, value):
         (frame("transform_matrix", [[1, 2], [3, 4]]), "transform_matrix of frame 1 must hold 4 x 4"),
         (frame("transform_matrix", np.diag([2.0, 2, 2, 1]).tolist()), "frame 1 is no rigid motion"),
         (frame("file_path", "images/absent.png"), r"1 of its files are missing \(images/absent.png\)"),
+        (frame("mask_path", "/absent/mask.png"), r"1 of its files are missing \(/absent/mask\.png\)"),
+        (frame("time", [1]), r"time is \[1\] but must be a number"),
         (frame("file_path", 3), "frame 1 has no file_path"),
         (frame("depth_file_path", "images/frame_8.png"), "1 of 5 frames have a depth_file_path"),
     ],

@@ -136,20 +136,16 @@ def _frames(file: Path) -> list[_Frame]:
         if image is None:
             lost.append(entry["file_path"])
             continue
-        mask, depth = (
-            file.parent / entry[name] if isinstance(entry.get(name), str) else None
-            for name in ("mask_path", "depth_file_path")
-        )
-        lost += [
-            str(path.relative_to(file.parent)) for path in (mask, depth) if path is not None and not path.is_file()
-        ]
+        named = [entry[name] if isinstance(entry.get(name), str) else None for name in ("mask_path", "depth_file_path")]
+        mask, depth = (None if name is None else file.parent / name for name in named)
+        lost += [name for name in named if name is not None and not (file.parent / name).is_file()]
         matrix = _matrix(entry, number, file)
         matrix[:3, 3] /= scale
         frames.append(_Frame(image, mask, depth, matrix, {**shared, **entry}))
     if lost:
         raise InputError(f"{file}: {len(lost)} of its files are missing ({lost[0]}): copy them beside it.")
-    times = [entry.get("time") for entry in entries]
-    if len(set(times)) == len(times) and all(isinstance(time, int | float) for time in times):
+    times = [_number(entry, "time", file, 0.0) for entry in entries if entry.get("time") is not None]
+    if len(set(times)) == len(entries):
         return [frames[i] for i in np.argsort(np.array(times, np.float64))]
     return sorted(frames, key=lambda frame: [natural_key(Path(part)) for part in frame.image.parts])
 
