@@ -76,6 +76,14 @@ def test_a_calibration_json_does_instead_of_ros(tmp_path):
     assert worst_view(clip) < 5
 
 
+def test_a_given_focal_length_goes_before_that_of_ros(tmp_path):
+    write_dvrk(tmp_path / "C_3")
+    own, given = load_clip(tmp_path / "C_3").K[0], load_clip(tmp_path / "C_3", ClipOptions(focal=120)).K[0]
+    assert given[0, 0] == 120
+    assert given[1, 1] / own[1, 1] == pytest.approx(120 / own[0, 0])
+    np.testing.assert_allclose(given[:, 2], own[:, 2])
+
+
 def edit(name, old, new):
     def change(root):
         file = root / name
