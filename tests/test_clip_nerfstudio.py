@@ -4,11 +4,19 @@ import cv2
 import numpy as np
 import pytest
 from layouts import corner
+from layouts.colmap import write_colmap
 from layouts.nerfstudio import write_nerfstudio
 from layouts.reprojection import depth_error, image_error, largest_miss
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.errors import InputError
+
+
+def write_calibrated(root):
+    """A calibrated folder of one frame."""
+    (root / "images").mkdir(parents=True)
+    cv2.imwrite(str(root / "images" / "0.png"), np.full((40, 60, 3), 90, np.uint8))
+    (root / "calibration.json").write_text(json.dumps({"fx": 50, "fy": 50, "cx": 30, "cy": 20}))
 
 
 def edit(root, change):
@@ -54,6 +62,16 @@ def test_depth_in_tenths_of_a_millimetre_goes_with_poses_in_metres(tmp_path):
     assert depth_error(clip, poses, 2) < 0.01
     assert clip.pose_check.depth_ratio == pytest.approx(1, abs=0.05)
     assert not any("disagree about lengths" in note for note in clip.notes)
+
+
+@pytest.mark.parametrize("write", [write_nerfstudio, write_colmap, write_calibrated])
+def test_a_unit_for_depth_that_is_not_there_is_said_to_do_nothing(tmp_path, write):
+    write(tmp_path / "n")
+    plain, given = load_clip(tmp_path / "n"), load_clip(tmp_path / "n", ClipOptions(depth_unit_mm=0.1))
+    note = "--depth-unit-mm changes nothing: the clip has no depth files."
+    assert note not in plain.notes
+    assert note in given.notes
+    assert given.units == plain.units == "relative"
 
 
 def test_opencv_matrices_in_the_file_are_noticed(tmp_path):
