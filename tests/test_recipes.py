@@ -101,6 +101,22 @@ def test_options_of_the_command_line_go_before_the_recipes(tmp_path):
     assert (config.split, config.deterministic, config.clip.stride, config.clip.max_size) == ("gap", False, 3, 40)
 
 
+def test_a_start_alone_moves_the_recipes_part_of_the_clip(tmp_path):
+    data = write_hamlyn(tmp_path / "rectified01")
+    recipe = write_recipe(tmp_path / "mine.toml", {"end": 3.0})
+    parts = {
+        (): (None, 3.0),
+        ("--start", 100): (100.0, 103.0),
+        ("--start", 1, "--end", 2): (1.0, 2.0),
+        ("--end", 8): (None, 8.0),
+    }
+    for options, part in parts.items():
+        clip = followed(recipe, "--data", data, *options).clip
+        assert (clip.start, clip.end) == part
+    cut = write_recipe(tmp_path / "cut.toml", {"start": 2.0, "end": 3.0})
+    assert followed(cut, "--data", data, "--start", 7).clip == ClipOptions(start=7.0, end=8.0)
+
+
 def test_a_clip_is_no_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_hamlyn(tmp_path / "hamlyn")

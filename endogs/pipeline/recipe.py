@@ -133,9 +133,16 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     return {**recipe.options, **options, "input": data, "data": None}
 
 
-def defaults(recipe: Recipe) -> Reconstruct:
-    """The recipe's experiment, for a command line to change."""
-    return replace(Reconstruct(recipe.path), **recipe.options)
+def defaults(recipe: Recipe, start: float | None = None, end: float | None = None) -> Reconstruct:
+    """The recipe's experiment, for a command line to change, in which `start` and `end` (s) are given or None.
+
+    With only a start the recipe's part of the clip moves there and keeps its length.
+    """
+    default = replace(Reconstruct(recipe.path), **recipe.options)
+    if start is None or end is not None or default.clip.end is None:
+        return default
+    length = default.clip.end - (default.clip.start or 0.0)
+    return replace(default, clip=replace(default.clip, end=start + length))
 
 
 def option_types() -> dict[str, tuple[str | None, Any]]:
