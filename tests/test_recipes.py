@@ -117,6 +117,18 @@ def test_a_start_alone_moves_the_recipes_part_of_the_clip(tmp_path):
     assert followed(cut, "--data", data, "--start", 7).clip == ClipOptions(start=7.0, end=8.0)
 
 
+def test_home_is_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_hamlyn(tmp_path / "rectified01")
+    write_recipe(tmp_path / "mine.toml", {"stride": 2})
+    config = followed("~/mine.toml", "--data", "~/rectified01")
+    assert config.clip.stride == 2
+    fields = with_recipe({"input": "~/mine.toml", "data": "~/rectified01"})
+    for options in (config.clip, fields["clip"]):
+        assert load_clip(config.input, options).kind == "hamlyn"
+    assert (config.input, Path(fields["input"])) == (Path("~/rectified01"), Path("~/rectified01"))
+
+
 def test_a_clip_is_no_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_hamlyn(tmp_path / "hamlyn")
@@ -132,6 +144,7 @@ BAD = {
     "a text for a number": ({}, {"stride": "2"}, r"mine\.toml: option stride = '2' is not a whole number"),
     "a fraction": ({}, {"stride": 2.5}, r"option stride = 2\.5 is not a whole number"),
     "true for a number": ({}, {"fps": True}, r"option fps = True is not a number"),
+    "a fraction for a choice": ({}, {"sh_degree": 2.0}, r"option sh_degree = 2\.0 is not one of 1, 2, 3"),
     "another choice": ({}, {"split": "half"}, r"option split = 'half' is not one of standard, gap, novel-view, all"),
     "too few numbers": ({}, {"crop": [1, 2, 3]}, r"option crop = \[1, 2, 3\] is not a list of a whole number"),
     "a missing text": ({"licence": None}, None, r"mine\.toml: licence must be a text"),

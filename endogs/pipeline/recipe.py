@@ -62,6 +62,7 @@ def find_recipe(named: Path, data: Path | None) -> Recipe | None:
     A name counts when --data is given or no clip of that name exists. Raises InputError when --data comes without a
     recipe, a recipe without --data, and as `load_recipe` does.
     """
+    named = named.expanduser()
     packaged = scenes_folder() / f"{named.name}.toml"
     known = named.parent == Path(".") and packaged.is_file()
     if named.suffix.lower() == ".toml":
@@ -109,6 +110,7 @@ def check_layout(recipe: Recipe, data: Path) -> None:
     """InputError saying what is missing when the folder `data` has none of the recipe's layouts."""
     from endogs.clip.layouts import LAYOUTS
 
+    data = data.expanduser()
     kinds = {layout.KIND: layout for layout in LAYOUTS}
     unknown = [kind for kind in recipe.layouts if kind not in kinds]
     if unknown:
@@ -188,7 +190,8 @@ def _converted(value: Any, hint: Any) -> Any:
                 continue
         raise TypeError
     if origin is Literal:
-        if value in inner and not isinstance(value, bool):
+        # 2.0 and True equal whole numbers, but are none.
+        if any(type(value) is type(choice) and value == choice for choice in inner):
             return value
         raise TypeError
     if origin is tuple:
