@@ -111,7 +111,7 @@ TABLE = "dvrk_kinematics/ECM-custom-setpoint_cp.csv"
         (lambda root: write_facts(root, first_frame_time="noon"), "first_frame_time is 'noon'"),
         (lambda root: write_facts(root, camera_in_ecm=[1, 2]), "camera_in_ecm must hold 4 x 4 numbers"),
         (lambda root: write_facts(root, camera_in_ecm=np.ones((4, 4)).tolist()), "camera_in_ecm 0 is no rigid motion"),
-        (lambda root: write_facts(root, camera_in_ecm=np.diag([1000, 1, 1, 1]).tolist()), "camera_in_ecm 0 is no rigid"),
+        (lambda root: write_facts(root, camera_in_ecm=np.diag([1000, 1, 1, 1]).tolist()), "is no rigid motion"),
         (lambda root: (root / "right" / "right.mp4").unlink(), "no pair of videos called left and right"),
     ],
 )

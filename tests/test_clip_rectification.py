@@ -79,7 +79,6 @@ def test_the_rectified_view_is_a_pinhole_camera_at_the_same_place(tmp_path):
         ({"rotation": "none"}, "rotation must hold 3 x 3 numbers"),
         ({"distortion": [1, 2, 3]}, "distortion must hold"),
         ({"translation_mm": [0, 0, 0]}, "both cameras at the same place"),
-        ({"translation_mm": [0, 0, 3]}, "calibration.json: "),
         ({"right": {"fx": 0}}, "focal lengths of the right camera must be positive"),
         ({"right": {"fy": -5.0}}, "focal lengths of the right camera must be positive"),
         ({"right": {"distortion": [1, 2]}}, "right camera's distortion must hold 4, 5, 8, 12 or 14"),

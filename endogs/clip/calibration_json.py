@@ -25,10 +25,11 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
     It holds `fx`, `fy`, `cx`, `cy` (pixels, centres at +0.5) and may hold the `width` and `height` that it is for.
     Pairs: `baseline_mm` says that views are rectified and without distortion; with `translation_mm` they are not and
     become so (`endogs.clip.rectification` says what else may be there), and frames, masks and depth are then the
-    rectified left view's; with neither the left view is read as a single one. Single views: `distortion` is OpenCV's k1 k2 p1 p2 [k3 ...], or with `model` "fisheye" the k1 to k4 of
-    cv2.fisheye, with "omnidir" the k1 k2 p1 p2 of cv2.omnidir with its `xi` and `skew`; "scaramuzza" has `polynomial`
-    (a0, a1, a2, ...) and `stretch` (2 x 2) in place of fx and fy (`endogs.clip.lenses`). `depth_along` says whether
-    depth files hold "z" (z-depth, the default) or the distance along each "ray".
+    rectified left view's; with neither the left view is read as a single one. Single views: `distortion` is OpenCV's
+    k1 k2 p1 p2 [k3 ...], or with `model` "fisheye" the k1 to k4 of cv2.fisheye, with "omnidir" the k1 k2 p1 p2 of
+    cv2.omnidir with its `xi` and `skew`; "scaramuzza" has `polynomial` (a0, a1, a2, ...) and `stretch` (2 x 2) in
+    place of fx and fy (`endogs.clip.lenses`). `depth_along` says whether depth files hold "z" (z-depth, the default)
+    or the distance along each "ray".
 
     Raises InputError, naming `file`, for entries that are missing or not what they should be.
     """

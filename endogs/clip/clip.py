@@ -33,7 +33,7 @@ class Clip:
     def __init__(
         self, recording: Recording, options: ClipOptions | None = None, cache_bytes: int = DEFAULT_BYTES
     ) -> None:
-        """Raises InputError for numbers that make no camera, and a crop, rows or a mask that do not fit the recording."""
+        """Raises InputError for numbers that make no camera, and a crop, rows or a mask that do not fit."""
         options = options or ClipOptions()
         _check_cameras(recording)
         self.options = options

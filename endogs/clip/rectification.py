@@ -92,7 +92,7 @@ def rectification(
 def stereo_rectify(
     left: Pinhole, right: Pinhole, size: tuple[int, int], R: Array, T: Array, file: Path, **settings: Any
 ) -> tuple[Array, Array, Array, Array]:
-    """cv2.stereoRectify of two cameras of `size` (width, height), each K (3, 3) with centres at integers and distortion.
+    """cv2.stereoRectify of cameras of `size` (width, height), each its K (3, 3), centres at integers, and distortion.
 
     x_right = `R` (3, 3) x_left + `T` (3 numbers); `settings` are OpenCV's. Returns the rotations (3, 3) of both views
     and their projections (3, 4). Raises InputError, naming `file`, for focal lengths that are not positive, distortions

@@ -130,9 +130,9 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     """
     data = options.get("data")
     recipe = find_recipe(Path(options["input"]), None if data is None else Path(data))
-    if recipe is None:
+    if recipe is None or data is None:
         return options
-    return {**recipe.options, **options, "input": data, "data": None}
+    return {**recipe.options, **options, "input": Path(data).expanduser(), "data": None}
 
 
 def defaults(recipe: Recipe, start: float | None = None, end: float | None = None) -> Reconstruct:
