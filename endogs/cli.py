@@ -104,10 +104,10 @@ def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:
     recipe = recipes.find_recipe(config.input, config.data)
     if recipe is None or config.data is None:
         return config
-    default = recipes.defaults(recipe)
+    default = recipes.defaults(recipe, config.clip.start, config.clip.end)
     # Two verbs, because a union of one would have no subcommands.
     followed = parse(arguments, Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=default)] | Doctor)
-    return replace(followed, input=config.data, data=None)
+    return replace(followed, input=config.data.expanduser(), data=None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

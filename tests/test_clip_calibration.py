@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -74,6 +75,25 @@ def test_every_lens_becomes_a_pinhole_view(tmp_path, model):
     assert image_error(clip, poses, 1) > 4, "the judgement sees two pixels"
 
 
+def test_a_pair_whose_distance_is_unknown_is_undistorted_as_a_single_view(tmp_path):
+    poses = write(tmp_path / "c", "pinhole")
+    shutil.copytree(tmp_path / "c" / "images", tmp_path / "c" / "images_right")
+    clip = load_clip(tmp_path / "c")
+    assert not clip.has_right
+    assert any("right views are not used" in note for note in clip.notes)
+    assert image_error(clip, poses, 1) < 2.5
+
+
+def test_a_rectified_pair_has_no_distortion(tmp_path):
+    write(tmp_path / "c", "pinhole", count=1, baseline_mm=5.0)
+    shutil.copytree(tmp_path / "c" / "images", tmp_path / "c" / "images_right")
+    with pytest.raises(InputError, match=r"calibration\.json: baseline_mm says that the views are rectified, but"):
+        load_clip(tmp_path / "c")
+    write(tmp_path / "straight", "pinhole", count=1, baseline_mm=5.0, distortion=[0, 0, 0, 0])
+    shutil.copytree(tmp_path / "straight" / "images", tmp_path / "straight" / "images_right")
+    assert load_clip(tmp_path / "straight").baseline == 5.0
+
+
 def test_a_width_for_a_camera_without_a_lens_is_said_to_do_nothing(tmp_path):
     write(tmp_path / "c", "pinhole", count=1, distortion=None)
     notes = load_clip(tmp_path / "c", ClipOptions(undistorted_degrees=90)).notes
@@ -123,7 +143,7 @@ def test_mistakes_are_told_in_one_sentence(tmp_path, model, changes, message):
 
 
 def test_pairs_of_fisheyes_are_refused(tmp_path):
-    write(tmp_path / "c", "fisheye", count=1)
+    write(tmp_path / "c", "fisheye", count=1, baseline_mm=5.0)
     (tmp_path / "c" / "images_right").mkdir()
     (tmp_path / "c" / "images_right" / "0.png").write_bytes((tmp_path / "c" / "images" / "0.png").read_bytes())
     with pytest.raises(InputError, match="pairs of fisheye cameras are not read"):

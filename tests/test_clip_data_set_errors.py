@@ -31,6 +31,13 @@ def scribble(file: Path, before: str, after: str) -> None:
     file.write_text(text.replace(before, after, 1))
 
 
+def recalibrate(file: Path, **entries: list) -> None:
+    """Change entries of SCARED's camera-calibration."""
+    found = json.loads(file.read_text())
+    found["camera-calibration"] |= entries
+    file.write_text(json.dumps(found))
+
+
 def resize(file: Path) -> None:
     """Give an image another size."""
     image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
@@ -66,6 +73,21 @@ BAD = {
         write_scared,
         lambda root: scribble(_data(root, "frame_data", "frame_data000001.json"), "camera-calibration", "camera"),
         r"frame_data000001\.json: has no camera-calibration",
+    ),
+    "scared short distortion": (
+        write_scared,
+        lambda root: recalibrate(_data(root, "frame_data", "frame_data000000.json"), DR=[0.1, 0.2, 0.3]),
+        r"frame_data000000\.json: the right camera's distortion must hold 4, 5, 8, 12 or 14 numbers",
+    ),
+    "scared one place": (
+        write_scared,
+        lambda root: recalibrate(_data(root, "frame_data", "frame_data000000.json"), T=[0, 0, 0]),
+        r"frame_data000000\.json: the translation puts both cameras at the same place",
+    ),
+    "scared no camera": (
+        write_scared,
+        lambda root: recalibrate(_data(root, "frame_data", "frame_data000000.json"), KL=np.zeros((3, 3)).tolist()),
+        r"frame_data000000\.json: focal lengths of the left camera must be positive",
     ),
     "scared bad reprojection": (
         write_scared,
@@ -145,6 +167,11 @@ BAD = {
         write_tum,
         lambda root: sorted((root / "depth").iterdir())[1].unlink(),
         r"depth\.txt: depth/\S+\.png is not there \(1 of 4 files are missing\)",
+    ),
+    "tum missing absolute file": (
+        write_tum,
+        lambda root: scribble(root / "rgb.txt", " rgb/", " /absent/"),
+        r"rgb\.txt: /absent/\S+\.png is not there \(1 of 5 files are missing\)",
     ),
     "tum clocks": (
         write_tum,

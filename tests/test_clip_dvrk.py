@@ -76,6 +76,14 @@ def test_a_calibration_json_does_instead_of_ros(tmp_path):
     assert worst_view(clip) < 5
 
 
+def test_a_given_focal_length_goes_before_that_of_ros(tmp_path):
+    write_dvrk(tmp_path / "C_3")
+    own, given = load_clip(tmp_path / "C_3").K[0], load_clip(tmp_path / "C_3", ClipOptions(focal=120)).K[0]
+    assert given[0, 0] == 120
+    assert given[1, 1] / own[1, 1] == pytest.approx(120 / own[0, 0])
+    np.testing.assert_allclose(given[:, 2], own[:, 2])
+
+
 def edit(name, old, new):
     def change(root):
         file = root / name
@@ -93,6 +101,7 @@ TABLE = "dvrk_kinematics/ECM-custom-setpoint_cp.csv"
     [
         (lambda root: (root / "left.yaml").unlink(), "no left.yaml and right.yaml, nor fx in calibration.json"),
         (edit("left.yaml", "image_height: 144", "image_height: 150"), "another image size than the left camera's"),
+        (edit("left.yaml", "data: [", "data: [-"), "focal lengths in camera_matrix and projection_matrix must be pos"),
         (edit("right.yaml", "image_width: 200", "image_wide: 200"), "says no image_width and image_height"),
         (edit("left.yaml", "plumb_bob", "equidistant"), "distortion_model equidistant is not plumb_bob"),
         (edit("left.yaml", "projection_matrix", "projection"), "projection_matrix must hold 12 numbers"),
@@ -101,6 +110,8 @@ TABLE = "dvrk_kinematics/ECM-custom-setpoint_cp.csv"
         (lambda root: write_facts(root, first_frame_time=START + 60), "correct first_frame_time in calibration.json"),
         (lambda root: write_facts(root, first_frame_time="noon"), "first_frame_time is 'noon'"),
         (lambda root: write_facts(root, camera_in_ecm=[1, 2]), "camera_in_ecm must hold 4 x 4 numbers"),
+        (lambda root: write_facts(root, camera_in_ecm=np.ones((4, 4)).tolist()), "camera_in_ecm 0 is no rigid motion"),
+        (lambda root: write_facts(root, camera_in_ecm=np.diag([1000, 1, 1, 1]).tolist()), "is no rigid motion"),
         (lambda root: (root / "right" / "right.mp4").unlink(), "no pair of videos called left and right"),
     ],
 )

@@ -55,6 +55,8 @@ def test_depth_in_another_unit_is_noticed(tmp_path):
         ("UnityCam/Calibration/cam.txt", None, r"no Calibration/cam\.txt beside or above"),
         ("UnityCam/Calibration/cam.txt", "1 2 3", r"cam\.txt: holds neither K nor fx"),
         ("UnityCam/Calibration/cam.txt", "fx: 3\nfy: 4", r"cam\.txt: holds neither K nor fx"),
+        ("UnityCam/Calibration/cam.txt", "nan 0 9 0 9 9 0 0 1", r"cam\.txt: the camera's numbers must be finite"),
+        ("UnityCam/Calibration/cam.txt", "fx: 9\nfy: inf\ncx: 9\ncy: 9", r"cam\.txt: the camera's numbers must be"),
         ("UnityCam/Calibration/cam.txt", "0 0 1 0 0 1 0 0 1", "focal lengths must be positive"),
         ("UnityCam/Colon/Poses/colon_position_rotation.csv", "a,b\n1,2", "has no column tX"),
         ("UnityCam/Colon/Poses/colon_position_rotation.csv", "tX,tY,tZ,rX,rY,rZ,rW\n", "holds no row of numbers"),

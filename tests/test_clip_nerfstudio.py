@@ -1,13 +1,22 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 from layouts import corner
+from layouts.colmap import write_colmap
 from layouts.nerfstudio import write_nerfstudio
 from layouts.reprojection import depth_error, image_error, largest_miss
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.errors import InputError
+
+
+def write_calibrated(root):
+    """A calibrated folder of one frame."""
+    (root / "images").mkdir(parents=True)
+    cv2.imwrite(str(root / "images" / "0.png"), np.full((40, 60, 3), 90, np.uint8))
+    (root / "calibration.json").write_text(json.dumps({"fx": 50, "fy": 50, "cx": 30, "cy": 20}))
 
 
 def edit(root, change):
@@ -41,9 +50,28 @@ def test_depth_and_masks_come_with_the_units_and_the_polarity_of_nerfstudio(tmp_
         assert (~clip.tissue_mask(i)).sum() == (20 + 10 * i) * 40
         assert not clip.tissue_mask(i)[:20, :40].any()
     assert clip.mask_instrument_value == 0
-    halved = load_clip(tmp_path / "n", ClipOptions(depth_unit_mm=0.5))
-    assert largest_miss(halved, poses, scale=0.5) < 1e-4
-    assert halved.depth(0).max() == pytest.approx(clip.depth(0).max() / 2)
+
+
+def test_depth_in_tenths_of_a_millimetre_goes_with_poses_in_metres(tmp_path):
+    poses = write_nerfstudio(tmp_path / "n", depth=True)
+    for file in (tmp_path / "n" / "depths").iterdir():
+        cv2.imwrite(str(file), 10 * cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+    clip = load_clip(tmp_path / "n", ClipOptions(depth_unit_mm=0.1))
+    assert clip.units == "mm"
+    assert largest_miss(clip, poses) < 1e-4
+    assert depth_error(clip, poses, 2) < 0.01
+    assert clip.pose_check.depth_ratio == pytest.approx(1, abs=0.05)
+    assert not any("disagree about lengths" in note for note in clip.notes)
+
+
+@pytest.mark.parametrize("write", [write_nerfstudio, write_colmap, write_calibrated])
+def test_a_unit_for_depth_that_is_not_there_is_said_to_do_nothing(tmp_path, write):
+    write(tmp_path / "n")
+    plain, given = load_clip(tmp_path / "n"), load_clip(tmp_path / "n", ClipOptions(depth_unit_mm=0.1))
+    note = "--depth-unit-mm changes nothing: the clip has no depth files."
+    assert note not in plain.notes
+    assert note in given.notes
+    assert given.units == plain.units == "relative"
 
 
 def test_opencv_matrices_in_the_file_are_noticed(tmp_path):
@@ -98,12 +126,15 @@ def frame(name, value):
         (lambda found: found.update(fl_y="wide"), "fl_y is 'wide' but must be a number"),
         (lambda found: found.update(fl_x=-3), "fl_x or camera_angle_x must be positive"),
         (lambda found: found.update(camera_model="EQUIRECTANGULAR"), "camera_model EQUIRECTANGULAR is not one of"),
+        (lambda found: found.update(applied_scale=0), "applied_scale is 0 but must be positive"),
         (lambda found: found.update(k4=0.1), "is camera_model OPENCV_FISHEYE"),
         (lambda found: found.update(h=200), "of another aspect"),
         (frame("k1", 0.2), "frames with different distortions"),
         (frame("transform_matrix", [[1, 2], [3, 4]]), "transform_matrix of frame 1 must hold 4 x 4"),
         (frame("transform_matrix", np.diag([2.0, 2, 2, 1]).tolist()), "frame 1 is no rigid motion"),
         (frame("file_path", "images/absent.png"), r"1 of its files are missing \(images/absent.png\)"),
+        (frame("mask_path", "/absent/mask.png"), r"1 of its files are missing \(/absent/mask\.png\)"),
+        (frame("time", [1]), r"time is \[1\] but must be a number"),
         (frame("file_path", 3), "frame 1 has no file_path"),
         (frame("depth_file_path", "images/frame_8.png"), "1 of 5 frames have a depth_file_path"),
     ],

@@ -11,6 +11,7 @@ from endogs.clip.config import PoseConvention
 from endogs.clip.pose_check import check_poses
 from endogs.clip.pose_conventions import CONVENTIONS, SHORT, with_pose_convention, world_to_camera
 from endogs.clip.recording import Recording
+from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 from endogs.pipeline.config import Inspect
 from endogs.pipeline.inspect import inspect
@@ -69,6 +70,23 @@ def moving():
 
 def check(recording):
     return check_poses(Clip(recording), recording)
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "value", "message"),
+    [
+        ("times", 2, np.inf, "made: its times are not all finite"),
+        ("K", (1, 0, 2), np.nan, "made: its intrinsics are not all finite"),
+        ("world_to_camera", (3, 1, 3), np.nan, "made: its poses are not all finite"),
+        ("K", (4, 1, 1), 0, "made: a focal length is 0 but must be positive"),
+        ("K", (0, 0, 0), -5, "made: a focal length is -5 but must be positive"),
+    ],
+)
+def test_no_reader_can_make_a_clip_without_cameras(moving, name, at, value, message):
+    values = getattr(moving, name).copy()
+    values[at] = value
+    with pytest.raises(InputError, match=message):
+        Clip(replace(moving, **{name: values}))
 
 
 def misread(recording, truth, read_as):

@@ -23,8 +23,8 @@ from endogs.geometry import unproject
 from endogs.pictures.depth_colors import color_depth, robust_range
 from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene, StaticDeformation
-from endogs.scene.scene_file import save_scene
-from endogs.scene.source_clip import options_from_json
+from endogs.scene.scene_file import load_scene, save_scene
+from endogs.scene.source_clip import load_source_clip, options_from_json
 
 HEIGHT, WIDTH, FRAMES, FOCAL, BASELINE, Z = 32, 48, 10, 60.0, 2.0, 50.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
@@ -218,6 +218,13 @@ def test_evaluate_command_without_its_clip(folder):
     save_scene(still_scene(clip), folder / "bare.safetensors")
     with pytest.raises(InputError, match="does not say which clip"):
         run_evaluate(Evaluate((folder / "bare.safetensors",)))
+
+
+def test_a_clip_that_the_scene_names_from_home_is_found(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    scene = load_scene(folder / "scene.safetensors")
+    scene.metadata["config"]["input"] = "~/clip"
+    assert load_source_clip(scene, folder / "elsewhere.safetensors").source == folder / "clip"
 
 
 def test_options_survive_json():

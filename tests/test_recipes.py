@@ -63,13 +63,13 @@ def test_every_data_set_has_a_recipe():
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
-def test_recipes_are_whole_and_change_something(name):
+def test_recipes_are_whole_and_change_the_experiment(name):
     recipe = load_recipe(ROOT / "scenes" / f"{name}.toml")
     assert set(recipe.layouts) <= {layout.KIND for layout in LAYOUTS}
     assert recipe.get.startswith("https://") or "https://" in recipe.get
-    assert recipe.options
-    # Every value differs from nothing at all, and the experiment can be made of them.
-    Reconstruct(Path("clip"), **recipe.options).fit_config()
+    experiment = Reconstruct(Path("clip"), **recipe.options)
+    assert experiment != Reconstruct(Path("clip"))
+    experiment.fit_config()
     assert set(read_toml(recipe.path)["options"]) <= set(option_types())
 
 
@@ -101,6 +101,35 @@ def test_options_of_the_command_line_go_before_the_recipes(tmp_path):
     assert (config.split, config.deterministic, config.clip.stride, config.clip.max_size) == ("gap", False, 3, 40)
 
 
+def test_a_start_alone_moves_the_recipes_part_of_the_clip(tmp_path):
+    data = write_hamlyn(tmp_path / "rectified01")
+    recipe = write_recipe(tmp_path / "mine.toml", {"end": 3.0})
+    parts = {
+        (): (None, 3.0),
+        ("--start", 100): (100.0, 103.0),
+        ("--start", 1, "--end", 2): (1.0, 2.0),
+        ("--end", 8): (None, 8.0),
+    }
+    for options, part in parts.items():
+        clip = followed(recipe, "--data", data, *options).clip
+        assert (clip.start, clip.end) == part
+    cut = write_recipe(tmp_path / "cut.toml", {"start": 2.0, "end": 3.0})
+    assert followed(cut, "--data", data, "--start", 7).clip == ClipOptions(start=7.0, end=8.0)
+
+
+def test_home_is_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_hamlyn(tmp_path / "rectified01")
+    write_recipe(tmp_path / "mine.toml", {"stride": 2})
+    config = followed("~/mine.toml", "--data", "~/rectified01")
+    assert config.clip.stride == 2
+    fields = with_recipe({"input": "~/mine.toml", "data": "~/rectified01"})
+    for options in (config.clip, fields["clip"]):
+        assert load_clip(config.input, options).kind == "hamlyn"
+    # Whoever reads the scene later finds the data without knowing the tilde.
+    assert config.input == fields["input"] == tmp_path / "rectified01"
+
+
 def test_a_clip_is_no_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_hamlyn(tmp_path / "hamlyn")
@@ -116,6 +145,7 @@ BAD = {
     "a text for a number": ({}, {"stride": "2"}, r"mine\.toml: option stride = '2' is not a whole number"),
     "a fraction": ({}, {"stride": 2.5}, r"option stride = 2\.5 is not a whole number"),
     "true for a number": ({}, {"fps": True}, r"option fps = True is not a number"),
+    "a fraction for a choice": ({}, {"sh_degree": 2.0}, r"option sh_degree = 2\.0 is not one of 1, 2, 3"),
     "another choice": ({}, {"split": "half"}, r"option split = 'half' is not one of standard, gap, novel-view, all"),
     "too few numbers": ({}, {"crop": [1, 2, 3]}, r"option crop = \[1, 2, 3\] is not a list of a whole number"),
     "a missing text": ({"licence": None}, None, r"mine\.toml: licence must be a text"),

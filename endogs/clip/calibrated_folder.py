@@ -46,7 +46,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     if world_to_camera is None:
         world_to_camera = still_poses(frames.total)
     notes = list(frames.notes)
-    unit = options.depth_unit_mm or positive(calibration, "depth_unit_mm", file, required=False)
+    unit = options.depth_unit_mm if frames.depths is not None else None
+    unit = unit or positive(calibration, "depth_unit_mm", file, required=False)
     if frames.depths is not None and unit is None:
         if "baseline_mm" in calibration or "translation_mm" in calibration:
             raise InputError(

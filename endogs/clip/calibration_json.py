@@ -23,16 +23,21 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
     """The recording with the cameras of a calibration.json, its frames undistorted or rectified where it says so.
 
     It holds `fx`, `fy`, `cx`, `cy` (pixels, centres at +0.5) and may hold the `width` and `height` that it is for.
-    Pairs: `baseline_mm` says that views are rectified; with `translation_mm` they are not and become so
-    (`endogs.clip.rectification` says what else may be there), and frames, masks and depth are then the rectified left
-    view's. Single views: `distortion` is OpenCV's k1 k2 p1 p2 [k3 ...], or with `model` "fisheye" the k1 to k4 of
-    cv2.fisheye, with "omnidir" the k1 k2 p1 p2 of cv2.omnidir with its `xi` and `skew`; "scaramuzza" has `polynomial`
-    (a0, a1, a2, ...) and `stretch` (2 x 2) in place of fx and fy (`endogs.clip.lenses`). `depth_along` says whether
-    depth files hold "z" (z-depth, the default) or the distance along each "ray".
+    Pairs: `baseline_mm` says that views are rectified and without distortion; with `translation_mm` they are not and
+    become so (`endogs.clip.rectification` says what else may be there), and frames, masks and depth are then the
+    rectified left view's; with neither the left view is read as a single one. Single views: `distortion` is OpenCV's
+    k1 k2 p1 p2 [k3 ...], or with `model` "fisheye" the k1 to k4 of cv2.fisheye, with "omnidir" the k1 k2 p1 p2 of
+    cv2.omnidir with its `xi` and `skew`; "scaramuzza" has `polynomial` (a0, a1, a2, ...) and `stretch` (2 x 2) in
+    place of fx and fy (`endogs.clip.lenses`). `depth_along` says whether depth files hold "z" (z-depth, the default)
+    or the distance along each "ray".
 
     Raises InputError, naming `file`, for entries that are missing or not what they should be.
     """
     recording = replace(recording, notes=camera_found(recording.notes), K_is_guess=False)
+    baseline = positive(calibration, "baseline_mm", file, required=False)
+    if recording.right_images is not None and baseline is None and "translation_mm" not in calibration:
+        note = f"right views are not used: {file.name} has neither baseline_mm nor translation_mm."
+        recording = replace(recording, right_images=None, notes=[*recording.notes, note])
     right, count = recording.right_images, len(recording.times)
     lens = None if right is not None else _lens(calibration, file, recording.width, recording.height)
     if right is not None and calibration.get("model", "pinhole") != "pinhole":
@@ -40,11 +45,12 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
     along = calibration.get("depth_along", "z")
     if along not in ("z", "ray"):
         raise InputError(f'{file}: depth_along is {along!r} but must be "z" or "ray": correct it.')
-    baseline = positive(calibration, "baseline_mm", file, required=False)
     if lens is not None:
         units = "mm" if baseline is not None else recording.units
         return undistort(replace(recording, units=units), lens, options, along)
     K = _intrinsics(calibration, file, recording.width, recording.height, options)
+    if right is not None and "translation_mm" not in calibration:
+        _check_straight(calibration, file)
     if right is not None and "translation_mm" in calibration:
         turned = rectification(calibration, K, (recording.width, recording.height), file)
         K, baseline = turned.K, turned.baseline
@@ -65,16 +71,11 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
                 f"stereo: the views are rectified as {file.name} says; rows and --crop count in the result.",
             ],
         )
-    notes = recording.notes
-    if right is not None and baseline is None:
-        notes = [*notes, f"right views are not used: {file.name} has no baseline_mm."]
     return replace(
         recording,
         K=K[None].repeat(count, 0),
-        right_images=recording.right_images if baseline is not None else None,
         units="mm" if baseline is not None else recording.units,
         baseline=baseline,
-        notes=notes,
     )
 
 
@@ -83,6 +84,17 @@ def with_calibration_file(recording: Recording, options: ClipOptions) -> Recordi
     if options.calibration is None:
         return recording
     return calibrate(recording, load_calibration(options.calibration), options.calibration, options)
+
+
+def _check_straight(calibration: dict[str, Any], file: Path) -> None:
+    """InputError when either camera of a pair that is called rectified has a distortion."""
+    right = calibration.get("right")
+    for source in (calibration, right if isinstance(right, dict) else {}):
+        if "distortion" in source and numbers(source, "distortion", None, file).any():
+            raise InputError(
+                f"{file}: baseline_mm says that the views are rectified, but there is a distortion: give "
+                "translation_mm in its place, or remove the distortion."
+            )
 
 
 def _lens(calibration: dict[str, Any], file: Path, width: int, height: int) -> Lens | None:

@@ -33,8 +33,9 @@ class Clip:
     def __init__(
         self, recording: Recording, options: ClipOptions | None = None, cache_bytes: int = DEFAULT_BYTES
     ) -> None:
-        """Raises InputError for a crop, rows or a mask that do not fit the recording."""
+        """Raises InputError for numbers that make no camera, and a crop, rows or a mask that do not fit."""
         options = options or ClipOptions()
+        _check_cameras(recording)
         self.options = options
         # Without the frames that were decoded while reading: from here on only the bounded cache holds pixels.
         self._recording = replace(recording, framed={})
@@ -208,3 +209,18 @@ class Clip:
                 "several times as much per frame as at 640 x 512: --max-size makes it lighter."
             ]
         return []
+
+
+def _check_cameras(recording: Recording) -> None:
+    """InputError naming the recording's source when its cameras are no cameras, whatever its reader let through."""
+    for what, values in (
+        ("times", recording.times),
+        ("intrinsics", recording.K),
+        ("poses", recording.world_to_camera),
+        ("baseline", recording.baseline),
+    ):
+        if values is not None and not np.isfinite(values).all():
+            raise InputError(f"{recording.source}: its {what} are not all finite numbers: correct or copy its files.")
+    focals = recording.K[:, [0, 1], [0, 1]]
+    if focals.min() <= 0:
+        raise InputError(f"{recording.source}: a focal length is {focals.min():g} but must be positive: correct it.")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from endogs.clip.calibration_json import calibrate, load_calibration
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
+from endogs.clip.number_files import check_rigid
 from endogs.clip.pose_conventions import world_to_camera
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.rectification import RectifiedImages, numbers
@@ -75,7 +76,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
         raise InputError(f"{facts_file}: first_frame_time is {first!r} but must be seconds of ROS time: correct it.")
     matrices = _interpolated(times, matrices, recording.times + float(first), table)
     if "camera_in_ecm" in facts:
-        matrices = matrices @ numbers(facts, "camera_in_ecm", (4, 4), facts_file)
+        camera_in_ecm = numbers(facts, "camera_in_ecm", (4, 4), facts_file)
+        check_rigid(camera_in_ecm[None], facts_file, "camera_in_ecm")
+        matrices = matrices @ camera_in_ecm
     else:
         notes.append(
             "kinematics: the camera is taken for the ECM's tip; camera_in_ecm in calibration.json corrects it."
@@ -90,7 +93,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     )
     cameras = [file for name in ("left.yaml", "right.yaml") if (file := _find(path, name)) is not None]
     if len(cameras) == 2:
-        return _rectified(recording, cameras[0], cameras[1])
+        return _rectified(recording, cameras[0], cameras[1], options.focal)
     if "fx" not in facts:
         raise InputError(f"{path}: no left.yaml and right.yaml, nor fx in calibration.json: add the calibration.")
     height = facts.get("height")
@@ -161,10 +164,14 @@ def _interpolated(
     return found
 
 
-def _rectified(recording: Recording, left_file: Path, right_file: Path) -> Recording:
-    """The recording rectified as ROS's files say."""
+def _rectified(recording: Recording, left_file: Path, right_file: Path, focal: float | None) -> Recording:
+    """The recording rectified as ROS's files say; `focal`, if given, is the rectified views' in pixels."""
     left, right = read_ros_camera(left_file), read_ros_camera(right_file)
     turned = ros_rectification(left, right, right_file)
+    K = turned.K.copy()
+    if focal is not None:
+        K[1, 1] *= focal / K[0, 0]
+        K[0, 0] = focal
     recording = _without_strip(recording, left.size[1])
     if (recording.width, recording.height) != left.size:
         raise InputError(
@@ -176,7 +183,7 @@ def _rectified(recording: Recording, left_file: Path, right_file: Path) -> Recor
     turn[:3, :3] = turned.rotation
     return replace(
         recording,
-        K=turned.K[None].repeat(len(recording.times), 0),
+        K=K[None].repeat(len(recording.times), 0),
         images=RectifiedImages(recording.images, turned.left),
         right_images=RectifiedImages(recording.right_images, turned.right),
         world_to_camera=turn @ recording.world_to_camera,

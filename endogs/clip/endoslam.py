@@ -153,6 +153,8 @@ def _camera(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]:
                 raise ValueError(f"{len(values)} numbers, not 9")
     except (KeyError, ValueError) as error:
         raise InputError(f"{file}: holds neither K nor fx, fy, cx and cy ({error}): copy it again.") from error
+    if not np.isfinite([fx, fy, cx, cy, *bent]).all():
+        raise InputError(f"{file}: the camera's numbers must be finite: copy it again.")
     if min(fx, fy) <= 0:
         raise InputError(f"{file}: focal lengths must be positive: copy it again.")
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), bent

@@ -99,6 +99,8 @@ def _checked(recording: Recording, options: ClipOptions) -> Clip:
     clip = Clip(recording, options)
     if options.undistorted_degrees is not None and recording.outside is None:
         clip.notes.append("--undistorted-degrees changes nothing: this camera's lens is not known to bend lines.")
+    if options.depth_unit_mm is not None and not clip.has_depth:
+        clip.notes.append("--depth-unit-mm changes nothing: the clip has no depth files.")
     if not clip.static_camera:
         from endogs.clip.pose_check import check_poses
 

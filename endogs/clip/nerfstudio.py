@@ -26,7 +26,7 @@ CONVENTION = "camera-to-world-opengl"
 PERSPECTIVE = ("", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
 FISHEYE = ("OPENCV_FISHEYE",)
 METRES = 1000.0
-"""nerfstudio takes depth files for millimetres and poses for metres: millimetres per unit of the poses."""
+"""Millimetres per unit of the poses, when there is depth: nerfstudio then takes them for metres."""
 
 
 def why_not(path: Path) -> str | None:
@@ -53,8 +53,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     Facts from nerfstudio's documentation (docs.nerf.studio/quickstart/data_conventions.html): `transform_matrix` is
     camera-to-world with OpenGL's camera axes; `fl_x`, `fl_y`, `cx`, `cy`, `w`, `h`, `camera_model` and the distortion
     stand at the top or in each frame, pixel centres at +0.5; `camera_angle_x` in place of `fl_x` is Instant NGP's.
-    Masks are black where nothing is to be learned: there instruments are. `depth_file_path` holds millimetres
-    (--depth-unit-mm says otherwise) and then poses are metres and become millimetres; without depth lengths are
+    Masks are black where nothing is to be learned: there instruments are. With `depth_file_path` poses are metres and
+    become millimetres, and depth is in millimetres unless --depth-unit-mm says otherwise; without depth lengths are
     relative. Distorted cameras are undistorted, as long as all frames share one. Raises InputError for entries that
     are missing or not what they should be, camera models that are not read, and files that are not there.
     """
@@ -90,7 +90,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     unit = options.depth_unit_mm or 1.0
     matrices = np.stack([frame.matrix for frame in frames])
     if depths is not None:
-        matrices[:, :3, 3] *= METRES * unit
+        matrices[:, :3, 3] *= METRES
         if options.depth_unit_mm is None:
             notes.append("depth: taken for millimetres and poses for metres, as nerfstudio does.")
     recording = Recording(
@@ -126,6 +126,8 @@ def _frames(file: Path) -> list[_Frame]:
         raise InputError(f"{file}: holds no list of frames: copy it again.")
     shared = {name: value for name, value in found.items() if name != "frames"}
     scale = _number(shared, "applied_scale", file, 1.0)
+    if scale <= 0:
+        raise InputError(f"{file}: applied_scale is {scale:g} but must be positive: correct it.")
     frames, lost = [], []
     for number, entry in enumerate(entries):
         if not isinstance(entry.get("file_path"), str):
@@ -134,20 +136,16 @@ def _frames(file: Path) -> list[_Frame]:
         if image is None:
             lost.append(entry["file_path"])
             continue
-        mask, depth = (
-            file.parent / entry[name] if isinstance(entry.get(name), str) else None
-            for name in ("mask_path", "depth_file_path")
-        )
-        lost += [
-            str(path.relative_to(file.parent)) for path in (mask, depth) if path is not None and not path.is_file()
-        ]
+        named = [entry[name] if isinstance(entry.get(name), str) else None for name in ("mask_path", "depth_file_path")]
+        mask, depth = (None if name is None else file.parent / name for name in named)
+        lost += [name for name in named if name is not None and not (file.parent / name).is_file()]
         matrix = _matrix(entry, number, file)
         matrix[:3, 3] /= scale
         frames.append(_Frame(image, mask, depth, matrix, {**shared, **entry}))
     if lost:
         raise InputError(f"{file}: {len(lost)} of its files are missing ({lost[0]}): copy them beside it.")
-    times = [entry.get("time") for entry in entries]
-    if len(set(times)) == len(times) and all(isinstance(time, int | float) for time in times):
+    times = [_number(entry, "time", file, 0.0) for entry in entries if entry.get("time") is not None]
+    if len(set(times)) == len(entries):
         return [frames[i] for i in np.argsort(np.array(times, np.float64))]
     return sorted(frames, key=lambda frame: [natural_key(Path(part)) for part in frame.image.parts])
 

@@ -42,12 +42,16 @@ def read_ros_camera(file: Path) -> RosCamera:
     model = re.search(r"^(?:camera|distortion)_model:\s*(\S+)", text, re.M)
     if model is not None and model[1] not in ("plumb_bob", "rational_polynomial"):
         raise InputError(f"{file}: distortion_model {model[1]} is not plumb_bob or rational_polynomial.")
+    K = _matrix(text, "camera_matrix", file).reshape(3, 3)
+    P = _matrix(text, "projection_matrix", file).reshape(3, 4)
+    if min(K[0, 0], K[1, 1], P[0, 0], P[1, 1]) <= 0:
+        raise InputError(f"{file}: focal lengths in camera_matrix and projection_matrix must be positive: correct it.")
     return RosCamera(
         (int(size[0][1]), int(size[1][1])),  # type: ignore[index]
-        _matrix(text, "camera_matrix", file).reshape(3, 3),
+        K,
         _matrix(text, "distortion_coefficients", file).ravel(),
         _matrix(text, "rectification_matrix", file).reshape(3, 3),
-        _matrix(text, "projection_matrix", file).reshape(3, 4),
+        P,
     )
 
 

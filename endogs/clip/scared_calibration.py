@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from endogs.clip.lenses import HALF_PIXEL
 from endogs.clip.number_files import check_rigid, entry, read_json
+from endogs.clip.rectification import stereo_rectify
 from endogs.errors import InputError
 
 Array = NDArray[np.float64]
@@ -73,15 +74,14 @@ def rectifying_rotation(frame: FrameData, Q: Array, size: tuple[int, int]) -> Ar
     """Rotation (3, 3) from the left camera's axes to those of the rectified left view of `size` (width, height).
 
     It is computed again as the preparing tool did (cv2.stereoRectify with its defaults); None when the calibration is
-    not complete or leads to another camera than the (4, 4) reprojection matrix `Q` describes.
+    not complete or leads to another camera than the (4, 4) reprojection matrix `Q` describes. InputError for one that
+    describes no pair of cameras.
     """
-    import cv2
-
     names = {"KL": (3, 3), "DL": None, "KR": (3, 3), "DR": None, "R": (3, 3), "T": (3, 1)}
     if not set(names) <= set(frame.calibration):
         return None
     KL, DL, KR, DR, R, T = (frame.number(name, shape) for name, shape in names.items())
-    R1, _, P1, *_ = cv2.stereoRectify(KL, DL, KR, DR, size, R, T)
+    R1, _, P1, _ = stereo_rectify((KL, DL), (KR, DR), size, R, T, frame.path)
     same_focal = abs(P1[0, 0] / Q[2, 3] - 1) < SAME_CAMERA
     same_centre = np.abs(P1[:2, 2] + Q[:2, 3]).max() < SAME_CAMERA * size[0]
-    return np.asarray(R1, np.float64) if same_focal and same_centre else None
+    return R1 if same_focal and same_centre else None

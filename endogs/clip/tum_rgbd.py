@@ -110,7 +110,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
 
 def read_list(path: Path) -> tuple[Array, list[Path]]:
     """Times (N,) in seconds and files of rgb.txt or depth.txt; InputError for other lines and missing files."""
-    times, files = [], []
+    times: list[float] = []
+    names: list[str] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
         words = line.split("#")[0].split()
         if not words:
@@ -122,13 +123,14 @@ def read_list(path: Path) -> tuple[Array, list[Path]]:
         if len(words) != 2 or not np.isfinite(time):
             raise InputError(f"{path}: line {number} is not a time and a file: correct it.")
         times.append(time)
-        files.append(path.parent / words[1])
+        names.append(words[1])
     if not times:
         raise InputError(f"{path}: names no files: copy it again.")
-    missing = [file for file in files if not file.is_file()]
+    files = [path.parent / name for name in names]
+    missing = [name for name, file in zip(names, files, strict=True) if not file.is_file()]
     if missing:
         raise InputError(
-            f"{path}: {missing[0].relative_to(path.parent)} is not there ({len(missing)} of {len(files)} files are "
+            f"{path}: {missing[0]} is not there ({len(missing)} of {len(files)} files are "
             "missing): unpack the sequence again."
         )
     if (np.diff(times) <= 0).any():

@@ -62,6 +62,7 @@ def find_recipe(named: Path, data: Path | None) -> Recipe | None:
     A name counts when --data is given or no clip of that name exists. Raises InputError when --data comes without a
     recipe, a recipe without --data, and as `load_recipe` does.
     """
+    named = named.expanduser()
     packaged = scenes_folder() / f"{named.name}.toml"
     known = named.parent == Path(".") and packaged.is_file()
     if named.suffix.lower() == ".toml":
@@ -109,6 +110,7 @@ def check_layout(recipe: Recipe, data: Path) -> None:
     """InputError saying what is missing when the folder `data` has none of the recipe's layouts."""
     from endogs.clip.layouts import LAYOUTS
 
+    data = data.expanduser()
     kinds = {layout.KIND: layout for layout in LAYOUTS}
     unknown = [kind for kind in recipe.layouts if kind not in kinds]
     if unknown:
@@ -128,14 +130,21 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     """
     data = options.get("data")
     recipe = find_recipe(Path(options["input"]), None if data is None else Path(data))
-    if recipe is None:
+    if recipe is None or data is None:
         return options
-    return {**recipe.options, **options, "input": data, "data": None}
+    return {**recipe.options, **options, "input": Path(data).expanduser(), "data": None}
 
 
-def defaults(recipe: Recipe) -> Reconstruct:
-    """The recipe's experiment, for a command line to change."""
-    return replace(Reconstruct(recipe.path), **recipe.options)
+def defaults(recipe: Recipe, start: float | None = None, end: float | None = None) -> Reconstruct:
+    """The recipe's experiment, for a command line to change, in which `start` and `end` (s) are given or None.
+
+    With only a start the recipe's part of the clip moves there and keeps its length.
+    """
+    default = replace(Reconstruct(recipe.path), **recipe.options)
+    if start is None or end is not None or default.clip.end is None:
+        return default
+    length = default.clip.end - (default.clip.start or 0.0)
+    return replace(default, clip=replace(default.clip, end=start + length))
 
 
 def option_types() -> dict[str, tuple[str | None, Any]]:
@@ -181,7 +190,8 @@ def _converted(value: Any, hint: Any) -> Any:
                 continue
         raise TypeError
     if origin is Literal:
-        if value in inner and not isinstance(value, bool):
+        # 2.0 and True equal whole numbers, but are none.
+        if any(type(value) is type(choice) and value == choice for choice in inner):
             return value
         raise TypeError
     if origin is tuple:
