@@ -52,15 +52,16 @@ def _speed(observations: Observations, k: int, static_camera: bool) -> float:
 
     0 where the frame shows no tissue, infinite where a moving camera's frame has no depth on it.
     """
-    flow, tissue = observations.flow(k, k + 1), observations.masks[k]
+    tissue = observations.masks[k]
     if not tissue.any():
         return 0.0
+    moved: NDArray[np.floating] = observations.flow(k, k + 1)
     if not static_camera:
         still, known = still_flow(observations, k)
-        flow, tissue = flow - still, tissue & known
+        moved, tissue = moved - still, tissue & known
         if not tissue.any():
             return float("inf")
-    return float(np.quantile(np.hypot(flow[tissue, 0], flow[tissue, 1]), 1 - FAST_SHARE))
+    return float(np.quantile(np.hypot(moved[tissue, 0], moved[tissue, 1]), 1 - FAST_SHARE))
 
 
 def still_flow(observations: Observations, k: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
