@@ -2,6 +2,7 @@
 
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,6 +193,22 @@ def test_no_opacity_exceeds_the_bound(form):
     assert (made.highest_opacity(base) >= most - 1e-5).all()
 
 
+@pytest.mark.parametrize("kernel", ["quartic", "gaussian"])
+@pytest.mark.parametrize("width", [0.05, 0.1])
+def test_the_bound_of_overlapping_bases_is_close_to_what_they_reach(kernel, width):
+    """Density control drops what never shows; a bound far above it drops nothing."""
+    generator = torch.Generator().manual_seed(4)
+    made = BasesDeformation.at_rest(50, 17, width, torch.ones(14), SPAN, kernel, constant=True)
+    tensors = {name: x.clone() for name, x in made.tensors().items()}
+    tensors["weights"] = torch.randn(50, 14, 17, generator=generator)
+    tensors["centers"] += 0.05 * torch.randn(50, 14, 17, generator=generator)
+    tensors["constant"] = torch.randn(50, 14, generator=generator)
+    made, base = made.from_parts(tensors, made.settings()), torch.randn(50, 14, generator=generator)
+    reached = torch.stack([made.packed_at(base, t)[:, OPACITY] for t in np.linspace(0, 2, 1001)]).amax(0)
+    error = made.highest_opacity(base) - reached
+    assert float(error.abs().max()) < 0.1
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_scene_comes_back_from_its_file(form, tmp_path):
     scene = scene_of(deformation_of(form))
@@ -251,6 +268,26 @@ def test_as_a_spline_it_is_the_same_at_the_frames(form):
     for time in TIMES:
         assert torch.allclose(spline.packed_at(time), scene.packed_at(time), atol=2e-3)
     assert scene_as_spline(spline) is spline
+
+
+@pytest.mark.parametrize(
+    "times", [np.r_[np.arange(11) / 10, 0.51, 0.52, 0.53, 0.54].tolist(), [0.0, 0.0, 0.1, 0.1], [0.7], [0.3, 0.3]]
+)
+def test_as_a_spline_it_follows_uneven_and_equal_times(times):
+    """A cluster of frames ten times as dense as the others, frames at one time, and a single one."""
+    times = np.sort(times)
+    scene = replace(scene_of(deformation_of("mlp")), times=times, K=np.tile(np.eye(3), (len(times), 1, 1)),
+                    world_to_camera=np.tile(np.eye(4), (len(times), 1, 1)))  # fmt: skip
+    # Sharp enough in time that knots a usual frame interval apart miss what the cluster shows.
+    bases = BasesDeformation.at_rest(COUNT, 4, 0.01, torch.ones(14), ClipTime(0.0, 1.0), "gaussian", constant=False)
+    tensors = bases.tensors()
+    tensors["centers"] = torch.full_like(tensors["centers"], 0.525)
+    tensors["weights"] = torch.randn(tensors["weights"].shape, generator=torch.Generator().manual_seed(3))
+    sharp = replace(scene, deformation=bases.from_parts(tensors, bases.settings()))
+    for one in (scene, sharp):
+        spline = scene_as_spline(one)
+        for time in times:
+            assert torch.allclose(spline.packed_at(time), one.packed_at(time), atol=1e-3)
 
 
 def test_every_kind_is_chosen_by_its_name():

@@ -18,6 +18,7 @@ from endogs.fit.config import FitConfig, Preset, Reconstruct
 from endogs.fit.deformation_config import Rate
 from endogs.fit.deformation_options import DeformationOptions
 from endogs.fit.deformation_setup import PlanePenalty, rates
+from endogs.fit.density.control import insertion_steps
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.losses import total_variation
 from endogs.fit.optimizer import BETAS
@@ -300,8 +301,19 @@ def test_options_that_say_nothing_are_refused(options, what):
         Reconstruct("clip", **options).fit_config()
 
 
-def test_every_preset_is_one():
-    assert all(Reconstruct("clip", preset=name).fit_config().iterations > 0 for name in get_args(Preset))
+@pytest.mark.parametrize("name", get_args(Preset))
+def test_every_presets_numbers_fit_each_other(name):
+    """A cap that is met early, or an insertion that is never reached, would silently be another preset."""
+    config = Reconstruct("clip", preset=name).fit_config()
+    assert 0 < config.initial_gaussians + sum(count for _, count in config.insertions) <= config.gaussians_cap
+    parts = [part for part, _ in config.insertions]
+    assert parts == sorted(set(parts))
+    assert all(0 < part < 1 and count > 0 for part, count in config.insertions)
+    assert all(0 < step < config.iterations for step in insertion_steps(config))
+    for share in ("rim", "halo", "specular", "specular_depth", "ssim", "rigidity"):
+        assert 0 <= getattr(config, f"{share}_weight") <= 1, share
+    assert 0 <= config.virtual_share <= 1
+    assert 0 < config.prune_opacity < min(config.start_opacity, config.insertion_opacity) < 1
 
 
 def test_rates_are_found_for_every_trained_tensor():

@@ -217,6 +217,21 @@ def test_views_weigh_tissue_only_and_virtual_frames_lie_between(clip):
     assert not views.hidden.any()
 
 
+def test_a_frame_without_tissue_hides_nothing(clip):
+    """A backdrop is laid over hidden pixels: a black frame must not lay one over the whole image."""
+
+    class Masks:
+        def read(self, index):
+            tissue = np.full((40, 48), index != 3)
+            tissue[:, :4] &= index != 4
+            return tissue
+
+    views = new_fit(clip.with_masks(Masks())).views
+    assert not views.observations.masks[2].any()
+    assert views.hidden[:36, :4].all(), "an instrument still does"
+    assert not views.hidden[:, 4:].any()
+
+
 def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
     """A highlight keeps its colour and gives no depth; around found instruments colour counts a little, depth not."""
 

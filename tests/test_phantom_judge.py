@@ -7,7 +7,7 @@ import torch
 from endogs.errors import InputError
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY
 from endogs.phantom import Phantom
-from endogs.phantom.judge import floating, judge_phantom
+from endogs.phantom.judge import floating, judge_phantom, track_errors
 from endogs.phantom.visibility import PhantomTruth
 from endogs.phantom.writer import write_phantom
 from endogs.scene import Knots, Scene, SplineDeformation
@@ -107,13 +107,30 @@ def test_floaters_are_counted_and_large_or_faint_ones_are_not(truth, perfect):
     assert floating(changed(changed(perfect, row, 2, -6.0), row, OPACITY, -8.0), truth, 2).sum() == before
 
 
-def test_a_scene_that_stands_still_loses_the_tracks(truth, perfect):
-    still = Scene(
+def still_scene(perfect):
+    return Scene(
         perfect.base,
         SplineDeformation(torch.zeros_like(perfect.deformation.tensors()["control"]), perfect.deformation.knots),
         perfect.times, perfect.K, perfect.world_to_camera, perfect.width, perfect.height, "mm",
     )  # fmt: skip
+
+
+def test_a_scene_that_stands_still_loses_the_tracks(truth, perfect):
+    still = still_scene(perfect)
     assert judge_phantom(still, truth, range(FRAMES)).track_visible_mm > 0.5
+
+
+def test_tracks_are_judged_at_the_frames_judged(truth, perfect):
+    still = still_scene(perfect)
+    everywhere, _ = track_errors(still, truth)
+    by_frame = [track_errors(still, truth, [k]) for k in range(FRAMES)]
+    assert sorted(np.concatenate([drift for drift, _ in by_frame])) == pytest.approx(sorted(everywhere))
+    drift, shown = by_frame[2]
+    assert drift.shape == shown.shape
+    found = judge_phantom(still, truth, range(FRAMES), [2])
+    assert found.track_visible_mm == pytest.approx(np.median(drift[shown]))
+    assert found.track_95_mm == pytest.approx(np.percentile(drift, 95))
+    assert found.track_95_mm != pytest.approx(np.percentile(everywhere, 95))
 
 
 def test_foreign_folders_and_scenes_are_refused(truth, perfect, tmp_path):

@@ -9,7 +9,7 @@ from endogs.errors import InputError
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Knots
-from endogs.scene.initialization import filled, initialize, lattice, uncovered_mask
+from endogs.scene.initialization import filled, initialize, lattice, seed_tissue, uncovered_mask
 from endogs.scene.observations import Observations, follow, lookup
 from endogs.scene.placement import Look
 
@@ -121,3 +121,16 @@ def test_no_tissue_is_an_input_error(observed):
     nothing = Observations(clip, observations.frames, ClipFlows(clip.image), empty, observations.depth, False)
     with pytest.raises(InputError, match="tissue"):
         initialize(nothing, 100, None, Look(0.8, 0.7))
+
+
+@pytest.mark.parametrize("metric", [True, False])
+def test_a_frame_without_tissue_does_not_double_the_seeds(tmp_path, metric):
+    clip = sliding_clip(tmp_path, 12)
+    depth = np.full((clip.height, clip.width), 100, np.float32)
+    counts = []
+    for blank in (None, 7):
+        masks = [clip.tissue_mask(i) & (i != blank) for i in range(12)]
+        flows = ClipFlows(clip.image, finest_scale=0)
+        observations = Observations(clip, list(range(12)), flows, masks, lambda k: depth, metric)
+        counts.append(sum(len(seeds) for seeds, _ in seed_tissue(observations, 2.0)))
+    assert counts[1] == pytest.approx(counts[0], rel=0.05)

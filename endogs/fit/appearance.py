@@ -26,7 +26,11 @@ class AppearanceAdam:
     """
 
     def __init__(self, appearance: Appearance, camera: Camera, config: AppearanceConfig) -> None:
-        """`camera` is one that saw the colours of the first Gaussians, and stands for those of the ones to come."""
+        """`camera` is one that saw the colours of the first Gaussians, and stands for those of the ones to come.
+
+        A limit under a moving camera: lit colours of Gaussians that another frame coloured lose this camera's light
+        and not that frame's, so their albedo starts off by the ratio of the two, for the fit to make up.
+        """
         self.camera, self.config = camera, config
         self.rates = config.rates()
         colors = appearance.colors

@@ -114,8 +114,10 @@ class TrainingViews:
         still = clip.static_camera
         self.unseen: Mask | None = (seen == 0) & ~clip.ignored if still else None
         """(H, W) pixels that no training frame shows as tissue; None with a moving camera, whose pixels see it all."""
-        self.hidden: Mask | None = (seen < len(frames)) & ~clip.ignored if still else None
-        """(H, W) pixels that some training frame does not show as tissue; None with a moving camera."""
+        shows = sum(bool(mask.any()) for mask in self._masks.values())
+        self.hidden: Mask | None = (seen < shows) & ~clip.ignored if still else None
+        """(H, W) pixels that some training frame hides and others around them do not; None with a moving camera. Frames
+        without any tissue hide nothing in particular and do not count."""
         self.observations = Observations(clip, frames, flows, [self._masks[i] for i in frames], self.depth, self.metric)
         reference = self._eroded[frames[self.reference]]
         self.anchor = None if self.metric else _anchor_of(self.depth(self.reference), reference)

@@ -56,7 +56,7 @@ class PhantomErrors:
     track_hidden_mm: float
     """The same in frames that hide a point behind an instrument."""
     track_95_mm: float
-    """95th percentile over all frames."""
+    """95th percentile over the frames judged, seen or hidden."""
     floaters: float
     """Gaussians in front of the tissue, mean per frame."""
     floater_share: float
@@ -121,7 +121,7 @@ def judge_phantom(
         tracks.record(truth, frame, color, depth)
         if progress is not None:
             progress(done, len(frames))
-    drift, shown = track_errors(scene, truth)
+    drift, shown = track_errors(scene, truth, frames)
     always, visible, behind, never = (_depth_error(errors[name], asked[name]) for name in errors)
     color_visible, color_hidden, depth_hidden = tracks.flicker()
     return PhantomErrors(
@@ -173,8 +173,12 @@ def depth_spread(packed: torch.Tensor, world_to_camera: NDArray[np.float64]) -> 
     return (axis * packed[:, LOG_SCALES].double().exp()).square().sum(1).sqrt().numpy()
 
 
-def track_errors(scene: Scene, truth: PhantomTruth) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Distances (P, F - 1) in mm of followed surface points from their true places, and whether the frame shows them.
+def track_errors(
+    scene: Scene, truth: PhantomTruth, judged: Sequence[int] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Distances (S,) in mm of followed surface points from their true places, and whether the frame shows them (S,).
+
+    A sample is a point in one of the frames `judged` (all by default), point by point.
 
     A point is named where the clip first shows it, and moves from there by the weighted mean displacement of the
     CARRIERS nearest opaque Gaussians: weights opacity exp(-d^2 / 2 h^2), h half the distance of the farthest. Its own
@@ -204,6 +208,8 @@ def track_errors(scene: Scene, truth: PhantomTruth) -> tuple[NDArray[np.float64]
     shown = visible[:, known].T
     inside = truth.tracks_inside()[:, known].T
     compared = inside & (np.arange(len(truth)) != first[:, None])
+    if judged is not None:
+        compared &= np.isin(np.arange(len(truth)), list(judged))
     return drift[compared], shown[compared]
 
 

@@ -36,13 +36,13 @@ def spline_through(deformation: Deformation, base: Tensor, times: np.ndarray, kn
     return SplineDeformation(control, knots)
 
 
-def scene_as_spline(scene: Scene, frames_per_knot: float = 1.0) -> Scene:
-    """The scene with its deformation as a spline of a knot per `frames_per_knot` frames; splines and still scenes stay.
+def scene_as_spline(scene: Scene) -> Scene:
+    """The scene with its deformation as a spline with a knot at every frame's time; splines and still scenes stay.
 
-    The samples are the scene's frames. Error at those: rounding, with a knot per frame.
+    The samples are the scene's frames, however unevenly they lie in time. Error at those: rounding.
     """
     if isinstance(scene.deformation, SplineDeformation | StaticDeformation):
         return scene
-    frame = float(np.median(np.diff(scene.times))) if len(scene.times) > 1 else 1.0
-    knots = Knots.over(float(scene.times[0]), scene.duration, frames_per_knot * frame)
-    return replace(scene, deformation=spline_through(scene.deformation, scene.base, scene.times, knots))
+    times = np.unique(scene.times)
+    knots = Knots(tuple(times.tolist()) if len(times) > 1 else (float(times[0]), float(times[0]) + 1.0))
+    return replace(scene, deformation=spline_through(scene.deformation, scene.base, times, knots))

@@ -155,7 +155,8 @@ class ColoredTracks:
     positions: Pixels
     """(F, P, 2) pixels, centres at +0.5; outside the image once the tissue has left it."""
     valid: NDArray[np.bool_]
-    """(F, P) every flow step from the point's own frame was confirmed by the reverse flow and landed on tissue."""
+    """(F, P) every flow step from the point's own frame was confirmed by the reverse flow and landed on tissue. Frames
+    that show no tissue at all have no valid point, and count for nothing on the way past them."""
     seen: NDArray[np.bool_]
     """(F, P) the frame shows tissue at the position, whether flow or the motion around it led there."""
     colors: NDArray[np.float32]
@@ -220,16 +221,17 @@ def follow(
         tracks.colors[frame, own] = shown if colors is None else colors[own]
         tracks.depth[frame, own] = depth[own]
     jump = np.zeros((frames, count), np.float32)
+    confirmed = tracks.valid.copy()
     cores = usable_cores()
     moves = [(frame, frame + 1, start <= frame) for frame in range(frames - 1)]
     moves += [(frame, frame - 1, start >= frame) for frame in range(frames - 1, 0, -1)]
     moves = [move for move in moves if move[2].any()]
     with ThreadPoolExecutor(cores) as pool:
-        steps = [pool.submit(_Step, observations, tracks, jump, *move[:2]) for move in moves[:1]]
+        steps = [pool.submit(_Step, observations, tracks, jump, confirmed, *move[:2]) for move in moves[:1]]
         for k, (_, _, active) in enumerate(moves):
             advance = steps.pop().result()
             if k + 1 < len(moves):  # the next flows are unpacked meanwhile
-                steps.append(pool.submit(_Step, observations, tracks, jump, *moves[k + 1][:2]))
+                steps.append(pool.submit(_Step, observations, tracks, jump, confirmed, *moves[k + 1][:2]))
             points = np.flatnonzero(active)
             # Points do not know of each other.
             list(pool.map(advance, np.array_split(points, min(cores, -(-len(points) // POINTS_PER_THREAD)))))
@@ -241,10 +243,17 @@ class _Step:
     """One flow step from frame `here` to its neighbour `there`, for some of the points at a time."""
 
     def __init__(
-        self, observations: Observations, tracks: ColoredTracks, jump: NDArray[np.float32], here: int, there: int
+        self,
+        observations: Observations,
+        tracks: ColoredTracks,
+        jump: NDArray[np.float32],
+        confirmed: NDArray[np.bool_],
+        here: int,
+        there: int,
     ) -> None:
         self._observations, self._tracks, self._here, self._there = observations, tracks, here, there
-        self._jump = jump
+        self._jump, self._confirmed = jump, confirmed
+        self._blank = not observations.masks[here].any(), not observations.masks[there].any()
         self._forward, self._backward = observations.flow(here, there), observations.flow(there, here)
         self._carried = observations.carried(here, there)
         self._tissue = observations.trusted(there)
@@ -266,7 +275,11 @@ class _Step:
         after = np.where(free[:, None], after, position + carried[:, :2])
         shown = on_tissue(observations.masks[there], after)
         tracks.positions[there, active] = after
-        tracks.valid[there, active] = flown & tracks.valid[here, active]
+        # No flow leads past a frame without tissue; what comes out on tissue behind it is still the same point.
+        from_blank, to_blank = self._blank
+        kept = self._confirmed[here, active] & (to_blank | (shown if from_blank else flown))
+        self._confirmed[there, active] = kept
+        tracks.valid[there, active] = kept & (not to_blank)
         tracks.seen[there, active] = shown
         color = lookup(observations.images[there], after) / 255
         clean = on_tissue(self._tissue, after)

@@ -8,9 +8,10 @@ opacity as in S. Rota Bulo et al., "Revising densification in Gaussian splatting
 keeps what they cover together.
 
 Three things differ. The strongest Gaussians are taken until the step's count is reached, instead of all above a
-threshold: at equal counts methods can be compared, and the cap is never met by accident. Large means wide on the screen
-and not in the scene, whose extent a still camera does not tell. And opacity is never reset, which a fit of a few
-hundred steps would not recover from.
+threshold: at equal counts methods can be compared, and the cap is never met by accident. Large is measured against the
+width of a pixel at the tissue's median depth, one length for all Gaussians, and not against the scene's extent, which a
+still camera does not tell; what is much nearer than the median is split later on the screen than what is farther. And
+opacity is never reset, which a fit of a few hundred steps would not recover from.
 """
 
 import math
@@ -36,7 +37,7 @@ class AbsgradSplitting(DensityControl):
     """Clones and splits the Gaussians with the largest mean screen gradient since the last time."""
 
     def __init__(self, config: FitConfig, pixel_footprint: float, seed: int) -> None:
-        """`pixel_footprint` is the width of a pixel in the scene, world units."""
+        """`pixel_footprint` is the width of a pixel at the tissue's median depth, world units."""
         super().__init__(config, seed)
         self.large = config.split_pixels * pixel_footprint
         self._counts = insertion_steps(config)
