@@ -12,7 +12,7 @@ from test_fit_loop import CONFIG, new_fit
 
 from endogs.cli import main
 from endogs.clip import ClipOptions, load_clip
-from endogs.errors import FitDiverged
+from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.metrics import psnr_masked
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import AppearanceConfig
@@ -102,6 +102,14 @@ def test_a_light_that_is_not_finite_is_told_and_not_taken_over(clip):
     with pytest.raises(FitDiverged, match=r"step 1.*gloss"):
         fit.take_step()
     assert torch.equal(fit.optimizer.base, before)
+
+
+def test_exposures_of_frames_at_one_time_are_refused(tmp_path):
+    """Before anything is fitted, and not by a traceback when the first frame is shown."""
+    clip = load_clip(write_sliding_clip(tmp_path, 6), ClipOptions(focal=50.0, fps=10.0))
+    clip.times[3] = clip.times[2]
+    with pytest.raises(InputError, match=r"same time.*--exposure"):
+        new_fit(clip, replace(CONFIG, appearance=LOOKS["all"]))
 
 
 def test_the_exposure_of_each_frame_is_recovered(flickering):

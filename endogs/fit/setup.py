@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from endogs.clip import Clip
+from endogs.errors import InputError
 from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.config import FitConfig
 from endogs.fit.deformation_setup import TRACKED, new_autograd_optimizer
@@ -33,9 +34,17 @@ def new_optimizer(
     empty: bool = False,
     seed: int = 0,
 ) -> SceneOptimizer:
-    """The initialized scene and its optimizer; `empty` leaves out the Gaussians, for a checkpoint to bring them."""
+    """The initialized scene and its optimizer; `empty` leaves out the Gaussians, for a checkpoint to bring them.
+
+    Raises InputError for exposures of frames at equal times.
+    """
     knots = clip_knots(clip, views.observations, config.knot_frames) if deformation in TRACKED else None
     tracked = config.motion_start == "tracks"
+    if config.appearance.exposure and np.any(np.diff(views.observations.times) <= 0):
+        raise InputError(
+            f"{clip.source}: two frames have the same time, so no exposure can be found for each; leave out "
+            "--exposure, or correct the times."
+        )
     exposure = start_exposure(views, config, device)
     base, control = torch.zeros(0, CHANNELS), None
     if not empty:

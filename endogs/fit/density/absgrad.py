@@ -10,8 +10,8 @@ keeps what they cover together.
 Three things differ. The strongest Gaussians are taken until the step's count is reached, instead of all above a
 threshold: at equal counts methods can be compared, and the cap is never met by accident. Large is measured against the
 width of a pixel at the tissue's median depth, one length for all Gaussians, and not against the scene's extent, which a
-still camera does not tell; what is much nearer than the median is split later on the screen than what is farther. And
-opacity is never reset, which a fit of a few hundred steps would not recover from.
+still camera does not tell; what is nearer than the median may be wider on the screen before it is split. And opacity is
+never reset, which a fit of a few hundred steps would not recover from.
 """
 
 import math
