@@ -123,6 +123,32 @@ def test_a_gradient_that_is_not_finite_is_refused_and_the_state_before_it_saved(
     assert all(torch.isfinite(t).all() for t in kept.tensors.values())
 
 
+def test_a_divergence_at_an_insertion_does_not_insert_twice(clip, tmp_path, monkeypatch):
+    """The checkpoint that it leaves holds the inserted Gaussians, and whoever resumes must not insert them again."""
+    whole = new_fit(clip)
+    run_fit(whole, show=False)
+    part = new_fit(clip)
+    insertion = min(part._density.changes)
+    evaluate = type(part._objective).evaluate
+
+    def poisoned(objective, packed, view, smoothness):
+        result = evaluate(objective, packed, view, smoothness)
+        if part.step == insertion:
+            result.grad[2, COLORS] = float("inf")
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(part._objective), "evaluate", poisoned)
+        with pytest.raises(FitDiverged, match=f"step {insertion}"):
+            run_fit(part, tmp_path, show=False)
+    again = new_fit(clip)
+    again.restore(load_checkpoint(tmp_path))
+    assert again.step == insertion
+    run_fit(again, show=False)
+    ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
 def test_other_errors_of_a_step_are_not_called_divergence(clip, monkeypatch):
     fit = new_fit(clip)
 

@@ -79,6 +79,7 @@ class Fit:
         pairs = None if self._unseen is None else UnseenPairs.of(self._unseen)
         self._objective = Objective(self.config, self.views.depth_kind, self.views.anchor, pairs)
         self._squared_error = math.nan
+        self._changed_before = -1  # the last step before which Gaussians came and went
         self._cuda_steps: CudaSteps | None = None
         self._rigidity: HiddenRigidity | None = None
         if self.config.rigidity_weight > 0:
@@ -89,6 +90,7 @@ class Fit:
         """The state between two steps."""
         tensors = self.optimizer.state() | self._population.state() | self._density.state()
         tensors["squared_error"] = torch.tensor([self._squared_error], dtype=torch.float64)
+        tensors["changed_before"] = torch.tensor([self._changed_before])
         return Checkpoint(self.step, tensors, self.run, self.log)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -98,6 +100,7 @@ class Fit:
         self._population.load_state(tensors)
         self._density.load_state(tensors)
         self._squared_error = float(checkpoint.tensors["squared_error"])
+        self._changed_before = int(checkpoint.tensors["changed_before"])
         self.step, self.log = checkpoint.step, list(checkpoint.log)
         self._cuda_steps = None
 
@@ -112,9 +115,7 @@ class Fit:
             return self.take_step()
         if self._cuda_steps is None:
             self._cuda_steps = self._new_cuda_steps(optimizer)
-        if self.step in self._density.changes:
-            self._cuda_steps.release()
-            self._density.change(self._population, self.step, self.views[self._order[self.step]].time)
+        self._change_if_due(self.views[self._order[self.step]].time)
         later = [step - self.step for step in self._density.changes if step > self.step]
         count = min([most, self.config.iterations - self.step, *later])
         try:
@@ -153,6 +154,18 @@ class Fit:
             self.deterministic,
         )
 
+    def _change_if_due(self, time: float) -> None:
+        """Let Gaussians come and go before this step, which renders `time` (seconds).
+
+        Once: a step that diverged is tried again, after a checkpoint of the population as changed.
+        """
+        if self.step not in self._density.changes or self._changed_before == self.step:
+            return
+        if self._cuda_steps is not None:
+            self._cuda_steps.release()
+        self._density.change(self._population, self.step, time)
+        self._changed_before = self.step
+
     def _relax_if_due(self, step: int) -> None:
         """Let the tissue that the step's view hides keep its shape."""
         if self._rigidity is not None and step % RIGID_STEPS == 0:
@@ -172,7 +185,7 @@ class Fit:
         """One step; returns the loss and its terms. Raises FitDiverged before it takes over what is not finite."""
         config, optimizer, appearance = self.config, self.optimizer, self._appearance
         view = self.views[self._order[self.step]]
-        self._density.change(self._population, self.step, view.time)
+        self._change_if_due(view.time)
         packed = optimizer.packed_at(view.time)
         shown = packed if appearance is None else appearance.show(packed, view.camera, view.time)
         self._objective.watch_screen = self._density.wants_screen_gradients(self.step)
