@@ -91,6 +91,35 @@ def test_resuming_is_bit_identical(clip, tmp_path):
     assert again.log[-1]["psnr"] == whole.log[-1]["psnr"]
 
 
+@pytest.mark.parametrize("kind", ["spline", "lowrank", "bases"])
+def test_a_resumed_run_keeps_its_knots(clip, tmp_path, monkeypatch, kind):
+    """Knots are laid by the flow; whatever it says when the run is resumed, the run goes on as it would have."""
+    whole, part = new_fit(clip, deformation=kind), new_fit(clip, deformation=kind)
+    run_fit(whole, show=False)
+    for _ in range(5):
+        part.take_step()
+    save_checkpoint(part.checkpoint(), tmp_path)
+    monkeypatch.setattr("endogs.fit.setup.clip_knots", lambda *given: Knots.evenly(0.0, 0.07, 8))
+    again = new_fit(clip, deformation=kind)
+    assert again.optimizer.track_knots != whole.optimizer.track_knots
+    again.restore(load_checkpoint(tmp_path))
+    run_fit(again, show=False)
+    assert again.optimizer.track_knots == whole.optimizer.track_knots
+    ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_checkpoint_of_other_tensors_is_an_input_error(clip):
+    fit = new_fit(clip)
+    other = fit.checkpoint()
+    other.tensors["control"] = other.tensors["control"][:-1]
+    with pytest.raises(InputError, match="does not fit this run .*without --resume"):
+        fit.restore(other)
+    del other.tensors["control"]
+    with pytest.raises(InputError, match="does not fit this run .*without --resume"):
+        fit.restore(other)
+
+
 def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path):
     fit = new_fit(clip, replace(CONFIG, checkpoint_seconds=0.0))
 

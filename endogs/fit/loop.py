@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from endogs import native
-from endogs.errors import FitDiverged
+from endogs.errors import FitDiverged, InputError
 from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.bloop import Bloop
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint
@@ -94,13 +94,18 @@ class Fit:
         return Checkpoint(self.step, tensors, self.run, self.log)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint of the same run."""
-        tensors = {name: t.to(self.optimizer.base.device) for name, t in checkpoint.tensors.items()}
-        self.optimizer.load_state(tensors)
-        self._population.load_state(tensors)
-        self._density.load_state(tensors)
-        self._squared_error = float(checkpoint.tensors["squared_error"])
-        self._changed_before = int(checkpoint.tensors["changed_before"])
+        """Continue from a checkpoint of the same run. Raises InputError when its tensors are those of another."""
+        # Copies: a file's tensors lie at any address, and sums over them then round otherwise than torch's own do.
+        device = self.optimizer.base.device
+        tensors = {name: t.to(device, copy=True) for name, t in checkpoint.tensors.items()}
+        try:
+            self.optimizer.load_state(tensors)
+            self._population.load_state(tensors)
+            self._density.load_state(tensors)
+            self._squared_error = float(checkpoint.tensors["squared_error"])
+            self._changed_before = int(checkpoint.tensors["changed_before"])
+        except (KeyError, ValueError) as error:
+            raise InputError(f"the checkpoint does not fit this run ({error}); run without --resume") from error
         self.step, self.log = checkpoint.step, list(checkpoint.log)
         self._cuda_steps = None
 
