@@ -120,6 +120,16 @@ def test_a_checkpoint_of_other_tensors_is_an_input_error(clip):
         fit.restore(other)
 
 
+def test_frames_without_tissue_do_not_count_in_the_running_psnr(clip):
+    fit = new_fit(clip, replace(CONFIG, virtual_share=0.0))
+    fit.take_step()
+    seen = fit.psnr
+    view = fit.views[fit._order[fit.step]]
+    fit.views.real[fit._order[fit.step]] = replace(view, weight=torch.zeros_like(view.weight))
+    fit.take_step()
+    assert fit.psnr == seen
+
+
 def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path):
     fit = new_fit(clip, replace(CONFIG, checkpoint_seconds=0.0))
 

@@ -222,7 +222,7 @@ class Fit:
         self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
         self._density.observe(self._population, view, result, self.step)
         self._relax_if_due(self.step)
-        if view.frame is not None:
+        if view.frame is not None and view.weight_sum > 0:
             self._see(result.squared_error)
         self.step += 1
         return loss, result.terms
