@@ -84,11 +84,13 @@ class Fit:
         self._rigidity: HiddenRigidity | None = None
         if self.config.rigidity_weight > 0:
             times = [view.time for view in self.views.real]
-            self._rigidity = HiddenRigidity(self.optimizer, self.config.rigidity_weight, times, self.seed)
+            self._rigidity = HiddenRigidity(self._population, self.config.rigidity_weight, times, self.seed)
 
     def checkpoint(self) -> Checkpoint:
         """The state between two steps."""
         tensors = self.optimizer.state() | self._population.state() | self._density.state()
+        if self._rigidity is not None:
+            tensors |= self._rigidity.state()
         tensors["squared_error"] = torch.tensor([self._squared_error], dtype=torch.float64)
         tensors["changed_before"] = torch.tensor([self._changed_before])
         return Checkpoint(self.step, tensors, self.run, self.log)
@@ -102,6 +104,8 @@ class Fit:
             self.optimizer.load_state(tensors)
             self._population.load_state(tensors)
             self._density.load_state(tensors)
+            if self._rigidity is not None:
+                self._rigidity.load_state(tensors)
             self._squared_error = float(checkpoint.tensors["squared_error"])
             self._changed_before = int(checkpoint.tensors["changed_before"])
         except (KeyError, ValueError) as error:
@@ -123,6 +127,8 @@ class Fit:
         self._change_if_due(self.views[self._order[self.step]].time)
         later = [step - self.step for step in self._density.changes if step > self.step]
         count = min([most, self.config.iterations - self.step, *later])
+        if self._rigidity is not None:
+            count = min(count, -self.step % RIGID_STEPS + 1)  # a relaxation comes right after its step
         try:
             log = self._cuda_steps.run(self.step, count)
         except FitDiverged:
