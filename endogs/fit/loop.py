@@ -148,7 +148,7 @@ class Fit:
         device, config = self.optimizer.base.device.type, self.config
         if device != "cuda" or not native.runs_on(device) or config.density in ("absgrad", "mcmc"):
             return False
-        return self._bloop is None and config.normal_weight == config.acceleration_weight == config.tv_weight == 0
+        return self._bloop is None and config.normal_weight == config.tv_weight == 0
 
     def _new_cuda_steps(self, optimizer: SplineAdam) -> CudaSteps:
         steps = range(self.config.iterations)

@@ -161,10 +161,6 @@ class SplineAdam:
                 m, v = self.control_moments.m[knot], self.control_moments.v[knot]
                 slices.append(Slice(deformation.control[knot], m, v, weight, lr, self.knot_steps[knot]))
         adam_slices(slices, grad)
-        if not isinstance(deformation, SplineDeformation):
-            return
-        if self.config.acceleration_weight > 0:
-            relax_acceleration(deformation.control, index, self.config.acceleration_weight)
 
     @torch.no_grad()
     def append(self, base: Tensor, control: Tensor | None) -> None:
@@ -220,13 +216,6 @@ class SplineAdam:
             self.control_moments = Moments(state["control_m"], state["control_v"])
         if self.appearance is not None:
             self.appearance.load_state(state)
-
-
-def relax_acceleration(control: Tensor, index: int, weight: float) -> None:
-    """A gradient step on the squared second difference of the inner active control points (Kn, N, 14), in place."""
-    for knot in (index + 1, index + 2):
-        bend = control[knot - 1] - 2 * control[knot] + control[knot + 1]
-        control[knot].add_(bend, alpha=2 * weight)
 
 
 BREAKPOINTS = "breakpoints"
