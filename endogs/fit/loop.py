@@ -194,9 +194,10 @@ class Fit:
 
     def take_step(self) -> tuple[float, dict[str, float]]:
         """One step; returns the loss and its terms. Raises FitDiverged before it takes over what is not finite."""
-        config, optimizer, appearance = self.config, self.optimizer, self._appearance
+        config, optimizer = self.config, self.optimizer
         view = self.views[self._order[self.step]]
         self._change_if_due(view.time)
+        appearance = self._appearance  # a change grows another one
         packed = optimizer.packed_at(view.time)
         shown = packed if appearance is None else appearance.show(packed, view.camera, view.time)
         self._objective.watch_screen = self._density.wants_screen_gradients(self.step)

@@ -168,10 +168,10 @@ class SplineAdam:
 
         Their colours are those of the clip's images.
         """
-        if self.appearance is not None:
-            base, control = self.appearance.append(self.base, base, control)
         # Nothing is taken over before all of it is there: memory may run out on the way.
-        deformation, control_moments = self.deformation, self.control_moments
+        appearance, deformation, control_moments = self.appearance, self.deformation, self.control_moments
+        if appearance is not None:
+            appearance, base, control = appearance.grown(self.base, base, control)
         if isinstance(deformation, SplineDeformation) and control_moments is not None:
             motion = None if control is None else deformation.with_control(control)
             deformation = deformation.grown(len(base), motion)
@@ -179,6 +179,7 @@ class SplineAdam:
         base_moments = _appended(self.base_moments, base, 0)
         self.base = torch.cat([self.base, base])
         self.base_moments, self.deformation, self.control_moments = base_moments, deformation, control_moments
+        self.appearance = appearance
 
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:
