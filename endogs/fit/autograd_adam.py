@@ -33,8 +33,8 @@ class AutogradAdam:
     config: FitConfig
     pixel_footprint: float
     """Median z/f, world units per pixel."""
-    rates: Mapping[str, Rate]
-    """Step sizes by tensor name, or by its part before the first dot; a deformation's `fixed` tensors have none."""
+    rates: Callable[[Deformation], Mapping[str, Rate]]
+    """A deformation's step sizes by tensor name, or by its part before the first dot; its `fixed` tensors have none."""
     track_knots: Knots | None = None
     penalty: Callable[[Deformation], Tensor] | None = None
     """A loss of the deformation alone, added to every step's."""
@@ -52,7 +52,8 @@ class AutogradAdam:
 
     def rate(self, name: str) -> Rate:
         """The step size of a tensor. Raises KeyError when it has none."""
-        return self.rates[name] if name in self.rates else self.rates[name.split(".")[0]]
+        rates = self.rates(self.deformation)
+        return rates[name] if name in rates else rates[name.split(".")[0]]
 
     @property
     def still_steps(self) -> int:
