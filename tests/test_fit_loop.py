@@ -113,10 +113,10 @@ def test_a_checkpoint_of_other_tensors_is_an_input_error(clip):
     fit = new_fit(clip)
     other = fit.checkpoint()
     other.tensors["control"] = other.tensors["control"][:-1]
-    with pytest.raises(InputError, match="does not fit this run .*without --resume"):
+    with pytest.raises(InputError, match=r"does not fit this run .*without --resume"):
         fit.restore(other)
     del other.tensors["control"]
-    with pytest.raises(InputError, match="does not fit this run .*without --resume"):
+    with pytest.raises(InputError, match=r"does not fit this run .*without --resume"):
         fit.restore(other)
 
 
@@ -128,6 +128,24 @@ def test_frames_without_tissue_do_not_count_in_the_running_psnr(clip):
     fit.views.real[fit._order[fit.step]] = replace(view, weight=torch.zeros_like(view.weight))
     fit.take_step()
     assert fit.psnr == seen
+
+
+def test_a_gpu_says_why_its_steps_are_slow(clip, monkeypatch, capsys):
+    """Only where they are; the steps themselves are taken on the CPU here."""
+    monkeypatch.setattr("endogs.fit.loop.native.runs_on", lambda device: True)
+    for config, on_gpu in ((CONFIG, True), (replace(CONFIG, density="mcmc", balance="bloop"), False)):
+        fit = new_fit(clip, replace(config, iterations=0))
+        if on_gpu:
+            monkeypatch.setattr(Fit, "_device", "cuda")
+        run_fit(fit, show=False)
+        assert (fit.slow_steps_note, capsys.readouterr().err) == (None, "")
+        monkeypatch.setattr(Fit, "_device", "cpu")
+    fit = new_fit(clip, replace(CONFIG, iterations=2, density="mcmc", normal_weight=0.01))
+    monkeypatch.setattr(Fit, "_device", "cuda")
+    run_fit(fit, show=False)
+    told = capsys.readouterr().err
+    assert told.count("note: ") == 1
+    assert told.rstrip().endswith("density mcmc, normal_weight")
 
 
 def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path):

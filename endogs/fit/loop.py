@@ -1,9 +1,11 @@
 """The optimization loop: render a view, compare, step, and now and then insert, drop, save and report."""
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +122,7 @@ class Fit:
         not finite only keeps its own Gaussians from the step, which the others have taken.
         """
         optimizer = self.optimizer
-        if not self._captured or self._appearance is not None or not isinstance(optimizer, SplineAdam):
+        if self._device != "cuda" or self._uncaptured or not isinstance(optimizer, SplineAdam):
             return self.take_step()
         if self._cuda_steps is None:
             self._cuda_steps = self._new_cuda_steps(optimizer)
@@ -143,12 +145,30 @@ class Fit:
         return log.loss, log.terms
 
     @property
-    def _captured(self) -> bool:
-        """Whether a GPU's captured steps know all that this fit asks for."""
-        device, config = self.optimizer.base.device.type, self.config
-        if device != "cuda" or not native.runs_on(device) or config.density in ("absgrad", "mcmc"):
-            return False
-        return self._bloop is None and config.normal_weight == config.tv_weight == 0
+    def _device(self) -> str:
+        return self.optimizer.base.device.type
+
+    @cached_property
+    def _uncaptured(self) -> list[str]:
+        """What this fit asks for that a GPU's captured steps do not know."""
+        config, kind = self.config, self.optimizer.deformation.kind
+        asked = {
+            f"the deformation {kind}": not isinstance(self.optimizer, SplineAdam),
+            "colors or exposure": self._appearance is not None,
+            f"density {config.density}": config.density in ("absgrad", "mcmc"),
+            f"balance {config.balance}": self._bloop is not None,
+            "normal_weight": config.normal_weight != 0,
+            "tv_weight": config.tv_weight != 0,
+            "kernels that are not compiled for this GPU": not native.runs_on(self._device),
+        }
+        return [what for what, is_asked in asked.items() if is_asked]
+
+    @property
+    def slow_steps_note(self) -> str | None:
+        """Why a GPU launches this fit's steps one by one, in a sentence; None where it does not, and elsewhere."""
+        if self._device != "cuda" or not self._uncaptured:
+            return None
+        return f"the GPU's steps are launched one by one, which is slower, because of {', '.join(self._uncaptured)}"
 
     def _new_cuda_steps(self, optimizer: SplineAdam) -> CudaSteps:
         steps = range(self.config.iterations)
@@ -274,6 +294,8 @@ def run_fit(
     Raises FitDiverged; what is not finite is never taken over, so the state is good and becomes the checkpoint.
     `on_step` is called after every step, on a GPU after every few dozen.
     """
+    if fit.slow_steps_note is not None:
+        print(f"note: {fit.slow_steps_note}", file=sys.stderr, flush=True)
     started = saved = time.monotonic()
     before = fit.log[-1]["seconds"] if fit.log else 0.0
     total = fit.config.iterations
