@@ -1,6 +1,7 @@
 """What the host keeps track of while a GPU takes steps, with an engine that only counts: no GPU is needed here."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -110,10 +111,12 @@ class ThreeViews:
         self.prepared = list(indices)
 
 
-def steps_of(first=0, count=7):
+def steps_of(first=0, count=7, blind=None):
     config = FitConfig(iterations=STEPS, ssim_weight=0.0)
     optimizer = SplineAdam(torch.randn(count, CHANNELS), SplineDeformation.at_rest(count, KNOTS), config, 0.1)
     views = ThreeViews()
+    if blind is not None:
+        views.views[blind] = replace(views.views[blind], weight=torch.zeros_like(views.views[blind].weight))
     order = [step % 3 for step in range(STEPS)]
     smooth = [4.0 if step % 4 == 0 else 0.0 for step in range(STEPS)]
     maps = ResidualMaps.empty(2, 4, 6)
@@ -152,6 +155,13 @@ def test_steps_are_taken_once_each_and_counted(kernels):
     steps.run(12, 8)
     assert optimizer.base_steps == STEPS
     assert len(kernels.engines) == 1
+
+
+def test_frames_without_tissue_report_no_error(kernels):
+    steps = steps_of()[0]
+    assert len(steps.run(0, 6).squared_errors) == 4
+    blind = steps_of(blind=0)[0]
+    assert len(blind.run(0, 6).squared_errors) == 2
 
 
 def test_too_little_room_is_made_up_for_from_the_step_that_wanted_it(kernels):

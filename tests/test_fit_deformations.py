@@ -2,6 +2,7 @@
 pipeline."""
 
 from dataclasses import replace
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -56,8 +57,7 @@ def clip(tmp_path_factory):
 
 
 def optimizer_of(form, config=SMALL, **options):
-    kind = form.split("-")[0]
-    return AutogradAdam(base_of(), deformation_of(form), config, 0.5, rates(kind, config.deformations), **options)
+    return AutogradAdam(base_of(), deformation_of(form), config, 0.5, partial(rates, config.deformations), **options)
 
 
 @pytest.mark.parametrize("form", ["bases-constant", "hexplane", "mlp", "lowrank"])
@@ -320,3 +320,12 @@ def test_rates_are_found_for_every_trained_tensor():
     for form in ("bases-constant", "hexplane", "mlp", "lowrank"):
         optimizer = optimizer_of(form)
         assert all(isinstance(optimizer.rate(name), Rate) for name in optimizer.moments)
+
+
+def test_coefficients_step_by_the_trajectories_that_there_are(clip):
+    """A short clip has fewer knots than the trajectories that were asked for."""
+    many = replace(SMALL.deformations, lowrank=replace(FORMS.lowrank, trajectories=50))
+    optimizer = new_fit(clip, replace(SMALL, deformations=many), deformation="lowrank").optimizer
+    rank = optimizer.deformation.coefficients.shape[0]
+    assert rank < 50
+    assert optimizer.rate("coefficients").start == pytest.approx(FORMS.lowrank.coefficient_rate.start / rank)

@@ -91,6 +91,63 @@ def test_resuming_is_bit_identical(clip, tmp_path):
     assert again.log[-1]["psnr"] == whole.log[-1]["psnr"]
 
 
+@pytest.mark.parametrize("kind", ["spline", "lowrank", "bases"])
+def test_a_resumed_run_keeps_its_knots(clip, tmp_path, monkeypatch, kind):
+    """Knots are laid by the flow; whatever it says when the run is resumed, the run goes on as it would have."""
+    whole, part = new_fit(clip, deformation=kind), new_fit(clip, deformation=kind)
+    run_fit(whole, show=False)
+    for _ in range(5):
+        part.take_step()
+    save_checkpoint(part.checkpoint(), tmp_path)
+    monkeypatch.setattr("endogs.fit.setup.clip_knots", lambda *given: Knots.evenly(0.0, 0.07, 8))
+    again = new_fit(clip, deformation=kind)
+    assert again.optimizer.track_knots != whole.optimizer.track_knots
+    again.restore(load_checkpoint(tmp_path))
+    run_fit(again, show=False)
+    assert again.optimizer.track_knots == whole.optimizer.track_knots
+    ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_checkpoint_of_other_tensors_is_an_input_error(clip):
+    fit = new_fit(clip)
+    other = fit.checkpoint()
+    other.tensors["control"] = other.tensors["control"][:-1]
+    with pytest.raises(InputError, match=r"does not fit this run .*without --resume"):
+        fit.restore(other)
+    del other.tensors["control"]
+    with pytest.raises(InputError, match=r"does not fit this run .*without --resume"):
+        fit.restore(other)
+
+
+def test_frames_without_tissue_do_not_count_in_the_running_psnr(clip):
+    fit = new_fit(clip, replace(CONFIG, virtual_share=0.0))
+    fit.take_step()
+    seen = fit.psnr
+    view = fit.views[fit._order[fit.step]]
+    fit.views.real[fit._order[fit.step]] = replace(view, weight=torch.zeros_like(view.weight))
+    fit.take_step()
+    assert fit.psnr == seen
+
+
+def test_a_gpu_says_why_its_steps_are_slow(clip, monkeypatch, capsys):
+    """Only where they are; the steps themselves are taken on the CPU here."""
+    monkeypatch.setattr("endogs.fit.loop.native.runs_on", lambda device: True)
+    for config, on_gpu in ((CONFIG, True), (replace(CONFIG, density="mcmc", balance="bloop"), False)):
+        fit = new_fit(clip, replace(config, iterations=0))
+        if on_gpu:
+            monkeypatch.setattr(Fit, "_device", "cuda")
+        run_fit(fit, show=False)
+        assert (fit.slow_steps_note, capsys.readouterr().err) == (None, "")
+        monkeypatch.setattr(Fit, "_device", "cpu")
+    fit = new_fit(clip, replace(CONFIG, iterations=2, density="mcmc", normal_weight=0.01))
+    monkeypatch.setattr(Fit, "_device", "cuda")
+    run_fit(fit, show=False)
+    told = capsys.readouterr().err
+    assert told.count("note: ") == 1
+    assert told.rstrip().endswith("density mcmc, normal_weight")
+
+
 def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path):
     fit = new_fit(clip, replace(CONFIG, checkpoint_seconds=0.0))
 
@@ -121,6 +178,32 @@ def test_a_gradient_that_is_not_finite_is_refused_and_the_state_before_it_saved(
     kept = load_checkpoint(tmp_path)
     assert kept.step == 6
     assert all(torch.isfinite(t).all() for t in kept.tensors.values())
+
+
+def test_a_divergence_at_an_insertion_does_not_insert_twice(clip, tmp_path, monkeypatch):
+    """The checkpoint that it leaves holds the inserted Gaussians, and whoever resumes must not insert them again."""
+    whole = new_fit(clip)
+    run_fit(whole, show=False)
+    part = new_fit(clip)
+    insertion = min(part._density.changes)
+    evaluate = type(part._objective).evaluate
+
+    def poisoned(objective, packed, view, smoothness):
+        result = evaluate(objective, packed, view, smoothness)
+        if part.step == insertion:
+            result.grad[2, COLORS] = float("inf")
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(part._objective), "evaluate", poisoned)
+        with pytest.raises(FitDiverged, match=f"step {insertion}"):
+            run_fit(part, tmp_path, show=False)
+    again = new_fit(clip)
+    again.restore(load_checkpoint(tmp_path))
+    assert again.step == insertion
+    run_fit(again, show=False)
+    ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_other_errors_of_a_step_are_not_called_divergence(clip, monkeypatch):

@@ -34,7 +34,7 @@ def test_l1_is_the_mean_over_the_weights():
     target = torch.full((12, 16, 3), 51, dtype=torch.uint8)
     weight = torch.zeros(12, 16)
     weight[2:5, 3:9] = 1
-    loss, terms = photometric_loss(r, target, weight, None, None, "metric", CONFIG)
+    loss, terms = photometric_loss(r, target, weight, CONFIG)
     expected = (r.color[2:5, 3:9] - 0.2).abs().mean()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert terms == {"l1": pytest.approx(expected.item(), rel=1e-5)}
@@ -46,7 +46,8 @@ def test_l1_is_the_mean_over_the_weights():
 def test_nothing_to_see_is_no_loss():
     r = rendering(dtype=torch.float32)
     target, none = torch.zeros(12, 16, 3, dtype=torch.uint8), torch.zeros(12, 16)
-    loss, _ = photometric_loss(r, target, none, none, none, "logdepth", CONFIG)
+    loss, _ = photometric_loss(r, target, none, CONFIG)
+    loss = loss + depth_loss(r, none, none, "logdepth", CONFIG)
     loss.backward()
     assert float(loss) == 0
     assert torch.isfinite(r.color.grad).all()
@@ -129,9 +130,7 @@ def test_dssim_counts_as_the_weights_say():
 def test_ssim_share_changes_the_loss_and_reaches_the_colours():
     r = rendering(dtype=torch.float32)
     target = torch.full((12, 16, 3), 128, dtype=torch.uint8)
-    loss, terms = photometric_loss(
-        r, target, torch.ones(12, 16), None, None, "metric", replace(CONFIG, ssim_weight=0.2)
-    )
+    loss, terms = photometric_loss(r, target, torch.ones(12, 16), replace(CONFIG, ssim_weight=0.2))
     assert float(loss) == pytest.approx(0.8 * terms["l1"] + 0.2 * terms["dssim"], rel=1e-5)
     loss.backward()
     assert torch.isfinite(r.color.grad).all()

@@ -1,16 +1,25 @@
 """Hidden tissue keeps its shape: rotations, the energy's gradient, and what a relaxation does to a spline."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from sliding_clip import sliding_clip
+from test_fit_loop import CONFIG, new_fit
 
 from endogs.camera import Camera
+from endogs.errors import InputError
+from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
+from endogs.fit.density import Population
+from endogs.fit.loop import run_fit
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.rigidity import HiddenRigidity, best_rotations, hidden_gaussians, rigidity_energy, rotation_of
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
+from endogs.scene import StaticDeformation
 from endogs.scene.spline import Knots, SplineDeformation
 
 
@@ -96,7 +105,7 @@ def test_hidden_gaussians_return_to_their_neighbours_and_others_stay():
     for k, w in enumerate(weights):
         deformation.control[index + k, strayed, :3] += w * noise / sum(v * v for v in weights)
     before = (optimizer.packed_at(view.time) - right)[:, :3].norm(dim=1)
-    rigidity = HiddenRigidity(optimizer, 0.5, [0.0, 0.25, 0.5, 0.75, 1.0], seed=0)
+    rigidity = HiddenRigidity(Population(optimizer), 0.5, [0.0, 0.25, 0.5, 0.75, 1.0], seed=0)
     for step in range(30):
         assert rigidity.relax(view, step) > len(hidden) - 5
     after = (optimizer.packed_at(view.time) - right)[:, :3].norm(dim=1)
@@ -113,5 +122,55 @@ def test_a_view_that_hides_nothing_is_left_alone():
     view = hidden_view(0.5, 2)
     nothing = View(view.time, view.camera, view.image, view.weight, 2)
     before = optimizer.deformation.tensors()["control"].clone()
-    assert HiddenRigidity(optimizer, 0.5, [0.0, 1.0], seed=0).relax(nothing, 0) == 0
+    assert HiddenRigidity(Population(optimizer), 0.5, [0.0, 1.0], seed=0).relax(nothing, 0) == 0
     assert torch.equal(optimizer.deformation.tensors()["control"], before)
+
+
+def test_neighbours_follow_gaussians_that_change_places():
+    """As many Gaussians as before, in another order: what was known about their rows is no longer true."""
+    optimizer = sheet(Knots.over(0.0, 1.0, 0.25))
+    population, view = Population(optimizer), hidden_view(0.5, 2)
+    rigidity = HiddenRigidity(population, 0.5, [0.0, 0.25, 0.5], seed=0)
+    rigidity.relax(view, 0)
+    order = torch.randperm(400, generator=torch.Generator().manual_seed(0))
+    population.overwrite(torch.arange(400), *population.copies(order))
+    assert rigidity.state() == {}, "stale ones are not saved"
+    rigidity.relax(view, 4)
+    means = optimizer.base[:, :3]
+    distance = (means[:, None] - means[rigidity.state()["rigid_neighbours"]]).norm(dim=2)
+    assert distance.max() < 1.3
+
+
+@pytest.mark.parametrize("density", ["residual", "mcmc"])
+def test_a_fit_with_rigidity_resumes_bit_identically_and_differs_from_one_without(tmp_path, density):
+    class Found:
+        def read(self, index):
+            return np.repeat((np.arange(48) >= 14)[None], 40, 0)
+
+        def halo(self, index):
+            return np.zeros((40, 48), bool)
+
+    clip = sliding_clip(tmp_path / "clip", frames=6).with_masks(Found())
+    config = replace(CONFIG, iterations=48, rigidity_weight=0.5, density=density)
+    whole, part, again, without = (
+        new_fit(clip, one) for one in (config, config, config, replace(config, rigidity_weight=0.0))
+    )
+    run_fit(whole, show=False)
+    run_fit(without, show=False)
+    for _ in range(42):
+        part.take_step()
+    save_checkpoint(part.checkpoint(), tmp_path)
+    again.restore(load_checkpoint(tmp_path))
+    known = part.checkpoint().tensors["rigid_neighbours"]
+    assert torch.equal(again.checkpoint().tensors["rigid_neighbours"], known)
+    run_fit(again, show=False)
+    ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert not torch.equal(theirs["control"], without.checkpoint().tensors["control"])
+
+
+def test_rigidity_without_splines_is_refused():
+    optimizer = SplineAdam(torch.zeros(4, CHANNELS), StaticDeformation(), FitConfig(), 0.1)
+    with pytest.raises(InputError, match=r"rigidity_weight needs the deformation spline, not none"):
+        HiddenRigidity(Population(optimizer), 0.5, [0.0, 1.0], seed=0)

@@ -166,7 +166,7 @@ def test_color_loss_equals_float64(size, ssim_weight):
     weight = problem["color_weight"].double() / 255
     config = FitConfig(ssim_weight=ssim_weight)
     rendering = Rendering(planes[:3].movedim(0, -1), planes[3], planes[4])
-    loss, terms = photometric_loss(rendering, problem["truth"], weight, None, None, "metric", config)
+    loss, terms = photometric_loss(rendering, problem["truth"], weight, config)
     loss.backward()
     seen = float(weight.sum())
     scales = (1 - ssim_weight) / (3 * seen), ssim_weight / (3 * seen)

@@ -5,6 +5,8 @@ Adam (Kingma and Ba 2015) on every tensor of an `Appearance`, through autograd; 
 that of the Gaussians before their appearance goes out.
 """
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -107,23 +109,28 @@ class AppearanceAdam:
         tensor[rows] -= rate / (1 - BETAS[0] ** counts) * m / unbiased
 
     @torch.no_grad()
-    def append(self, base: Tensor, new: Tensor, control: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Grow by Gaussians `new` (M, 14), coloured like the clip's images, that will follow `base` (N, 14).
+    def grown(
+        self, base: Tensor, new: Tensor, control: Tensor | None
+    ) -> tuple["AppearanceAdam", Tensor, Tensor | None]:
+        """This grown by Gaussians `new` (M, 14), coloured like the clip's images, that will follow `base` (N, 14).
 
-        Returns them, and their control points (Kn, M, 14), as this appearance shows them in those colours.
+        With them, and their control points (Kn, M, 14), as the appearance shows them in those colours. This itself
+        stays as it is.
         """
-        grown = self.appearance.grown(torch.cat([base, new]))
-        if grown.colors is not None:
-            new = grown.colors.adopted(torch.cat([base, new]), self.camera)[len(base) :]
-        self._take(grown)
-        for name in self._rows:
-            zeros = self._tensors[name].new_zeros(len(new), *self._tensors[name].shape[1:])
-            self._m[name], self._v[name] = torch.cat([self._m[name], zeros]), torch.cat([self._v[name], zeros])
-        return new, self._without_drift(control)
+        grown, shown = copy(self), self.appearance.grown(torch.cat([base, new]))
+        if shown.colors is not None:
+            new = shown.colors.adopted(torch.cat([base, new]), self.camera)[len(base) :]
+        grown._take(shown)
+        grown._m, grown._v = dict(self._m), dict(self._v)
+        for moments in (grown._m, grown._v):
+            for name in self._rows:
+                zeros = moments[name].new_zeros(len(new), *moments[name].shape[1:])
+                moments[name] = torch.cat([moments[name], zeros])
+        return grown, new, self._without_drift(control)
 
     @torch.no_grad()
     def painted(self, base: Tensor, control: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The first Gaussians (N, 14), coloured like the clip's images, and their control points, as `append` does."""
+        """The first Gaussians (N, 14), coloured like the clip's images, and their control points, as `grown` does."""
         colors = self.appearance.colors
         return base if colors is None else colors.adopted(base, self.camera), self._without_drift(control)
 

@@ -14,12 +14,13 @@ from torch.optim.adam import adam
 
 from endogs.fit.config import FitConfig
 from endogs.fit.deformation_config import Rate
-from endogs.fit.optimizer import BETAS, Moments, Slice, adam_slices, channel_rates
+from endogs.fit.optimizer import BETAS, Moments, Slice, adam_slices, breakpoints_of, channel_rates, settings_with
 from endogs.gaussians import MEANS
 from endogs.scene.deformation import Deformation
 from endogs.scene.spline import Knots, SplineDeformation
 
 _DEFORMATION, _M, _V = "deformation.", "m.", "v."
+_TRACK_BREAKPOINTS = "track_breakpoints"
 
 
 @dataclass
@@ -32,8 +33,8 @@ class AutogradAdam:
     config: FitConfig
     pixel_footprint: float
     """Median z/f, world units per pixel."""
-    rates: Mapping[str, Rate]
-    """Step sizes by tensor name, or by its part before the first dot; a deformation's `fixed` tensors have none."""
+    rates: Callable[[Deformation], Mapping[str, Rate]]
+    """A deformation's step sizes by tensor name, or by its part before the first dot; its `fixed` tensors have none."""
     track_knots: Knots | None = None
     penalty: Callable[[Deformation], Tensor] | None = None
     """A loss of the deformation alone, added to every step's."""
@@ -51,7 +52,8 @@ class AutogradAdam:
 
     def rate(self, name: str) -> Rate:
         """The step size of a tensor. Raises KeyError when it has none."""
-        return self.rates[name] if name in self.rates else self.rates[name.split(".")[0]]
+        rates = self.rates(self.deformation)
+        return rates[name] if name in rates else rates[name.split(".")[0]]
 
     @property
     def still_steps(self) -> int:
@@ -183,18 +185,26 @@ class AutogradAdam:
         state = {"base": self.base, "base_m": self.base_moments.m, "base_v": self.base_moments.v}
         state["steps"] = torch.tensor([self.steps])
         state |= {_DEFORMATION + name: tensor for name, tensor in self.deformation.tensors().items()}
+        state |= breakpoints_of(self.deformation)
+        if self.track_knots is not None:
+            state[_TRACK_BREAKPOINTS] = torch.tensor(self.track_knots.breakpoints, dtype=torch.float64)
         state |= {_M + name: moments.m for name, moments in self.moments.items()}
         return state | {_V + name: moments.v for name, moments in self.moments.items()}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Continue from `state()` of an optimizer of the same settings."""
+        """Continue from `state()` of an optimizer of the same settings, and with its knots.
+
+        Raises KeyError or ValueError when the settings are others.
+        """
         self.base = state["base"]
         self.base_moments = Moments(state["base_m"], state["base_v"])
         self.steps = int(state["steps"][0])
         tensors = {
             name.removeprefix(_DEFORMATION): tensor for name, tensor in state.items() if name.startswith(_DEFORMATION)
         }
-        self.deformation = self.deformation.from_parts(tensors, self.deformation.settings())
+        self.deformation = self.deformation.from_parts(tensors, settings_with(self.deformation, state))
+        if self.track_knots is not None:
+            self.track_knots = Knots(tuple(state[_TRACK_BREAKPOINTS].tolist()))
         self.moments = {name: Moments(state[_M + name], state[_V + name]) for name in self._trained()}
         self._graph = None
 

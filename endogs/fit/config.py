@@ -159,8 +159,6 @@ class FitConfig:
     """How the gradients of colour and of everything else come together."""
     bloop_rate: float = 0.03
     """Bloop: the newest colour gradient's share in the moving average, in (0, 1]."""
-    acceleration_weight: float = 0.0
-    """Decay of the control points' second differences per step; 0 switches it off (it never raised held-out PSNR)."""
     rigidity_weight: float = 0.0
     """Part of the way, 0..1, that hidden Gaussians go per relaxation to where they keep their shape; 0 = off."""
     virtual_share: float = 0.5

@@ -39,7 +39,7 @@ class StepLog:
     loss: float
     terms: dict[str, float]
     squared_errors: list[float]
-    """Weighted mean over pixels and channels of the steps on real frames, for the running PSNR."""
+    """Weighted mean over pixels and channels of the steps on real frames that show tissue, for the running PSNR."""
 
 
 class CudaSteps:
@@ -295,7 +295,7 @@ class CudaSteps:
         errors = []
         for step, row in enumerate(rows, first):
             view = self._views[self._rows[step]]
-            if view.frame is not None:
+            if view.frame is not None and view.weight_sum > 0:
                 errors.append(row[1] / (3 * LossScales.of(view, self._config, self._kind).pixels))
         loss, terms = self._terms(first + len(rows) - 1, rows[-1])
         return StepLog(loss, terms, errors)

@@ -1,6 +1,7 @@
 """Deformations beside the spline, as a fit starts them: their form, units, step sizes and penalties."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ def new_autograd_optimizer(
         deformation,
         config,
         pixel_footprint,
-        rates(kind, forms),
+        partial(rates, forms),
         knots if tracked else None,
         plane_penalty(forms.hexplane) if kind == "hexplane" else None,
     )
@@ -93,16 +94,18 @@ def new_deformation(
     return MlpDeformation.new(m.layers, m.width, frequencies, units, bounds, span, generator)
 
 
-def rates(kind: str, forms: DeformationConfig) -> dict[str, Rate]:
-    """Step sizes of a kind's tensors, by name or by its part before the first dot."""
+def rates(forms: DeformationConfig, deformation: Deformation) -> dict[str, Rate]:
+    """Step sizes of a deformation's tensors, by name or by its part before the first dot."""
     b, h, m, shared = forms.bases, forms.hexplane, forms.mlp, forms.lowrank
-    coefficients = Rate(shared.coefficient_rate.start / shared.trajectories, shared.coefficient_rate.final)
+    # There are fewer trajectories than configured where the clip has fewer knots.
+    rank = len(deformation.coefficients) if isinstance(deformation, LowrankDeformation) else shared.trajectories
+    coefficients = Rate(shared.coefficient_rate.start / rank, shared.coefficient_rate.final)
     return {
         "bases": {"weights": b.weight_rate, "constant": b.weight_rate, "centers": b.shape_rate, "widths": b.shape_rate},
         "hexplane": {"planes": h.plane_rate, "trunk": h.network_rate, "heads": h.network_rate},
         "mlp": {"layers": m.rate, "outputs": m.rate},
         "lowrank": {"coefficients": coefficients, "trajectories": shared.trajectory_rate},
-    }[kind]
+    }[deformation.kind]
 
 
 @dataclass(frozen=True)

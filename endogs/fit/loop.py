@@ -1,9 +1,11 @@
 """The optimization loop: render a view, compare, step, and now and then insert, drop, save and report."""
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 
 from endogs import native
-from endogs.errors import FitDiverged
+from endogs.errors import FitDiverged, InputError
 from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.bloop import Bloop
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint
@@ -79,25 +81,37 @@ class Fit:
         pairs = None if self._unseen is None else UnseenPairs.of(self._unseen)
         self._objective = Objective(self.config, self.views.depth_kind, self.views.anchor, pairs)
         self._squared_error = math.nan
+        self._changed_before = -1  # the last step before which Gaussians came and went
         self._cuda_steps: CudaSteps | None = None
         self._rigidity: HiddenRigidity | None = None
         if self.config.rigidity_weight > 0:
             times = [view.time for view in self.views.real]
-            self._rigidity = HiddenRigidity(self.optimizer, self.config.rigidity_weight, times, self.seed)
+            self._rigidity = HiddenRigidity(self._population, self.config.rigidity_weight, times, self.seed)
 
     def checkpoint(self) -> Checkpoint:
         """The state between two steps."""
         tensors = self.optimizer.state() | self._population.state() | self._density.state()
+        if self._rigidity is not None:
+            tensors |= self._rigidity.state()
         tensors["squared_error"] = torch.tensor([self._squared_error], dtype=torch.float64)
+        tensors["changed_before"] = torch.tensor([self._changed_before])
         return Checkpoint(self.step, tensors, self.run, self.log)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint of the same run."""
-        tensors = {name: t.to(self.optimizer.base.device) for name, t in checkpoint.tensors.items()}
-        self.optimizer.load_state(tensors)
-        self._population.load_state(tensors)
-        self._density.load_state(tensors)
-        self._squared_error = float(checkpoint.tensors["squared_error"])
+        """Continue from a checkpoint of the same run. Raises InputError when its tensors are those of another."""
+        # Copies: a file's tensors lie at any address, and sums over them then round otherwise than torch's own do.
+        device = self.optimizer.base.device
+        tensors = {name: t.to(device, copy=True) for name, t in checkpoint.tensors.items()}
+        try:
+            self.optimizer.load_state(tensors)
+            self._population.load_state(tensors)
+            self._density.load_state(tensors)
+            if self._rigidity is not None:
+                self._rigidity.load_state(tensors)
+            self._squared_error = float(checkpoint.tensors["squared_error"])
+            self._changed_before = int(checkpoint.tensors["changed_before"])
+        except (KeyError, ValueError) as error:
+            raise InputError(f"the checkpoint does not fit this run ({error}); run without --resume") from error
         self.step, self.log = checkpoint.step, list(checkpoint.log)
         self._cuda_steps = None
 
@@ -108,15 +122,15 @@ class Fit:
         not finite only keeps its own Gaussians from the step, which the others have taken.
         """
         optimizer = self.optimizer
-        if not self._captured or self._appearance is not None or not isinstance(optimizer, SplineAdam):
+        if self._device != "cuda" or self._uncaptured or not isinstance(optimizer, SplineAdam):
             return self.take_step()
         if self._cuda_steps is None:
             self._cuda_steps = self._new_cuda_steps(optimizer)
-        if self.step in self._density.changes:
-            self._cuda_steps.release()
-            self._density.change(self._population, self.step, self.views[self._order[self.step]].time)
+        self._change_if_due(self.views[self._order[self.step]].time)
         later = [step - self.step for step in self._density.changes if step > self.step]
         count = min([most, self.config.iterations - self.step, *later])
+        if self._rigidity is not None:
+            count = min(count, -self.step % RIGID_STEPS + 1)  # a relaxation comes right after its step
         try:
             log = self._cuda_steps.run(self.step, count)
         except FitDiverged:
@@ -131,12 +145,30 @@ class Fit:
         return log.loss, log.terms
 
     @property
-    def _captured(self) -> bool:
-        """Whether a GPU's captured steps know all that this fit asks for."""
-        device, config = self.optimizer.base.device.type, self.config
-        if device != "cuda" or not native.runs_on(device) or config.density in ("absgrad", "mcmc"):
-            return False
-        return self._bloop is None and config.normal_weight == config.acceleration_weight == config.tv_weight == 0
+    def _device(self) -> str:
+        return self.optimizer.base.device.type
+
+    @cached_property
+    def _uncaptured(self) -> list[str]:
+        """What this fit asks for that a GPU's captured steps do not know."""
+        config, kind = self.config, self.optimizer.deformation.kind
+        asked = {
+            f"the deformation {kind}": not isinstance(self.optimizer, SplineAdam),
+            "colors or exposure": self._appearance is not None,
+            f"density {config.density}": config.density in ("absgrad", "mcmc"),
+            f"balance {config.balance}": self._bloop is not None,
+            "normal_weight": config.normal_weight != 0,
+            "tv_weight": config.tv_weight != 0,
+            "kernels that are not compiled for this GPU": not native.runs_on(self._device),
+        }
+        return [what for what, is_asked in asked.items() if is_asked]
+
+    @property
+    def slow_steps_note(self) -> str | None:
+        """Why a GPU launches this fit's steps one by one, in a sentence; None where it does not, and elsewhere."""
+        if self._device != "cuda" or not self._uncaptured:
+            return None
+        return f"the GPU's steps are launched one by one, which is slower, because of {', '.join(self._uncaptured)}"
 
     def _new_cuda_steps(self, optimizer: SplineAdam) -> CudaSteps:
         steps = range(self.config.iterations)
@@ -152,6 +184,18 @@ class Fit:
             self.step,
             self.deterministic,
         )
+
+    def _change_if_due(self, time: float) -> None:
+        """Let Gaussians come and go before this step, which renders `time` (seconds).
+
+        Once: a step that diverged is tried again, after a checkpoint of the population as changed.
+        """
+        if self.step not in self._density.changes or self._changed_before == self.step:
+            return
+        if self._cuda_steps is not None:
+            self._cuda_steps.release()
+        self._density.change(self._population, self.step, time)
+        self._changed_before = self.step
 
     def _relax_if_due(self, step: int) -> None:
         """Let the tissue that the step's view hides keep its shape."""
@@ -170,9 +214,10 @@ class Fit:
 
     def take_step(self) -> tuple[float, dict[str, float]]:
         """One step; returns the loss and its terms. Raises FitDiverged before it takes over what is not finite."""
-        config, optimizer, appearance = self.config, self.optimizer, self._appearance
+        config, optimizer = self.config, self.optimizer
         view = self.views[self._order[self.step]]
-        self._density.change(self._population, self.step, view.time)
+        self._change_if_due(view.time)
+        appearance = self._appearance  # a change grows another one
         packed = optimizer.packed_at(view.time)
         shown = packed if appearance is None else appearance.show(packed, view.camera, view.time)
         self._objective.watch_screen = self._density.wants_screen_gradients(self.step)
@@ -204,7 +249,7 @@ class Fit:
         self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
         self._density.observe(self._population, view, result, self.step)
         self._relax_if_due(self.step)
-        if view.frame is not None:
+        if view.frame is not None and view.weight_sum > 0:
             self._see(result.squared_error)
         self.step += 1
         return loss, result.terms
@@ -249,6 +294,8 @@ def run_fit(
     Raises FitDiverged; what is not finite is never taken over, so the state is good and becomes the checkpoint.
     `on_step` is called after every step, on a GPU after every few dozen.
     """
+    if fit.slow_steps_note is not None:
+        print(f"note: {fit.slow_steps_note}", file=sys.stderr, flush=True)
     started = saved = time.monotonic()
     before = fit.log[-1]["seconds"] if fit.log else 0.0
     total = fit.config.iterations

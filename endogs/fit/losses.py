@@ -26,17 +26,11 @@ def photometric_loss(
     rendering: Rendering,
     target: Tensor,
     color_weight: Tensor,
-    depth_target: Tensor | None,
-    depth_weight: Tensor | None,
-    depth_kind: str,
     config: FitConfig,
-    anchor: DepthAnchor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one view, and its terms as numbers.
+    """Colour loss of one view, and its terms as numbers: weighted L1, a mean over the weights, and D-SSIM.
 
-    target (H, W, 3) uint8 sRGB; color_weight (H, W) >= 0; depth_target (H, W): z-depth for the kinds "metric" and
-    "depth", disparity for "disparity", log z up to an affine map for "logdepth"; depth_weight (H, W) >= 0.
-    The weighted L1 is a mean over the weights. Gradients reach colour, depth and alpha.
+    target (H, W, 3) uint8 sRGB; color_weight (H, W) >= 0.
     """
     truth = target.to(torch.float32) / 255
     total_weight = color_weight.sum().clamp_min(1e-6)
@@ -47,10 +41,6 @@ def photometric_loss(
         dssim = weighted_dssim(rendering.color, truth, color_weight)
         loss = (1 - config.ssim_weight) * l1 + config.ssim_weight * dssim
         terms["dssim"] = float(dssim.detach())
-    if depth_target is not None and depth_weight is not None:
-        depth = depth_loss(rendering, depth_target, depth_weight, depth_kind, config, anchor)
-        loss = loss + depth
-        terms["depth"] = float(depth.detach())
     return loss, terms
 
 
@@ -64,6 +54,8 @@ def depth_loss(
 ) -> Tensor:
     """Weighted depth loss of one view, over pixels that the scene covers (alpha > 0.5).
 
+    target (H, W): z-depth for the kinds "metric" and "depth", disparity for "disparity", log z up to an affine map for
+    "logdepth"; weight (H, W) >= 0.
     "metric": mean w |1/Z - 1/Z*| * median(Z*). The relative kinds: 1 - weighted Pearson correlation of log Z and the
     prior's log z ("logdepth", "depth") or of 1/Z and the disparity, plus the anchor on mean and spread of log Z.
     """

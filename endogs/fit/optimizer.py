@@ -6,6 +6,7 @@ D. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015; bias is co
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -160,10 +161,6 @@ class SplineAdam:
                 m, v = self.control_moments.m[knot], self.control_moments.v[knot]
                 slices.append(Slice(deformation.control[knot], m, v, weight, lr, self.knot_steps[knot]))
         adam_slices(slices, grad)
-        if not isinstance(deformation, SplineDeformation):
-            return
-        if self.config.acceleration_weight > 0:
-            relax_acceleration(deformation.control, index, self.config.acceleration_weight)
 
     @torch.no_grad()
     def append(self, base: Tensor, control: Tensor | None) -> None:
@@ -171,10 +168,10 @@ class SplineAdam:
 
         Their colours are those of the clip's images.
         """
-        if self.appearance is not None:
-            base, control = self.appearance.append(self.base, base, control)
         # Nothing is taken over before all of it is there: memory may run out on the way.
-        deformation, control_moments = self.deformation, self.control_moments
+        appearance, deformation, control_moments = self.appearance, self.deformation, self.control_moments
+        if appearance is not None:
+            appearance, base, control = appearance.grown(self.base, base, control)
         if isinstance(deformation, SplineDeformation) and control_moments is not None:
             motion = None if control is None else deformation.with_control(control)
             deformation = deformation.grown(len(base), motion)
@@ -182,6 +179,7 @@ class SplineAdam:
         base_moments = _appended(self.base_moments, base, 0)
         self.base = torch.cat([self.base, base])
         self.base_moments, self.deformation, self.control_moments = base_moments, deformation, control_moments
+        self.appearance = appearance
 
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:
@@ -200,28 +198,43 @@ class SplineAdam:
         """Everything that a checkpoint needs, by name."""
         state = {"base": self.base, "base_m": self.base_moments.m, "base_v": self.base_moments.v}
         state["steps"] = torch.tensor([self.base_steps, *self.knot_steps])
-        state |= self.deformation.tensors()
+        state |= self.deformation.tensors() | breakpoints_of(self.deformation)
         if self.control_moments is not None:
             state |= {"control_m": self.control_moments.m, "control_v": self.control_moments.v}
         return state if self.appearance is None else state | self.appearance.state()
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Continue from `state()`; the deformation must be of the same kind and knots."""
+        """Continue from `state()`, and with its knots; the deformation must be of the same kind.
+
+        Raises KeyError or ValueError when it is not.
+        """
         self.base = state["base"]
         self.base_moments = Moments(state["base_m"], state["base_v"])
         self.base_steps, *self.knot_steps = state["steps"].tolist()
         if isinstance(self.deformation, SplineDeformation):
-            self.deformation = self.deformation.with_control(state["control"])
+            settings = settings_with(self.deformation, state)
+            self.deformation = SplineDeformation.from_parts({"control": state["control"]}, settings)
             self.control_moments = Moments(state["control_m"], state["control_v"])
         if self.appearance is not None:
             self.appearance.load_state(state)
 
 
-def relax_acceleration(control: Tensor, index: int, weight: float) -> None:
-    """A gradient step on the squared second difference of the inner active control points (Kn, N, 14), in place."""
-    for knot in (index + 1, index + 2):
-        bend = control[knot - 1] - 2 * control[knot] + control[knot + 1]
-        control[knot].add_(bend, alpha=2 * weight)
+BREAKPOINTS = "breakpoints"
+
+
+def breakpoints_of(deformation: Deformation) -> dict[str, Tensor]:
+    """The knots of a deformation that has some, (I + 1,) float64 seconds, for a checkpoint.
+
+    They were laid by the flow, which another machine or another cache need not find the same.
+    """
+    found = deformation.settings().get(BREAKPOINTS)
+    return {} if found is None else {BREAKPOINTS: torch.tensor(found, dtype=torch.float64)}
+
+
+def settings_with(deformation: Deformation, state: dict[str, Tensor]) -> dict[str, Any]:
+    """The settings of a deformation, with the knots of a checkpoint."""
+    found = state.get(BREAKPOINTS)
+    return deformation.settings() | ({} if found is None else {BREAKPOINTS: found.tolist()})
 
 
 def _appended(moments: Moments, like: Tensor, dim: int) -> Moments:

@@ -52,7 +52,6 @@ def _recipe(final: float, iterations: int, **own: object) -> FitConfig:
         "depth_anchor": 0.0,
         "hidden_weight": 0.0,
         "unseen_weight": 0.0,
-        "acceleration_weight": 0.0,
         "virtual_share": 0.0,
         "motion_start": "rest",
     }

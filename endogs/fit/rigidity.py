@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from endogs.fit.scene_optimizer import SceneOptimizer
+from endogs.errors import InputError
+from endogs.fit.density import Population
 from endogs.fit.views import View
 from endogs.gaussians import MEANS
 from endogs.scene.spline import ACTIVE, SplineDeformation
 
+NEIGHBOUR_ROWS = "rigid_neighbours"
 NEIGHBOURS = 8
 """Nearest Gaussians that each is tied to."""
 SAMPLE = 2048
@@ -73,21 +75,34 @@ def rigidity_energy(rest: Tensor, now: Tensor) -> tuple[Tensor, Tensor]:
 class HiddenRigidity:
     """Relaxes the Gaussians that an instrument hides, towards what their neighbours do."""
 
-    optimizer: SceneOptimizer
+    population: Population
     weight: float
     """Part of the way to the rigid place per relaxation, in (0, 1]."""
     times: list[float]
     """Seconds of the training frames, ascending."""
     seed: int
     _neighbours: Tensor | None = field(default=None, init=False)
+    _version: int = field(default=-1, init=False)
+
+    def __post_init__(self) -> None:
+        """Raises InputError for Gaussians that no spline moves: only of those is it known how to move one instant."""
+        deformation = self.population.deformation
+        if not isinstance(deformation, SplineDeformation):
+            raise InputError(f"rigidity_weight needs the deformation spline, not {deformation.kind}; leave it at 0")
+
+    @property
+    def _spline(self) -> SplineDeformation:
+        deformation = self.population.deformation
+        assert isinstance(deformation, SplineDeformation)
+        return deformation
 
     @torch.no_grad()
     def relax(self, view: View, step: int) -> int:
         """Relax some of the Gaussians that `view` hides, at its time, in place; returns how many were looked at."""
-        deformation = self.optimizer.deformation
-        if view.frame is None or view.hidden is None or not isinstance(deformation, SplineDeformation):
+        if view.frame is None or view.hidden is None:
             return 0
-        packed = self.optimizer.packed_at(view.time)
+        deformation = self._spline
+        packed = self.population.optimizer.packed_at(view.time)
         hidden = hidden_gaussians(packed, view)
         if len(hidden) > SAMPLE:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
@@ -114,23 +129,31 @@ class HiddenRigidity:
 
     def _means_at(self, rows: Tensor, time: float) -> Tensor:
         """Means (..., 3) of the Gaussians `rows` (...) at `time`."""
-        deformation = self.optimizer.deformation
-        assert isinstance(deformation, SplineDeformation)
+        deformation = self._spline
         index, weights = deformation.knots.locate(time)
-        means = self.optimizer.base[rows, MEANS]
+        means = self.population.base[rows, MEANS]
         for control, weight in zip(deformation.control[index : index + ACTIVE], weights, strict=True):
             means = means + weight * control[rows, MEANS]
         return means
 
     def _nearest(self, packed: Tensor) -> Tensor:
-        """Nearest other Gaussians (N, K), kept until there are more or fewer Gaussians."""
-        if self._neighbours is None or len(self._neighbours) != len(packed):
+        """Nearest other Gaussians (N, K), kept until Gaussians come or go."""
+        if self._neighbours is None or self._version != self.population.version:
             from scipy.spatial import cKDTree
 
             means = packed[:, MEANS].cpu().numpy()
             found = cKDTree(means).query(means, NEIGHBOURS + 1)[1][:, 1:]
-            self._neighbours = torch.from_numpy(found).to(packed.device)
+            self._neighbours, self._version = torch.from_numpy(found).to(packed.device), self.population.version
         return self._neighbours
+
+    def state(self) -> dict[str, Tensor]:
+        """The neighbours for a checkpoint: found again at another step, they would be others."""
+        known = self._neighbours is not None and self._version == self.population.version
+        return {NEIGHBOUR_ROWS: self._neighbours} if known and self._neighbours is not None else {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state()`, after the population did."""
+        self._neighbours, self._version = state.get(NEIGHBOUR_ROWS), self.population.version
 
 
 def hidden_gaussians(packed: Tensor, view: View) -> Tensor:

@@ -37,4 +37,7 @@ class SceneOptimizer(Protocol):
         """Everything that a checkpoint needs, by name."""
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Continue from `state()` of an optimizer of the same settings."""
+        """Continue from `state()` of an optimizer of the same settings, whose knots are taken over.
+
+        Raises KeyError or ValueError when the settings are others.
+        """

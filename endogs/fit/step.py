@@ -101,7 +101,7 @@ class Objective:
         screen = packed.new_empty(len(packed)) if self.watch_screen else None
         rendering = rasterize_packed(packed, view.camera, screen_gradients=screen)
         weight = view.weight.to(torch.float32) / 255
-        loss, terms = photometric_loss(rendering, view.image, weight, None, None, self.depth_kind, config)
+        loss, terms = photometric_loss(rendering, view.image, weight, config)
         extra: list[Tensor] = []
         if view.depth is not None and view.depth_weight is not None:
             trust = view.depth_weight.to(torch.float32) / 255

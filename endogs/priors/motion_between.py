@@ -80,13 +80,10 @@ def _bend(flow: Flow, span: float, other: Flow, other_span: float) -> Flow | Non
     return bend * np.minimum(1, most / np.maximum(length, 1e-6))[..., None]
 
 
-def backwards(displacement: Flow, rounds: int = 1) -> Flow:
+def backwards(displacement: Flow) -> Flow:
     """For pixels x of the frame in between: displacement (H, W, 2) to where they came from, given where pixels go.
 
-    Solves `p + displacement(p) = x` for p by fixed-point iteration; exact for smooth motion, and at motion boundaries
-    it picks one of the surfaces, which consistency weights then judge. One round was as good as more.
+    Solves `p + displacement(p) = x` for p by one round of fixed-point iteration, which was as good as more; at motion
+    boundaries it picks one of the surfaces, which consistency weights then judge.
     """
-    back = -displacement
-    for _ in range(rounds):
-        back = -warp(displacement, back)
-    return back
+    return -warp(displacement, -displacement)

@@ -37,9 +37,9 @@ class VirtualFrame:
     """The clip frame after it."""
 
 
-def flow_from_between(forward: Flow, fraction: float, rounds: int = 1) -> Flow:
+def flow_from_between(forward: Flow, fraction: float) -> Flow:
     """Displacement (H, W, 2) from a pixel at `fraction` of the way to where it was at the start, moving on a line."""
-    return backwards(fraction * forward, rounds)
+    return backwards(fraction * forward)
 
 
 def interpolate(

@@ -16,6 +16,8 @@ class Population:
     optimizer: SceneOptimizer
     rows: dict[str, Tensor] = field(default_factory=dict)
     """(N, ...) by name; new Gaussians start at zero."""
+    version: int = 0
+    """Counts the times that Gaussians came, went or were replaced: what is known about rows holds for one version."""
 
     def __len__(self) -> int:
         return self.optimizer.base.shape[0]
@@ -33,12 +35,14 @@ class Population:
     def append(self, base: Tensor, control: Tensor | None) -> None:
         """Add Gaussians (M, 14) with control points (Kn, M, 14), None where nothing deforms per Gaussian."""
         self.optimizer.append(base, control)
+        self.version += 1
         for name, rows in self.rows.items():
             self.rows[name] = torch.cat([rows, rows.new_zeros(len(base), *rows.shape[1:])])
 
     def keep(self, keep: Tensor) -> None:
         """Drop the Gaussians outside the mask (N,)."""
         self.optimizer.keep(keep)
+        self.version += 1
         for name, rows in self.rows.items():
             self.rows[name] = rows[keep]
 
@@ -57,6 +61,7 @@ class Population:
         self._put(index, base, motion)
 
     def _put(self, index: Tensor, base: Tensor, motion: Deformation) -> None:
+        self.version += 1
         self.base[index] = base
         mine, theirs = self.deformation.tensors(), motion.tensors()
         for name, dim in self.deformation.per_gaussian.items():
@@ -74,3 +79,4 @@ class Population:
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state()`."""
         self.rows = {name: state[f"rows_{name}"] for name in self.rows}
+        self.version += 1
