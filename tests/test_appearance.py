@@ -337,7 +337,7 @@ def test_training_is_adam_and_keeps_its_rows_in_place():
 
     keep = torch.arange(30) % 3 > 0
     optimizer.keep(keep)
-    new, _ = optimizer.append(base[keep], base[:4], None)
+    optimizer, new, _ = optimizer.grown(base[keep], base[:4], None)
     assert torch.equal(new, base[:4])
     state = optimizer.state()
     assert torch.allclose(state["appearance.colors.rest"][:20], theirs.detach()[keep], atol=1e-5)
