@@ -10,6 +10,7 @@ import torch
 
 from endogs.errors import InputError
 from endogs.export.config import ExportMesh, MeshFormat
+from endogs.export.file_format import file_format
 from endogs.export.mesh_files import write_mesh
 from endogs.export.meshing import DepthView, Mesh, fuse, without_edges
 from endogs.export.moments import requested_seconds, shown_from_clip
@@ -62,11 +63,7 @@ def export_mesh(scene: Scene, config: ExportMesh, path: Path, format: MeshFormat
 
 def mesh_format(path: Path | None, format: MeshFormat | None) -> MeshFormat:
     """The format to write; raises InputError when the ending of `path` names another one than `format`."""
-    ending = path.suffix.lower().removeprefix(".") if path is not None else ""
-    by_ending = next((known for known in get_args(MeshFormat) if known == ending), None)
-    if format and by_ending and format != by_ending:
-        raise InputError(f"{path} ends in .{ending} but --format is {format}; make them agree.")
-    return format or by_ending or "ply"
+    return file_format(path, format, get_args(MeshFormat), "ply")
 
 
 def surface(scene: Scene, time: float, config: ExportMesh) -> Mesh:

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.errors import InputError
 from endogs.export.config import PointFormat
+from endogs.export.file_format import file_format
 from endogs.export.moments import Moment, moment, requested_times
 from endogs.export.neighbours import surface_normals
 from endogs.export.pcd import write_pcd
@@ -63,11 +63,7 @@ def export_points(
 
 def point_format(path: Path | None, format: PointFormat | None) -> PointFormat:
     """The format to write; raises InputError when the ending of `path` names another one than `format`."""
-    ending = path.suffix.lower().removeprefix(".") if path is not None else ""
-    by_ending = next((known for known in get_args(PointFormat) if known == ending), None)
-    if format and by_ending and SUFFIXES[format] != f".{by_ending}":
-        raise InputError(f"{path} ends in .{ending} but --format is {format}; make them agree.")
-    return format or by_ending or "ply"
+    return file_format(path, format, get_args(PointFormat), "ply", SUFFIXES)
 
 
 def point_columns(at: Moment, normals: NDArray[np.float32]) -> dict[str, NDArray]:

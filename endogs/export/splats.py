@@ -8,9 +8,9 @@ from typing import get_args
 import numpy as np
 import torch
 
-from endogs.errors import InputError
 from endogs.export.antimatter_splat import write_splat
 from endogs.export.config import SplatFormat
+from endogs.export.file_format import file_format
 from endogs.export.gltf_splats import write_gltf_splats
 from endogs.export.moments import Moment, moment, requested_times
 from endogs.export.ply import write_ply
@@ -69,11 +69,7 @@ def export_splats(
 
 def splat_format(path: Path | None, format: SplatFormat | None) -> SplatFormat:
     """The format to write; raises InputError when the ending of `path` names another one than `format`."""
-    ending = path.suffix.lower().removeprefix(".") if path is not None else ""
-    by_ending = next((known for known in get_args(SplatFormat) if known == ending), None)
-    if format and by_ending and format != by_ending:
-        raise InputError(f"{path} ends in .{ending} but --format is {format}; make them agree.")
-    return format or by_ending or "ply"
+    return file_format(path, format, get_args(SplatFormat), "ply")
 
 
 def write_splat_ply(path: Path, scene: Scene, at: Moment) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.export.config import TrackFormat
+from endogs.export.file_format import file_format
 from endogs.export.units import about, header_lines
 from endogs.gaussians import OPACITY
 from endogs.output import new_file
@@ -61,11 +62,7 @@ def export_tracks(
 
 def track_format(path: Path | None, format: TrackFormat | None) -> TrackFormat:
     """The format to write; raises InputError when the ending of `path` names another one than `format`."""
-    ending = path.suffix.lower().removeprefix(".") if path is not None else ""
-    by_ending = next((known for known in get_args(TrackFormat) if known == ending), None)
-    if format and by_ending and format != by_ending:
-        raise InputError(f"{path} ends in .{ending} but --format is {format}; make them agree.")
-    return format or by_ending or "csv"
+    return file_format(path, format, get_args(TrackFormat), "csv")
 
 
 def _given(scene: Scene, gaussian: tuple[int, ...]) -> NDArray[np.int64]:
