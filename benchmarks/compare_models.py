@@ -13,7 +13,8 @@ and extended; --tables only draws RESULTS/comparison.md and RESULTS/curves.png a
 run's worst test frame beside its render, their FLIP error and the depth. "Equal seconds" are seconds of
 training, as many steps as the same model's speed says; set-up is a column of its own. Held-out PSNR along the way is
 measured with the clock stopped. With --jobs several processes share the machine and its GPU: speeds are then those of a
-shared machine, and the tables say so.
+shared machine, and the tables say so. A process with one core and no GPU counts seconds of its core's work, which what
+else runs on the machine does not change; so one core each (as many jobs as cores) is the fairest comparison on a CPU.
 """
 
 import argparse
@@ -50,6 +51,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--model", action="append", default=[], metavar="NAME=OPTIONS", help="one more row")
     parser.add_argument("--splits", nargs="+", default=list(SPLITS), choices=SPLITS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument(
+        "--step-seeds", nargs="+", type=int, help="seeds of the runs with a number of steps, by default all"
+    )
     parser.add_argument("--seconds", nargs="*", type=float, default=[], help="training seconds, besides equal steps")
     parser.add_argument("--iterations", type=int, help="steps of all rows but presets and recipes")
     parser.add_argument("--gaussians", type=int, help="never more than this, in every row")
@@ -93,7 +97,9 @@ def jobs_of(options: argparse.Namespace, choices: list[ClipChoice], rows: list[R
     runs = [
         run
         for row in rows
-        for run in planned_runs(row, options.seeds, options.seconds, options.iterations, options.gaussians)
+        for run in planned_runs(
+            row, options.seeds, options.seconds, options.iterations, options.gaussians, options.step_seeds
+        )
     ]
     parts = max(1, -(-options.jobs // max(1, len(groups))))
     found = []

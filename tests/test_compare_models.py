@@ -94,6 +94,7 @@ def job_of(phantom, out, *, seconds=()):
     options = argparse.Namespace(
         splits=["standard"],
         seeds=[0],
+        step_seeds=None,
         seconds=list(seconds),
         iterations=8,
         gaussians=200,

@@ -125,11 +125,19 @@ class Run:
 
 
 def planned_runs(
-    row: Row, seeds: list[int], seconds: list[float], iterations: int | None, gaussians: int | None
+    row: Row,
+    seeds: list[int],
+    seconds: list[float],
+    iterations: int | None,
+    gaussians: int | None,
+    step_seeds: list[int] | None = None,
 ) -> list[Run]:
-    """The runs of a row, those with a number of steps first: their speed says how many steps fit into seconds."""
+    """The runs of a row, those with a number of steps first: their speed says how many steps fit into seconds.
+
+    `step_seeds` are the seeds of those, by default all.
+    """
     steps = None if row.own_schedule else iterations
-    runs = [Run(row, seed, None, steps, gaussians) for seed in seeds]
+    runs = [Run(row, seed, None, steps, gaussians) for seed in (seeds if step_seeds is None else step_seeds)]
     return runs + [Run(row, seed, limit, None, gaussians) for limit in seconds for seed in seeds]
 
 

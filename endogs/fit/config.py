@@ -118,9 +118,9 @@ class FitConfig:
     """Never more Gaussians than this."""
     knot_frames: float = 1.5
     """Frames of the clip per knot interval of the spline, while the tissue moves; fewer knots while it rests."""
-    base_rates: LearningRates = LearningRates(0.2, 3e-3, 2e-2, 6e-2, 6e-3, 0.1)
+    base_rates: LearningRates = LearningRates(0.05, 3e-3, 2e-2, 6e-2, 6e-3, 0.1)
     """Step sizes of the canonical Gaussians."""
-    control_rates: LearningRates = LearningRates(0.3, 5e-3, 1e-2, 0.12, 2e-2, 0.03)
+    control_rates: LearningRates = LearningRates(0.1, 5e-3, 1e-2, 0.12, 2e-2, 0.03)
     """Step sizes of the spline's control points."""
     start_opacity: float = 0.8
     """Opacity of new Gaussians, in (0, 1)."""

@@ -14,6 +14,7 @@ from endogs.fit.deformation_setup import TRACKED, new_autograd_optimizer
 from endogs.fit.knots import clip_knots
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.scene_optimizer import SceneOptimizer
+from endogs.fit.settling import settled
 from endogs.fit.views import TrainingViews
 from endogs.gaussians import CHANNELS
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
@@ -70,7 +71,9 @@ def first_gaussians(
     look = Look(config.start_opacity, config.start_scale)
     count = min(config.initial_gaussians, config.gaussians_cap)
     if config.initialization == "tissue":
-        return initialize(views.observations, count, knots, look, views.hidden)
+        base, control = initialize(views.observations, count, knots, look, views.hidden)
+        motion = None if control is None or knots is None else SplineDeformation(control, knots)
+        return settled(base, motion, views) if views.metric else base, control
     return initialize_as_peer(views.observations, config.initialization, count, look, seed), None
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from endogs.scene.smooth_fill import fill_smoothly
 
-CELLS = 32
+CELLS = 64
 """Cells along the longer side of the image."""
 SAMPLES = 4
 """Pixels looked at per cell and direction."""
@@ -22,7 +22,7 @@ RELATIVE, ABSOLUTE = 0.01, 0.5
 RIM, LARGEST_RIM = 8, 0.05
 """Margin in pixels around what is hidden, where patches of the flow see the instrument; at most this part of the
 image's longer side."""
-CROWD = 0.25
+CROWD = 0.5
 """Share of a cell's samples that must be trusted for it to count."""
 
 Grid = NDArray[np.float32]

@@ -27,8 +27,8 @@ DEPTH_JUMP = 0.1
 """Metric depth that changes by more than this part between two frames has left the tracked tissue."""
 POINTS_PER_THREAD = 4096
 """At least; fewer are not worth a thread."""
-PAINTED_SIZE, PAINTED_ITERATIONS = 400, 5
-"""Pixels and rounds of refinement of the flow where only means over a coarse grid are asked for."""
+PAINTED_SIZE = 640
+"""Pixels of the longer side of the images for flow beside instruments, at most."""
 AT_HAND_BYTES = 400e6
 """Memory for flows in single precision; those of longer clips are unpacked as they are needed."""
 
@@ -93,7 +93,9 @@ class Observations:
             return self.flow(start, end)
         height, width = self.size
         first, second = self._painted(start), self._painted(end)
-        flow = dis_flow(first, second, finest_scale=0 if max(self.size) < 100 else 1, iterations=PAINTED_ITERATIONS)
+        # At full size, since patches of half the size reach twice as far over what was painted; refinement would carry
+        # the paint's motion on, and only means over a coarse grid are asked for.
+        flow = dis_flow(first, second, finest_scale=0, iterations=0, patch_stride=5, descents=12)
         scale = np.array([width / first.shape[1], height / first.shape[0]], np.float32)
         return (cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale).astype(np.float32)
 
