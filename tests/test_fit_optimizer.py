@@ -50,7 +50,7 @@ def test_a_step_equals_autograd_through_the_spline():
 
 def test_rates_decay_and_scale_with_the_pixel_footprint():
     lr = channel_rates(CONFIG.base_rates, 0.25)
-    assert torch.allclose(lr[MEANS], torch.tensor(0.05))
+    assert torch.allclose(lr[MEANS], torch.tensor(CONFIG.base_rates.position * 0.25))
     moved = []
     for progress in (0.0, 1.0):
         optimizer = SplineAdam(torch.zeros(1, CHANNELS), StaticDeformation(), CONFIG, 1.0)

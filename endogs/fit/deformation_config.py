@@ -38,7 +38,9 @@ class OutputUnits:
 
 
 BALANCED_UNITS = OutputUnits(15.0, 0.25, 0.5, 6.0, 1.0)
-"""In the ratio of the spline's step sizes: at a rate of 0.02, every channel steps as a control point does."""
+"""In the ratio of the spline's step sizes, at a rate of 0.02; but positions have all the way to go from rest."""
+TRACKED_UNITS = OutputUnits(5.0, 0.25, 0.5, 6.0, 1.0)
+"""The same for what starts from tracks: every channel steps as a control point does."""
 SCENE_UNITS = OutputUnits(5.69, 1.0, 1.0, 1.0, 1.0)
 """The peers' outputs are plain offsets in EndoNeRF's units, whose tissue lies at a depth of about 100 with a focal
 length of 569 pixels (the bounds in its poses_bounds.npy): one unit is 5.69 pixel footprints."""
@@ -59,7 +61,7 @@ class BasesConfig:
     width: float = 1.1
     """First width s, in distances of neighbouring centres: sums of quartic bases then follow smooth motion to 3 %,
     Gaussian ones to 1 %. Deform3DGS takes 0.16, with which neighbours do not overlap and 70 % of it are left over."""
-    units: OutputUnits = BALANCED_UNITS
+    units: OutputUnits = TRACKED_UNITS
     weight_rate: Rate = Rate(4e-3, 0.1)
     """Also of the time-independent term."""
     shape_rate: Rate = Rate(2e-4, 0.1)
@@ -124,7 +126,7 @@ class LowrankConfig:
     """Shared functions of time per channel."""
     channels: Channels = "all"
     """What changes over time."""
-    units: OutputUnits = BALANCED_UNITS
+    units: OutputUnits = TRACKED_UNITS
     coefficient_rate: Rate = Rate(0.02, 0.2)
     """Of all coefficients of a channel together: each steps at this over the number of trajectories, which add up."""
     trajectory_rate: Rate = Rate(1e-3, 0.1)

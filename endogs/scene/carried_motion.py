@@ -19,7 +19,7 @@ SAMPLES = 4
 """Pixels looked at per cell and direction."""
 RELATIVE, ABSOLUTE = 0.01, 0.5
 """Forward-backward test of the flow (`endogs.priors.flow.consistency_mask`): only what can be trusted is spread."""
-RIM, LARGEST_RIM = 8, 0.05
+RIM, LARGEST_RIM = 8, 0.1
 """Margin in pixels around what is hidden, where patches of the flow see the instrument; at most this part of the
 image's longer side."""
 CROWD = 0.5

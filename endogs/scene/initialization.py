@@ -174,7 +174,35 @@ def seed_backdrop(
         size = len(pixels)
         seeds_here = Seeds(np.full(size, frame, np.intp), pixels, z, np.full(size, wide, np.float32))
         placed.append((seeds_here, follow(observations, seeds_here.frame, pixels, z, colors)))
+    if moving:
+        keep_behind([tracks for _, tracks in placed], observations, [tracks for _, tracks in tissue])
     return placed
+
+
+def keep_behind(backdrop: list[ColoredTracks], observations: Observations, tissue: list[ColoredTracks]) -> None:
+    """Put tracks of the backdrop behind the surface that continues what the checked frames show; in place.
+
+    Carried from frame to frame, depth drifts; what it is off at those frames is spread linearly over those between.
+    """
+    if not backdrop:
+        return
+    checked = sorted(checked_frames(observations))
+    off = [np.zeros((len(checked), tracks.depth.shape[1]), np.float32) for tracks in backdrop]
+    for row, frame in enumerate(checked):
+        depth = filled(known_surface(observations, frame, tissue)[0])
+        if not (depth > 0).all():
+            continue
+        for part, tracks in zip(off, backdrop, strict=True):
+            behind = depth[pixel_index(tracks.positions[frame], observations.size)] * BACKDROP_DEPTH
+            part[row] = np.log(behind / tracks.depth[frame])
+    share = linear_weights(np.asarray(checked), len(observations))
+    for part, tracks in zip(off, backdrop, strict=True):
+        tracks.depth *= np.exp(share @ part)
+
+
+def linear_weights(at: NDArray[np.intp], count: int) -> NDArray[np.float32]:
+    """(count, A) of the values at ascending indices `at` (A,), for linear interpolation at 0..count - 1."""
+    return np.stack([np.interp(np.arange(count), at, unit) for unit in np.eye(len(at))], -1).astype(np.float32)
 
 
 def known_surface(
