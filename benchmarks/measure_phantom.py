@@ -35,7 +35,10 @@ def print_errors(errors: PhantomErrors) -> None:
     print(
         f"tracks, median: visible {errors.track_visible_mm:.3f} mm, behind instruments {errors.track_hidden_mm:.3f} mm"
     )
-    print(f"floaters: {errors.floaters:.1f} per frame, {100 * errors.floater_share:.3f} % of the opaque Gaussians")
+    print(
+        f"floaters: {errors.floaters:.1f} per frame, {100 * errors.floater_share:.3f} % of the opaque Gaussians; "
+        f"{errors.floaters_shown:.1f} of them in front of tissue that the frame shows"
+    )
     print(
         f"flicker along tracks: colour {errors.flicker_visible:.4f} visible, {errors.flicker_hidden:.4f} hidden; "
         f"depth {errors.depth_flicker_hidden_mm:.3f} mm hidden\n"

@@ -1,5 +1,6 @@
 """The phantom's judge: a perfect scene passes, and each fault shows in its own number."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -100,11 +101,24 @@ def test_tissue_that_sinks_where_it_is_hidden_shows_behind_the_instruments_only(
 
 def test_floaters_are_counted_and_large_or_faint_ones_are_not(truth, perfect):
     row = int(truth.point_at_pixels(2)[48, 40]) // 2
-    before = floating(perfect, truth, 2).sum()
-    assert floating(changed(perfect, row, 2, -6.0), truth, 2).sum() == before + 1
+    before = floating(perfect, truth, 2)[0].sum()
+    assert floating(changed(perfect, row, 2, -6.0), truth, 2)[0].sum() == before + 1
     large = changed(changed(perfect, row, 2, -6.0), row, LOG_SCALES, 2.0)
-    assert floating(large, truth, 2).sum() == before, "within three of its standard deviations"
-    assert floating(changed(changed(perfect, row, 2, -6.0), row, OPACITY, -8.0), truth, 2).sum() == before
+    assert floating(large, truth, 2)[0].sum() == before, "within three of its standard deviations"
+    assert floating(changed(changed(perfect, row, 2, -6.0), row, OPACITY, -8.0), truth, 2)[0].sum() == before
+
+
+def test_floaters_before_hidden_tissue_are_told_apart(truth, perfect):
+    instrument = cv2.erode(truth.instrument(2).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+
+    def counted(scene, behind):
+        floats, hidden = floating(scene, truth, 2)
+        return int((floats & (hidden == behind)).sum())
+
+    for pixel, behind in (((48, 40), False), (tuple(np.argwhere(instrument)[0]), True)):
+        moved = changed(perfect, int(truth.point_at_pixels(2)[pixel]) // 2, 2, -6.0)
+        assert counted(moved, behind) == counted(perfect, behind) + 1
+        assert counted(moved, not behind) == counted(perfect, not behind)
 
 
 def still_scene(perfect):

@@ -59,6 +59,8 @@ class PhantomErrors:
     """95th percentile over the frames judged, seen or hidden."""
     floaters: float
     """Gaussians in front of the tissue, mean per frame."""
+    floaters_shown: float
+    """Those of them in front of tissue that the frame shows; the others are tissue behind instruments, too near."""
     floater_share: float
     """Share of the opaque Gaussians in the image that float, 0..1."""
     flicker_visible: float
@@ -96,7 +98,7 @@ def judge_phantom(
     seen = truth.times_seen(list(learned))
     errors: dict[str, list[NDArray]] = {name: [] for name in ("always", "visible", "behind", "never")}
     asked = dict.fromkeys(errors, 0)
-    floaters, opaque = 0, 0
+    floaters, floaters_shown, opaque = 0, 0, 0
     frames = list(range(len(truth))) if judged is None else list(judged)
     tracks = TrackSamples.empty(len(truth))
     for done, frame in enumerate(frames, 1):
@@ -115,8 +117,9 @@ def judge_phantom(
             drawn = chosen & (alpha > 0.5)
             asked[name] += int(chosen.sum())
             errors[name].append(np.abs(depth - true)[drawn])
-        found = floating(scene, truth, frame)
+        found, hidden = floating(scene, truth, frame)
         floaters += int(found.sum())
+        floaters_shown += int((found & ~hidden).sum())
         opaque += len(found)
         tracks.record(truth, frame, color, depth)
         if progress is not None:
@@ -133,6 +136,7 @@ def judge_phantom(
         track_hidden_mm=_median(drift[~shown]),
         track_95_mm=float(np.percentile(drift, 95)) if drift.size else float("nan"),
         floaters=floaters / len(frames),
+        floaters_shown=floaters_shown / len(frames),
         floater_share=floaters / max(opaque, 1),
         flicker_visible=color_visible,
         flicker_hidden=color_hidden,
@@ -140,8 +144,8 @@ def judge_phantom(
     )
 
 
-def floating(scene: Scene, truth: PhantomTruth, frame: int) -> NDArray[np.bool_]:
-    """Which of the opaque Gaussians in the image at `frame` hang in front of the tissue.
+def floating(scene: Scene, truth: PhantomTruth, frame: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the opaque Gaussians in the image at `frame` hang in front of the tissue, and which an instrument hides.
 
     A Gaussian floats where its centre is nearer than the tissue at its pixel by more than FLOATER_MM and by more than
     FLOATER_SIGMAS of its standard deviations along z.
@@ -156,7 +160,7 @@ def floating(scene: Scene, truth: PhantomTruth, frame: int) -> NDArray[np.bool_]
     tissue = cv2.erode(truth.tissue_depth(frame), np.ones((3, 3), np.uint8))[y, x]
     front = tissue - z[inside]
     sigma = depth_spread(packed[torch.from_numpy(inside)], truth.world_to_camera(frame))
-    return (tissue > 0) & (front > FLOATER_MM) & (front > FLOATER_SIGMAS * sigma)
+    return (tissue > 0) & (front > FLOATER_MM) & (front > FLOATER_SIGMAS * sigma), truth.instrument(frame)[y, x]
 
 
 def depth_spread(packed: torch.Tensor, world_to_camera: NDArray[np.float64]) -> NDArray[np.float64]:
