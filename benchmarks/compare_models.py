@@ -2,7 +2,7 @@
 
     python benchmarks/compare_models.py --clips pulling=DIR d4d=DIR phantom=DIR --out RESULTS
         [--models NAME ...] [--model NAME="OPTIONS OF THE FIT"] [--splits standard gap novel-view] [--seeds 0 1 2]
-        [--seconds 30 60] [--iterations 1500] [--gaussians N] [--device cuda] [--jobs 4]
+        [--step-seeds 0] [--seconds 30 60] [--iterations 1500] [--gaussians N] [--device cuda] [--jobs 4]
 
 A clip is NAME=PATH, with reading options after commas (d4d=DIR,stride=3); a phantom whose folder is not there is made.
 A row is a set of options of `endogs reconstruct`; the rows that this version of endogs has are listed with --list,
@@ -13,8 +13,8 @@ and extended; --tables only draws RESULTS/comparison.md and RESULTS/curves.png a
 run's worst test frame beside its render, their FLIP error and the depth. "Equal seconds" are seconds of
 training, as many steps as the same model's speed says; set-up is a column of its own. Held-out PSNR along the way is
 measured with the clock stopped. With --jobs several processes share the machine and its GPU: speeds are then those of a
-shared machine, and the tables say so. A process with one core and no GPU counts seconds of its core's work, which what
-else runs on the machine does not change; so one core each (as many jobs as cores) is the fairest comparison on a CPU.
+shared machine, and the tables say so. Only the training of a process with one core and no GPU is counted in seconds of
+its core's work, which what else runs there does not change: as many jobs as cores are the fairest comparison on a CPU.
 """
 
 import argparse
@@ -52,7 +52,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--splits", nargs="+", default=list(SPLITS), choices=SPLITS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument(
-        "--step-seeds", nargs="+", type=int, help="seeds of the runs with a number of steps, by default all"
+        "--step-seeds",
+        nargs="+",
+        type=int,
+        help="seeds of the runs by number of steps, by default those of --seeds",
     )
     parser.add_argument("--seconds", nargs="*", type=float, default=[], help="training seconds, besides equal steps")
     parser.add_argument("--iterations", type=int, help="steps of all rows but presets and recipes")
@@ -158,8 +161,12 @@ def write_tables(out: Path, rows: list[Row], command: str, device: str) -> str:
     text = [f"`{command}`, {date.today()}, {device}."]
     text += ["PSNR: instruments zeroed / over tissue alone. Means over the seeds ± standard deviation."]
     at_once = max((r.get("at_once", 1) for r in found), default=1)
+    clocks = {r.get("clock", "wall") for r in found if "train_seconds" in r}
+    if "processor" in clocks:
+        text += ["Training seconds and it/s are **processor seconds of one core**; set-up and fps are by the clock."]
     if at_once > 1:
-        text += [f"**{at_once} processes shared the machine**: seconds, it/s and fps are those of a shared machine."]
+        of_all = "set-up and fps" if clocks == {"processor"} else "seconds, it/s and fps"
+        text += [f"**{at_once} processes shared the machine**: {of_all} are those of a shared machine."]
     panels = []
     for clip, split in sorted({(r["clip"], r["split"]) for r in found}, key=lambda g: (g[0], SPLITS.index(g[1]))):
         here = [r for r in found if (r["clip"], r["split"]) == (clip, split)]

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import compare_models  # noqa: E402
-from comparison import rows, tables, worker  # noqa: E402
+from comparison import rows, tables, train, worker  # noqa: E402
 
 SPLINE, STILL = rows.ROWS[0], rows.ROWS[1]
 
@@ -193,3 +194,17 @@ def test_commands_are_printed_without_this_machines_folders():
         "--seeds",
         "0",
     ]
+
+
+def test_runs_by_number_of_steps_may_have_fewer_seeds():
+    runs = rows.planned_runs(SPLINE, [0, 1, 2], [5.0], 40, None, [1])
+    assert [(run.seed, run.seconds) for run in runs] == [(1, None), (0, 5.0), (1, 5.0), (2, 5.0)]
+
+
+def test_one_core_counts_its_own_work_and_others_the_wall(monkeypatch):
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    monkeypatch.setattr(train, "usable_cores", lambda: 1)
+    assert train.training_clock(cpu) is time.process_time
+    assert train.training_clock(gpu) is time.perf_counter
+    monkeypatch.setattr(train, "usable_cores", lambda: 2)
+    assert train.training_clock(cpu) is time.perf_counter

@@ -18,15 +18,16 @@ from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig, Preset, Reconstruct
 from endogs.fit.deformation_config import Rate
 from endogs.fit.deformation_options import DeformationOptions
-from endogs.fit.deformation_setup import PlanePenalty, rates
+from endogs.fit.deformation_setup import PlanePenalty, new_autograd_optimizer, rates
 from endogs.fit.density.control import insertion_steps
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.losses import total_variation
 from endogs.fit.optimizer import BETAS
 from endogs.fit.recipes import RECIPES
 from endogs.fit.setup import new_optimizer
-from endogs.gaussians import COLORS, MEANS, OPACITY
+from endogs.gaussians import CHANNELS, COLORS, MEANS, OPACITY
 from endogs.render import Rendering
+from endogs.scene import Knots, SplineDeformation
 from endogs.scene.peer_initialization import initialize_as_peer
 from endogs.scene.placement import Look
 
@@ -329,3 +330,16 @@ def test_coefficients_step_by_the_trajectories_that_there_are(clip):
     rank = optimizer.deformation.coefficients.shape[0]
     assert rank < 50
     assert optimizer.rate("coefficients").start == pytest.approx(FORMS.lowrank.coefficient_rate.start / rank)
+
+
+@pytest.mark.parametrize("kind", ["bases", "lowrank"])
+def test_positions_step_farther_from_rest_than_from_tracks(kind):
+    base, knots = torch.zeros(3, CHANNELS), Knots.evenly(0.0, 1.0, 3)
+    base[:, 3] = 1
+    motion = SplineDeformation.at_rest(3, knots)
+    steps = []
+    for start in ("tracks", "rest"):
+        config = replace(FitConfig(), motion_start=start)
+        optimizer = new_autograd_optimizer(base, motion, 3.0, knots, config, kind, 0.1, 0)
+        steps.append(float(optimizer.deformation.units[0]))
+    assert steps[1] == pytest.approx(3 * steps[0])

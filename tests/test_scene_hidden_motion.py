@@ -11,8 +11,8 @@ from endogs.priors.tissue_image import tissue_image
 from endogs.scene import Knots
 from endogs.scene.carried_motion import carried_motion, grid_lookup
 from endogs.scene.gap_closing import close_gaps, gap_ends
-from endogs.scene.initialization import initialize
-from endogs.scene.observations import Observations, follow, lookup
+from endogs.scene.initialization import BACKDROP_DEPTH, initialize, keep_behind, spread_between
+from endogs.scene.observations import ColoredTracks, Observations, follow, lookup
 from endogs.scene.placement import Look
 from endogs.scene.smooth_fill import fill_smoothly
 
@@ -140,3 +140,50 @@ def test_flow_of_frames_with_the_instrument_painted_over_is_not_dragged(tmp_path
     plain = dis_flow(images[0], images[1], finest_scale=0)[rim][..., 0]
     better = dis_flow(*painted, finest_scale=0)[rim][..., 0]
     assert np.abs(better - SPEED).mean() < 0.8 * np.abs(plain - SPEED).mean()
+
+
+def test_the_backdrop_stays_behind_a_surface_whose_depth_changes(tmp_path):
+    """What was carried too near or too far is put behind the surface, but not where the point has left the image."""
+    clip = sliding_clip(tmp_path, 9)
+    frames = list(range(9))
+    mask = np.ones((HEIGHT, WIDTH), bool)
+    mask[:, 22:32] = False
+    depths = [np.full((HEIGHT, WIDTH), 100 + 0.5 * k, np.float32) for k in frames]
+    seen = Observations(clip, frames, ClipFlows(clip.image, finest_scale=0), [mask] * 9, lambda k: depths[k], True)
+    positions = np.repeat(np.float32([[26, 18], [27, 20], [26, 18]])[None], 9, 0)
+    positions[5:, 1, 0] = WIDTH + 5
+    depth = np.full((9, 3), 100 * BACKDROP_DEPTH, np.float32)
+    depth[:, 2] *= 1.5  # of something else
+    nothing = np.zeros((9, 3), bool)
+    tracks = ColoredTracks(positions, nothing, nothing, np.zeros((9, 3, 3), np.float32), depth)
+    keep_behind([tracks], seen, [])
+    expected = BACKDROP_DEPTH * (100 + 0.5 * np.arange(9))
+    np.testing.assert_allclose(tracks.depth[:, 0], expected, rtol=2e-4)
+    np.testing.assert_allclose(tracks.depth[:5, 1], expected[:5], rtol=2e-4)
+    np.testing.assert_allclose(tracks.depth[5:, 1], expected[4], rtol=2e-4)
+    np.testing.assert_allclose(tracks.depth[:, 2], 150 * BACKDROP_DEPTH)
+
+
+def test_values_are_spread_between_the_frames_that_know_them():
+    values = np.float32([[0, np.nan, 1, np.nan], [2, 3, np.nan, np.nan], [np.nan, 5, np.nan, np.nan]])
+    spread = spread_between(values, [0, 2, 4], 6)
+    np.testing.assert_allclose(spread.T, [[0, 1, 2, 2, 2, 2], [3, 3, 3, 4, 5, 5], [1] * 6, [0] * 6])
+    assert spread_between(np.float32([[7]]), [0], 1).tolist() == [[7]]
+
+
+def test_painted_flow_is_not_dragged_by_the_instrument(tmp_path):
+    """The flow that the coarse field is made of, with the options it is made with."""
+    clip = sliding_clip(tmp_path, 3)
+    masks = []
+    images = [clip.image(i).copy() for i in range(3)]
+    for i, image in enumerate(images):
+        mask = np.ones((HEIGHT, WIDTH), bool)
+        mask[:, 24 - 3 * i : 32 - 3 * i] = False
+        image[~mask] = 250
+        masks.append(mask)
+    depth = np.full((HEIGHT, WIDTH), 100, np.float32)
+    observations = Observations(clip, [0, 1, 2], ClipFlows(clip.image), masks, lambda k: depth, True)
+    observations.images = images
+    plain = dis_flow(images[0], images[1], finest_scale=0)[6:30, 12:20, 0]
+    painted = observations._painted_flow(0, 1)[6:30, 12:20, 0]
+    assert np.abs(painted - SPEED).mean() < 0.8 * np.abs(plain - SPEED).mean()

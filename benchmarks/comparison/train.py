@@ -41,9 +41,9 @@ DRAWN_FRAMES = 40
 class TooLong(RuntimeError):
     """A run trains longer than it may."""
 
-    def __init__(self, seconds: float, step: int) -> None:
+    def __init__(self, seconds: float, step: int, clock: str) -> None:
         super().__init__(f"training was stopped after {seconds:.0f} s, at step {step}")
-        self.progress = {"train_seconds": seconds, "steps": step}
+        self.progress = {"train_seconds": seconds, "steps": step, "clock": clock}
 
 
 def execute(
@@ -63,8 +63,8 @@ def _execute(
 ) -> dict[str, Any]:
     iterations = run.iterations
     if run.seconds is not None:
-        if reference is None:
-            raise RuntimeError("no run of this model with a number of steps tells its speed")
+        if reference is None or reference.get("clock", "wall") != clock_name(prepared.device):
+            raise RuntimeError("no run of this model with a number of steps and this clock tells its speed")
         iterations = max(LEAST_STEPS, round(reference["steps"] * run.seconds / reference["train_seconds"]))
     config = fit_config(run.row, iterations, run.gaussians)
     device = prepared.device
@@ -91,7 +91,7 @@ def _execute(
         while fit.step < mark:
             fit.advance(mark - fit.step)
             if seconds + clock() - begin > most_seconds:
-                raise TooLong(seconds + clock() - begin, fit.step)
+                raise TooLong(seconds + clock() - begin, fit.step, clock_name(device))
         synchronize(device)
         seconds += clock() - begin
         curve.append({"seconds": seconds, "step": fit.step, "psnr": prepared.curve_psnr(scene())})
@@ -101,6 +101,7 @@ def _execute(
     record = {
         "steps": fit.step,
         "train_seconds": seconds,
+        "clock": clock_name(device),
         "init_seconds": init_seconds,
         "views_seconds": views_seconds,
         "priors_seconds": prepared.seconds,
@@ -166,7 +167,12 @@ def draw_frame(prepared: Prepared, scene: Scene, index: int, file: Path) -> None
 
 def training_clock(device: torch.device) -> Callable[[], float]:
     """Seconds that pass; of this process's work where it has one core, where other programs would only blur them."""
-    return time.process_time if device.type == "cpu" and usable_cores() == 1 else time.perf_counter
+    return time.process_time if clock_name(device) == "processor" else time.perf_counter
+
+
+def clock_name(device: torch.device) -> str:
+    """What `training_clock` counts: "processor" or "wall"."""
+    return "processor" if device.type == "cpu" and usable_cores() == 1 else "wall"
 
 
 def synchronize(device: torch.device) -> None:

@@ -267,8 +267,8 @@ class Reconstruct:
     """On a GPU, add gradients up in a fixed order (slower), so that a run repeats exactly. On the processor every run
     does."""
     depth_weight: float | None = None
-    """Weight of depth that is given or measured with a right view, 0 or more, instead of the preset's 0.6: 2 makes the
-    surface truer by a twentieth to a half, for up to 0.1 dB."""
+    """Weight of depth that is given or measured with a right view, 0 or more, instead of the preset's own (0.6;
+    the recipes' 0.01): 2 makes the surface truer by a twentieth to a half, for up to 0.1 dB."""
     specular_weight: float | None = None
     """Colour weight of specular highlights, 0 to 1; below 1 the scene shows less of them, and fits the images less."""
     seed: int = 0

@@ -37,10 +37,10 @@ class OutputUnits:
     """Of the range [0, 1]."""
 
 
-BALANCED_UNITS = OutputUnits(15.0, 0.25, 0.5, 6.0, 1.0)
-"""In the ratio of the spline's step sizes, at a rate of 0.02; but positions have all the way to go from rest."""
 TRACKED_UNITS = OutputUnits(5.0, 0.25, 0.5, 6.0, 1.0)
-"""The same for what starts from tracks: every channel steps as a control point does."""
+"""In the ratio of the spline's step sizes: at a rate of 0.02, every channel steps as a control point does."""
+BALANCED_UNITS = OutputUnits(15.0, 0.25, 0.5, 6.0, 1.0)
+"""The same, but positions step three times as far: from rest they have all the way to go."""
 SCENE_UNITS = OutputUnits(5.69, 1.0, 1.0, 1.0, 1.0)
 """The peers' outputs are plain offsets in EndoNeRF's units, whose tissue lies at a depth of about 100 with a focal
 length of 569 pixels (the bounds in its poses_bounds.npy): one unit is 5.69 pixel footprints."""

@@ -8,7 +8,14 @@ from torch import Tensor
 
 from endogs.fit.autograd_adam import AutogradAdam
 from endogs.fit.config import FitConfig, LearningRates
-from endogs.fit.deformation_config import DeformationConfig, HexplaneConfig, OutputUnits, Rate
+from endogs.fit.deformation_config import (
+    BALANCED_UNITS,
+    TRACKED_UNITS,
+    DeformationConfig,
+    HexplaneConfig,
+    OutputUnits,
+    Rate,
+)
 from endogs.fit.optimizer import channel_rates
 from endogs.gaussians import CHANNELS, MEANS
 from endogs.scene import (
@@ -44,10 +51,12 @@ def new_autograd_optimizer(
     """
     forms = config.deformations
     form = getattr(forms, kind)
-    units = output_units(form.units, form.channels, pixel_footprint).to(base)
+    tracked = kind in TRACKED and config.motion_start == "tracks"
+    # From rest, positions have all the way to go.
+    scale = BALANCED_UNITS if form.units == TRACKED_UNITS and not tracked else form.units
+    units = output_units(scale, form.channels, pixel_footprint).to(base)
     span = ClipTime(0.0, last if last > 0 else 1.0)
     deformation = new_deformation(kind, base, motion, forms, units, span, knots, seed)
-    tracked = kind in TRACKED and config.motion_start == "tracks"
     return AutogradAdam(
         base,
         deformation,

@@ -59,12 +59,13 @@ def dis_flow(
 
     `iterations` of variational refinement, the `finest_scale` (0 = full size, 1 = half size), the pixels between
     patches and the `descents` of each trade time for accuracy. 640x512 on one core: about 40 ms with the defaults.
-    Raises InputError for images below 12 pixels.
+    Raises InputError for images below 12 pixels, or less than a patch of 8 high or wide at the finest scale.
     """
-    if max(a.shape[:2]) < 12:
+    least = 8 << finest_scale
+    if max(a.shape[:2]) < 12 or min(a.shape[:2]) < least:  # OpenCV would end the process
         raise InputError(
-            f"frames of {a.shape[1]} x {a.shape[0]} pixels are too small for optical flow: at least 12 are needed; "
-            "raise --max-size or widen --crop"
+            f"frames of {a.shape[1]} x {a.shape[0]} pixels are too small for optical flow: at least {max(12, least)} "
+            "are needed; raise --max-size or widen --crop"
         )
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow.setVariationalRefinementIterations(iterations)

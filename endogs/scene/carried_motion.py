@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from endogs.scene.smooth_fill import fill_smoothly
 
 CELLS = 64
-"""Cells along the longer side of the image."""
+"""Cells along the longer side of the image, or up to twice as many."""
 SAMPLES = 4
 """Pixels looked at per cell and direction."""
 RELATIVE, ABSOLUTE = 0.01, 0.5

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.priors.pull_push import filled
-from endogs.scene.observations import ColoredTracks, Observations, follow, pixel_index
+from endogs.scene.observations import DEPTH_JUMP, ColoredTracks, Observations, follow, pixel_index
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
 from endogs.scene.spline import Knots
 
@@ -182,27 +182,39 @@ def seed_backdrop(
 def keep_behind(backdrop: list[ColoredTracks], observations: Observations, tissue: list[ColoredTracks]) -> None:
     """Put tracks of the backdrop behind the surface that continues what the checked frames show; in place.
 
-    Carried from frame to frame, depth drifts; what it is off at those frames is spread linearly over those between.
+    Carried from frame to frame, depth drifts; what it is off where a checked frame has the point in its image is spread
+    linearly over the time between. Depth that jumps (DEPTH_JUMP) is that of something else.
     """
-    if not backdrop:
-        return
     checked = sorted(checked_frames(observations))
-    off = [np.zeros((len(checked), tracks.depth.shape[1]), np.float32) for tracks in backdrop]
+    off = [np.full((len(checked), tracks.depth.shape[1]), np.nan, np.float32) for tracks in backdrop]
+    height, width = observations.size
     for row, frame in enumerate(checked):
         depth = filled(known_surface(observations, frame, tissue)[0])
         if not (depth > 0).all():
             continue
         for part, tracks in zip(off, backdrop, strict=True):
-            behind = depth[pixel_index(tracks.positions[frame], observations.size)] * BACKDROP_DEPTH
-            part[row] = np.log(behind / tracks.depth[frame])
-    share = linear_weights(np.asarray(checked), len(observations))
+            position = tracks.positions[frame]
+            inside = (position >= 0).all(1) & (position < (width, height)).all(1)
+            behind = depth[pixel_index(position, observations.size)] * BACKDROP_DEPTH
+            found = np.log(behind / tracks.depth[frame])
+            part[row] = np.where(inside & (np.abs(found) < DEPTH_JUMP), found, np.nan)
     for part, tracks in zip(off, backdrop, strict=True):
-        tracks.depth *= np.exp(share @ part)
+        tracks.depth *= np.exp(spread_between(part, checked, len(observations)))
 
 
-def linear_weights(at: NDArray[np.intp], count: int) -> NDArray[np.float32]:
-    """(count, A) of the values at ascending indices `at` (A,), for linear interpolation at 0..count - 1."""
-    return np.stack([np.interp(np.arange(count), at, unit) for unit in np.eye(len(at))], -1).astype(np.float32)
+def spread_between(values: NDArray[np.float32], at: list[int], count: int) -> NDArray[np.float32]:
+    """Values (A, P) known at ascending frames `at`, linear in between and held at the ends: (count, P).
+
+    NaN is unknown; a column that nothing is known of is 0.
+    """
+    spread = np.zeros((count, values.shape[1]), np.float32)
+    for pattern in np.unique(np.isfinite(values), axis=1).T:
+        columns = (np.isfinite(values) == pattern[:, None]).all(0)
+        if pattern.any():
+            known = np.asarray(at)[pattern]
+            weights = np.stack([np.interp(np.arange(count), known, unit) for unit in np.eye(len(known))], -1)
+            spread[:, columns] = weights.astype(np.float32) @ values[np.ix_(pattern, columns)]
+    return spread
 
 
 def known_surface(

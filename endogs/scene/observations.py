@@ -93,8 +93,8 @@ class Observations:
             return self.flow(start, end)
         height, width = self.size
         first, second = self._painted(start), self._painted(end)
-        # At full size, since patches of half the size reach twice as far over what was painted; refinement would carry
-        # the paint's motion on, and only means over a coarse grid are asked for.
+        # Down to the finest level: at half resolution a patch reaches twice as far over the paint. Refinement would
+        # carry the paint's motion on, and only means over a coarse grid are asked for.
         flow = dis_flow(first, second, finest_scale=0, iterations=0, patch_stride=5, descents=12)
         scale = np.array([width / first.shape[1], height / first.shape[0]], np.float32)
         return (cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale).astype(np.float32)
