@@ -23,6 +23,7 @@ from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, gpu_fit_bytes, machine_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
+from endogs.pipeline.notes import slow_note
 from endogs.pipeline.prior_progress import PriorProgress
 from endogs.pipeline.recipe import with_recipe
 from endogs.pipeline.run_record import (
@@ -257,7 +258,7 @@ def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.de
 def tell_before_the_fit(clip: Clip, config: Reconstruct, device: torch.device) -> None:
     """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
     needed = fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation_kind())
-    say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None])
+    say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
 
