@@ -5,6 +5,7 @@ import torch
 from sliding_clip import sliding_clip
 
 from endogs import native
+from endogs.clip.splits import SplitName, split_frames
 from endogs.fit.config import Reconstruct
 from endogs.pipeline.reconstruct import tell_before_the_fit
 
@@ -13,11 +14,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def told(tmp_path, capsys):
-    """What is said before a fit of so many frames."""
+    """What is said before a fit of so many frames into `tmp_path / "out"`."""
 
-    def tell(frames: int = 4) -> str:
-        clip = sliding_clip(tmp_path / str(frames), frames)
-        tell_before_the_fit(clip, Reconstruct(tmp_path), CPU)
+    def tell(frames: int = 4, split: SplitName = "standard", **options) -> str:
+        clip = sliding_clip(tmp_path / f"{frames}-{split}", frames)
+        config = Reconstruct(tmp_path, split=split, **options)
+        tell_before_the_fit(clip, split_frames(frames, split), config, tmp_path / "out", CPU)
         return capsys.readouterr().err
 
     return tell
@@ -33,3 +35,30 @@ def test_missing_kernels_are_told_with_the_reason_and_the_remedy(told, monkeypat
 @pytest.mark.skipif(not native.available(), reason="no compiled kernels here")
 def test_kernels_that_are_there_are_not_mentioned(told):
     assert "kernels" not in told()
+
+
+def test_a_clip_too_short_for_motion_is_fitted_with_a_note(told):
+    said = told(2)
+    assert "a single frame is learned from, as the other is held out for testing" in said
+    assert "the scene will stand still" in said
+    assert "the clip has two frames only" in told(2, "all")
+    assert "held out" not in (said := told(1))
+    assert "a single frame is learned from" in said
+    assert "a single frame" not in (said := told(3))
+    assert "two frames only" not in said
+
+
+def test_no_steps_are_told(told):
+    assert "nothing is fitted" in told(4, "standard", iterations=0)
+    assert "nothing is fitted" not in told(4, "all", iterations=1)
+
+
+def test_what_an_earlier_run_left_is_named_before_it_is_replaced(told, tmp_path):
+    out = tmp_path / "out"
+    (out / "checkpoints").mkdir(parents=True)
+    assert str(out) not in told(4)
+    (out / "scene.safetensors").touch()
+    assert f"note: {out} holds an earlier run's scene, which this one replaces\n" in told(5)
+    (out / "checkpoints" / "last.safetensors").touch()
+    assert f"note: {out} holds an interrupted run, which this one replaces; --resume" in told(6)
+    assert str(out) not in told(7, resume=True)
