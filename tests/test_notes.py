@@ -1,5 +1,7 @@
 """What `endogs reconstruct` says unasked: a note where it helps, and none where there is nothing to say."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from sliding_clip import sliding_clip
@@ -7,7 +9,7 @@ from sliding_clip import sliding_clip
 from endogs import native
 from endogs.clip.splits import SplitName, split_frames
 from endogs.fit.config import Reconstruct
-from endogs.pipeline.reconstruct import tell_before_the_fit
+from endogs.pipeline.reconstruct import Result, print_summary, tell_before_the_fit
 
 CPU = torch.device("cpu")
 
@@ -62,3 +64,21 @@ def test_what_an_earlier_run_left_is_named_before_it_is_replaced(told, tmp_path)
     (out / "checkpoints" / "last.safetensors").touch()
     assert f"note: {out} holds an interrupted run, which this one replaces; --resume" in told(6)
     assert str(out) not in told(7, resume=True)
+
+
+def summary_of(split: str, scene: float, out: Path, **baseline: float) -> None:
+    mean = {"psnr": scene, "psnr_masked": 38.0}
+    rows = {name: {"psnr": value} for name, value in baseline.items()}
+    record = {"interrupted": False, "seconds": {"total": 1.0}, "gaussians": 1, "peak_memory_mb": 1.0}
+    print_summary(Result(None, out, {"split": split, "label": "test PSNR", "mean": mean, "baseline": rows}, record))
+
+
+def test_a_scene_below_interpolation_is_explained_on_the_standard_split_only(tmp_path, capsys):
+    summary_of("standard", 38.0, tmp_path, neighbour_mean=37.0, flow_midpoint=39.5)
+    said = capsys.readouterr().err
+    assert said.startswith("note: the scene is 1.50 dB below interpolating between neighbours, which is hard to beat")
+    assert "--split gap" in said
+    summary_of("standard", 39.5, tmp_path, neighbour_mean=40.0, flow_midpoint=38.0)
+    summary_of("gap", 38.0, tmp_path, neighbour_mean=37.0, flow_midpoint=39.5)
+    summary_of("all", 38.0, tmp_path)
+    assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
 """Notes of `endogs reconstruct`: each function looks for one thing worth a sentence, and gives None otherwise."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -47,3 +48,16 @@ def replaced_note(out: Path, resume: bool) -> str | None:
     if (out / "checkpoints" / CHECKPOINT).exists():
         return f"{out} holds an interrupted run, which this one replaces; --resume would continue it"
     return f"{out} holds an earlier run's scene, which this one replaces" if (out / FILE_NAME).exists() else None
+
+
+def below_interpolation_note(metrics: dict[str, Any]) -> str | None:
+    """A scene below its baseline looks like a failure, and on the standard split it need not be one."""
+    if metrics["split"] != "standard":
+        return None
+    scene, flow = metrics["mean"]["psnr"], metrics["baseline"].get("flow_midpoint", {}).get("psnr")
+    if scene is None or flow is None or scene >= flow:
+        return None
+    return (
+        f"the scene is {flow - scene:.2f} dB below interpolating between neighbours, which is hard to beat where they "
+        "are one frame away; --split gap (from 16 frames on) holds out five in a row and asks more"
+    )

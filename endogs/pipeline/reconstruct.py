@@ -23,7 +23,13 @@ from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, gpu_fit_bytes, machine_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
-from endogs.pipeline.notes import few_frames_note, nothing_fitted_note, replaced_note, slow_note
+from endogs.pipeline.notes import (
+    below_interpolation_note,
+    few_frames_note,
+    nothing_fitted_note,
+    replaced_note,
+    slow_note,
+)
 from endogs.pipeline.prior_progress import PriorProgress
 from endogs.pipeline.recipe import with_recipe
 from endogs.pipeline.run_record import (
@@ -322,3 +328,5 @@ def print_summary(result: Result) -> None:
     for path in sorted(result.out.iterdir()):
         if path.is_file():
             print(f"  {path}")
+    if result.metrics:
+        say([below_interpolation_note(result.metrics)])
