@@ -66,8 +66,8 @@ def test_what_an_earlier_run_left_is_named_before_it_is_replaced(told, tmp_path)
     assert str(out) not in told(7, resume=True)
 
 
-def summary_of(split: str, scene: float, out: Path, **baseline: float) -> None:
-    mean = {"psnr": scene, "psnr_masked": 38.0}
+def summary_of(split: str, scene: float, out: Path, masked: float | None = 38.0, **baseline: float) -> None:
+    mean = {"psnr": scene, "psnr_masked": masked}
     rows = {name: {"psnr": value} for name, value in baseline.items()}
     record = {"interrupted": False, "seconds": {"total": 1.0}, "gaussians": 1, "peak_memory_mb": 1.0}
     print_summary(Result(None, out, {"split": split, "label": "test PSNR", "mean": mean, "baseline": rows}, record))
@@ -82,3 +82,8 @@ def test_a_scene_below_interpolation_is_explained_on_the_standard_split_only(tmp
     summary_of("gap", 38.0, tmp_path, neighbour_mean=37.0, flow_midpoint=39.5)
     summary_of("all", 38.0, tmp_path)
     assert capsys.readouterr().err == ""
+
+
+def test_test_frames_without_tissue_are_summed_up_too(tmp_path, capsys):
+    summary_of("gap", 38.0, tmp_path, masked=None)
+    assert "test PSNR 38.00 dB (over tissue - dB)" in capsys.readouterr().out

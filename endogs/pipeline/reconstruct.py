@@ -17,6 +17,7 @@ from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
 from endogs.evaluate.preview import write_preview
+from endogs.evaluate.summary import value_text
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
@@ -323,7 +324,8 @@ def print_summary(result: Result) -> None:
         mean = result.metrics["mean"]
         others = [f"{name.replace('_', ' ')} {row['psnr']:.2f}" for name, row in result.metrics["baseline"].items()]
         beside = f"; without a scene: {', '.join(others)}" if others else ""
-        print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {mean['psnr_masked']:.2f} dB{beside})")
+        over_tissue = value_text(mean["psnr_masked"], 2)  # nothing, where the test frames show no tissue
+        print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {over_tissue} dB{beside})")
     print(f"{record['gaussians']} Gaussians, {seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB: {result.out}")
     for path in sorted(result.out.iterdir()):
         if path.is_file():
