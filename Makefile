@@ -10,6 +10,8 @@ setup: $(VENV)/.ready
 # The constraints pin every package, torch first. Where pip would take a CUDA build of torch and none is wanted, install
 # the CPU build of that version into .venv beforehand. evo, the tests' judge of trajectories, comes without its plotting.
 $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard cuda_ext/*.* cuda_ext/*/*.*)
+	@cuda=$$(command -v "$${CUDACXX:-nvcc}" >/dev/null && echo ", those for CUDA too, since nvcc is here"); \
+	echo "Setting up $(VENV), silently: downloading packages, compiling the kernels$$cuda; 2 to 15 minutes the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps 'evo; python_version >= "3.11"'

@@ -22,6 +22,7 @@ from endogs.export.config import (
     ExportTracks,
     ExportVideo,
 )
+from endogs.export.kinds import check_kind
 from endogs.fit.config import Reconstruct
 from endogs.live.config import View
 from endogs.phantom.config import Phantom
@@ -120,10 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"endogs {__version__}")
         return 0
-    config = parse(arguments, Verb)
-    if isinstance(config, Export):
-        config = config.what
     try:
+        if arguments[:1] == ["export"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+            check_kind(arguments[1])
+        config = parse(arguments, Verb)
+        if isinstance(config, Export):
+            config = config.what
         if isinstance(config, Reconstruct):
             config = follow_recipe(config, arguments)
         run_verb(config)

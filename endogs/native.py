@@ -63,6 +63,11 @@ def runs_on(device_type: str) -> bool:
     return available() if device_type == "cpu" else device_type == "cuda" and cuda_problem() == ""
 
 
+def compiled_with_cuda() -> bool:
+    """Whether the compiled part is there and holds kernels for NVIDIA GPUs."""
+    return available() and bool(module().compiled_with_cuda)
+
+
 def cuda_problem() -> str:
     """Why the CUDA part cannot run here, in one sentence; empty when a test kernel ran and was right."""
     if not available():
@@ -72,6 +77,8 @@ def cuda_problem() -> str:
 
 @cache
 def _cuda_self_check() -> str:
+    if not compiled_with_cuda():
+        return "endogs was compiled without its CUDA kernels"
     said = str(module().cuda_self_check())
     return "there is no NVIDIA driver, or one too old" if "driver version is insufficient" in said else said
 

@@ -20,6 +20,7 @@ import endogs
 from endogs.cli import RUNNERS, main
 from endogs.clip import load_clip
 from endogs.errors import FitDiverged
+from endogs.export.kinds import FORMATS
 from endogs.fit.config import Reconstruct
 from endogs.pipeline.reconstruct import with_room
 from endogs.scene.scene_file import load_scene
@@ -107,6 +108,13 @@ def test_every_verb_has_a_runner_that_exists():
     for home in RUNNERS.values():
         module, function = home.split(":")
         assert callable(getattr(import_module(module), function))
+
+
+def test_the_kinds_of_export_are_those_that_the_error_names(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    offered = capsys.readouterr().out.rpartition("{")[2].partition("}")[0]
+    assert offered.split(",") == list(FORMATS)
 
 
 def test_reconstruct_writes_a_scene_its_record_and_its_metrics(home):
@@ -250,6 +258,9 @@ BAD = {
     "render scene --time 0 --out new.png": "a folder's name for PNG pictures",
     "reconstruct clip --mask-instrument-value 0 --out new": "use --mask-instrument-value 255",
     "inspect clip --mask-instrument-value 0 --out new.png": "use --mask-instrument-value 255",
+    "export ply scene": "html; use points, splats or mesh, as in `endogs export points SCENE`",
+    "export point scene": "html; use points, as in `endogs export points SCENE`",
+    "export scene": "no such kind among points, splats, mesh, video, depth, cameras, tracks, html; use one of them",
     "evaluate cut": "cut off",
     "render cut --out new.mp4": "cut off",
     "export points cut --out new.ply": "cut off",

@@ -14,6 +14,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.contact_sheet import CELL_WIDTH, contact_sheet
 from endogs.clip.coverage import coverage
 from endogs.clip.layouts import load_clip
+from endogs.depth_colors import color_depth
 from endogs.errors import InputError
 from endogs.pipeline.config import Inspect
 from endogs.pipeline.inspect import inspect
@@ -83,7 +84,7 @@ def test_the_sheet_tints_instruments_green_and_ignored_rows_magenta(tmp_path):
     np.testing.assert_allclose(overlay(14, 20), (frame[14, 20] + [255, 60, 200]) / 2, atol=1)
 
 
-def test_the_sheet_draws_near_yellow_far_blue_unknown_black(tmp_path):
+def test_the_sheet_draws_depth_near_blue_far_red_unknown_black_as_renders_do(tmp_path):
     clip = load_clip(write_calibrated(tmp_path / "clip", 1))
     sheet = contact_sheet(clip, (50.0, 137.0)).astype(int)
     scale = CELL_WIDTH / WIDTH
@@ -91,10 +92,10 @@ def test_the_sheet_draws_near_yellow_far_blue_unknown_black(tmp_path):
     near = sheet[top + int(0.5 * scale), 4 + int(0.5 * scale)]
     far = sheet[top + int(15.5 * scale), 4 + int(23.5 * scale)]
     unknown = sheet[top + int(0.5 * scale), 4 + int(23.5 * scale)]
-    assert near[0] > 200
-    assert near[2] < 100
-    assert far[2] > far[1]
-    assert far[0] < 100
+    assert near[2] > near[0]
+    assert far[0] > far[2]
+    drawn = color_depth(clip.depth(0), 50.0, 137.0)
+    np.testing.assert_array_equal([near, far], [drawn[0, 0], drawn[15, 23]])
     assert unknown.tolist() == [0, 0, 0]
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from endogs.camera import Camera
+from endogs.depth_colors import color_depth, robust_range
 from endogs.errors import InputError
 from endogs.evaluate import (
     Evaluate,
@@ -20,7 +21,6 @@ from endogs.evaluate import (
     write_preview,
 )
 from endogs.geometry import unproject
-from endogs.pictures.depth_colors import color_depth, robust_range
 from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene, StaticDeformation
 from endogs.scene.scene_file import load_scene, save_scene

@@ -7,11 +7,11 @@ import pytest
 from player_scenes import sheet
 
 from endogs.cli import main
+from endogs.depth_colors import color_depth
 from endogs.export.config import ExportVideo
 from endogs.export.orbit import orbiting
 from endogs.export.video import export_video
 from endogs.geometry import invert_rigid
-from endogs.pictures.depth_colors import color_depth
 from endogs.pictures.scene_frames import picture, scene_depth_range
 from endogs.scene.scene_file import save_scene
 

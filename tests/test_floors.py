@@ -15,6 +15,7 @@ FLOORS = {
     "errors": 0,
     "native": 0,
     "device": 0,
+    "depth_colors": 0,
     "output": 0,
     "open3d_library": 0,
     "render": 1,

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from endogs import native
+from endogs.depth_colors import color_depth, robust_range
 from endogs.device import usable_cores
 from endogs.evaluate.evaluate import render_frame
 from endogs.evaluate.flip import flip_map
@@ -22,7 +23,6 @@ from endogs.evaluate.metrics import to_8bit
 from endogs.fit.config import FitConfig
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene, new_optimizer
-from endogs.pictures.depth_colors import color_depth, robust_range
 from endogs.render.native import render_planes
 from endogs.scene import Scene
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from endogs.clip.clip import Clip
 from endogs.clip.mask_files import sampled
+from endogs.depth_colors import color_depth
 from endogs.output import new_file
 
 CELL_WIDTH = 320
@@ -20,8 +21,8 @@ IGNORED_TINT = (255, 60, 200)
 def contact_sheet(clip: Clip, depth_range: tuple[float, float] | None, columns: int = COLUMNS) -> NDArray[np.uint8]:
     """uint8 (rows, columns, 3) RGB: a row of frames, then of masks, depth and right views where the clip has them.
 
-    Masked instruments are tinted green, their doubtful surroundings yellow, ignored areas magenta. Depth is near =
-    yellow to far = blue over `depth_range` (nearest, farthest in world units), black where unknown.
+    Masked instruments are tinted green, their doubtful surroundings yellow, ignored areas magenta. Depth is
+    coloured as in every other picture, over `depth_range` (nearest, farthest in world units), black where unknown.
     """
     frames = sampled(len(clip), columns)
     rows = [[_labelled(clip.image(i), f"frame {i}  {clip.times[i]:.2f} s") for i in frames]]
@@ -32,9 +33,8 @@ def contact_sheet(clip: Clip, depth_range: tuple[float, float] | None, columns: 
     if depth_range is not None:
         near, far = depth_range
         unit = "mm" if clip.units == "mm" else "(relative)"
-        rows.append(
-            [_labelled(_depth_colors(clip, i, near, far), f"depth {near:.4g} - {far:.4g} {unit}") for i in frames]
-        )
+        label = f"depth {near:.4g} (blue) - {far:.4g} {unit} (red)"
+        rows.append([_labelled(_depth_colors(clip, i, near, far), label) for i in frames])
     if clip.has_right:
         rows.append([_labelled(clip.right_image(i), f"right view {i}") for i in frames])
     height, width = rows[0][0].shape[:2]
@@ -71,14 +71,9 @@ def mask_overlay(clip: Clip, index: int) -> NDArray[np.uint8]:
 
 
 def _depth_colors(clip: Clip, index: int, near: float, far: float) -> NDArray[np.uint8]:
-    import cv2
-
     depth = clip.depth(index)
     assert depth is not None
-    nearness = np.clip((far - depth) / max(far - near, 1e-9), 0, 1)
-    colors = cv2.applyColorMap((nearness * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1].copy()
-    colors[depth <= 0] = 0
-    return np.asarray(colors, np.uint8)
+    return color_depth(depth, near, far)
 
 
 def _labelled(image: NDArray[np.uint8] | None, text: str) -> NDArray[np.uint8]:

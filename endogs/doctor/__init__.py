@@ -25,7 +25,7 @@ def findings() -> list[tuple[str, str]]:
         ("endogs", __version__),
         ("python", f"{sys.version.split()[0]} on {platform.system()} {platform.machine()}"),
         ("rasterizer", _rasterizer()),
-        ("CUDA", native.cuda_problem() or "a test kernel ran on device 0"),
+        ("CUDA", _cuda()),
         ("device", _device()),
     ]
     rows += [(name, _version(name)) for name in PACKAGES]
@@ -37,6 +37,15 @@ def _rasterizer() -> str:
         return f"reference (slow: {native.problem()}); install endogs where a C++ compiler is to get `native`"
     others = ", ".join(native.instruction_sets())
     return f"native, {native.instruction_set()} of {others}, {native.threads()} threads"
+
+
+def _cuda() -> str:
+    problem = native.cuda_problem()
+    if not native.available():
+        problem = "no kernels for GPUs either, as the compiled part is missing"
+    if problem and not native.compiled_with_cuda():
+        return f"{problem}; to fit on an NVIDIA GPU, put the CUDA toolkit's nvcc on the PATH and install endogs again"
+    return problem or "a test kernel ran on device 0"
 
 
 def _device() -> str:

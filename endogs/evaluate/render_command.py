@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs import native
+from endogs.depth_colors import color_depth
 from endogs.errors import InputError
 from endogs.evaluate.config import RenderScene
 from endogs.output import new_folder
-from endogs.pictures.depth_colors import color_depth
 from endogs.pictures.drawing_device import drawing_device
 from endogs.pictures.scene_frames import picture, scene_depth_range
 from endogs.pictures.video import frame_rate, write_video

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.clip.splits import Split
+from endogs.depth_colors import color_depth, robust_range
 from endogs.evaluate.depth_errors import aligned_depth
 from endogs.evaluate.evaluate import Metrics, render_frame
 from endogs.evaluate.flip import flip_map
@@ -22,7 +23,6 @@ from endogs.evaluate.metrics import psnr_masked, to_8bit
 from endogs.evaluate.paired import PairedDifference, less_is_better
 from endogs.evaluate.summary import COLUMNS, depth_lines, value_text, whole_clip_lines
 from endogs.output import new_file
-from endogs.pictures.depth_colors import color_depth, robust_range
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Scene
 

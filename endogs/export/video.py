@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import Clip
+from endogs.depth_colors import color_depth
 from endogs.errors import InputError
 from endogs.export.config import ExportVideo
 from endogs.export.orbit import orbiting
 from endogs.export.units import units_phrase
 from endogs.pictures.beside_clip import beside_clip
-from endogs.pictures.depth_colors import color_depth
 from endogs.pictures.scene_frames import picture, scene_depth_range
 from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene

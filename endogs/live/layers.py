@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.clip import Clip
+from endogs.depth_colors import color_depth
 from endogs.live.legend import draw_legend
 from endogs.live.viewpoint import SURE, Orbit, Viewpoint, endoscope_view, orbit_view
-from endogs.pictures.depth_colors import color_depth
 from endogs.pictures.scene_frames import scene_depth_range
 from endogs.render.backends import rasterize_packed
 from endogs.render.rendering import Rendering

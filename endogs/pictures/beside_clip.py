@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import Clip
-from endogs.pictures.depth_colors import color_depth
+from endogs.depth_colors import color_depth
 from endogs.pictures.scene_frames import picture
 from endogs.scene import Scene
 

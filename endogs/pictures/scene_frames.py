@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from endogs.camera import Camera
-from endogs.pictures.depth_colors import robust_range
+from endogs.depth_colors import robust_range
 from endogs.pictures.eight_bit import to_8bit
 from endogs.render import rasterize
 from endogs.scene import Scene

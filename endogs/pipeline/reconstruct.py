@@ -17,12 +17,20 @@ from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
 from endogs.evaluate.preview import write_preview
+from endogs.evaluate.summary import value_text
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, gpu_fit_bytes, machine_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
+from endogs.pipeline.notes import (
+    below_interpolation_note,
+    few_frames_note,
+    nothing_fitted_note,
+    replaced_note,
+    slow_note,
+)
 from endogs.pipeline.prior_progress import PriorProgress
 from endogs.pipeline.recipe import with_recipe
 from endogs.pipeline.run_record import (
@@ -128,7 +136,7 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
                 f"--deterministic: on a GPU only splines repeat exactly; leave it out for --deformation "
                 f"{config.deformation_kind()}, or use --device cpu"
             )
-        tell_before_the_fit(clip, config, device)
+        tell_before_the_fit(clip, split, config, out, device)
     with clock.stage("priors"):
         clip = find_masks(clip, config)
         flows = ClipFlows(clip.image)
@@ -254,10 +262,13 @@ def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.de
     return torch.device("cpu") if auto else device
 
 
-def tell_before_the_fit(clip: Clip, config: Reconstruct, device: torch.device) -> None:
+def tell_before_the_fit(clip: Clip, split: Split, config: Reconstruct, out: Path, device: torch.device) -> None:
     """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
-    needed = fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation_kind())
-    say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None])
+    fit_config = config.fit_config()
+    needed = fit_bytes(len(clip), clip.width, clip.height, fit_config, config.deformation_kind())
+    say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
+    say([few_frames_note(len(clip), split), nothing_fitted_note(fit_config.iterations)])
+    say([replaced_note(out, config.resume)])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
 
@@ -313,8 +324,11 @@ def print_summary(result: Result) -> None:
         mean = result.metrics["mean"]
         others = [f"{name.replace('_', ' ')} {row['psnr']:.2f}" for name, row in result.metrics["baseline"].items()]
         beside = f"; without a scene: {', '.join(others)}" if others else ""
-        print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {mean['psnr_masked']:.2f} dB{beside})")
+        over_tissue = value_text(mean["psnr_masked"], 2)  # nothing, where the test frames show no tissue
+        print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {over_tissue} dB{beside})")
     print(f"{record['gaussians']} Gaussians, {seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB: {result.out}")
     for path in sorted(result.out.iterdir()):
         if path.is_file():
             print(f"  {path}")
+    if result.metrics:
+        say([below_interpolation_note(result.metrics)])

@@ -1,0 +1,63 @@
+"""Notes of `endogs reconstruct`: each function looks for one thing worth a sentence, and gives None otherwise."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from endogs import native
+from endogs.clip.splits import Split
+from endogs.fit.checkpoint import FILE_NAME as CHECKPOINT
+from endogs.render import choose_backend
+from endogs.scene.scene_file import FILE_NAME
+
+
+def slow_note(device: torch.device) -> str | None:
+    """Without the compiled kernels a fit takes hours, and nothing else would say why."""
+    if choose_backend(device=device) != "reference":
+        return None
+    return (
+        f"the compiled kernels are missing ({native.problem()}), and plain torch is hundreds of times slower, hours "
+        "instead of a minute; install GCC or Clang and then endogs again (pip install . in its folder)"
+    )
+
+
+def few_frames_note(frames: int, split: Split) -> str | None:
+    """With one frame to learn from nothing can be known of motion, and with two next to nothing."""
+    if frames > 2:
+        return None
+    if len(split.train) > 1:
+        return "the clip has two frames only, so all motion is a guess between them; read more frames"
+    if frames == 1:
+        return "a single frame is learned from, so the scene will stand still"
+    return (
+        "a single frame is learned from, as the other is held out for testing, so the scene will stand still; read "
+        "more frames, or use --split all"
+    )
+
+
+def nothing_fitted_note(iterations: int) -> str | None:
+    """No steps are a valid wish, and the files look like a fit's."""
+    return "--iterations 0: nothing is fitted, the scene stays as it was initialized" if iterations == 0 else None
+
+
+def replaced_note(out: Path, resume: bool) -> str | None:
+    """What an earlier run left and this one replaces, said while Ctrl-C still saves it."""
+    if resume:
+        return None
+    if (out / "checkpoints" / CHECKPOINT).exists():
+        return f"{out} holds an interrupted run, which this one replaces; --resume would continue it"
+    return f"{out} holds an earlier run's scene, which this one replaces" if (out / FILE_NAME).exists() else None
+
+
+def below_interpolation_note(metrics: dict[str, Any]) -> str | None:
+    """A scene below its baseline looks like a failure, and on the standard split it need not be one."""
+    if metrics["split"] != "standard":
+        return None
+    scene, flow = metrics["mean"]["psnr"], metrics["baseline"].get("flow_midpoint", {}).get("psnr")
+    if scene is None or flow is None or scene >= flow:
+        return None
+    return (
+        f"the scene is {flow - scene:.2f} dB below interpolating between neighbours, which is hard to beat where they "
+        "are one frame away; --split gap (from 16 frames on) holds out five in a row and asks more"
+    )

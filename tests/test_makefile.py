@@ -1,0 +1,37 @@
+"""`make` says what it does while pip is silent. The Makefile runs here with a Python that does nothing."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MAKEFILE = Path(__file__).parents[1] / "Makefile"
+DOES_NOTHING = "#!/bin/sh\nexit 0\n"
+
+
+def executable(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(DOES_NOTHING)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+@pytest.mark.parametrize("nvcc", [True, False])
+def test_setup_says_what_takes_so_long(tmp_path, nvcc):
+    shutil.copy(MAKEFILE, tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    executable(tmp_path / ".venv" / "bin" / "python")
+    compiler = executable(tmp_path / "nvcc") if nvcc else tmp_path / "no-such-compiler"
+    environment = os.environ | {"CUDACXX": str(compiler)}
+    command = ["make", "setup", f"PYTHON={executable(tmp_path / 'python')}"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    first = done.stdout.splitlines()[0]
+    assert first.startswith("Setting up .venv, silently: downloading packages, compiling the kernels")
+    assert "minutes" in first
+    assert ("CUDA" in first) == nvcc
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "Setting up" not in again.stdout

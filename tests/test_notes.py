@@ -1,0 +1,89 @@
+"""What `endogs reconstruct` says unasked: a note where it helps, and none where there is nothing to say."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from sliding_clip import sliding_clip
+
+from endogs import native
+from endogs.clip.splits import SplitName, split_frames
+from endogs.fit.config import Reconstruct
+from endogs.pipeline.reconstruct import Result, print_summary, tell_before_the_fit
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def told(tmp_path, capsys):
+    """What is said before a fit of so many frames into `tmp_path / "out"`."""
+
+    def tell(frames: int = 4, split: SplitName = "standard", **options) -> str:
+        clip = sliding_clip(tmp_path / f"{frames}-{split}", frames)
+        config = Reconstruct(tmp_path, split=split, **options)
+        tell_before_the_fit(clip, split_frames(frames, split), config, tmp_path / "out", CPU)
+        return capsys.readouterr().err
+
+    return tell
+
+
+def test_missing_kernels_are_told_with_the_reason_and_the_remedy(told, monkeypatch):
+    monkeypatch.setattr(native, "_load", lambda: (None, "no module named endogs._native"))
+    said = told()
+    for fact in ("no module named endogs._native", "hundreds of times slower", "install GCC or Clang"):
+        assert said.count(fact) == 1
+
+
+@pytest.mark.skipif(not native.available(), reason="no compiled kernels here")
+def test_kernels_that_are_there_are_not_mentioned(told):
+    assert "kernels" not in told()
+
+
+def test_a_clip_too_short_for_motion_is_fitted_with_a_note(told):
+    said = told(2)
+    assert "a single frame is learned from, as the other is held out for testing" in said
+    assert "the scene will stand still" in said
+    assert "the clip has two frames only" in told(2, "all")
+    assert "held out" not in (said := told(1))
+    assert "a single frame is learned from" in said
+    assert "a single frame" not in (said := told(3))
+    assert "two frames only" not in said
+
+
+def test_no_steps_are_told(told):
+    assert "nothing is fitted" in told(4, "standard", iterations=0)
+    assert "nothing is fitted" not in told(4, "all", iterations=1)
+
+
+def test_what_an_earlier_run_left_is_named_before_it_is_replaced(told, tmp_path):
+    out = tmp_path / "out"
+    (out / "checkpoints").mkdir(parents=True)
+    assert str(out) not in told(4)
+    (out / "scene.safetensors").touch()
+    assert f"note: {out} holds an earlier run's scene, which this one replaces\n" in told(5)
+    (out / "checkpoints" / "last.safetensors").touch()
+    assert f"note: {out} holds an interrupted run, which this one replaces; --resume" in told(6)
+    assert str(out) not in told(7, resume=True)
+
+
+def summary_of(split: str, scene: float, out: Path, masked: float | None = 38.0, **baseline: float) -> None:
+    mean = {"psnr": scene, "psnr_masked": masked}
+    rows = {name: {"psnr": value} for name, value in baseline.items()}
+    record = {"interrupted": False, "seconds": {"total": 1.0}, "gaussians": 1, "peak_memory_mb": 1.0}
+    print_summary(Result(None, out, {"split": split, "label": "test PSNR", "mean": mean, "baseline": rows}, record))
+
+
+def test_a_scene_below_interpolation_is_explained_on_the_standard_split_only(tmp_path, capsys):
+    summary_of("standard", 38.0, tmp_path, neighbour_mean=37.0, flow_midpoint=39.5)
+    said = capsys.readouterr().err
+    assert said.startswith("note: the scene is 1.50 dB below interpolating between neighbours, which is hard to beat")
+    assert "--split gap" in said
+    summary_of("standard", 39.5, tmp_path, neighbour_mean=40.0, flow_midpoint=38.0)
+    summary_of("gap", 38.0, tmp_path, neighbour_mean=37.0, flow_midpoint=39.5)
+    summary_of("all", 38.0, tmp_path)
+    assert capsys.readouterr().err == ""
+
+
+def test_test_frames_without_tissue_are_summed_up_too(tmp_path, capsys):
+    summary_of("gap", 38.0, tmp_path, masked=None)
+    assert "test PSNR 38.00 dB (over tissue - dB)" in capsys.readouterr().out
