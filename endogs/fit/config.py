@@ -217,7 +217,7 @@ class Reconstruct:
     out: Path | None = None
     """Output folder; by default the clip's name with `_endogs` appended, in the current folder."""
     preset: Preset = "balanced"
-    """Speed against quality: about 25 s, a minute or five for 63 frames of 640x512 on two cores. The recipes deform3dgs
+    """Speed against quality: about 25 s, a minute or four for 63 frames of 640x512 on two cores. The recipes deform3dgs
     and endogaussian do as those systems do, to compare with: their deformation, start, losses and step sizes."""
     clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
     """How the clip is read."""
