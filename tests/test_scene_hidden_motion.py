@@ -123,16 +123,21 @@ def test_tissue_that_nothing_shows_is_filled_and_moves_with_what_is_around(barre
     assert float(speed.median()) == pytest.approx(SPEED, abs=0.2)
 
 
-def test_flow_of_frames_with_the_instrument_painted_over_is_not_dragged(tmp_path):
-    """A bright bar moves against the tissue; beside it the flow of the plain frames is the bar's."""
-    clip = sliding_clip(tmp_path, 3)
+def behind_a_moving_bar(folder):
+    """The sliding clip, its frames with a bright bar that moves against the tissue, and the tissue masks."""
+    clip = sliding_clip(folder, 3)
     images, masks = [clip.image(i).copy() for i in range(3)], []
     for i, image in enumerate(images):
         mask = np.ones((HEIGHT, WIDTH), bool)
         mask[:, 24 - 3 * i : 32 - 3 * i] = False
         image[~mask] = 250
         masks.append(mask)
+    return clip, images, masks
 
+
+def test_flow_of_frames_with_the_instrument_painted_over_is_not_dragged(tmp_path):
+    """Beside the bar the flow of the plain frames is the bar's."""
+    _, images, masks = behind_a_moving_bar(tmp_path)
     painted = [tissue_image(image, mask) for image, mask in zip(images[:2], masks, strict=False)]
     assert painted[0].dtype == np.uint8
     assert np.abs(painted[0].astype(int)[:, :20] - images[0][:, :20].astype(int) @ [0.299, 0.587, 0.114]).max() < 2
@@ -173,14 +178,7 @@ def test_values_are_spread_between_the_frames_that_know_them():
 
 def test_painted_flow_is_not_dragged_by_the_instrument(tmp_path):
     """The flow that the coarse field is made of, with the options it is made with."""
-    clip = sliding_clip(tmp_path, 3)
-    masks = []
-    images = [clip.image(i).copy() for i in range(3)]
-    for i, image in enumerate(images):
-        mask = np.ones((HEIGHT, WIDTH), bool)
-        mask[:, 24 - 3 * i : 32 - 3 * i] = False
-        image[~mask] = 250
-        masks.append(mask)
+    clip, images, masks = behind_a_moving_bar(tmp_path)
     depth = np.full((HEIGHT, WIDTH), 100, np.float32)
     observations = Observations(clip, [0, 1, 2], ClipFlows(clip.image), masks, lambda k: depth, True)
     observations.images = images

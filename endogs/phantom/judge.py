@@ -145,7 +145,8 @@ def judge_phantom(
 
 
 def floating(scene: Scene, truth: PhantomTruth, frame: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of the opaque Gaussians in the image at `frame` hang in front of the tissue, and which an instrument hides.
+    """Which of the P opaque Gaussians in the image at `frame` hang in front of the tissue (P,), and which of the P lie
+    where an instrument hides it (P,).
 
     A Gaussian floats where its centre is nearer than the tissue at its pixel by more than FLOATER_MM and by more than
     FLOATER_SIGMAS of its standard deviations along z.

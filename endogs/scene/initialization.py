@@ -8,7 +8,7 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.priors.pull_push import filled
-from endogs.scene.observations import DEPTH_JUMP, ColoredTracks, Observations, follow, pixel_index
+from endogs.scene.observations import DEPTH_JUMP, ColoredTracks, Observations, follow, in_image, pixel_index
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
 from endogs.scene.spline import Knots
 
@@ -187,14 +187,13 @@ def keep_behind(backdrop: list[ColoredTracks], observations: Observations, tissu
     """
     checked = sorted(checked_frames(observations))
     off = [np.full((len(checked), tracks.depth.shape[1]), np.nan, np.float32) for tracks in backdrop]
-    height, width = observations.size
     for row, frame in enumerate(checked):
         depth = filled(known_surface(observations, frame, tissue)[0])
         if not (depth > 0).all():
             continue
         for part, tracks in zip(off, backdrop, strict=True):
             position = tracks.positions[frame]
-            inside = (position >= 0).all(1) & (position < (width, height)).all(1)
+            inside = in_image(position, observations.size)
             behind = depth[pixel_index(position, observations.size)] * BACKDROP_DEPTH
             found = np.log(behind / tracks.depth[frame])
             part[row] = np.where(inside & (np.abs(found) < DEPTH_JUMP), found, np.nan)
@@ -230,7 +229,7 @@ def known_surface(
     depth = np.where(mask, observations.depth(frame), 0) if observations.metric else np.zeros(mask.shape, np.float32)
     for tracks in carried:
         position = tracks.positions[frame]
-        inside = (position >= 0).all(1) & (position < mask.shape[::-1]).all(1)
+        inside = in_image(position, observations.size)
         y, x = pixel_index(position[inside], observations.size)
         known, shown = depth[y, x] > 0, mask[y, x]
         depth[y, x] = np.where(known, depth[y, x], tracks.depth[frame, inside])

@@ -174,6 +174,11 @@ def pixel_index(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.intp]
     return y, x
 
 
+def in_image(pixels: Pixels, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which of the points (P, 2), pixels with centres at +0.5, lie inside an image of (height, width)."""
+    return ((pixels >= 0) & (pixels < size[::-1])).all(1)  # type: ignore[return-value]
+
+
 def on_tissue(mask: NDArray[np.bool_], pixels: Pixels) -> NDArray[np.bool_]:
     """Which of the points (P, 2) lie inside the image on tissue (H, W)."""
     height, width = mask.shape
