@@ -18,6 +18,7 @@ pytestmark = [
 ]
 KINDS = {
     "absgrad": {"density": "absgrad"},
+    "adaptive": {"density": "adaptive"},
     "mcmc": {"density": "mcmc", "mcmc": McmcNumbers(every=0.05)},
     "bloop": {"balance": "bloop"},
     "normals": {"normal_weight": 0.05},

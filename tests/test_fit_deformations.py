@@ -19,6 +19,7 @@ from endogs.fit.config import FitConfig, Preset, Reconstruct
 from endogs.fit.deformation_config import Rate
 from endogs.fit.deformation_options import DeformationOptions
 from endogs.fit.deformation_setup import PlanePenalty, new_autograd_optimizer, rates
+from endogs.fit.density.adaptive import AdaptiveDensity
 from endogs.fit.density.control import insertion_steps
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.losses import total_variation
@@ -231,6 +232,17 @@ def test_recipes_start_as_the_peers_do_and_learn(clip, name):
     assert not np.isin(fit._order, range(len(fit.views.real), 99)).any(), "no virtual frames"
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "last", "count"), [("deform3dgs", 600, 2900, 24), ("endogaussian", 600, 3900, 29)]
+)
+def test_recipes_split_when_and_what_the_peers_do(name, first, last, count):
+    config = RECIPES[name]
+    rounds = sorted(AdaptiveDensity(config, 2.0, 0).changes)
+    assert (rounds[0], rounds[-1], len(rounds)) == (first, last, count)
+    assert name == "deform3dgs" or not set(range(1001, 1600)) & set(rounds), "its second stage counts from its start"
+    assert AdaptiveDensity(config, 2.0, 0).large == pytest.approx(0.1 * 5.69 * 2.0)
+
+
 def test_recipes_place_their_points_on_tissue(clip):
     views = new_fit(clip).views
     every = initialize_as_peer(views.observations, "every-frame", 1000, Look(0.1, 1.0), 0)
@@ -314,7 +326,8 @@ def test_every_presets_numbers_fit_each_other(name):
     for share in ("rim", "halo", "specular", "specular_depth", "ssim", "rigidity"):
         assert 0 <= getattr(config, f"{share}_weight") <= 1, share
     assert 0 <= config.virtual_share <= 1
-    assert 0 < config.prune_opacity < min(config.start_opacity, config.insertion_opacity) < 1
+    pruned_from = -1 if config.density == "adaptive" else 0  # the recipes never prune
+    assert pruned_from < config.prune_opacity < min(config.start_opacity, config.insertion_opacity) < 1
 
 
 def test_rates_are_found_for_every_trained_tensor():

@@ -11,7 +11,7 @@ from test_fit_loop import CONFIG, new_fit
 
 from endogs.cli import main
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
-from endogs.fit.config import McmcNumbers
+from endogs.fit.config import AdaptiveNumbers, McmcNumbers
 from endogs.fit.density import Population
 from endogs.fit.density.absgrad import PULL, SEEN, AbsgradSplitting, split_and_clone
 from endogs.fit.density.mcmc import LARGEST, McmcRelocation, relocate
@@ -23,7 +23,9 @@ from endogs.gaussians import LOG_SCALES, MEANS, OPACITY
 from endogs.render import rasterize_packed
 from endogs.scene import Knots, SplineDeformation
 
-METHODS = ["absgrad", "mcmc"]
+METHODS = ["absgrad", "adaptive", "mcmc"]
+EAGER = AdaptiveNumbers(threshold=0.0, rounds=(0.3, 0.6))
+"""Everything that is seen is cloned or split."""
 KNOTS = Knots.evenly(0.0, 1.0, 3)
 
 
@@ -65,6 +67,7 @@ TINY = ["--preset", "fast", "--iterations", "20", "--gaussians", "500"]
     [
         (["--density", "absgrad"], 450, 500),
         (["--density", "mcmc"], 450, 500),
+        (["--density", "adaptive"], 400, 500),
         (["--density", "none", "--balance", "bloop", "--normal-weight", "0.05"], 400, 500),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -109,7 +112,7 @@ def test_a_fixed_order_of_sums_reaches_the_steps_that_no_graph_takes(clip, monke
 @pytest.mark.parametrize("method", [*METHODS, "none"])
 @pytest.mark.parametrize("deformation", ["spline", "none"])
 def test_the_loss_falls_and_the_cap_is_met_and_never_passed(clip, method, deformation):
-    config = replace(CONFIG, density=method, iterations=40, mcmc=McmcNumbers(every=0.05))
+    config = replace(CONFIG, density=method, iterations=40, mcmc=McmcNumbers(every=0.05), adaptive=EAGER)
     fit = new_fit(clip, config, deformation=deformation)
     start, first = fit.optimizer.base.shape[0], fit.take_step()[0]
     counts = []
@@ -123,7 +126,7 @@ def test_the_loss_falls_and_the_cap_is_met_and_never_passed(clip, method, deform
 @pytest.mark.parametrize("balance", ["sum", "bloop"])
 def test_resuming_is_bit_identical_and_seeds_differ(clip, tmp_path, method, balance):
     """The checkpoint falls between two changes, so that what was counted and averaged so far is needed."""
-    config = replace(CONFIG, density=method, balance=balance, mcmc=McmcNumbers(every=0.1))
+    config = replace(CONFIG, density=method, balance=balance, mcmc=McmcNumbers(every=0.1), adaptive=EAGER)
     whole = new_fit(clip, config)
     run_fit(whole, show=False)
     part = new_fit(clip, config)

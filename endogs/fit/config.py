@@ -14,7 +14,9 @@ from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 Preset = Literal["fast", "balanced", "best", "deform3dgs", "endogaussian"]
 Initialization = Literal["tissue", "first-frame", "every-frame"]
-Density = Literal["residual", "absgrad", "mcmc", "none"]
+Density = Literal["residual", "absgrad", "adaptive", "mcmc", "none"]
+COPYING: tuple[Density, ...] = ("absgrad", "adaptive", "mcmc")
+"""Methods that copy Gaussians with their motion, instead of making new ones."""
 Balance = Literal["sum", "bloop"]
 
 
@@ -76,6 +78,19 @@ class AppearanceConfig:
 
 
 @dataclass(frozen=True)
+class AdaptiveNumbers:
+    """3DGS's clone and split; `endogs.fit.density.adaptive` says what is measured."""
+
+    threshold: float = 2e-4
+    """Mean length of the gradient by the projected centre, normalized device coordinates, from which on Gaussians are
+    cloned or split."""
+    split_pixels: float = 1.0
+    """Standard deviation in pixel footprints above which a Gaussian is split instead of cloned."""
+    rounds: tuple[float, ...] = tuple(step / 3000 for step in range(600, 3000, 100))
+    """Fractions of the iterations."""
+
+
+@dataclass(frozen=True)
 class McmcNumbers:
     """Density control by relocation; `endogs.fit.density.mcmc` names the equations."""
 
@@ -112,6 +127,8 @@ class FitConfig:
     """How Gaussians come and go."""
     split_pixels: float = 1.0
     """Absgrad: standard deviation in pixel footprints above which a Gaussian is split instead of cloned."""
+    adaptive: AdaptiveNumbers = AdaptiveNumbers()
+    """The threshold's numbers."""
     mcmc: McmcNumbers = McmcNumbers()
     """MCMC's numbers."""
     gaussians_cap: int = 120_000
@@ -164,7 +181,7 @@ class FitConfig:
     virtual_share: float = 0.5
     """Share of the steps spent on flow-interpolated frames between neighbouring training frames."""
     prune_opacity: float = 0.02
-    """Gaussians whose opacity stays below this at all times are removed at insertions."""
+    """Gaussians whose opacity stays below this at all times are removed at insertions and splittings; 0: none."""
     checkpoint_seconds: float = 120.0
     """Time between checkpoints."""
     motion_start: Literal["tracks", "rest"] = "tracks"
@@ -252,9 +269,10 @@ class Reconstruct:
     """Optimization steps instead of the preset's."""
     gaussians: int | None = None
     """Never more Gaussians than this; the preset's own numbers still decide how many are placed below it."""
-    density: Density = "residual"
-    """How Gaussians come and go: inserted where frames are poorly explained, split where the image pulls hardest
-    (AbsGS), relocated from where they died (3DGS-MCMC), or not at all."""
+    density: Density | None = None
+    """How Gaussians come and go, instead of the preset's own: inserted where frames are poorly explained (residual),
+    split where the image pulls hardest (absgrad, after AbsGS) or harder than a threshold (adaptive, as 3DGS and the
+    recipes do), relocated from where they died (mcmc), or not at all."""
     balance: Balance = "sum"
     """How depth, smoothness and closing behind instruments add to colour: as a weighted sum, or only in directions that
     colour does not mind (Bloop; a step takes 1.6 times as long, and neither depth nor colour was better for it)."""
@@ -310,16 +328,17 @@ class Reconstruct:
                 f"--preset {self.preset} has its own optimizer; leave out --deformation, or give bases, "
                 "hexplane, mlp or lowrank."
             )
-        if self.density == "absgrad" and not config.insertions:
-            raise InputError(f"--density {self.density} needs a preset that adds Gaussians: fast, balanced or best.")
+        density = config.density if self.density is None else self.density
+        if density == "absgrad" and not config.insertions:
+            raise InputError(f"--density {density} needs a preset that adds Gaussians: fast, balanced or best.")
         if self.sh_degree is not None and self.colors != "sh":
             raise InputError("--sh-degree needs --colors sh.")
         look = AppearanceConfig(self.colors, self.sh_degree or AppearanceConfig.sh_degree, self.exposure)
         if not look.plain and self.deformation_kind() not in ("spline", "none"):
             raise InputError("--colors and --exposure need --deformation spline or none.")
-        if not look.plain and self.density in ("absgrad", "mcmc"):
-            raise InputError(f"--density {self.density} copies plain colours; leave out --colors and --exposure.")
-        config = replace(config, density=self.density, balance=self.balance, appearance=look)
+        if not look.plain and density in COPYING:
+            raise InputError(f"--density {density} copies plain colours; leave out --colors and --exposure.")
+        config = replace(config, density=density, balance=self.balance, appearance=look)
         if self.normal_weight is not None:
             config = replace(config, normal_weight=self.normal_weight)
         if self.depth_weight is not None:

@@ -17,7 +17,7 @@ from endogs.errors import FitDiverged, InputError
 from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.bloop import Bloop
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint
-from endogs.fit.config import FitConfig
+from endogs.fit.config import COPYING, FitConfig
 from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import Population, ResidualMaps, density_control
 from endogs.fit.interrupt import InterruptFlag
@@ -155,7 +155,7 @@ class Fit:
         asked = {
             f"the deformation {kind}": not isinstance(self.optimizer, SplineAdam),
             "colors or exposure": self._appearance is not None,
-            f"density {config.density}": config.density in ("absgrad", "mcmc"),
+            f"density {config.density}": config.density in COPYING,
             f"balance {config.balance}": self._bloop is not None,
             "normal_weight": config.normal_weight != 0,
             "tv_weight": config.tv_weight != 0,
@@ -247,7 +247,7 @@ class Fit:
         loss = result.loss + self._density.regularize(packed, grad)
         optimizer.step(grad, view.time, progress)
         self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
-        self._density.observe(self._population, view, result, self.step)
+        self._density.observe(self._population, view, packed, result, self.step)
         self._relax_if_due(self.step)
         if view.frame is not None and view.weight_sum > 0:
             self._see(result.squared_error)

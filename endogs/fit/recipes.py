@@ -7,11 +7,14 @@ inverse depth has the weight 1/100 of ours, which is in units of the median dept
 multiplies the rates of positions, bases, networks and planes. Colours step in spherical harmonics there, by 0.0025
 times 0.282.
 
-Left out, plainly: clone-and-split densification and opacity resets (both systems have them on), spherical harmonics
-above degree 0 (a still camera cannot tell them), and their frame times that stop short of 1.
+Gaussians are cloned and split as in 3DGS every 100 steps after the first 500 of a stage, split from a standard
+deviation of .01 extents on; pruning and opacity resets are due every 3000 steps there, which is after the last one.
+
+Left out, plainly: spherical harmonics above degree 0 (a still camera cannot tell them), and their frame times that stop
+short of 1. They set no cap on Gaussians; the one here is for memory.
 """
 
-from endogs.fit.config import FitConfig, LearningRates
+from endogs.fit.config import AdaptiveNumbers, FitConfig, LearningRates
 from endogs.fit.deformation_config import (
     SCENE_UNITS,
     BasesConfig,
@@ -28,16 +31,32 @@ COLOR_RATE = 0.0025 * 0.28209
 """A step of the constant spherical harmonic, in colour."""
 DEFORM3DGS_FINAL, ENDOGAUSSIAN_FINAL = 0.01 ** (3000 / 4000), 0.01 ** (3000 / 5000)
 """Rates reach 1 % after 4000 and 5000 steps, of which 3000 are taken."""
+LARGE = 0.01 * 10
+"""Standard deviation in scene units from which on Gaussians are split instead of cloned."""
+MOST_GAUSSIANS = 300_000
 
 
 def _rates(final: float) -> LearningRates:
     return LearningRates(POSITION_RATE * SCENE_UNITS.position, 1e-3, 5e-3, 5e-2, COLOR_RATE, final)
 
 
-def _recipe(final: float, iterations: int, **own: object) -> FitConfig:
+def _rounds(*stages: int) -> tuple[float, ...]:
+    """Fractions of all steps at which stages of so many steps each clone and split."""
+    total, before, steps = sum(stages), 0, []
+    for stage in stages:
+        steps += [before + step for step in range(600, stage + 1, 100)]
+        before += stage
+    return tuple(step / total for step in steps if step < total)
+
+
+def _recipe(final: float, stages: tuple[int, ...], **own: object) -> FitConfig:
     shared: dict[str, object] = {
-        "iterations": iterations,
+        "iterations": sum(stages),
         "insertions": (),
+        "density": "adaptive",
+        "adaptive": AdaptiveNumbers(split_pixels=LARGE * SCENE_UNITS.position, rounds=_rounds(*stages)),
+        "prune_opacity": 0.0,
+        "gaussians_cap": MOST_GAUSSIANS,
         "base_rates": _rates(final),
         "control_rates": _rates(final),
         "start_opacity": 0.1,
@@ -87,17 +106,15 @@ def _deformations(rate: Rate, still_share: float) -> DeformationConfig:
 RECIPES: dict[str, FitConfig] = {
     "deform3dgs": _recipe(
         DEFORM3DGS_FINAL,
-        3000,
+        (3000,),
         initial_gaussians=50_000,
-        gaussians_cap=50_000,
         initialization="first-frame",
         deformations=_deformations(Rate(POSITION_RATE, DEFORM3DGS_FINAL), 0.0),
     ),
     "endogaussian": _recipe(
         ENDOGAUSSIAN_FINAL,
-        4000,
+        (1000, 3000),
         initial_gaussians=30_000,
-        gaussians_cap=30_000,
         initialization="every-frame",
         tv_weight=0.03,
         deformations=_deformations(Rate(POSITION_RATE, ENDOGAUSSIAN_FINAL), 0.25),

@@ -56,7 +56,7 @@ class AbsgradSplitting(DensityControl):
         """Until the last splitting."""
         return any(step < change for change in self._counts)
 
-    def observe(self, population: Population, view: View, result: StepResult, step: int) -> None:
+    def observe(self, population: Population, view: View, packed: Tensor, result: StepResult, step: int) -> None:
         """Add the step's gradients, and count the views that showed each Gaussian."""
         if result.screen_gradients is not None:
             population.rows[PULL] += result.screen_gradients

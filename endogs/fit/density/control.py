@@ -38,8 +38,8 @@ class DensityControl:
         """Whether `observe` is to find the gradients on the screen at this step."""
         return False
 
-    def observe(self, population: Population, view: View, result: StepResult, step: int) -> None:
-        """After a step on `view` was evaluated and taken."""
+    def observe(self, population: Population, view: View, packed: Tensor, result: StepResult, step: int) -> None:
+        """After a step on `view` was evaluated on packed Gaussians (N, 14), and taken."""
 
     def regularize(self, packed: Tensor, grad: Tensor) -> float:
         """Add the gradient of the method's own penalty on packed Gaussians (N, 14) to `grad`; returns the penalty."""
@@ -71,6 +71,8 @@ def insertion_steps(config: FitConfig) -> dict[int, int]:
 
 def drop_transparent(population: Population, opacity: float) -> int:
     """Drop Gaussians whose opacity is below `opacity` at all times; returns how many, never all."""
+    if opacity <= 0:
+        return 0
     keep = population.deformation.highest_opacity(population.base) >= math.log(opacity / (1 - opacity))
     dropped = int((~keep).sum())
     if dropped and dropped < len(keep):

@@ -82,7 +82,7 @@ class ResidualInsertion(DensityControl):
         count, generator = self._counts[step], self.random(step)
         insert_where_wrong(population, self.maps, self.observations, count, self.config, generator)
 
-    def observe(self, population: Population, view: View, result: StepResult, step: int) -> None:
+    def observe(self, population: Population, view: View, packed: Tensor, result: StepResult, step: int) -> None:
         """Keep a training frame's residual as long as somebody will ask for it."""
         if view.frame is not None and any(step < change for change in self._counts):
             self.maps.record(view.frame, result.color, result.depth, view.image, view.weight)

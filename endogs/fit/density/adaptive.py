@@ -1,0 +1,102 @@
+"""Adaptive control as 3DGS has it: clone and split wherever the picture pulls harder than a threshold.
+
+B. Kerbl et al., "3D Gaussian splatting for real-time radiance field rendering", 2023, section 5.2, as the peers'
+recipes run it: the mean over the steps that saw a Gaussian of the length of the loss's gradient by its projected
+centre, in normalized device coordinates (an image is 2 wide and 2 high); above the threshold, Gaussians that are small
+for the scene get an identical twin, large ones are replaced by two drawn from inside them, their scales divided by 1.6.
+
+The signed gradient on the screen is read off the gradient by the centre in space: across the line of sight it is f / z
+times as large. What is left out is that a Gaussian's shape on the screen changes with its place, a matter of its size
+over its depth.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from endogs.camera import Camera
+from endogs.fit.config import FitConfig
+from endogs.fit.density.absgrad import SHRINK, inside
+from endogs.fit.density.control import DensityControl, drop_transparent
+from endogs.fit.density.population import Population
+from endogs.fit.step import StepResult
+from endogs.fit.views import View
+from endogs.gaussians import LOG_SCALES, MEANS
+
+PULL, SEEN = "adaptive_sum", "adaptive_views"
+
+
+class AdaptiveDensity(DensityControl):
+    """Clones and splits the Gaussians whose mean gradient on the screen exceeds the threshold."""
+
+    def __init__(self, config: FitConfig, pixel_footprint: float, seed: int) -> None:
+        """`pixel_footprint` is the width of a pixel at the tissue's median depth, world units."""
+        super().__init__(config, seed)
+        self.large = config.adaptive.split_pixels * pixel_footprint
+        self._rounds = frozenset(round(part * config.iterations) for part in config.adaptive.rounds)
+
+    @property
+    def changes(self) -> frozenset[int]:
+        """The rounds' steps."""
+        return self._rounds
+
+    def prepare(self, population: Population) -> None:
+        """Nothing has been seen."""
+        for name in (PULL, SEEN):
+            population.rows[name] = population.base.new_zeros(len(population))
+
+    def observe(self, population: Population, view: View, packed: Tensor, result: StepResult, step: int) -> None:
+        """Add the step's gradients, and count the views that showed each Gaussian."""
+        if any(step < change for change in self._rounds):
+            pull = screen_pull(packed, result.grad, view.camera)
+            population.rows[PULL] += pull
+            population.rows[SEEN] += pull > 0
+
+    @torch.no_grad()
+    def change(self, population: Population, step: int, time: float) -> None:
+        """Clone and split what the picture pulls at, the strongest first where the cap leaves no room for all."""
+        if step not in self._rounds:
+            return
+        drop_transparent(population, self.config.prune_opacity)
+        rows = population.rows
+        mean = rows[PULL] / rows[SEEN].clamp_min(1)
+        room = min(self.config.gaussians_cap - len(population), int((mean >= self.config.adaptive.threshold).sum()))
+        if room > 0:
+            # A stable sort: equal gradients must not make the choice depend on the machine.
+            chosen = mean.sort(descending=True, stable=True).indices[:room].sort().values
+            clone_or_split(population, chosen, self.large, self.random(step))
+        self.prepare(population)
+
+
+@torch.no_grad()
+def screen_pull(packed: Tensor, grad: Tensor, camera: Camera) -> Tensor:
+    """(N,) length of the gradient by the projected centres, per width and height of 2.
+
+    `packed` (N, 14) are the Gaussians as drawn, `grad` (N, 14) the loss's gradient by them. What lies behind the
+    camera gets zero.
+    """
+    rotation, shift = camera.world_to_camera[:3, :3].to(packed), camera.world_to_camera[:3, 3].to(packed)
+    z = packed[:, MEANS] @ rotation[2] + shift[2]
+    across = grad[:, MEANS] @ rotation[:2].T
+    focal = torch.stack([camera.K[0, 0], camera.K[1, 1]]).to(packed)
+    half_size = packed.new_tensor([camera.width / 2, camera.height / 2])
+    return (across * z.clamp_min(0)[:, None] * (half_size / focal)).norm(dim=1)
+
+
+@torch.no_grad()
+def clone_or_split(population: Population, chosen: Tensor, large: float, generator: torch.Generator) -> None:
+    """One Gaussian more for each of `chosen` (M,): a twin, or where the canonical one's largest standard deviation
+    exceeds `large` (world units), two smaller ones inside it in its place. All move as their parent does."""
+    base = population.base[chosen]
+    wide = base[:, LOG_SCALES].amax(1) > math.log(large)
+    twins = population.copies(chosen[~wide])
+    halves, motion = population.copies(chosen[wide].repeat_interleave(2))
+    halves[:, MEANS] += inside(halves, generator)
+    halves[:, LOG_SCALES] -= math.log(SHRINK)
+    keep = torch.ones(len(population), dtype=torch.bool, device=chosen.device)
+    keep[chosen[wide]] = False
+    if not bool(keep.all()):
+        population.keep(keep)
+    population.append_copies(*twins)
+    population.append_copies(halves, motion)
