@@ -93,6 +93,7 @@ def rows() -> list[Row]:
         Row("", "density none, all at first", {"density": "none"}, all_at_first=True),
         Row("", "density residual", {"density": "residual"}),
         Row("", "density absgrad", {"density": "absgrad"}),
+        Row("", "density adaptive", {"density": "adaptive"}),
         Row("", "density mcmc", {"density": "mcmc"}),
     ]
     found = [replace(row, clip=clip) for clip in ("pulling", "phantom") for row in methods]
