@@ -68,8 +68,8 @@ class ClipOptions:
     """What pose matrices in files mean, instead of what the layout says: direction and camera axes (opengl, llff and
     opencv are camera-to-world). poses_bounds.npy is taken for opengl, as EndoNeRF writes it; COLMAP through LLFF writes
     llff. Poses that do not fit the images are found when a clip is read, and the convention that fits is named."""
-    field_of_view: Literal["auto", "full"] = "auto"
-    """Leave out black around the view and burnt-in strips where they are found, or keep the full frame."""
+    borders: Literal["auto", "keep"] = "auto"
+    """Leave out black around a round view and burnt-in strips where they are found (auto), or keep them (keep)."""
     undistorted_degrees: float | None = None
     """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""
     calibration: Path | None = None
