@@ -240,7 +240,8 @@ class Reconstruct:
     clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
     """How the clip is read."""
     split: Literal["standard", "gap", "novel-view", "all"] = "standard"
-    """Frames kept for testing: every eighth (standard), five in every twenty (gap), the right view, or none (all)."""
+    """Frames kept for testing: every eighth (standard), five in every twenty (gap), the right view
+    (novel-view), or none (all)."""
     depth: Literal["auto", "given", "stereo", "photometric", "learned", "constant"] = "auto"
     """Where depth comes from: the data set (given), a right view (stereo), brightness, as the light sits beside the
     camera (photometric), a learned model, or nowhere: one depth everywhere, to compare with (constant). auto takes
