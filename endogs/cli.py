@@ -25,15 +25,16 @@ from endogs.export.config import (
 from endogs.export.kinds import check_kind
 from endogs.fit.config import Reconstruct
 from endogs.live.config import View
+from endogs.option_words import IN_WORDS
 from endogs.phantom.config import Phantom
 from endogs.pipeline.config import Inspect
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write a scene in a form that other programs read; `endogs export KIND --help` explains a kind."""
+    """Write a scene in a form that other programs read; endogs export KIND --help explains a kind."""
 
-    what: (
+    what: Annotated[
         Annotated[ExportPoints, tyro.conf.subcommand("points")]
         | Annotated[ExportSplats, tyro.conf.subcommand("splats")]
         | Annotated[ExportMesh, tyro.conf.subcommand("mesh")]
@@ -41,8 +42,9 @@ class Export:
         | Annotated[ExportDepth, tyro.conf.subcommand("depth")]
         | Annotated[ExportCameras, tyro.conf.subcommand("cameras")]
         | Annotated[ExportTracks, tyro.conf.subcommand("tracks")]
-        | Annotated[ExportHtml, tyro.conf.subcommand("html")]
-    )
+        | Annotated[ExportHtml, tyro.conf.subcommand("html")],
+        tyro.conf.arg(name=""),
+    ]
 
 
 Verb = (
@@ -90,13 +92,16 @@ def run_verb(config: Any) -> Any:
 
 def parse(arguments: Sequence[str], verbs: Any) -> Any:
     """The configuration that the command line asks for; exits with 2 where it cannot be understood."""
-    return tyro.cli(
-        verbs,
-        prog="endogs",
-        description="Deformable 3D Gaussian scenes from endoscopic video.",
-        args=arguments,
-        config=(tyro.conf.OmitSubcommandPrefixes,),
-    )
+    # `registry=` says the same, but tyro 1.0.0 does not hear it.
+    with IN_WORDS:
+        return tyro.cli(
+            verbs,
+            prog="endogs",
+            description="Deformable 3D Gaussian scenes from endoscopic video.",
+            args=arguments,
+            # DisallowNone makes flags of `bool | None` too.
+            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),
+        )
 
 
 def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:

@@ -27,7 +27,7 @@ def clip(tmp_path_factory):
 @pytest.mark.parametrize(
     ("options", "kind"),
     [
-        (("--deformation", "bases", "--bases-kernel", "gaussian", "--bases-constant", "True"), "bases"),
+        (("--deformation", "bases", "--bases-kernel", "gaussian", "--bases-constant"), "bases"),
         (("--deformation", "hexplane", "--hexplane-size", "light"), "hexplane"),
         (("--deformation", "mlp", "--motion-channels", "motion"), "mlp"),
         (("--deformation", "lowrank", "--trajectories", "4"), "lowrank"),

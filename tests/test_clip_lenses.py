@@ -153,9 +153,9 @@ def test_what_a_wide_view_cannot_show_is_ignored(tmp_path):
     assert clip.ignored[dark].all(), "black around the round view is no tissue"
     assert clip.ignored[flat < 1.8].mean() < 0.2
     assert not clip.image(0)[flat > np.tan(1.15) + 0.2].any()
-    everything = ClipOptions(undistorted_degrees=140, field_of_view="full")
+    everything = ClipOptions(undistorted_degrees=140, borders="keep")
     full = Clip(undistort(recording, KannalaBrandt(K, FISHEYE), everything), everything)
-    assert not full.ignored[dark].all(), "--field-of-view full keeps the black that the image itself shows"
+    assert not full.ignored[dark].all(), "--borders keep keeps the black that the image itself shows"
 
 
 def test_a_crop_must_leave_something_to_see(tmp_path):

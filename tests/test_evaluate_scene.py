@@ -236,6 +236,7 @@ def test_options_survive_json():
     assert options.stride == 3
     assert options_from_json({"pose_convention": "opengl"}).pose_convention == "auto", "of scenes before it was general"
     assert options_from_json({"pose_convention": "opengl", "calibration": None}).pose_convention == "opengl"
+    assert [options_from_json({"field_of_view": was}).borders for was in ("auto", "full")] == ["auto", "keep"]
 
 
 def read_video(path):

@@ -43,7 +43,7 @@ def with_clip(tmp_path):
             image[mask > 0] = 255, 0, 0  # BGR
         cv2.imwrite(str(folder / "images" / f"{frame:06d}.png"), image)
         cv2.imwrite(str(folder / "masks" / f"{frame:06d}.png"), mask)
-    options = {"fps": 5, "field_of_view": "full"}
+    options = {"fps": 5, "borders": "keep"}
     scene.metadata["config"] = {"input": str(folder), "clip": options, "masks": "given"}
     save_scene(scene, tmp_path / "scene.safetensors")
     return scene, tmp_path

@@ -103,7 +103,7 @@ def test_a_clip_excludes_what_is_found_and_options_replace_it(tmp_path):
     assert any("burnt-in strip at the bottom" in note for note in clip.notes)
     by_hand = load_clip(folder, ClipOptions(ignore_rows=("0:10",)))
     np.testing.assert_array_equal(by_hand.ignored.all(1), np.arange(HEIGHT) < 10)
-    assert not load_clip(folder, ClipOptions(field_of_view="full")).ignored.any()
+    assert not load_clip(folder, ClipOptions(borders="keep")).ignored.any()
     assert not load_clip(folder, ClipOptions(crop=(0, 0, WIDTH, 220))).ignored.any()
     with pytest.raises(InputError, match="--crop"):
         load_clip(folder, ClipOptions(crop=(0, 0, WIDTH, HEIGHT + 1)))

@@ -6,8 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
-
+from endogs.cli import parse
 from endogs.fit.config import FitConfig, Reconstruct
 
 
@@ -26,7 +25,7 @@ ROWS = (
     Row("still", ("--deformation", "none")),
     Row("bases-quartic", ("--deformation", "bases", "--bases-kernel", "quartic")),
     Row("bases-gaussian", ("--deformation", "bases", "--bases-kernel", "gaussian")),
-    Row("bases-colorgs", ("--deformation", "bases", "--bases-kernel", "gaussian", "--bases-constant", "True")),
+    Row("bases-colorgs", ("--deformation", "bases", "--bases-kernel", "gaussian", "--bases-constant")),
     Row("hexplane", ("--deformation", "hexplane")),
     Row("mlp", ("--deformation", "mlp")),
     Row("lowrank", ("--deformation", "lowrank")),
@@ -48,7 +47,7 @@ def parsed(row: Row, *more: str) -> Reconstruct:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            return tyro.cli(Reconstruct, args=["clip", *row.options, *more])
+            return parse(["clip", *row.options, *more], Reconstruct)
     except SystemExit as error:
         words = " ".join(said.getvalue().split())
         raise ValueError(f"{row.name}: {' '.join(row.options)} is no option of this endogs ({words})") from error

@@ -172,7 +172,7 @@ class Clip:
     def _limit_to_view(self) -> None:
         """Ignore what no frame shows tissue in, unless the options say what to ignore, or to ignore nothing."""
         by_hand = self.options.ignore_rows or self.options.ignore_mask is not None
-        if by_hand or self.options.field_of_view == "full":
+        if by_hand or self.options.borders == "keep":
             return
         from endogs.clip.field_of_view import SAMPLES, find_field_of_view
         from endogs.clip.mask_files import sampled

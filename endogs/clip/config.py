@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import UseAppendAction
+from tyro.conf import UseAppendAction, arg
 
 PoseConvention = Literal[
     "auto",
@@ -29,6 +29,10 @@ PoseConvention = Literal[
     "world-to-camera-unity-transposed",
 ]
 """The names of `endogs.clip.pose_conventions`, which says what they mean."""
+POSE_CONVENTIONS = (
+    "{auto,opengl,llff,opencv} | {camera-to-world,world-to-camera}-{opencv,opengl,llff,unity}[-transposed]"
+)
+"""The same, to be read."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,17 @@ class ClipOptions:
     """
 
     start: float | None = None
-    """First time that is read, in seconds from the first frame of the input."""
+    """Read from this time on, in seconds from the first frame of the input."""
     end: float | None = None
-    """Last time that is read, in seconds from the first frame of the input."""
+    """Read up to this time, in seconds from the first frame of the input."""
     stride: int = 1
     """Keep every n-th frame of the range, n >= 1."""
     max_size: int | None = None
     """Shrink frames so that the longer side has at most this many pixels; never enlarges."""
-    crop: tuple[int, int, int, int] | None = None
-    """Keep only columns X0 to X1 and rows Y0 to Y1, as X0 Y0 X1 Y1, the ends excluded."""
-    ignore_rows: UseAppendAction[tuple[str, ...]] = ()
-    """Rows A:B of the original, B excluded, without tissue, such as 495:512; replaces what is found; repeatable."""
+    crop: Annotated[tuple[int, int, int, int] | None, arg(metavar="X0 Y0 X1 Y1")] = None
+    """Keep only columns X0 to X1 and rows Y0 to Y1, X1 and Y1 excluded."""
+    ignore_rows: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="A:B")] = ()
+    """Rows A to B of the original, B excluded, without tissue, such as 495:512; replaces what is found."""
     ignore_mask: Path | None = None
     """An image of the original's size; where it is not zero there is never tissue."""
     mask_instrument_value: int | None = None
@@ -60,15 +64,15 @@ class ClipOptions:
     """Frames per second, instead of the clip's own timestamps; image folders have none and take 30."""
     depth_unit_mm: float | None = None
     """Millimetres per unit of the depth files, instead of the clip's own value."""
-    pose_convention: PoseConvention = "auto"
+    pose_convention: Annotated[PoseConvention, arg(metavar=POSE_CONVENTIONS)] = "auto"
     """What pose matrices in files mean, instead of what the layout says: direction and camera axes (opengl, llff and
     opencv are camera-to-world). poses_bounds.npy is taken for opengl, as EndoNeRF writes it; COLMAP through LLFF writes
     llff. Poses that do not fit the images are found when a clip is read, and the convention that fits is named."""
-    field_of_view: Literal["auto", "full"] = "auto"
-    """Leave out black around the view and burnt-in strips where they are found, or keep the full frame."""
+    borders: Literal["auto", "keep"] = "auto"
+    """Leave out black around a round view and burnt-in strips where they are found (auto), or keep them (keep)."""
     undistorted_degrees: float | None = None
     """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""
     calibration: Path | None = None
     """A calibration.json for a video or a plain folder of images: fx, fy, cx, cy, distortion or lens, second camera."""
     stereo: Literal["side-by-side", "top-bottom"] | None = None
-    """How the frames of one video file hold two views, the left eye's first."""
+    """The frames of the video hold two views, the left eye's on the left or on top."""

@@ -61,7 +61,7 @@ def find_field_of_view(images: Sequence[NDArray[np.uint8]]) -> FieldOfView:
             f"a burnt-in strip at the {' and '.join(sides)} ({100 * strips.mean():.1f} % of the frame) is excluded."
         )
     if notes:
-        notes[-1] += " --ignore-rows replaces what was found, --field-of-view full keeps it all."
+        notes[-1] += " --ignore-rows replaces what was found, --borders keep keeps it all."
     outside = (black | strips).astype(np.uint8)
     if outside.all():
         return FieldOfView(np.zeros((height, width), bool), [])

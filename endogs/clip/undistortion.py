@@ -78,14 +78,14 @@ def undistort(
     """The recording as the pinhole view of `lens` sees it: frames, masks, depth, intrinsics; what is empty is outside.
 
     `depth_along` says what the files hold: z-depth, which does not change since the axis stays, or the distance along
-    each pixel's ray. Black around the original's round view is outside too, unless `options.field_of_view` keeps it.
+    each pixel's ray. Black around the original's round view is outside too, unless `options.borders` keeps it.
     Right views are dropped, as their lens is another. Raises InputError when the view shows nothing.
     """
     from endogs.clip.field_of_view import SAMPLES, black_surroundings
     from endogs.clip.mask_files import sampled
 
     seen = None
-    if options.field_of_view == "auto":
+    if options.borders == "auto":
         seen = ~black_surroundings([recording.images.read(i) for i in sampled(len(recording.times), SAMPLES)])
     size = (recording.width, recording.height)
     view = pinhole_view(lens, size, options.undistorted_degrees, options.focal, seen)

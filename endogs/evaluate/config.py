@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 Measure = Literal["psnr", "ssim", "ms-ssim", "flip", "lpips", "depth", "temporal", "tracks"]
 
@@ -13,9 +13,9 @@ Measure = Literal["psnr", "ssim", "ms-ssim", "flip", "lpips", "depth", "temporal
 class Evaluate:
     """Measure a scene against its clip, beside the baselines that need no scene; several scenes are compared."""
 
-    scenes: Positional[tuple[Path, ...]]
-    """Scene files, or the folders that fits wrote. With several, all are judged on the first one's clip, frames and
-    masks, and their differences to the first are shown frame by frame."""
+    scenes: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH [PATH ...]", help_behavior_hint="(required)")]
+    """Scene files, or the folders that reconstruct wrote. With several, all are judged on the first one's clip, frames
+    and masks, and their differences to the first are shown frame by frame."""
     clip: Path | None = None
     """The clip; by default the one the scene was fitted to, read with the same options."""
     split: Literal["standard", "gap", "novel-view", "all"] | None = None
@@ -24,8 +24,8 @@ class Evaluate:
     """What is measured: temporal is flicker, tracks are followed points. What a clip or scene has no truth for is
     left out."""
     lpips_weights: Path | None = None
-    """LPIPS's weights: a file or folder with AlexNet's of torchvision and LPIPS's linear layers; without, its values
-    are null."""
+    """LPIPS's weights: a file or folder with AlexNet's of torchvision and LPIPS's linear layers; without them LPIPS is
+    not measured."""
     tracks: Path | None = None
     """True tracks of tissue points, an npz file of positions (frames, points, 3) or pixels (frames, points, 2), with
     visible and times; by default the clip's own truth/tracks.npz."""
@@ -53,7 +53,7 @@ class LightOptions:
     ambient_only: bool = False
     """Even light from everywhere, which shows the albedo."""
     specular: bool = True
-    """Whether there are highlights."""
+    """Show highlights."""
 
     @property
     def changes(self) -> bool:
@@ -66,19 +66,19 @@ class RenderScene:
     """Render a scene to a video or to pictures; needs nothing but the scene."""
 
     scene: Positional[Path]
-    """A scene file, or the folder that a fit wrote."""
+    """Scene file, or the folder that reconstruct wrote."""
     out: Path
     """NAME.mp4 for a video, anything else for a folder of PNG files."""
     time: tuple[float, ...] = ()
     """Seconds since the clip's first frame, one or more; by default every frame of the clip."""
     what: Literal["color", "depth", "side-by-side"] = "color"
-    """Colour, colour-mapped depth (blue near, red far), or both."""
+    """Colour; depth in colours, blue near and red far; or both side by side."""
     scale: float = 1.0
     """Size of the pictures over the size of the clip, above 0 and up to 8."""
     light: LightOptions = field(default_factory=LightOptions)
-    """Relights the scene."""
+    """Another light, for scenes fitted with --colors lit."""
     even_exposure: bool = False
-    """Leave out the clip's changes of exposure; for scenes of --exposure."""
+    """Leave out the clip's changes of exposure; for scenes fitted with --exposure."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where pictures are drawn: an NVIDIA GPU when one can be used, or the processor."""
     backend: Literal["auto", "native", "gsplat", "reference"] = "auto"

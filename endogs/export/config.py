@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 PointFormat = Literal["ply", "ply-ascii", "pcd", "xyz", "npz"]
 SplatFormat = Literal["ply", "splat", "glb"]
@@ -13,6 +13,7 @@ DepthFormat = Literal["png", "exr", "npy"]
 CameraFormat = Literal["tum", "colmap", "nerfstudio"]
 TrackFormat = Literal["csv", "npz"]
 Film = Literal["render", "depth", "side-by-side", "orbit", "instruments-removed"]
+Times = Annotated[tuple[float, ...] | Literal["first", "all"], arg(metavar="first|all|SECONDS [SECONDS ...]")]
 Shown = Literal["all", "seen", "filled-in"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -22,21 +23,21 @@ class ExportPoints:
     """Write the scene's surface as a coloured point cloud, at one time or as a sequence."""
 
     scene: Positional[Path]
-    """Scene file, or the folder that `endogs reconstruct` wrote."""
-    time: tuple[float, ...] | Literal["first", "all"] = "first"
-    """Seconds since the clip's first frame, one or several; "first" frame; or "all" frames of the clip."""
+    """Scene file, or the folder that reconstruct wrote."""
+    time: Times = "first"
+    """The first frame, all frames of the clip, or one or several times in seconds since the first."""
     out: Path | None = None
-    """File to write, or folder when there are several times; default: `points` beside the scene."""
+    """File to write, or folder for several times; default: points.ply (by --format) or points/ beside the scene."""
     format: PointFormat | None = None
-    """File format; default: what the ending of `out` says, else ply (binary)."""
+    """File format; default: what the ending of --out says, else ply (binary)."""
     albedo: bool = False
-    """Colour by the tissue's albedo, without the light's falloff and highlights; for scenes of --colors lit."""
+    """Colour by the tissue's albedo, without the lamp's falloff and highlights; for scenes fitted with --colors lit."""
     min_opacity: float = 0.1
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
     min_frames: int = 0
     """Leave out Gaussians that fewer training frames than this show."""
     show: Shown = "all"
-    """All, only those that some training frame shows, or only those filled in where none does."""
+    """All Gaussians, only those that some training frame shows, or only those filled in where none does."""
     outlier_deviations: float | None = None
     """Leave out points whose mean distance to their 20 nearest neighbours exceeds the average by more than so many
     standard deviations; 2 is usual, and by default all are kept."""
@@ -47,15 +48,17 @@ class ExportSplats:
     """Write the scene's Gaussians for splat viewers: the PLY of 3D Gaussian Splatting, .splat, or glTF."""
 
     scene: Positional[Path]
-    """Scene file, or the folder that `endogs reconstruct` wrote."""
-    time: tuple[float, ...] | Literal["canonical", "all"] = "canonical"
-    """Seconds since the clip's first frame, one or several; "canonical" without deformation; or "all" frames."""
+    """Scene file, or the folder that reconstruct wrote."""
+    time: Annotated[
+        tuple[float, ...] | Literal["canonical", "all"], arg(metavar="canonical|all|SECONDS [SECONDS ...]")
+    ] = "canonical"
+    """Without deformation (canonical), all frames of the clip, or one or several times in seconds since the first."""
     out: Path | None = None
-    """File to write, or folder when there are several times; default: `splats` beside the scene."""
+    """File to write, or folder for several times; default: splats.ply (by --format) or splats/ beside the scene."""
     format: SplatFormat | None = None
-    """File format; default: what the ending of `out` says, else ply. glb is glTF with KHR_gaussian_splatting."""
+    """File format; default: what the ending of --out says, else ply. glb is glTF with KHR_gaussian_splatting."""
     albedo: bool = False
-    """Colour by the tissue's albedo, without the light's falloff and highlights; for scenes of --colors lit."""
+    """Colour by the tissue's albedo, without the lamp's falloff and highlights; for scenes fitted with --colors lit."""
     min_opacity: float = 0.0
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
 
@@ -65,13 +68,13 @@ class ExportMesh:
     """Write the tissue's surface as a coloured triangle mesh, fused from rendered depth; instruments are not in it."""
 
     scene: Positional[Path]
-    """Scene file, or the folder that `endogs reconstruct` wrote."""
-    time: tuple[float, ...] | Literal["first", "all"] = "first"
-    """Seconds since the clip's first frame, one or several; "first" frame; or "all" frames of the clip."""
+    """Scene file, or the folder that reconstruct wrote."""
+    time: Times = "first"
+    """The first frame, all frames of the clip, or one or several times in seconds since the first."""
     out: Path | None = None
-    """File to write, or folder when there are several times; default: `mesh` beside the scene."""
+    """File to write, or folder for several times; default: mesh.ply (by --format) or mesh/ beside the scene."""
     format: MeshFormat | None = None
-    """File format; default: what the ending of `out` says, else ply."""
+    """File format; default: what the ending of --out says, else ply."""
     voxel: float | None = None
     """Size of the voxels, in the scene's units, about the length of the triangles' sides; default: two pixels of the
     clip at the tissue's median depth."""
@@ -88,9 +91,9 @@ class ExportVideo:
     without its instruments."""
 
     scene: Positional[Path]
-    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    """Scene file, or the folder that reconstruct wrote."""
     out: Path | None = None
-    """File to write, NAME.mp4; default: the name of `what` beside the scene."""
+    """File to write, NAME.mp4; default: the name of --what beside the scene, such as render.mp4."""
     what: Film = "render"
     """The rendering; its depth (turbo, blue near, red far, the range in the file's metadata); clip | rendering | depth
     side by side; an orbit around the camera's place; or the clip with instruments replaced by the rendering."""
@@ -114,11 +117,11 @@ class ExportDepth:
     """Write rendered depth maps, with a depth.json that says their unit, cameras and times."""
 
     scene: Positional[Path]
-    """Scene file, or the folder that `endogs reconstruct` wrote."""
-    time: tuple[float, ...] | Literal["first", "all"] = "all"
-    """Seconds since the clip's first frame, one or several; "first" frame; or "all" frames of the clip."""
+    """Scene file, or the folder that reconstruct wrote."""
+    time: Times = "all"
+    """The first frame, all frames of the clip, or one or several times in seconds since the first."""
     out: Path | None = None
-    """Folder to write; default: `depth` beside the scene."""
+    """Folder to write; default: depth/ beside the scene."""
     format: DepthFormat = "png"
     """16-bit PNG (0.01 of the scene's unit per level, or more where depth is beyond 655), or float32 as EXR or npy."""
     scale: float = 1.0
@@ -130,7 +133,7 @@ class ExportCameras:
     """Write the clip's cameras, one per frame, for other programs."""
 
     scene: Positional[Path]
-    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    """Scene file, or the folder that reconstruct wrote."""
     out: Path | None = None
     """File to write (tum, nerfstudio), or folder (colmap); default: cameras.tum, colmap or transforms.json beside the
     scene."""
@@ -146,11 +149,11 @@ class ExportTracks:
     """Write where points of the tissue are at every frame, as the Gaussians carry them."""
 
     scene: Positional[Path]
-    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    """Scene file, or the folder that reconstruct wrote."""
     out: Path | None = None
-    """File to write; default: tracks.csv beside the scene."""
+    """File to write; default: tracks.csv (by --format) beside the scene."""
     format: TrackFormat | None = None
-    """File format; default: what the ending of `out` says, else csv."""
+    """File format; default: what the ending of --out says, else csv."""
     count: int | None = None
     """Number of points, evenly spread over the tissue that the first frame shows; default: 500."""
     gaussian: tuple[int, ...] = ()
@@ -162,9 +165,9 @@ class ExportHtml:
     """Write one HTML file that plays the scene in any browser, without a server or a network."""
 
     scene: Positional[Path]
-    """Scene file, or the folder that `endogs reconstruct` wrote."""
+    """Scene file, or the folder that reconstruct wrote."""
     out: Path | None = None
-    """File to write; default: `player.html` beside the scene."""
+    """File to write; default: player.html beside the scene."""
     title: str | None = None
     """Heading of the page; default: the clip's name."""
     max_gaussians: int = 200_000

@@ -228,41 +228,46 @@ class Reconstruct:
     """Turn a clip into a deformable 3D Gaussian scene."""
 
     input: Positional[Path]
-    """Video file, image folder or data set; with `--data`, a recipe: its name or its .toml file."""
+    """Video file, image folder or data set; with --data, a recipe: its name or its .toml file."""
     data: Path | None = None
-    """The folder of a data set, for the recipe that is named instead of a clip; its options are then the defaults."""
+    """With a recipe in place of a clip: the folder of its data set. The recipe's options are then the defaults."""
     out: Path | None = None
-    """Output folder; by default the clip's name with `_endogs` appended, in the current folder."""
+    """Output folder; by default NAME_endogs in the current folder, after the clip's name."""
     preset: Preset = "balanced"
-    """Speed against quality: about 25 s, a minute or four for 63 frames of 640x512 on two cores. The recipes deform3dgs
-    and endogaussian do as those systems do, to compare with: their deformation, start, losses and step sizes."""
+    """Speed against quality: fast, balanced and best take about 25 s, a minute and four for 63 frames of 640x512 on two
+    cores. deform3dgs and endogaussian do as those systems do, to compare with: their deformation, start, losses and
+    step sizes."""
     clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
     """How the clip is read."""
     split: Literal["standard", "gap", "novel-view", "all"] = "standard"
-    """Frames kept for testing: every eighth, gaps of five, the right view, or none."""
+    """Frames kept for testing: every eighth (standard), five in every twenty (gap), the right view
+    (novel-view), or none (all)."""
     depth: Literal["auto", "given", "stereo", "photometric", "learned", "constant"] = "auto"
-    """Where depth comes from: the data set, a right view, brightness (light and camera are co-located), a learned
-    model, or nowhere (one depth everywhere, to compare with). Auto takes the first there is of the data set, a right
-    view and brightness."""
+    """Where depth comes from: the data set (given), a right view (stereo), brightness, as the light sits beside the
+    camera (photometric), a learned model, or nowhere: one depth everywhere, to compare with (constant). auto takes
+    learned with --depth-model, else the first that there is of given, stereo and photometric."""
     depth_model: str | None = None
     """For learned depth: a model folder, an ONNX file or a Hugging Face id; by default Depth Anything V2 Small."""
     depth_model_output: Literal["disparity", "depth", "logdepth"] | None = None
-    """What that model predicts, where its own configuration does not say: near is large, far is large, or log depth."""
+    """What that model predicts, where its own configuration does not say: near is large (disparity), far is large
+    (depth), or log depth."""
     masks: MaskChoice = "auto"
-    """Instrument masks: the data set's (given), found by color, followed by sam2, none; auto is given or else color."""
+    """Instrument masks: the data set's (given), found by colour, followed by SAM 2, or none; auto is given where there
+    are any, else color."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
-    """What SAM 2 follows."""
+    """What SAM 2 follows; F counts frames as they are read, X and Y are pixels of such a frame."""
     deformation: Deformations | None = None
-    """How the scene moves: a B-spline per Gaussian (the presets' own, and the fastest); bases over time per Gaussian
-    (Deform3DGS, ColorGS); planes of features (EndoGaussian); a network (SurgicalGaussian; for GPUs); few trajectories
-    that all share; or not at all."""
+    """How the scene moves: a B-spline per Gaussian (spline, the fastest, and the default but for the presets deform3dgs
+    and endogaussian); bases over time per Gaussian (bases: Deform3DGS, ColorGS); planes of features (hexplane:
+    EndoGaussian); a network (mlp: SurgicalGaussian; for GPUs); few trajectories that all share (lowrank); or not at all
+    (none)."""
     motion: Annotated[DeformationOptions, OmitArgPrefixes] = field(default_factory=DeformationOptions)
-    """Its form, where it has several."""
+    """The form of --deformation; what is left out is the preset's own."""
     colors: ColorChoice = "plain"
     """What colours depend on: time alone; the direction of view (sh, for moving cameras); or the endoscope's lamp
     (lit), which leaves an albedo and can be relit."""
     sh_degree: Literal[1, 2, 3] | None = None
-    """Degree of the spherical harmonics of `--colors sh`, by default 2."""
+    """Degree of the spherical harmonics of --colors sh, by default 2."""
     exposure: bool = False
     """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance."""
     iterations: int | None = None
@@ -272,23 +277,25 @@ class Reconstruct:
     density: Density | None = None
     """How Gaussians come and go, instead of the preset's own: inserted where frames are poorly explained (residual),
     split where the image pulls hardest (absgrad, after AbsGS) or harder than a threshold (adaptive, as 3DGS and the
-    recipes do), relocated from where they died (mcmc), or not at all."""
+    presets deform3dgs and endogaussian do), relocated from where they died (mcmc), or not at all (none)."""
     balance: Balance = "sum"
     """How depth, smoothness and closing behind instruments add to colour: as a weighted sum, or only in directions that
-    colour does not mind (Bloop; a step takes 1.6 times as long, and neither depth nor colour was better for it)."""
+    colour does not mind (bloop; a step takes 1.6 times as long, and neither depth nor colour was better for it)."""
     normal_weight: float | None = None
-    """Weight of the angle between the normals of the rendered depth and of the depth prior's. With learned or given
-    depth 0.01 makes the surface smoother and costs next to nothing; 0.1 more so, and costs 0.1 to 0.3 dB."""
+    """Weight of the angle between the normals of the rendered depth and of the depth prior's, by default 0. With
+    learned or given depth 0.01 makes the surface smoother and costs next to nothing; 0.1 more so, and costs 0.1 to
+    0.3 dB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False
     """On a GPU, add gradients up in a fixed order (slower), so that a run repeats exactly. On the processor every run
     does."""
     depth_weight: float | None = None
-    """Weight of depth that is given or measured with a right view, 0 or more, instead of the preset's own (0.6;
-    the recipes' 0.01): 2 makes the surface truer by a twentieth to a half, for up to 0.1 dB."""
+    """Weight of depth that is given or measured with a right view, 0 or more, instead of the preset's own (0.6; 0.01 of
+    deform3dgs and endogaussian): 2 makes the surface truer by a twentieth to a half, for up to 0.1 dB."""
     specular_weight: float | None = None
-    """Colour weight of specular highlights, 0 to 1; below 1 the scene shows less of them, and fits the images less."""
+    """Colour weight of specular highlights, 0 to 1, by default 1; below, the scene shows less of them and fits the
+    images less."""
     seed: int = 0
     """Seed of everything random."""
     resume: bool = False
@@ -296,9 +303,9 @@ class Reconstruct:
     live: bool = False
     """Watch the fit in the browser, at an address that is printed; afterwards the scene plays there until Ctrl-C."""
     host: str = "127.0.0.1"
-    """With `--live`: address to serve at. Any but this machine's own asks for a token, which the URL holds."""
+    """With --live: address to serve at. Any but this machine's own asks for a token, which the URL holds."""
     port: int = 8080
-    """With `--live`: port to serve at; where it is taken, the next free one."""
+    """With --live: port to serve at; where it is taken, the next free one."""
 
     def deformation_kind(self) -> Deformations:
         """The deformation that is asked for, or the preset's own."""

@@ -27,20 +27,20 @@ class DeformationOptions:
     """Left out, each is the preset's."""
 
     motion_start: MotionStart | None = None
-    """Spline, bases, lowrank: motion starts from tracks of the optical flow, or at rest."""
+    """For spline, bases and lowrank: motion starts from tracks of the optical flow, or at rest."""
     motion_channels: Channels | None = None
-    """Bases, hexplane, mlp, lowrank: what changes over time is position, orientation and size, or also opacity and
-    color."""
+    """For bases, hexplane, mlp and lowrank: position, orientation and size change over time (motion), or also opacity
+    and colour (all)."""
     bases_kernel: Kernel | None = None
-    """Bases: as Deform3DGS's code computes them (fourth power), or as its paper writes them."""
+    """For bases: as Deform3DGS's code computes them (quartic), or as its paper writes them (gaussian)."""
     bases_count: int | None = None
-    """Bases: how many per Gaussian and channel."""
+    """For bases: how many per Gaussian and channel."""
     bases_constant: bool | None = None
-    """Bases: ColorGS's learnable time-independent term beside them."""
+    """For bases: ColorGS's learnable time-independent term beside them."""
     hexplane_size: HexplaneSize | None = None
-    """Hexplane: 0.8, 3.3 or 85 million numbers; the last is for GPUs."""
+    """For hexplane: 0.8, 3.3 or 85 million numbers; the last is for GPUs."""
     trajectories: int | None = None
-    """Lowrank: how many trajectories are shared."""
+    """For lowrank: how many trajectories are shared."""
 
     def applied_to(self, kind: str, config: "FitConfig") -> dict[str, Any]:
         """What these options change in a fit's numbers. Raises InputError for one that `kind` has no use for, or that

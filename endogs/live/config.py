@@ -11,9 +11,9 @@ class View:
     """Look at a scene in the browser: play it, turn it, measure on it, save what you see."""
 
     scene: Positional[Path]
-    """A scene file, or the folder that a fit wrote."""
+    """Scene file, or the folder that reconstruct wrote."""
     clip: Path | None = None
-    """The clip, to see the input beside the render; by default the one the scene was fitted to, if it is there."""
+    """The clip, to see the input beside the render; by default the one that the scene was fitted to, if it is there."""
     host: str = "127.0.0.1"
     """Address to serve at. Only this machine by default; any other address asks for a token, which the URL holds."""
     port: int = 8080

@@ -23,11 +23,11 @@ class Phantom:
     height: int = 512
     """Image height in pixels."""
     fps: float = 15.0
-    """Frames per second; with `frames` it decides how much of the motion is seen."""
+    """Frames per second; with --frames it decides how much of the motion is seen."""
     camera: Literal["still", "moving"] = "still"
     """A still endoscope, or one that drifts by about a centimetre and turns by a few degrees."""
     view: Literal["mono", "stereo"] = "mono"
-    """One view, or a rectified pair with the right camera `baseline` to the right."""
+    """One view, or a rectified pair with the right camera --baseline to the right."""
     instruments: int = 1
     """Metal instruments that hold and pull the tissue: 0, 1 or 2."""
     seed: int = 0
@@ -55,7 +55,7 @@ class Phantom:
     noise: float = 1.0
     """Strength of the sensor noise (photon and read noise); 0 is none, 1 a usual endoscope."""
     tracks: int = 2000
-    """Surface points followed through the clip for `truth/tracks.npz`."""
+    """Surface points followed through the clip for truth/tracks.npz."""
 
     def check(self) -> None:
         """Raises InputError, naming the option, for a value outside its range."""

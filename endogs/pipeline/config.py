@@ -15,14 +15,14 @@ class Inspect:
     """Say what the reader understood of a clip, and draw a contact sheet of it."""
 
     input: Positional[Path]
-    """A video, a folder of images, or a data set folder."""
+    """Video file, image folder or data set."""
     clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
     """How the clip is read."""
     out: Path | None = None
-    """Where the contact sheet PNG goes; by default NAME-inspect.png in the current folder."""
+    """PNG file for the contact sheet; by default NAME-inspect.png in the current folder, after the clip's name."""
     masks: bool = False
     """Also show what reconstruct would mask: on the contact sheet, and in a video of all frames beside it."""
     masks_from: MaskChoice = "auto"
-    """Whose masks these are, as --masks of reconstruct says."""
+    """Which masks these are: the same choice as --masks of reconstruct."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
-    """What SAM 2 follows."""
+    """What SAM 2 follows; F counts frames as they are read, X and Y are pixels of such a frame."""

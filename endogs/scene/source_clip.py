@@ -48,6 +48,9 @@ def options_from_json(values: dict[str, Any]) -> ClipOptions:
     if "calibration" not in values and values.get("pose_convention") == "opengl":
         # Older scenes say so for every layout, when it concerned poses_bounds.npy only.
         values = {**values, "pose_convention": "auto"}
+    if "field_of_view" in values:
+        # The name of --borders before it was confused with the phantom's angle.
+        values = {"borders": "keep" if values["field_of_view"] == "full" else "auto", **values}
     for entry in fields(ClipOptions):
         if entry.name in values:
             value = values[entry.name]

@@ -1,9 +1,9 @@
 """Options of instrument masks. Importing this file imports neither torch nor numpy."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import UseAppendAction
+from tyro.conf import UseAppendAction, arg
 
 MaskChoice = Literal["auto", "given", "color", "sam2", "none"]
 """`auto` is `given` where the clip has masks, else `color`."""
@@ -15,9 +15,9 @@ class Sam2Options:
 
     sam2_model: str = "facebook/sam2.1-hiera-tiny"
     """Folder or Hugging Face name of a SAM 2 video model, for --masks sam2."""
-    sam2_click: UseAppendAction[tuple[str, ...]] = ()
-    """F:X,Y on an instrument; may be repeated. Without click, box or mask SAM 2 follows what is found by colour."""
-    sam2_box: UseAppendAction[tuple[str, ...]] = ()
-    """F:X0,Y0,X1,Y1 around an instrument; may be repeated."""
-    sam2_mask: UseAppendAction[tuple[str, ...]] = ()
-    """F:FILE, a mask image of one frame, instruments not zero; may be repeated."""
+    sam2_click: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="F:X,Y")] = ()
+    """A point on an instrument. Without click, box or mask SAM 2 follows what is found by colour."""
+    sam2_box: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="F:X0,Y0,X1,Y1")] = ()
+    """A box around an instrument."""
+    sam2_mask: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="F:FILE")] = ()
+    """A mask image of one frame, instruments not zero."""
