@@ -208,3 +208,27 @@ def test_one_core_counts_its_own_work_and_others_the_wall(monkeypatch):
     assert train.training_clock(gpu) is time.perf_counter
     monkeypatch.setattr(train, "usable_cores", lambda: 2)
     assert train.training_clock(cpu) is time.perf_counter
+
+
+def test_a_number_of_steps_is_derived_from_a_speed_by_the_same_clock_only(monkeypatch, tmp_path):
+    class Begun(Exception):
+        """The fit would begin."""
+
+    def begin(prepared, run, config):
+        raise Begun(config.iterations)
+
+    monkeypatch.setattr(train, "warm_up", begin)
+    monkeypatch.setattr(train, "usable_cores", lambda: 1)
+    (run,) = rows.planned_runs(SPLINE, [0], [5.0], 40, None, [])
+    cpu = argparse.Namespace(device=torch.device("cpu"))
+    speed = {"steps": 100, "train_seconds": 10.0}
+    assert train.clock_name(cpu.device) == "processor"
+    with pytest.raises(Begun) as begun:
+        train.execute(cpu, run, speed | {"clock": "processor"}, 100.0, tmp_path / "p.png")
+    assert begun.value.args == (50,)
+    for reference in (speed | {"clock": "wall"}, speed, None):  # a record that names no clock was taken by the wall's
+        with pytest.raises(RuntimeError, match="this clock tells its speed"):
+            train.execute(cpu, run, reference, 100.0, tmp_path / "p.png")
+    monkeypatch.setattr(train, "usable_cores", lambda: 2)
+    with pytest.raises(Begun):
+        train.execute(cpu, run, speed | {"clock": "wall"}, 100.0, tmp_path / "p.png")

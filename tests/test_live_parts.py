@@ -118,15 +118,6 @@ def test_a_point_goes_where_the_tissue_goes_from_any_time(scene):
     assert path[round(0.5 * FPS)] == pytest.approx(start, abs=1e-6), "at its own time it is where it was picked"
 
 
-def test_transparent_gaussians_do_not_carry_points(scene):
-    ghosts = scene.base.clone()
-    ghosts[:, 10] = -9
-    control = torch.cat([scene.deformation.control, torch.zeros_like(scene.deformation.control)], 1)
-    both = replace(scene, base=torch.cat([scene.base, ghosts]), deformation=scene.deformation.with_control(control))
-    point = MaterialPoint((11.3, -7.7, DISTANCE), 0.0)
-    assert follow(both, point, scene.times) == pytest.approx(follow(scene, point, scene.times), abs=1e-9)
-
-
 def test_distance_and_stretch_are_the_sheets(scene):
     a, b = MaterialPoint((-12.0, 4.0, DISTANCE), 0.0), MaterialPoint((12.0, 4.0, DISTANCE), 0.0)
     measurement = measure(scene, a, b, reference_time=0.5)

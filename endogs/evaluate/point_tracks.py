@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from endogs.clip import Clip
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import render_frame
-from endogs.gaussians import MEANS, OPACITY
+from endogs.gaussians import OPACITY
 from endogs.geometry import invert_rigid
 from endogs.scene import Scene
+from endogs.scene.following import OPAQUE, follow_points
 
-CARRIERS = 8
-"""Gaussians that carry a point."""
-OPAQUE = 0.1
-"""Opacity from which a Gaussian carries points."""
 SAME_TIME = 0.25
 """Share of a frame interval by which a track's time may miss a frame's."""
 
@@ -129,20 +126,20 @@ def _frames(path: Path, times: NDArray[np.float64] | None, count: int, clip: Cli
 def track_errors(scene: Scene, tracks: Tracks, backend: str = "auto") -> TrackErrors:
     """Follow every point from the first frame that shows it, named there by the truth, through the clip.
 
-    It moves by the weighted mean displacement of the CARRIERS nearest opaque Gaussians, weights opacity times
-    exp(-d^2 / 2 h^2) with h half the distance of the farthest. Points in pixels are put onto the drawn surface and
-    projected again. Points that no frame shows, and frames whose view a point has left, are left out. Raises ValueError
-    for a scene without opaque Gaussians or with other frames.
+    Points in pixels are put onto the drawn surface and projected again. Points that no frame shows, and frames whose
+    view a point has left, are left out. Raises ValueError for a scene without opaque Gaussians or with other frames.
     """
     if len(tracks.positions) != len(scene.times):
         raise ValueError(f"{len(tracks.positions)} frames of tracks, but the scene has {len(scene.times)}")
+    if not any(_opaque(scene, float(time)) for time in scene.times):
+        raise ValueError("a scene without opaque Gaussians has no tissue to follow")
     named = np.flatnonzero(tracks.visible.any(0))
     first = tracks.visible[:, named].argmax(0)
     truth = tracks.positions[:, named]
     start = truth[first, np.arange(len(named))]
     if tracks.in_pixels:
         start = _on_surface(scene, start, first, backend)
-    moved = follow_points(scene, start, first)
+    moved = follow_points(scene, start, scene.times[first], scene.times)
     found = _projected(scene, moved) if tracks.in_pixels else moved
     error = np.linalg.norm(found - truth, axis=2)
     judged = np.isfinite(error) & (np.arange(len(error))[:, None] != first)
@@ -159,32 +156,8 @@ def track_errors(scene: Scene, tracks: Tracks, backend: str = "auto") -> TrackEr
     )
 
 
-def follow_points(scene: Scene, start: NDArray[np.float64], frame: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Positions (F, P, 3) at all frames of points that are at `start` (P, 3) at frames `frame` (P,); NaN stays NaN."""
-    from scipy.spatial import cKDTree
-
-    carriers: NDArray[np.intp] = np.zeros((len(start), CARRIERS), np.intp)
-    weights = np.zeros((len(start), CARRIERS))
-    origin = np.zeros((len(start), CARRIERS, 3))
-    for k in np.unique(frame):
-        own = np.flatnonzero((frame == k) & np.isfinite(start).all(1))
-        packed = scene.packed_at(float(scene.times[k])).double().cpu()
-        opacity = torch.sigmoid(packed[:, OPACITY]).reshape(-1).numpy()
-        candidates = np.flatnonzero(opacity > OPAQUE)
-        if len(candidates) < CARRIERS:
-            raise ValueError("a scene without opaque Gaussians has no tissue to follow")
-        means = packed[:, MEANS].numpy()
-        distance, near = cKDTree(means[candidates]).query(start[own], CARRIERS)
-        carriers[own] = candidates[near]
-        width = np.maximum(distance[:, -1:] / 2, 1e-9)
-        weight = opacity[carriers[own]] * np.exp(-np.square(distance / width) / 2)
-        weights[own] = weight / weight.sum(1, keepdims=True)
-        origin[own] = means[carriers[own]]
-    moved = np.empty((len(scene.times), *start.shape))
-    for k, time in enumerate(scene.times):
-        means = scene.packed_at(float(time))[:, MEANS].double().cpu().numpy()
-        moved[k] = start + np.einsum("pk,pkc->pc", weights, means[carriers] - origin)
-    return moved
+def _opaque(scene: Scene, time: float) -> bool:
+    return bool((torch.sigmoid(scene.packed_at(time)[:, OPACITY]) > OPAQUE).any())
 
 
 def _on_surface(

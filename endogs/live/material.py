@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from endogs.geometry import invert_rigid
 from endogs.live.viewpoint import SURE, Viewpoint
 from endogs.scene import Scene
-
-NEIGHBOURS = 32
-"""Gaussians that carry a point."""
+from endogs.scene.following import follow_points
 
 
 @dataclass(frozen=True)
@@ -59,29 +56,9 @@ def pick(
     return MaterialPoint((float(x_), float(y_), float(z_)), time)
 
 
-@torch.no_grad()
 def follow(scene: Scene, point: MaterialPoint, times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Positions (F, 3) of a tissue point at `times` (F,), world units.
 
-    p(t) = p(t0) + sum_i w_i (mean_i(t) - mean_i(t0)) over the nearest Gaussians, w_i = opacity_i exp(-d_i^2 / 2 h^2)
-    with h half the distance of the farthest. Displacements are averaged, not positions, so that p(t0) is the point
-    that was picked. Raises ValueError for a scene without Gaussians.
+    Raises ValueError for a scene without Gaussians.
     """
-    packed = scene.packed_at(point.time)
-    if len(packed) == 0:
-        raise ValueError("a scene without Gaussians has no tissue to follow")
-    start = torch.tensor(point.position, dtype=torch.float64)
-    squared = (packed[:, :3].double().cpu() - start).square().sum(1)
-    opacity = torch.sigmoid(packed[:, 10].double().cpu())
-    # Transparent Gaussians are not what one sees and clicks on.
-    candidates = torch.where(opacity >= 0.1, squared, squared + 1e12)
-    near = torch.topk(candidates, min(NEIGHBOURS, len(packed)), largest=False).indices
-    width = max(float(squared[near].max()) / 4, 1e-12)
-    weights = (opacity[near] + 1e-6) * torch.exp(-squared[near] / (2 * width))
-    weights /= weights.sum()
-
-    index = near.to(scene.base.device)
-    base, deformation = scene.base[index], scene.deformation.kept(index)
-    means = np.stack([deformation.packed_at(base, float(t))[:, :3].double().cpu().numpy() for t in times])
-    origin = packed[index, :3].double().cpu().numpy()
-    return np.asarray(start.numpy() + np.einsum("i,fij->fj", weights.numpy(), means - origin))
+    return follow_points(scene, np.array([point.position]), np.array([point.time]), times)[:, 0]

@@ -17,13 +17,12 @@ from endogs.gaussians import LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.phantom.visibility import PhantomTruth
 from endogs.render import rasterize
 from endogs.scene import Scene
+from endogs.scene.following import follow_points
 
 OPAQUE = 0.1
-"""Opacity from which a Gaussian counts."""
+"""Opacity above which a Gaussian counts."""
 FLOATER_MM, FLOATER_SIGMAS = 1.0, 3.0
 """A floater's centre lies farther than both in front of the tissue."""
-CARRIERS = 8
-"""Gaussians that carry a tracked point."""
 
 
 @dataclass(frozen=True)
@@ -185,31 +184,15 @@ def track_errors(
 
     A sample is a point in one of the frames `judged` (all by default), point by point.
 
-    A point is named where the clip first shows it, and moves from there by the weighted mean displacement of the
-    CARRIERS nearest opaque Gaussians: weights opacity exp(-d^2 / 2 h^2), h half the distance of the farthest. Its own
-    frame is left out, as is tissue that nothing ever shows and points outside the image.
+    A point is named where the clip first shows it, and followed from there. Its own frame is left out, as is tissue
+    that nothing ever shows and points outside the image.
     """
-    from scipy.spatial import cKDTree
-
     true, visible = truth.tracks()
-    packed = [scene.packed_at(float(t)).cpu() for t in scene.times]
-    means = np.stack([p[:, MEANS].double().numpy() for p in packed])
     known = np.flatnonzero(visible.any(0))
     first = visible[:, known].argmax(0)
-    drift = np.full((len(known), len(truth)), np.nan)
-    for frame in np.unique(first):
-        opacity = torch.sigmoid(packed[frame][:, OPACITY].double()).numpy()
-        candidates = np.flatnonzero(opacity > OPAQUE)
-        own = np.flatnonzero(first == frame)
-        count = min(CARRIERS, len(candidates))
-        distance, near = cKDTree(means[frame, candidates]).query(true[frame, known[own]], count)
-        distance, near = distance.reshape(len(own), count), candidates[near.reshape(len(own), count)]
-        width = np.maximum(distance[:, -1:] / 2, 1e-6)
-        weight = opacity[near] * np.exp(-np.square(distance / width) / 2)
-        weight /= weight.sum(1, keepdims=True)
-        moved = np.einsum("pk,fpkc->fpc", weight, means[:, near] - means[frame, near])
-        error = true[frame, known[own]] + moved - true[:, known[own]]
-        drift[own] = np.linalg.norm(error, axis=-1).T
+    start = true[first, known].astype(np.float64)
+    found = follow_points(scene, start, scene.times[first], scene.times)
+    drift = np.linalg.norm(found - true[:, known], axis=2).T
     shown = visible[:, known].T
     inside = truth.tracks_inside()[:, known].T
     compared = inside & (np.arange(len(truth)) != first[:, None])
