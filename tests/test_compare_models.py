@@ -220,7 +220,7 @@ def test_a_number_of_steps_is_derived_from_a_speed_by_the_same_clock_only(monkey
     monkeypatch.setattr(train, "warm_up", begin)
     monkeypatch.setattr(train, "usable_cores", lambda: 1)
     (run,) = rows.planned_runs(SPLINE, [0], [5.0], 40, None, [])
-    cpu = argparse.Namespace(device=torch.device("cpu"))
+    cpu = argparse.Namespace(device=torch.device("cpu"), clip=range(6))
     speed = {"steps": 100, "train_seconds": 10.0}
     assert train.clock_name(cpu.device) == "processor"
     with pytest.raises(Begun) as begun:

@@ -81,3 +81,12 @@ def test_presets_grow_and_overrides_hold():
         assert preset.initial_gaussians + sum(count for _, count in preset.insertions) <= preset.gaussians_cap
     config = Reconstruct("clip.mp4", iterations=7, gaussians=50).fit_config()
     assert (config.iterations, config.gaussians_cap, config.initial_gaussians) == (7, 50, 50)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_longer_clips_take_more_steps_in_proportion_unless_they_are_named(preset):
+    own = PRESETS[preset].iterations
+    steps = [Reconstruct("clip.mp4", preset=preset).fit_config(frames).iterations for frames in (0, 5, 63, 126, 630)]
+    assert steps == [own, own, own, 2 * own, 10 * own]
+    assert Reconstruct("clip.mp4", preset=preset, iterations=7).fit_config(630).iterations == 7
+    assert Reconstruct("clip.mp4", preset="deform3dgs").fit_config(630).iterations == 3000

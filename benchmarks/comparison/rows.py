@@ -70,11 +70,11 @@ def _changed(values: Any, defaults: Any, but: frozenset[str] = frozenset()) -> s
     return None
 
 
-def fit_config(row: Row, iterations: int | None, gaussians: int | None) -> FitConfig:
-    """The row's numbers; `iterations` replaces its number of steps, `gaussians` caps it."""
+def fit_config(row: Row, iterations: int | None, gaussians: int | None, frames: int = 0) -> FitConfig:
+    """The row's numbers for a clip of so many frames; `iterations` replaces their steps, `gaussians` caps them."""
     more = [] if iterations is None else ["--iterations", str(iterations)]
     more += [] if gaussians is None else ["--gaussians", str(gaussians)]
-    return parsed(row, *more).fit_config()
+    return parsed(row, *more).fit_config(frames)
 
 
 def chosen_rows(names: list[str], added: list[str]) -> tuple[list[Row], list[str]]:

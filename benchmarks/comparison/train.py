@@ -66,7 +66,7 @@ def _execute(
         if reference is None or reference.get("clock", "wall") != clock_name(prepared.device):
             raise RuntimeError("no run of this model with a number of steps and this clock tells its speed")
         iterations = max(LEAST_STEPS, round(reference["steps"] * run.seconds / reference["train_seconds"]))
-    config = fit_config(run.row, iterations, run.gaussians)
+    config = fit_config(run.row, iterations, run.gaussians, len(prepared.clip))
     device = prepared.device
     warm_up(prepared, run, config)
     forget_peak(device)

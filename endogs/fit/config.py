@@ -201,6 +201,8 @@ class FitConfig:
         return replace(self, iterations=iterations)
 
 
+PRESET_FRAMES = 63
+"""Frames that the presets' steps are for; longer clips take more in proportion, or every frame would be seen less."""
 PRESETS: dict[str, FitConfig] = {
     "fast": FitConfig(
         iterations=450,
@@ -235,8 +237,8 @@ class Reconstruct:
     """Output folder; by default NAME_endogs in the current folder, after the clip's name."""
     preset: Preset = "balanced"
     """Speed against quality: fast, balanced and best take about 25 s, a minute and four for 63 frames of 640x512 on two
-    cores. deform3dgs and endogaussian do as those systems do, to compare with: their deformation, start, losses and
-    step sizes."""
+    cores, and more steps in proportion for more frames. deform3dgs and endogaussian do as those systems do, to compare
+    with: their deformation, start, losses and step sizes."""
     clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
     """How the clip is read."""
     split: Literal["standard", "gap", "novel-view", "all"] = "standard"
@@ -318,8 +320,11 @@ class Reconstruct:
 
         return PRESETS[self.preset] if self.preset in PRESETS else RECIPES[self.preset]
 
-    def fit_config(self) -> FitConfig:
-        """The preset's numbers with this run's overrides. Raises InputError for numbers out of range."""
+    def fit_config(self, frames: int = 0) -> FitConfig:
+        """The preset's numbers for a clip of so many frames, with this run's overrides.
+
+        Raises InputError for numbers out of range.
+        """
         for option, value, least in (("--iterations", self.iterations, 0), ("--gaussians", self.gaussians, 1)):
             if value is not None and value < least:
                 raise InputError(f"{option} {value} is out of range; give at least {least}.")
@@ -329,6 +334,8 @@ class Reconstruct:
             if weight is not None and not 0 <= weight < float("inf"):
                 raise InputError(f"{option} {weight} is out of range; give 0 or more.")
         config = self._preset()
+        if self.preset in PRESETS and frames > PRESET_FRAMES:
+            config = config.with_iterations(round(config.iterations * frames / PRESET_FRAMES))
         config = replace(config, **self.motion.applied_to(self.deformation_kind(), config))
         if self.preset not in PRESETS and self.deformation_kind() in ("spline", "none"):
             raise InputError(

@@ -84,7 +84,7 @@ def _deformations(rate: Rate, still_share: float) -> DeformationConfig:
         bases=BasesConfig(channels="motion", width=0.16, units=SCENE_UNITS, weight_rate=rate, shape_rate=rate),
         hexplane=HexplaneConfig(
             spatial=64,
-            temporal=100,
+            temporal=50,  # of 100, of which a clip uses half
             scales=(1, 2, 4, 8),
             features=64,
             plane_start=(0.1, 0.5),

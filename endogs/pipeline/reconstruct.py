@@ -123,10 +123,11 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
     checkpoints = out / "checkpoints"
     check_output_folder(out)
     checkpoint = load_checkpoint(checkpoints) if config.resume else None
-    fit_config = config.fit_config()
+    config.fit_config()  # wrong options are said before anything is read
     device = choose_device(config.device)
     with clock.stage("read"):
         clip = load_clip(config.input, config.clip)
+        fit_config = config.fit_config(len(clip))
         split = split_frames(len(clip), config.split)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
@@ -252,7 +253,7 @@ def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.de
     """The device, or the CPU where `--device auto` found a GPU that is too small, which is said."""
     if device.type != "cuda":
         return device
-    needed = gpu_fit_bytes(len(clip), clip.width, clip.height, config.fit_config(), config.deformation_kind())
+    needed = gpu_fit_bytes(len(clip), clip.width, clip.height, config.fit_config(len(clip)), config.deformation_kind())
     free = torch.cuda.mem_get_info(device)[0]
     if needed <= free:
         return device
@@ -264,7 +265,7 @@ def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.de
 
 def tell_before_the_fit(clip: Clip, split: Split, config: Reconstruct, out: Path, device: torch.device) -> None:
     """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
-    fit_config = config.fit_config()
+    fit_config = config.fit_config(len(clip))
     needed = fit_bytes(len(clip), clip.width, clip.height, fit_config, config.deformation_kind())
     say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
     say([few_frames_note(len(clip), split), nothing_fitted_note(fit_config.iterations)])
