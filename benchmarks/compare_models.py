@@ -108,8 +108,8 @@ def jobs_of(options: argparse.Namespace, choices: list[ClipChoice], rows: list[R
     found = []
     for choice, split in groups:
         job = Job(choice, split, tuple(runs), options.out, options.device, (), options.most_seconds)
-        done = {run for run in runs if finished(job.file(run))}
-        for run in set(runs) - done:  # a run that failed is tried again
+        done = {run for run in runs if finished(job.file(run), run)}
+        for run in set(runs) - done:  # a run that failed, or was of other numbers, is done again
             job.file(run).unlink(missing_ok=True)
         found += [replace(job, runs=hand) for hand in share_out(runs, done, parts)]
     return found

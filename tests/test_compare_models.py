@@ -153,6 +153,10 @@ def test_a_comparison_from_runs_to_tables(phantom, tmp_path, monkeypatch):
     assert {run.row.name for run in again.runs} == {"still"}
     assert not job.file(job.runs[2]).exists(), "what failed is tried again"
     assert job.file(job.runs[0]).exists()
+    # Records of a row whose numbers have changed since are old.
+    worker.write_record(record | {"configuration": "another"}, job.file(job.runs[0]))
+    (again,) = job_of(phantom, tmp_path, seconds=[0.2])
+    assert not job.file(job.runs[0]).exists()
 
 
 def test_a_process_that_dies_costs_one_run(phantom, tmp_path):

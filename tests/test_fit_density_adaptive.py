@@ -11,7 +11,7 @@ from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import InputError
 from endogs.fit.config import AdaptiveNumbers, Reconstruct
-from endogs.fit.density.adaptive import PULL, SEEN, AdaptiveDensity, clone_or_split, screen_pull
+from endogs.fit.density.adaptive import PULL, SEEN, AdaptiveDensity, clone_or_split, in_view, screen_pull
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.render import rasterize_packed
 
@@ -109,7 +109,33 @@ def test_large_ones_become_two_smaller_ones_inside_and_small_ones_twins(base):
         assert torch.equal(group.deformation.control[:, offset], control[:, parent])
 
 
-def test_a_fit_counts_the_mean_pull_of_the_steps_that_saw_each(tmp_path):
+def test_in_view_is_what_reaches_into_the_image_hidden_or_not(base):
+    camera = replace(make_scene("ordinary", 1, (50, 31), seed=3).to(torch.float32).camera, world_to_camera=torch.eye(4))
+    (fx, _, cx), width = camera.K[0].tolist(), 50
+    one = base[:1].repeat(6, 1)
+    one[:, LOG_SCALES] = torch.tensor(2.0 / fx).log()  # two pixels wide at a depth of 1
+    left, right = ((edge - cx) / fx for edge in (0, width))
+    beside = [left - 5 / fx, left - 7 / fx, right + 5 / fx, right + 7 / fx, 0.0, 0.0]
+    one[:, MEANS] = torch.tensor([[x, 0.0, 1.0] for x in beside])
+    one[5, MEANS] *= -1
+    assert in_view(one, camera).tolist() == [True, False, True, False, True, False]
+    packed = torch.cat([one[4:5], one[4:5]])
+    packed[1, MEANS] *= 2  # behind the other, on the same ray
+    assert in_view(packed, camera).all()
+
+
+def test_under_bloop_the_whole_loss_pulls(tmp_path):
+    clip = sliding_clip(tmp_path, frames=6)
+    config = replace(ADAPTIVE, adaptive=AdaptiveNumbers(rounds=(0.9,)))
+    pulls = []
+    for balance in ("sum", "bloop"):
+        fit = new_fit(clip, replace(config, balance=balance))
+        fit.take_step()
+        pulls.append(fit._population.rows[PULL])
+    assert torch.allclose(pulls[0], pulls[1], rtol=1e-3, atol=1e-6 * float(pulls[0].max()))
+
+
+def test_a_fit_counts_the_mean_pull_of_the_steps_that_had_each_in_view(tmp_path):
     clip = sliding_clip(tmp_path, frames=6)
     fit = new_fit(clip, replace(ADAPTIVE, adaptive=AdaptiveNumbers(rounds=(0.5,))), deformation="bases")
     expected, seen = torch.zeros(len(fit.optimizer.base)), torch.zeros(len(fit.optimizer.base))
@@ -117,8 +143,7 @@ def test_a_fit_counts_the_mean_pull_of_the_steps_that_saw_each(tmp_path):
         view = fit.views[fit._order[fit.step]]
         packed = fit.optimizer.packed_at(view.time).clone()
         grad = fit._objective.evaluate(packed, view, 4.0 if fit.step % 4 == 0 else 0.0).grad.clone()
-        pull = screen_pull(packed, grad, view.camera)
-        expected, seen = expected + pull, seen + (pull > 0)
+        expected, seen = expected + screen_pull(packed, grad, view.camera), seen + in_view(packed, view.camera)
         fit.take_step()
     assert 0 < float(seen.mean()) <= 3
     assert torch.allclose(fit._population.rows[PULL], expected, rtol=1e-4, atol=1e-9)

@@ -8,7 +8,9 @@ from sliding_clip import sliding_clip
 
 from endogs import native
 from endogs.clip.splits import SplitName, split_frames
+from endogs.fit import config
 from endogs.fit.config import Reconstruct
+from endogs.pipeline.notes import longer_fit_note
 from endogs.pipeline.reconstruct import Result, print_summary, tell_before_the_fit
 
 CPU = torch.device("cpu")
@@ -20,8 +22,8 @@ def told(tmp_path, capsys):
 
     def tell(frames: int = 4, split: SplitName = "standard", **options) -> str:
         clip = sliding_clip(tmp_path / f"{frames}-{split}", frames)
-        config = Reconstruct(tmp_path, split=split, **options)
-        tell_before_the_fit(clip, split_frames(frames, split), config, tmp_path / "out", CPU)
+        asked = Reconstruct(tmp_path, split=split, **options)
+        tell_before_the_fit(clip, split_frames(frames, split), asked, tmp_path / "out", CPU)
         return capsys.readouterr().err
 
     return tell
@@ -48,6 +50,19 @@ def test_a_clip_too_short_for_motion_is_fitted_with_a_note(told):
     assert "a single frame is learned from" in said
     assert "a single frame" not in (said := told(3))
     assert "two frames only" not in said
+
+
+def test_a_clip_that_takes_many_more_steps_says_so_and_how_to_take_fewer():
+    said = longer_fit_note(179, 1150, 3268)
+    assert said is not None
+    assert "179 frames take 3268 steps, where short clips take 1150; --iterations" in said
+    assert longer_fit_note(70, 1150, 1278) is None
+
+
+def test_the_steps_of_a_long_clip_are_told_before_the_fit(told, monkeypatch):
+    monkeypatch.setattr(config, "PRESET_FRAMES", 2)
+    assert "6 frames take 1350 steps, where short clips take 450" in told(6, preset="fast")
+    assert "steps" not in told(5, preset="fast", iterations=9)
 
 
 def test_no_steps_are_told(told):

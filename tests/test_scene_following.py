@@ -73,6 +73,20 @@ def test_faint_gaussians_carry_points_while_nothing_else_does(scene, points):
     assert follow_points(faint, start, named, scene.times) == pytest.approx(right, abs=1e-9)
 
 
+def test_faint_ones_do_not_push_the_last_opaque_ones_aside(scene, points):
+    start = points[0][:1]
+    few = scene.kept(torch.arange(CARRIERS - 1))
+    alone = follow_points(few, start, np.zeros(1), scene.times)
+    ghosts = few.base[:1].repeat(2 * CARRIERS, 1)
+    ghosts[:, :3] = torch.from_numpy(start)
+    ghosts[:, OPACITY] = -8.0
+    control = few.deformation.control.new_zeros(few.deformation.control.shape[0], len(ghosts), 14)
+    both = few.deformation.with_control(torch.cat([few.deformation.control, control], 1))
+    haunted = replace(few, base=torch.cat([few.base, ghosts]), deformation=both)
+    assert np.abs(alone[-1] - start).max() > 0.1
+    assert follow_points(haunted, start, np.zeros(1), scene.times) == pytest.approx(alone, abs=1e-6)
+
+
 def test_few_gaussians_carry_and_none_cannot(scene):
     start, named = np.array([[10.0, 0.0, DISTANCE]]), np.zeros(1)
     few = scene.kept(torch.arange(CARRIERS // 4))

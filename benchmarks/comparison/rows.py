@@ -1,6 +1,7 @@
 """The rows of the comparison: models as options of `endogs reconstruct`, and how long each one trains."""
 
 import contextlib
+import hashlib
 import io
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -121,6 +122,12 @@ class Run:
         budget = f"{self.seconds:g}s" if self.seconds is not None else f"{self.iterations or 'own'}steps"
         cap = "" if self.gaussians is None else f"_{self.gaussians}max"
         return f"{self.row.name}_{budget}{cap}_seed{self.seed}"
+
+    @property
+    def configuration(self) -> str:
+        """A word for all numbers of its fit but the steps that depend on the clip: records of other numbers are old."""
+        numbers = repr(fit_config(self.row, self.iterations, self.gaussians))
+        return hashlib.sha256(numbers.encode()).hexdigest()[:12]
 
 
 def planned_runs(

@@ -72,10 +72,10 @@ def read_record(file: Path) -> dict[str, Any] | None:
         return None
 
 
-def finished(file: Path) -> bool:
-    """Whether a run's record is there and the run did not fail."""
+def finished(file: Path, run: Run) -> bool:
+    """Whether the run's record is there, of the numbers that the row has today, and the run did not fail."""
     record = read_record(file)
-    return record is not None and "failed" not in record
+    return record is not None and "failed" not in record and record.get("configuration") == run.configuration
 
 
 def write_record(record: dict[str, Any], file: Path) -> None:
@@ -134,6 +134,7 @@ def work(plan: Path) -> None:
             continue
         record: dict[str, Any] = {"clip": job.clip.name, "split": job.split, "model": run.row.name, "seed": run.seed}
         record |= {"budget_seconds": run.seconds, "options": list(run.row.options), "at_once": job.at_once}
+        record["configuration"] = run.configuration
         try:
             record |= execute(prepared, run, reference(job, run), job.most_seconds, job.picture(run))
         except Exception as error:

@@ -86,8 +86,8 @@ class AdaptiveNumbers:
     cloned or split."""
     split_pixels: float = 1.0
     """Standard deviation in pixel footprints above which a Gaussian is split instead of cloned."""
-    rounds: tuple[float, ...] = tuple(step / 3000 for step in range(600, 3000, 100))
-    """Fractions of the iterations."""
+    rounds: tuple[float, ...] = tuple(percent / 100 for percent in range(20, 81, 5))
+    """Fractions of the iterations; what is cloned later has no time to part from its twin."""
 
 
 @dataclass(frozen=True)
@@ -343,8 +343,8 @@ class Reconstruct:
                 "hexplane, mlp or lowrank."
             )
         density = config.density if self.density is None else self.density
-        if density == "absgrad" and not config.insertions:
-            raise InputError(f"--density {density} needs a preset that adds Gaussians: fast, balanced or best.")
+        if self.density in ("residual", "absgrad") and not config.insertions:
+            raise InputError(f"--density {density} needs a preset that says how many to add: fast, balanced or best.")
         if self.sh_degree is not None and self.colors != "sh":
             raise InputError("--sh-degree needs --colors sh.")
         look = AppearanceConfig(self.colors, self.sh_degree or AppearanceConfig.sh_degree, self.exposure)

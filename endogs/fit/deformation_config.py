@@ -101,7 +101,7 @@ HEXPLANE_SIZES: dict[HexplaneSize, dict[str, int | tuple[int, ...]]] = {
     "endo4dgs": {"spatial": 64, "temporal": 38, "scales": (1, 2), "features": 32},
     "endogaussian": {"spatial": 64, "temporal": 50, "scales": (1, 2, 4, 8), "features": 64},
 }
-"""0.8, 2.6 and 76 million numbers in the planes. Theirs have twice the cells in time, of which a clip uses half."""
+"""0.8, 2.7 and 76 million numbers in the planes. Theirs have twice the cells in time, of which a clip uses half."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class DeformationOptions:
     bases_constant: bool | None = None
     """For bases: ColorGS's learnable time-independent term beside them."""
     hexplane_size: HexplaneSize | None = None
-    """For hexplane: 0.8, 2.6 or 76 million numbers; the last is for GPUs."""
+    """For hexplane: 0.8, 2.7 or 76 million numbers; the last is for GPUs."""
     trajectories: int | None = None
     """For lowrank: how many trajectories are shared."""
 

@@ -17,10 +17,8 @@ from endogs.gaussians import LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.phantom.visibility import PhantomTruth
 from endogs.render import rasterize
 from endogs.scene import Scene
-from endogs.scene.following import follow_points
+from endogs.scene.following import OPAQUE, follow_points
 
-OPAQUE = 0.1
-"""Opacity above which a Gaussian counts."""
 FLOATER_MM, FLOATER_SIGMAS = 1.0, 3.0
 """A floater's centre lies farther than both in front of the tissue."""
 

@@ -11,6 +11,9 @@ from endogs.fit.checkpoint import FILE_NAME as CHECKPOINT
 from endogs.render import choose_backend
 from endogs.scene.scene_file import FILE_NAME
 
+LONGER = 1.5
+"""Times the preset's own steps from which on a fit is worth a note."""
+
 
 def slow_note(device: torch.device) -> str | None:
     """Without the compiled kernels a fit takes hours, and nothing else would say why."""
@@ -33,6 +36,16 @@ def few_frames_note(frames: int, split: Split) -> str | None:
     return (
         "a single frame is learned from, as the other is held out for testing, so the scene will stand still; read "
         "more frames, or use --split all"
+    )
+
+
+def longer_fit_note(frames: int, usual: int, steps: int) -> str | None:
+    """A clip of minutes takes hours, where a user may expect the preset's own time."""
+    if steps < LONGER * usual:
+        return None
+    return (
+        f"{frames} frames take {steps} steps, where short clips take {usual}; --iterations, --stride or --start and "
+        "--end make it shorter"
     )
 
 

@@ -27,6 +27,7 @@ from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.pipeline.notes import (
     below_interpolation_note,
     few_frames_note,
+    longer_fit_note,
     nothing_fitted_note,
     replaced_note,
     slow_note,
@@ -190,8 +191,8 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         if checkpoint is not None:
             if checkpoint.run != identity:
                 raise InputError(
-                    f"{checkpoints}: the checkpoint belongs to a run with other input or options "
-                    f"({differences(checkpoint.run, identity)}); repeat them or run without --resume"
+                    f"{checkpoints}: the checkpoint belongs to a run with other input or options, or of another "
+                    f"version ({differences(checkpoint.run, identity)}); repeat them or run without --resume"
                 )
             fit.restore(checkpoint)
     make_output_folder(out)
@@ -269,6 +270,7 @@ def tell_before_the_fit(clip: Clip, split: Split, config: Reconstruct, out: Path
     needed = fit_bytes(len(clip), clip.width, clip.height, fit_config, config.deformation_kind())
     say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
     say([few_frames_note(len(clip), split), nothing_fitted_note(fit_config.iterations)])
+    say([longer_fit_note(len(clip), config.fit_config().iterations, fit_config.iterations)])
     say([replaced_note(out, config.resume)])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)

@@ -23,8 +23,8 @@ def follow_points(
 
     World units and seconds. p(t) = p(t0) + sum_i w_i (mean_i(t) - mean_i(t0)) over the CARRIERS opaque Gaussians that
     are nearest at t0, w_i = opacity_i exp(-d_i^2 / 2 h^2) with h half the distance of the farthest. Displacements are
-    averaged, not positions, so that p(t0) is the point that was named. While fewer Gaussians are opaque, faint ones
-    carry too. NaN stays NaN. Raises ValueError for a scene without Gaussians.
+    averaged, not positions, so that p(t0) is the point that was named. Where fewer are opaque, those carry; faint ones
+    do while none is. NaN stays NaN. Raises ValueError for a scene without Gaussians.
     """
     count = min(CARRIERS, len(scene))
     if count == 0:
@@ -39,14 +39,15 @@ def follow_points(
         means = packed[:, MEANS].double().cpu().numpy()
         opacity = torch.sigmoid(packed[:, OPACITY].double()).cpu().numpy()
         candidates = np.flatnonzero(opacity > OPAQUE)
-        if len(candidates) < count:
+        if len(candidates) == 0:
             candidates = np.arange(len(scene))
-        distance, near = _nearest(start[own], means[candidates], count)
+        found = min(count, len(candidates))
+        distance, near = _nearest(start[own], means[candidates], found)
         near = candidates[near]
         width = np.maximum(distance[:, -1:] / 2, 1e-9)
         weight = opacity[near] * np.exp(-np.square(distance / width) / 2)
-        carriers[own], origin[own] = near, means[near]
-        weights[own] = weight / weight.sum(1, keepdims=True)
+        carriers[own, :found], origin[own, :found] = near, means[near]
+        weights[own, :found] = weight / weight.sum(1, keepdims=True)
     used, rows = np.unique(carriers, return_inverse=True)
     rows = rows.reshape(carriers.shape)
     carrying = scene.kept(torch.from_numpy(used).to(scene.base.device))

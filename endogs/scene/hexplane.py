@@ -11,7 +11,7 @@ and held-out frames fall by 10 dB.)
 
 Size: EndoGaussian's planes (64^3 cells, 50 in time, scales 1, 2, 4 and 8, 64 features) hold 76 million numbers, and
 Adam writes 1 GB and reads more in every step, so they are for a GPU; its later files have 32 features. Endo-4DGS's (38
-in time, scales 1 and 2, 32 features) hold 2.6 million. Ours (48^3 cells, 32 in time, scales 1 and 2, 16 features) hold
+in time, scales 1 and 2, 32 features) hold 2.7 million. Ours (48^3 cells, 32 in time, scales 1 and 2, 16 features) hold
 0.8 million. On a GPU the planes' gradients are added up in no fixed order, so a fit does not repeat bit for bit there.
 """
 

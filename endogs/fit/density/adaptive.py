@@ -1,9 +1,10 @@
 """Adaptive control as 3DGS has it: clone and split wherever the picture pulls harder than a threshold.
 
 B. Kerbl et al., "3D Gaussian splatting for real-time radiance field rendering", 2023, section 5.2, as the peers'
-recipes run it: the mean over the steps that saw a Gaussian of the length of the loss's gradient by its projected
-centre, in normalized device coordinates (an image is 2 wide and 2 high); above the threshold, Gaussians that are small
-for the scene get an identical twin, large ones are replaced by two drawn from inside them, their scales divided by 1.6.
+recipes run it: the mean over the steps that had a Gaussian in view, hidden or not, of the length of the loss's gradient
+by its projected centre, in normalized device coordinates (an image is 2 wide and 2 high); above the threshold,
+Gaussians that are small for the scene get an identical twin, large ones are replaced by two drawn from inside them,
+their scales divided by 1.6.
 
 The signed gradient on the screen is read off the gradient by the centre in space: across the line of sight it is f / z
 times as large. What is left out is that a Gaussian's shape on the screen changes with its place, a matter of its size
@@ -25,6 +26,8 @@ from endogs.fit.views import View
 from endogs.gaussians import LOG_SCALES, MEANS
 
 PULL, SEEN = "adaptive_sum", "adaptive_views"
+REACH = 3.0
+"""Standard deviations that a Gaussian is drawn to."""
 
 
 class AdaptiveDensity(DensityControl):
@@ -47,11 +50,11 @@ class AdaptiveDensity(DensityControl):
             population.rows[name] = population.base.new_zeros(len(population))
 
     def observe(self, population: Population, view: View, packed: Tensor, result: StepResult, step: int) -> None:
-        """Add the step's gradients, and count the views that showed each Gaussian."""
+        """Add the step's gradients, and count the views that had each Gaussian in them."""
         if any(step < change for change in self._rounds):
-            pull = screen_pull(packed, result.grad, view.camera)
-            population.rows[PULL] += pull
-            population.rows[SEEN] += pull > 0
+            grad = result.grad if result.auxiliary is None else result.grad + result.auxiliary
+            population.rows[PULL] += screen_pull(packed, grad, view.camera)
+            population.rows[SEEN] += in_view(packed, view.camera)
 
     @torch.no_grad()
     def change(self, population: Population, step: int, time: float) -> None:
@@ -82,6 +85,19 @@ def screen_pull(packed: Tensor, grad: Tensor, camera: Camera) -> Tensor:
     focal = torch.stack([camera.K[0, 0], camera.K[1, 1]]).to(packed)
     half_size = packed.new_tensor([camera.width / 2, camera.height / 2])
     return (across * z.clamp_min(0)[:, None] * (half_size / focal)).norm(dim=1)
+
+
+@torch.no_grad()
+def in_view(packed: Tensor, camera: Camera) -> Tensor:
+    """(N,) whether three standard deviations around the centres of packed Gaussians (N, 14) reach into the image."""
+    pose = camera.world_to_camera.to(packed)
+    place = packed[:, MEANS] @ pose[:3, :3].T + pose[:3, 3]
+    z = place[:, 2].clamp_min(camera.near)
+    focal = torch.stack([camera.K[0, 0], camera.K[1, 1]]).to(packed)
+    pixels = place[:, :2] / z[:, None] * focal + camera.K[:2, 2].to(packed)
+    reach = (REACH * packed[:, LOG_SCALES].exp().amax(1) / z)[:, None] * focal
+    size = packed.new_tensor([camera.width, camera.height])
+    return (place[:, 2] > camera.near) & (pixels + reach > 0).all(1) & (pixels - reach < size).all(1)
 
 
 @torch.no_grad()
