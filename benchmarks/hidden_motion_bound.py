@@ -1,16 +1,17 @@
 """How well tissue behind instruments can be known at best: by the *true* motion of the tissue around it.
 
     endogs phantom CLIP --frames 60 --instruments 2 --seed 3
-    python benchmarks/hidden_motion_bound.py CLIP [--rims 1 3 8]
+    python benchmarks/hidden_motion_bound.py CLIP [--rims 1 3 8] [--scene SCENE]
 
 No scene is fitted and no flow computed. Between neighbouring frames the phantom's true motion of all tissue that both
 show, outside a rim around the instruments, is continued behind them as the fit does it (`endogs.scene.carried_motion`:
 means over a coarse grid, continued by the surface that bends least). Followed points start where and when they were
-last seen and are carried on by that; from both sides where they come out again. A fit, which must see the motion
-first, can hardly be better than this; how far it is from it is its own doing.
+last seen and are carried on by that; from both sides where they come out again. What is left is what continuing
+motion cannot know. --scene adds how far a fitted scene's drawn depth is from the truth at the same points and frames.
 """
 
 import argparse
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,26 +19,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.evaluate.evaluate import render_frame
 from endogs.phantom.visibility import PhantomTruth
-from endogs.scene.carried_motion import CELLS
+from endogs.scene.carried_motion import CELLS, SAMPLES
+from endogs.scene.observations import lookup
+from endogs.scene.scene_file import load_scene
 from endogs.scene.smooth_fill import fill_smoothly
 
 FEWEST = 3
 """Surface points in a cell of the grid that make its mean known."""
-AGES = (1, 3, 8, 15, 60)
-"""Borders of the classes by frames since, or until, a point is seen."""
+AGES = (1, 3, 8, 15)
+"""Least frames of each class since, or until, a point is seen."""
 Field = NDArray[np.float32]
 
 
-def cell_of(truth: PhantomTruth) -> float:
-    """Width of a cell in pixels."""
-    return max(truth.options.width, truth.options.height) / CELLS
-
-
-def at_cells(field: Field, pixels: NDArray[np.float64], cell: float) -> NDArray[np.float64]:
-    """Bilinear values (P, C) of a grid at pixels (P, 2)."""
-    where = (np.nan_to_num(pixels) / cell - 0.5).astype(np.float32).reshape(1, -1, 2)
-    return cv2.remap(field, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0].astype(float)  # type: ignore[call-overload]
+def cell_of(truth: PhantomTruth) -> int:
+    """Width in pixels of a cell of the fit's grid."""
+    return max(1, max(truth.options.width, truth.options.height) // (CELLS * SAMPLES)) * SAMPLES
 
 
 class TrueMotion:
@@ -81,57 +79,96 @@ def carried(
     found[order[0], visible[order[0]]] = places[order[0], visible[order[0]]]
     age[order[0], visible[order[0]]] = 0
     for before, now in pairwise(order):
-        moved = found[before] + at_cells(motion.field(before, now), found[before, :, :2], motion.cell)
+        moved = found[before] + lookup(motion.field(before, now), np.nan_to_num(found[before, :, :2]) / motion.cell)
         found[now] = np.where(visible[now][:, None], places[now], moved)
         age[now] = np.where(visible[now], 0, age[before] + 1)
     return found, age
 
 
-def errors(truth: PhantomTruth, rim: int) -> tuple[NDArray, NDArray, NDArray]:
+@dataclass(frozen=True)
+class Points:
+    """Followed surface points of a phantom."""
+
+    places: NDArray[np.float64]
+    """(F, P, 3) pixels, and log z-depth in mm."""
+    visible: NDArray[np.bool_]
+    """(F, P) the frame shows it."""
+    hidden: NDArray[np.bool_]
+    """(F, P) an instrument hides it."""
+
+    @staticmethod
+    def of(truth: PhantomTruth) -> "Points":
+        """Those of `truth/tracks.npz`."""
+        true, visible = truth.tracks()
+        seen = [truth.project(frame, true[frame].astype(float)) for frame in range(len(truth))]
+        places = np.stack([np.column_stack([pixels, np.log(np.maximum(z, 1e-6))]) for pixels, z in seen])
+        return Points(places, visible, truth.tracks_inside() & ~visible)
+
+    def sides(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(F, P) each: hidden, and seen before; hidden, and seen later."""
+        before = np.maximum.accumulate(self.visible, axis=0) & self.hidden
+        return before, np.maximum.accumulate(self.visible[::-1], axis=0)[::-1] & self.hidden
+
+
+def bound(truth: PhantomTruth, points: Points, rim: int) -> tuple[NDArray, NDArray, NDArray]:
     """Of all hidden points that were seen before or will be: distance from the truth and from the true surface along
     the ray, mm, and frames since or until they are seen; (S,) each."""
-    true, visible = truth.tracks()
-    hidden = truth.tracks_inside() & ~visible
-    projected = [truth.project(frame, true[frame].astype(float)) for frame in range(len(truth))]
-    places = np.stack([np.column_stack([pixels, np.log(np.maximum(z, 1e-6))]) for pixels, z in projected])
-    motion = TrueMotion(truth, rim)
-    (after, since), (before, until) = (carried(places, visible, motion, backwards) for backwards in (False, True))
+    places, motion = points.places, TrueMotion(truth, rim)
+    (after, since), (before, until) = (
+        carried(places, points.visible, motion, backwards) for backwards in (False, True)
+    )
     weight = np.stack([1 / np.maximum(since, 0.5), 1 / np.maximum(until, 0.5)])  # 0 where it never was
     total = weight.sum(0)
-    known = hidden & (total > 0)
+    known = points.hidden & (total > 0)
     both = np.nan_to_num(np.stack([after, before])) * weight[..., None]
     found = both.sum(0) / np.maximum(total, 1e-9)[..., None]
-    apart, off = np.zeros(hidden.shape), np.zeros(hidden.shape)
+    apart, off = np.zeros(known.shape), np.zeros(known.shape)
     for frame in range(len(truth)):
         z, true_z = np.exp(found[frame, :, 2]), np.exp(places[frame, :, 2])
         across = np.linalg.norm(found[frame, :, :2] - places[frame, :, :2], axis=1) * true_z / truth.options.focal
         apart[frame] = np.hypot(across, z - true_z)
-        where = (found[frame, :, :2] - 0.5).astype(np.float32).reshape(1, -1, 2)
-        surface = cv2.remap(truth.tissue_depth(frame), where, None, cv2.INTER_LINEAR)[0]  # type: ignore[call-overload]
+        surface = lookup(truth.tissue_depth(frame), found[frame, :, :2].astype(np.float32))[:, 0]
         off[frame] = np.where(surface > 0, np.abs(z - surface), np.nan)
     return apart[known], off[known], np.minimum(since, until)[known]
+
+
+def drawn(folder: Path, truth: PhantomTruth, points: Points) -> NDArray[np.float64]:
+    """Error (S,) in mm of a scene's drawn depth at the same points and frames."""
+    scene, off = load_scene(folder), np.zeros(points.hidden.shape)
+    for frame in range(len(truth)):
+        depth = render_frame(scene, float(scene.times[frame]), scene.camera(frame))[1]
+        found = lookup(np.ascontiguousarray(depth, np.float32), points.places[frame, :, :2].astype(np.float32))[:, 0]
+        off[frame] = np.abs(found - np.exp(points.places[frame, :, 2]))
+    before, later = points.sides()
+    return off[before | later]
+
+
+def row(name: str, track: str, off: NDArray, age: NDArray) -> str:
+    """One line of the table."""
+    classes = [off[(age >= low) & (age < high)] for low, high in pairwise((*AGES, np.inf))]
+    means = [f"{np.nanmean(part):.3f}" if len(part) else "" for part in (off, *classes)]
+    return f"| {name} | {track} | " + " | ".join(means) + " |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
     parser.add_argument("--rims", type=int, nargs="+", default=[1, 3, 8], help="pixels around instruments left out")
+    parser.add_argument("--scene", type=Path, help="a scene fitted to the clip")
     options = parser.parse_args()
     truth = PhantomTruth.read(options.clip)
-    _, visible = truth.tracks()
-    hidden = truth.tracks_inside() & ~visible
-    before = np.maximum.accumulate(visible, axis=0) & hidden
-    after = np.maximum.accumulate(visible[::-1], axis=0)[::-1] & hidden
-    shares = [float(x.sum() / hidden.sum()) for x in (before & after, before ^ after, hidden & ~before & ~after)]
+    points = Points.of(truth)
+    before, after = points.sides()
+    shares = [x.sum() / points.hidden.sum() for x in (before & after, before ^ after, points.hidden & ~before & ~after)]
     print("hidden points: {:.0%} seen before and after, {:.0%} on one side, {:.0%} never".format(*shares))
-    ages = " | ".join(f"{low}-{high} frames" for low, high in pairwise(AGES))
+    ages = " | ".join(f"from {low} frames" for low in AGES)
     print(f"| rim, pixels | track, median mm | surface, mean mm | {ages} |")
-    print("|---" * (2 + len(AGES)) + "|")
+    print("|---" * (3 + len(AGES)) + "|")
     for rim in options.rims:
-        apart, off, age = errors(truth, rim)
-        classes = [np.nanmean(off[(age >= low) & (age < high)]) for low, high in pairwise(AGES)]
-        cells = [f"{np.median(apart):.3f}", f"{np.nanmean(off):.3f}", *(f"{value:.3f}" for value in classes)]
-        print(f"| {rim} | " + " | ".join(cells) + " |")
+        apart, off, age = bound(truth, points, rim)
+        print(row(str(rim), f"{np.median(apart):.3f}", off, age))
+    if options.scene is not None:
+        print(row("scene", "", drawn(options.scene, truth, points), age))
 
 
 if __name__ == "__main__":

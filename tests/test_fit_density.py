@@ -13,9 +13,10 @@ from endogs.cli import main
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import AdaptiveNumbers, McmcNumbers
 from endogs.fit.density import Population
-from endogs.fit.density.absgrad import PULL, SEEN, AbsgradSplitting, split_and_clone
+from endogs.fit.density.absgrad import AbsgradSplitting, split_and_clone
 from endogs.fit.density.mcmc import LARGEST, McmcRelocation, relocate
 from endogs.fit.density.sharing import share, shared_logit, shared_scale
+from endogs.fit.density.splitting import PULL, SEEN
 from endogs.fit.loop import run_fit
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.step import Objective

@@ -181,7 +181,7 @@ class FitConfig:
     virtual_share: float = 0.5
     """Share of the steps spent on flow-interpolated frames between neighbouring training frames."""
     prune_opacity: float = 0.02
-    """Gaussians whose opacity stays below this at all times are removed at insertions and splittings; 0: none."""
+    """Gaussians whose opacity stays below this at all times are removed at insertions and splittings."""
     checkpoint_seconds: float = 120.0
     """Time between checkpoints."""
     motion_start: Literal["tracks", "rest"] = "tracks"

@@ -20,20 +20,16 @@ import torch
 from torch import Tensor
 
 from endogs.fit.config import FitConfig
-from endogs.fit.density.control import DensityControl, drop_transparent, insertion_steps
+from endogs.fit.density.control import insertion_steps
 from endogs.fit.density.population import Population
 from endogs.fit.density.sharing import share
+from endogs.fit.density.splitting import PULL, SEEN, PullSplitting, split
 from endogs.fit.step import StepResult
 from endogs.fit.views import View
-from endogs.gaussians import LOG_SCALES, MEANS, QUATS
-from endogs.render.projection import rotation_matrices
-
-SHRINK = 1.6
-"""Divisor of the scales of the two that replace one."""
-PULL, SEEN = "absgrad_sum", "absgrad_views"
+from endogs.gaussians import LOG_SCALES
 
 
-class AbsgradSplitting(DensityControl):
+class AbsgradSplitting(PullSplitting):
     """Clones and splits the Gaussians with the largest mean screen gradient since the last time."""
 
     def __init__(self, config: FitConfig, pixel_footprint: float, seed: int) -> None:
@@ -47,11 +43,6 @@ class AbsgradSplitting(DensityControl):
         """The insertions' steps."""
         return frozenset(self._counts)
 
-    def prepare(self, population: Population) -> None:
-        """Nothing has been seen."""
-        for name in (PULL, SEEN):
-            population.rows[name] = population.base.new_zeros(len(population))
-
     def wants_screen_gradients(self, step: int) -> bool:
         """Until the last splitting."""
         return any(step < change for change in self._counts)
@@ -62,19 +53,13 @@ class AbsgradSplitting(DensityControl):
             population.rows[PULL] += result.screen_gradients
             population.rows[SEEN] += result.screen_gradients > 0
 
-    def change(self, population: Population, step: int, time: float) -> None:
-        """Drop what never shows, then clone and split the strongest within the count and the cap."""
-        if step not in self._counts:
-            return
-        drop_transparent(population, self.config.prune_opacity)
-        rows = population.rows
-        mean = rows[PULL] / rows[SEEN].clamp_min(1)
-        room = min(self._counts[step], self.config.gaussians_cap - len(population), int((mean > 0).sum()))
-        if room > 0:
-            # A stable sort: equal gradients must not make the choice depend on the machine.
-            strongest = mean.sort(descending=True, stable=True).indices[:room].sort().values
-            split_and_clone(population, strongest, self.large, time, self.random(step))
-        self.prepare(population)
+    def wanted(self, mean: Tensor, step: int) -> int:
+        """The step's count, of those that anything pulls at."""
+        return min(self._counts[step], int((mean > 0).sum()))
+
+    def divide(self, population: Population, chosen: Tensor, step: int, time: float) -> None:
+        """By their size when they are drawn."""
+        split_and_clone(population, chosen, self.large, time, self.random(step))
 
 
 @torch.no_grad()
@@ -91,22 +76,4 @@ def split_and_clone(
     small = chosen[~wide]
     clones = share(*population.copies(small), torch.full_like(small, 2), shrink=False)
     population.overwrite(small, *clones)
-
-    parents, shapes = chosen[wide].repeat_interleave(2), packed[wide].repeat_interleave(2, 0)
-    base, motion = population.copies(parents)
-    base[:, MEANS] += inside(shapes, generator)
-    base[:, LOG_SCALES] -= math.log(SHRINK)
-
-    keep = torch.ones(len(population), dtype=torch.bool, device=chosen.device)
-    keep[chosen[wide]] = False
-    if not bool(keep.all()):
-        population.keep(keep)
-    population.append_copies(*clones)
-    population.append_copies(base, motion)
-
-
-def inside(packed: Tensor, generator: torch.Generator) -> Tensor:
-    """Offsets (M, 3), world units, drawn from packed Gaussians (M, 14) around their means."""
-    normal = torch.randn(len(packed), 3, generator=generator).to(packed)
-    axes = rotation_matrices(packed[:, QUATS])
-    return (axes @ (normal * packed[:, LOG_SCALES].exp())[..., None])[..., 0]
+    split(population, chosen[wide], packed[wide], clones, generator)

@@ -18,19 +18,17 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.fit.config import FitConfig
-from endogs.fit.density.absgrad import SHRINK, inside
-from endogs.fit.density.control import DensityControl, drop_transparent
 from endogs.fit.density.population import Population
+from endogs.fit.density.splitting import PULL, SEEN, PullSplitting, split
 from endogs.fit.step import StepResult
 from endogs.fit.views import View
 from endogs.gaussians import LOG_SCALES, MEANS
 
-PULL, SEEN = "adaptive_sum", "adaptive_views"
 REACH = 3.0
 """Standard deviations that a Gaussian is drawn to."""
 
 
-class AdaptiveDensity(DensityControl):
+class AdaptiveDensity(PullSplitting):
     """Clones and splits the Gaussians whose mean gradient on the screen exceeds the threshold."""
 
     def __init__(self, config: FitConfig, pixel_footprint: float, seed: int) -> None:
@@ -44,11 +42,6 @@ class AdaptiveDensity(DensityControl):
         """The rounds' steps."""
         return self._rounds
 
-    def prepare(self, population: Population) -> None:
-        """Nothing has been seen."""
-        for name in (PULL, SEEN):
-            population.rows[name] = population.base.new_zeros(len(population))
-
     def observe(self, population: Population, view: View, packed: Tensor, result: StepResult, step: int) -> None:
         """Add the step's gradients, and count the views that had each Gaussian in them."""
         if any(step < change for change in self._rounds):
@@ -56,20 +49,13 @@ class AdaptiveDensity(DensityControl):
             population.rows[PULL] += screen_pull(packed, grad, view.camera)
             population.rows[SEEN] += in_view(packed, view.camera)
 
-    @torch.no_grad()
-    def change(self, population: Population, step: int, time: float) -> None:
-        """Clone and split what the picture pulls at, the strongest first where the cap leaves no room for all."""
-        if step not in self._rounds:
-            return
-        drop_transparent(population, self.config.prune_opacity)
-        rows = population.rows
-        mean = rows[PULL] / rows[SEEN].clamp_min(1)
-        room = min(self.config.gaussians_cap - len(population), int((mean >= self.config.adaptive.threshold).sum()))
-        if room > 0:
-            # A stable sort: equal gradients must not make the choice depend on the machine.
-            chosen = mean.sort(descending=True, stable=True).indices[:room].sort().values
-            clone_or_split(population, chosen, self.large, self.random(step))
-        self.prepare(population)
+    def wanted(self, mean: Tensor, step: int) -> int:
+        """All above the threshold."""
+        return int((mean >= self.config.adaptive.threshold).sum())
+
+    def divide(self, population: Population, chosen: Tensor, step: int, time: float) -> None:
+        """By the size of the canonical ones."""
+        clone_or_split(population, chosen, self.large, self.random(step))
 
 
 @torch.no_grad()
@@ -79,25 +65,27 @@ def screen_pull(packed: Tensor, grad: Tensor, camera: Camera) -> Tensor:
     `packed` (N, 14) are the Gaussians as drawn, `grad` (N, 14) the loss's gradient by them. What lies behind the
     camera gets zero.
     """
-    rotation, shift = camera.world_to_camera[:3, :3].to(packed), camera.world_to_camera[:3, 3].to(packed)
-    z = packed[:, MEANS] @ rotation[2] + shift[2]
-    across = grad[:, MEANS] @ rotation[:2].T
-    focal = torch.stack([camera.K[0, 0], camera.K[1, 1]]).to(packed)
+    place, focal = _in_camera(packed, camera)
+    across = grad[:, MEANS] @ camera.world_to_camera[:2, :3].to(packed).T
     half_size = packed.new_tensor([camera.width / 2, camera.height / 2])
-    return (across * z.clamp_min(0)[:, None] * (half_size / focal)).norm(dim=1)
+    return (across * place[:, 2:].clamp_min(0) * (half_size / focal)).norm(dim=1)
 
 
 @torch.no_grad()
 def in_view(packed: Tensor, camera: Camera) -> Tensor:
     """(N,) whether three standard deviations around the centres of packed Gaussians (N, 14) reach into the image."""
-    pose = camera.world_to_camera.to(packed)
-    place = packed[:, MEANS] @ pose[:3, :3].T + pose[:3, 3]
+    place, focal = _in_camera(packed, camera)
     z = place[:, 2].clamp_min(camera.near)
-    focal = torch.stack([camera.K[0, 0], camera.K[1, 1]]).to(packed)
     pixels = place[:, :2] / z[:, None] * focal + camera.K[:2, 2].to(packed)
     reach = (REACH * packed[:, LOG_SCALES].exp().amax(1) / z)[:, None] * focal
     size = packed.new_tensor([camera.width, camera.height])
     return (place[:, 2] > camera.near) & (pixels + reach > 0).all(1) & (pixels - reach < size).all(1)
+
+
+def _in_camera(packed: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    """Centres (N, 3) in the camera's axes, world units, and focal lengths (2,), pixels."""
+    pose = camera.world_to_camera.to(packed)
+    return packed[:, MEANS] @ pose[:3, :3].T + pose[:3, 3], camera.K.diagonal()[:2].to(packed)
 
 
 @torch.no_grad()
@@ -106,13 +94,4 @@ def clone_or_split(population: Population, chosen: Tensor, large: float, generat
     exceeds `large` (world units), two smaller ones inside it in its place. All move as their parent does."""
     base = population.base[chosen]
     wide = base[:, LOG_SCALES].amax(1) > math.log(large)
-    twins = population.copies(chosen[~wide])
-    halves, motion = population.copies(chosen[wide].repeat_interleave(2))
-    halves[:, MEANS] += inside(halves, generator)
-    halves[:, LOG_SCALES] -= math.log(SHRINK)
-    keep = torch.ones(len(population), dtype=torch.bool, device=chosen.device)
-    keep[chosen[wide]] = False
-    if not bool(keep.all()):
-        population.keep(keep)
-    population.append_copies(*twins)
-    population.append_copies(halves, motion)
+    split(population, chosen[wide], base[wide], population.copies(chosen[~wide]), generator)

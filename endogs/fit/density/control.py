@@ -71,8 +71,6 @@ def insertion_steps(config: FitConfig) -> dict[int, int]:
 
 def drop_transparent(population: Population, opacity: float) -> int:
     """Drop Gaussians whose opacity is below `opacity` at all times; returns how many, never all."""
-    if opacity <= 0:
-        return 0
     keep = population.deformation.highest_opacity(population.base) >= math.log(opacity / (1 - opacity))
     dropped = int((~keep).sum())
     if dropped and dropped < len(keep):
