@@ -1,5 +1,6 @@
 """The command line: one flat level of verbs, each a config dataclass and the function that runs it."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -92,16 +93,21 @@ def run_verb(config: Any) -> Any:
 
 def parse(arguments: Sequence[str], verbs: Any) -> Any:
     """The configuration that the command line asks for; exits with 2 where it cannot be understood."""
-    # `registry=` says the same, but tyro 1.0.0 does not hear it.
-    with IN_WORDS:
-        return tyro.cli(
-            verbs,
-            prog="endogs",
-            description="Deformable 3D Gaussian scenes from endoscopic video.",
-            args=arguments,
-            # DisallowNone makes flags of `bool | None` too.
-            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),
-        )
+    try:
+        # `registry=` says the same, but tyro 1.0.0 does not hear it.
+        with IN_WORDS:
+            return tyro.cli(
+                verbs,
+                prog="endogs",
+                description="Deformable 3D Gaussian scenes from endoscopic video.",
+                args=arguments,
+                # DisallowNone makes flags of `bool | None` too.
+                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),
+            )
+    except BrokenPipeError:
+        # Whoever reads the help through `head` or a pager has seen enough; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
 
 
 def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:

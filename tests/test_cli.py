@@ -102,6 +102,15 @@ def test_every_verb_explains_its_options(verb, capsys):
     assert verb == "export" or "--" in said
 
 
+def test_help_that_nobody_reads_to_its_end_is_no_error():
+    command = [sys.executable, "-m", "endogs", "reconstruct", "--help"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=60) == 0
+    process.stderr.close()
+
+
 def test_every_verb_has_a_runner_that_exists():
     from importlib import import_module
 
