@@ -12,6 +12,7 @@ import torch
 from live_scene import DISTANCE, FPS, FRAMES, HEIGHT, RATE, WIDTH, stretching_scene
 from plyfile import PlyData
 
+from endogs.errors import InputError
 from endogs.gaussians import Gaussians
 from endogs.live.downloads import camera_bytes, png_bytes, points_bytes
 from endogs.live.layers import LAYERS, OF_THE_CLIP, Painter, layers_of, surface_normals
@@ -24,7 +25,7 @@ from endogs.live.studio import Studio
 from endogs.live.viewpoint import canvas_size, endoscope_view, orbit_of_frame, orbit_view, pivot
 from endogs.render import rasterize
 from endogs.render.projection import rotation_matrices
-from endogs.scene.appearance import Appearance, LitColors
+from endogs.scene.appearance import LAMP_AT_LENS, Appearance, Light, LitColors
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +217,22 @@ def test_a_lit_scene_shows_its_albedo_and_a_lamp_that_goes_along_with_the_view(s
     near = replace(near, camera=replace(near.camera, world_to_camera=pose))
     level = lambda view: Painter(lit).draw(view, 0.0, "Colour")[HEIGHT // 2, WIDTH // 2].mean()
     assert level(near) > 1.2 * level(view)
+
+
+def test_a_lit_scene_is_shown_under_the_light_that_was_chosen(scene):
+    lit = replace(scene, appearance=Appearance(LitColors.start(scene.base, DISTANCE)))
+    view = endoscope_view(lit, 0.0, (WIDTH, HEIGHT))
+    draw = lambda layer, light: Painter(lit).draw(view, 0.0, layer, light=light).astype(int)
+    filmed = draw("Colour", LAMP_AT_LENS)
+    assert np.array_equal(filmed, Painter(lit).draw(view, 0.0, "Colour"))
+    assert draw("Colour", Light(intensity=0.5)).sum() < 0.9 * filmed.sum()
+    halves = draw("Colour", Light(offset=(0.8 * DISTANCE, 0.0, 0.0))) - filmed
+    middle = WIDTH // 2
+    assert halves[:, middle:].mean() > halves[:, :middle].mean() + 10, "the lamp went to the right"
+    assert np.array_equal(draw("Colour", Light(ambient_only=True)), draw("Albedo", LAMP_AT_LENS))
+    assert np.array_equal(draw("Depth", Light(intensity=0.5)), draw("Depth", LAMP_AT_LENS))
+    with pytest.raises(InputError, match="no light"):
+        Painter(scene).draw(view, 0.0, "Colour", light=Light(intensity=0.5))
 
 
 # Drawn over

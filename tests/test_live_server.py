@@ -4,12 +4,13 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from live_client import CANVAS, LookingClient, picture, until
-from live_scene import stretching_scene
+from live_scene import DISTANCE, stretching_scene
 from websockets.exceptions import InvalidStatus
 
 from endogs.cli import main
@@ -22,13 +23,17 @@ from endogs.live.server import LiveServer, free_port
 from endogs.live.studio import Studio
 from endogs.live.view_command import show
 from endogs.live.viewpoint import orbit_of_frame
+from endogs.scene.appearance import LAMP_AT_LENS, Appearance, Light, LitColors
 from endogs.scene.scene_file import save_scene
 
 
 @pytest.fixture
-def view():
-    """A served scene: (studio, url)."""
-    studio = Studio(stretching_scene())
+def view(request):
+    """A served scene: (studio, url); the parameter "lit" makes it one that knows its light."""
+    scene = stretching_scene()
+    if getattr(request, "param", "plain") == "lit":
+        scene = replace(scene, appearance=Appearance(LitColors.start(scene.base, DISTANCE)))
+    studio = Studio(scene)
     server = LiveServer("127.0.0.1", 0)
     Face(server.viser, studio, "sheet")
     playback = Playback(studio)
@@ -151,6 +156,41 @@ def test_a_free_view_may_be_drawn_by_the_browser_through_one_handle(view, browse
     at_home(browser, view[0])
     assert browser.wait_for("RemoveSceneNodeMessage")["name"] == made["name"]
     assert picture(browser).shape == (CANVAS[1], CANVAS[0], 3), "the endoscope's view is streamed again"
+
+
+@pytest.mark.parametrize("view", ["lit"], indirect=True)
+def test_the_lamp_of_a_lit_scene_is_moved_in_the_browser(view, browser):
+    controls, button = {}, None
+    while button is None:
+        message = browser.next_message()
+        label = (message.get("props") or {}).get("label")
+        if label == "As it was filmed":
+            button = message["uuid"]
+        elif message.get("type") in ("GuiSliderMessage", "GuiCheckboxMessage"):
+            controls[label] = message["uuid"]
+
+    def choose(label, value):
+        browser.send({"type": "GuiUpdateMessage", "uuid": controls[label], "updates": {"value": value}})
+
+    session, filmed = view[0].session, picture(browser).astype(int)
+    choose("Lamp right", DISTANCE / 2)
+    choose("Highlights", False)
+    until(lambda: session.light == Light(offset=(DISTANCE / 2, 0.0, 0.0), specular=False))
+    until(lambda: np.abs(picture(browser).astype(int) - filmed).mean() > 3)
+    choose("Even light", True)
+    choose("Brightness", 2.0)
+    until(lambda: session.light == Light((DISTANCE / 2, 0.0, 0.0), 2.0, True, False))
+    browser.send({"type": "GuiUpdateMessage", "uuid": button, "updates": {"value": True}})
+    until(lambda: session.light == LAMP_AT_LENS)
+    until(lambda: np.abs(picture(browser).astype(int) - filmed).mean() < 0.5)
+
+
+def test_a_scene_without_light_has_no_lamp_to_move(view, browser):
+    labels = set()
+    while "Camera (JSON)" not in labels:
+        labels.add((browser.next_message().get("props") or {}).get("label"))
+    assert "Layer" in labels
+    assert not {"Light", "Even light", "Lamp right"} & labels
 
 
 def test_an_error_is_shown_in_the_browser(view, browser):

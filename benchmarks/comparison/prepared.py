@@ -28,8 +28,8 @@ from endogs.scene import Scene
 from .rows import ClipChoice, Row, parsed
 
 MEASURES = frozenset({"psnr", "ssim", "flip"})
-CURVE_FRAMES, TRAINING_FRAMES = 8, 16
-"""Most frames that are drawn for a point of the curve, and for the training PSNR."""
+TRAINING_FRAMES = 16
+"""Most frames that are drawn for the training PSNR."""
 NO_RATES = LearningRates(0, 0, 0, 0, 0, 1)
 
 
@@ -69,10 +69,9 @@ class Prepared:
         return self._views[key]
 
     def curve_psnr(self, scene: Scene) -> float:
-        """Mean zeroed PSNR of evenly spread test frames, dB."""
-        frames = _spread(self.judged, CURVE_FRAMES)
-        drawn = [render_frame(scene, frame.time, frame.camera)[0] for frame in frames]
-        return float(np.mean([psnr(c, f.target, f.tissue_mask) for c, f in zip(drawn, frames, strict=True)]))
+        """Mean zeroed PSNR of the test frames, dB: of all, so that a curve ends where its table's row stands."""
+        drawn = [to_8bit(render_frame(scene, frame.time, frame.camera)[0]) for frame in self.judged]
+        return float(np.mean([psnr(c, f.target, f.tissue_mask) for c, f in zip(drawn, self.judged, strict=True)]))
 
     def measured(self, scene: Scene) -> dict[str, Any]:
         """Means over the test frames, and PSNR over evenly spread training frames."""

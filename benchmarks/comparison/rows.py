@@ -38,7 +38,7 @@ ROWS = (
 """`spline` is the preset `balanced`."""
 OF_THE_FIT = frozenset(
     {"preset", "deformation", "motion", "colors", "sh_degree", "exposure", "iterations", "gaussians", "density"}
-    | {"balance", "normal_weight", "depth_weight", "specular_weight"}
+    | {"balance", "normal_weight", "depth_weight", "specular_weight", "rigidity_weight", "bending_weight"}
 )
 """Options of `endogs reconstruct` that decide its FitConfig."""
 

@@ -178,6 +178,8 @@ class FitConfig:
     """Bloop: the newest colour gradient's share in the moving average, in (0, 1]."""
     rigidity_weight: float = 0.0
     """Part of the way, 0..1, that hidden Gaussians go per relaxation to where they keep their shape; 0 = off."""
+    bending_weight: float = 0.0
+    """Part of the way, 0..1, that a step's control points go to the line between their neighbours in time; 0 = off."""
     virtual_share: float = 0.5
     """Share of the steps spent on flow-interpolated frames between neighbouring training frames."""
     prune_opacity: float = 0.02
@@ -287,6 +289,12 @@ class Reconstruct:
     """Weight of the angle between the normals of the rendered depth and of the depth prior's, by default 0. With
     learned or given depth 0.01 makes the surface smoother and costs next to nothing; 0.1 more so, and costs 0.1 to
     0.3 dB."""
+    rigidity_weight: float = 0.0
+    """Part of the way, 0 to 1, that tissue behind an instrument goes, every fourth step, to where it moves as rigidly
+    as its neighbours let it. For the deformation spline; hidden tissue was no truer for it."""
+    bending_weight: float = 0.0
+    """Part of the way, 0 to 1, that each step takes its control points to the line between their neighbours in time.
+    For the deformation spline; no frame that was held out was better for it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False
@@ -328,8 +336,16 @@ class Reconstruct:
         for option, value, least in (("--iterations", self.iterations, 0), ("--gaussians", self.gaussians, 1)):
             if value is not None and value < least:
                 raise InputError(f"{option} {value} is out of range; give at least {least}.")
-        if self.specular_weight is not None and not 0 <= self.specular_weight <= 1:
-            raise InputError(f"--specular-weight {self.specular_weight} is out of range; give 0 to 1.")
+        for option, part in (
+            ("--specular-weight", self.specular_weight),
+            ("--rigidity-weight", self.rigidity_weight),
+            ("--bending-weight", self.bending_weight),
+        ):
+            if part is not None and not 0 <= part <= 1:
+                raise InputError(f"{option} {part} is out of range; give 0 to 1.")
+        for option, part in (("--rigidity-weight", self.rigidity_weight), ("--bending-weight", self.bending_weight)):
+            if part > 0 and self.deformation_kind() != "spline":
+                raise InputError(f"{option} needs --deformation spline, not {self.deformation_kind()}; leave it out.")
         for option, weight in (("--normal-weight", self.normal_weight), ("--depth-weight", self.depth_weight)):
             if weight is not None and not 0 <= weight < float("inf"):
                 raise InputError(f"{option} {weight} is out of range; give 0 or more.")
@@ -353,6 +369,7 @@ class Reconstruct:
         if not look.plain and density in COPYING:
             raise InputError(f"--density {density} copies plain colours; leave out --colors and --exposure.")
         config = replace(config, density=density, balance=self.balance, appearance=look)
+        config = replace(config, rigidity_weight=self.rigidity_weight, bending_weight=self.bending_weight)
         if self.normal_weight is not None:
             config = replace(config, normal_weight=self.normal_weight)
         if self.depth_weight is not None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from endogs import native
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.appearance import AppearanceAdam
+from endogs.fit.bending import relax_bending
 from endogs.fit.bloop import Bloop
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint
 from endogs.fit.config import COPYING, FitConfig
@@ -30,6 +31,7 @@ from endogs.fit.setup import pixel_footprint
 from endogs.fit.step import Objective, fixed_order
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import ATTRIBUTES, CHANNELS
+from endogs.scene.spline import SplineDeformation
 
 CHECK_STEPS = 50
 """Steps between looks at all parameters, and between progress records."""
@@ -159,6 +161,7 @@ class Fit:
             f"balance {config.balance}": self._bloop is not None,
             "normal_weight": config.normal_weight != 0,
             "tv_weight": config.tv_weight != 0,
+            "bending_weight": config.bending_weight != 0,
             "kernels that are not compiled for this GPU": not native.runs_on(self._device),
         }
         return [what for what, is_asked in asked.items() if is_asked]
@@ -249,6 +252,8 @@ class Fit:
         self._density.disturb(self._population, self.step, view.time, config.base_rates.final**progress)
         self._density.observe(self._population, view, packed, result, self.step)
         self._relax_if_due(self.step)
+        if config.bending_weight > 0 and isinstance(optimizer.deformation, SplineDeformation):
+            relax_bending(optimizer.deformation, view.time, config.bending_weight)
         if view.frame is not None and view.weight_sum > 0:
             self._see(result.squared_error)
         self.step += 1

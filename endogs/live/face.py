@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from endogs.live.browsers import Browsers
+from endogs.live.layers import in_light
+from endogs.live.light_panel import LightPanel
 from endogs.live.measure_panel import MeasurePanel
 from endogs.live.save_panel import SavePanel
 from endogs.live.splats import splat_buffer
 from endogs.live.studio import Shown, Studio
 from endogs.live.time_panel import TimePanel
 from endogs.live.view_panel import ViewPanel
+from endogs.scene.appearance import LitColors
 
 if TYPE_CHECKING:
     import viser
@@ -49,6 +52,8 @@ class Face:
         self.browsers = Browsers(server, studio)
         self._time = TimePanel(server, studio)
         self._view = ViewPanel(server, studio, self.browsers)
+        if isinstance(studio.scene.appearance.colors, LitColors):
+            LightPanel(server, studio)
         self._measure = MeasurePanel(server, studio)
         SavePanel(server, studio)
         server.on_client_disconnect(self._left)
@@ -80,7 +85,7 @@ class Face:
         self._message.visible = bool(sentence)
 
     def _show_splats(self, client: "viser.ClientHandle", now: float) -> None:
-        packed = self.studio.scene.shown_at(now)
+        packed = in_light(self.studio.scene, self.studio.session.light).shown_at(now)
         with self._lock:
             handle = self._splats.get(client.client_id)
             if handle is None:

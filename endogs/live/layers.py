@@ -17,7 +17,7 @@ from endogs.pictures.scene_frames import scene_depth_range
 from endogs.render.backends import rasterize_packed
 from endogs.render.rendering import Rendering
 from endogs.scene import Scene
-from endogs.scene.appearance import Light
+from endogs.scene.appearance import LAMP_AT_LENS, Light
 from endogs.scene.relight import relit
 from endogs.scene.source_clip import judged_masks
 
@@ -68,10 +68,13 @@ class Painter:
         return orbit_view(look, canvas)
 
     @torch.no_grad()
-    def draw(self, view: Viewpoint, time: float, layer: Layer, since: float = 0.0) -> Picture:
+    def draw(
+        self, view: Viewpoint, time: float, layer: Layer, since: float = 0.0, light: Light = LAMP_AT_LENS
+    ) -> Picture:
         """RGB uint8 (h, w, 3) of the canvas at `time` seconds; deformation is counted from `since` seconds.
 
-        Raises ValueError when the layer needs a clip and there is none.
+        Raises ValueError when the layer needs a clip and there is none, and InputError for another light on colours
+        that know none.
         """
         canvas = np.zeros((view.canvas[1], view.canvas[0], 3), np.uint8)
         column, row = view.corner
@@ -83,13 +86,13 @@ class Painter:
         elif layer == "Deformation":
             place[:] = self._deformation(view, time, since)
         elif layer == "Albedo":
-            place[:] = self._albedo(view, time)
+            place[:] = self._color(view, time, Light(ambient_only=True))
         elif layer == "Input":
             place[:] = self._input(view, time)
         elif layer == "Instruments marked":
-            place[:] = self._marked(view, time)
+            place[:] = self._marked(view, time, light)
         else:
-            place[:] = self._color(view, time)
+            place[:] = self._color(view, time, light)
         if layer == "Input beside render":
             left = endoscope_view(self.scene, time, view.canvas, panel=0, panels=2)
             column, row = left.corner
@@ -132,12 +135,8 @@ class Painter:
             self._largest_deformation[since] = max(largest, 1e-6)
         return self._largest_deformation[since]
 
-    def _color(self, view: Viewpoint, time: float) -> Picture:
-        return eight_bit(render(self.scene.shown_at(time, view.camera), view).color)
-
-    def _albedo(self, view: Viewpoint, time: float) -> Picture:
-        scene = relit(self.scene, Light(ambient_only=True), Path("the scene"))
-        return eight_bit(render(scene.shown_at(time, view.camera), view).color)
+    def _color(self, view: Viewpoint, time: float, light: Light) -> Picture:
+        return eight_bit(render(in_light(self.scene, light).shown_at(time, view.camera), view).color)
 
     def _depth(self, view: Viewpoint, time: float) -> Picture:
         depth, alpha = self.depth(view, time)
@@ -168,12 +167,12 @@ class Painter:
         shrinks = size[0] < image.shape[1]
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
 
-    def _marked(self, view: Viewpoint, time: float) -> Picture:
+    def _marked(self, view: Viewpoint, time: float, light: Light) -> Picture:
         clip = self._clip()
         tissue = judged_masks(self.scene, clip)(self.scene.nearest_frame(time)).astype(np.uint8)
         size = (view.camera.width, view.camera.height)
         hidden = cv2.resize(1 - tissue, size, interpolation=cv2.INTER_NEAREST)
-        image = self._color(view, time)
+        image = self._color(view, time, light)
         tinted = np.asarray(0.65 * image + 0.35 * np.array(INSTRUMENT_TINT), np.uint8)
         image = np.ascontiguousarray(np.where(hidden[..., None] > 0, tinted, image))
         outlines, _ = cv2.findContours(hidden, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -184,6 +183,14 @@ class Painter:
         if self.clip is None:
             raise ValueError("this layer shows the clip, and the clip was not found")
         return self.clip
+
+
+def in_light(scene: Scene, light: Light) -> Scene:
+    """The scene as `light` shows it; as it was filmed, exposure included, where the lamp is at the lens.
+
+    Raises InputError for another light on colours that know none.
+    """
+    return scene if light == LAMP_AT_LENS else relit(scene, light, Path("the scene"))
 
 
 def render(packed: Tensor, view: Viewpoint, features: Tensor | None = None) -> Rendering:

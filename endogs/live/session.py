@@ -1,4 +1,4 @@
-"""What all browsers at a scene share: time, layer, picked points. No browser is needed to use it."""
+"""What all browsers at a scene share: time, layer, light, picked points. No browser is needed to use it."""
 
 import threading
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from endogs.live.layers import Layer
 from endogs.live.material import MaterialPoint
 from endogs.live.timeline import Timeline
+from endogs.scene.appearance import LAMP_AT_LENS, Light
 
 MOST_TRAILS = 50
 """Points whose trajectories are kept; the oldest goes first."""
@@ -21,6 +22,8 @@ class Session:
     layer: Layer = "Colour"
     since: float = 0.0
     """Seconds: where deformation is 0 and stretch is 1."""
+    light: Light = LAMP_AT_LENS
+    """How colours are lit, in scenes that know their light."""
     trails: list[MaterialPoint] = field(default_factory=list)
     """Points whose trajectories are drawn."""
     pair: list[MaterialPoint] = field(default_factory=list)
@@ -30,6 +33,11 @@ class Session:
     def choose_layer(self, layer: Layer) -> None:
         """Show another layer."""
         self.layer = layer
+        self.changed()
+
+    def relight(self, light: Light) -> None:
+        """Show the scene under another light."""
+        self.light = light
         self.changed()
 
     def count_from(self, time: float) -> None:

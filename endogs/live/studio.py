@@ -121,7 +121,7 @@ class Studio:
         """The session's layer now, on a canvas (width, height), with trajectories and the measured distance."""
         session, now = self.session, self.session.timeline.now()
         view = self.painter.viewpoint(look, session.layer, now, canvas)
-        image = self.painter.draw(view, now, session.layer, session.since)
+        image = self.painter.draw(view, now, session.layer, session.since, session.light)
         trails, pair = session.points()
         if trails or pair:
             unit = "mm" if self.scene.units == "mm" else "(relative)"
