@@ -6,15 +6,17 @@
 
 A clip is NAME=PATH, with reading options after commas (d4d=DIR,stride=3); a phantom whose folder is not there is made.
 A row is a set of options of `endogs reconstruct`; the rows that this version of endogs has are listed with --list,
-others are added with --model. `best`, `fast` and the recipes keep their own number of steps, others take --iterations.
+others are added with --model. `best`, `fast` and the recipes keep their own schedule, others take --iterations.
 
 Every run is a file in RESULTS/runs, and finished ones are not repeated, so a comparison can be interrupted, continued
 and extended; --tables only draws RESULTS/comparison.md and RESULTS/curves.png again. RESULTS/pictures shows every
 run's worst test frame beside its render, their FLIP error and the depth. "Equal seconds" are seconds of
-training, as many steps as the same model's speed says; set-up is a column of its own. Held-out PSNR along the way is
-measured with the clock stopped. With --jobs several processes share the machine and its GPU: speeds are then those of a
-shared machine, and the tables say so. Only the training of a process with one core and no GPU is counted in seconds of
-its core's work, which what else runs there does not change: as many jobs as cores are the fairest comparison on a CPU.
+training, as many steps as the same model's speed says (a schedule of a row's own is stopped there instead); set-up is
+a column of its own. Held-out PSNR along the way is measured with the clock stopped.
+
+With --jobs several processes share the machine and its GPU: speeds are then those of a shared machine, and the tables
+say so. Only the training of a process with one core and no GPU is counted in seconds of its core's work, which what
+else runs there does not change: as many jobs as cores are the fairest comparison on a CPU.
 """
 
 import argparse
@@ -53,9 +55,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument(
         "--step-seeds",
-        nargs="+",
+        nargs="*",
         type=int,
-        help="seeds of the runs by number of steps, by default those of --seeds",
+        help="seeds of the runs by number of steps, by default those of --seeds; without any, no such runs",
     )
     parser.add_argument("--seconds", nargs="*", type=float, default=[], help="training seconds, besides equal steps")
     parser.add_argument("--iterations", type=int, help="steps of all rows but presets and recipes")

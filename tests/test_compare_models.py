@@ -5,12 +5,14 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from endogs import native
+from endogs.device import choose_device
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
 
@@ -19,6 +21,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import compare_models  # noqa: E402
 from comparison import rows, tables, train, worker  # noqa: E402
+from comparison.prepared import prepare  # noqa: E402
 
 SPLINE, STILL = rows.ROWS[0], rows.ROWS[1]
 
@@ -157,6 +160,19 @@ def test_a_comparison_from_runs_to_tables(phantom, tmp_path, monkeypatch):
     worker.write_record(record | {"configuration": "another"}, job.file(job.runs[0]))
     (again,) = job_of(phantom, tmp_path, seconds=[0.2])
     assert not job.file(job.runs[0]).exists()
+
+
+def test_a_schedule_of_its_own_is_stopped_by_the_clock_and_needs_no_other_run(phantom, tmp_path):
+    own = rows.Row("own", ("--iterations", "4000", "--gaussians", "200"), True)
+    (run,) = rows.planned_runs(own, [0], [0.5], 10, None, [])
+    assert run.is_stopped
+    assert run.configuration != replace(run, seconds=None).configuration
+    prepared = prepare(rows.ClipChoice.of(f"phantom={phantom}"), "standard", choose_device("cpu"), tmp_path)
+    record = train.execute(prepared, run, None, 100.0, tmp_path / "worst.png")
+    assert 0.5 <= record["train_seconds"] < 5
+    assert 0 < record["steps"] < 4000
+    assert [point["step"] for point in record["curve"]][-1] == record["steps"]
+    assert record["curve"][-1]["psnr"] == pytest.approx(record["test"]["psnr"], abs=1e-6), "curves end at the table"
 
 
 def test_a_process_that_dies_costs_one_run(phantom, tmp_path):

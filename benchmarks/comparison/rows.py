@@ -18,7 +18,8 @@ class Row:
     name: str
     options: tuple[str, ...]
     own_schedule: bool = False
-    """Whether it keeps its own number of steps where the others take equally many."""
+    """Whether it keeps its own steps: all of them where the others take equally many, and as far as it gets in equal
+    seconds."""
 
 
 ROWS = (
@@ -124,9 +125,14 @@ class Run:
         return f"{self.row.name}_{budget}{cap}_seed{self.seed}"
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether it is stopped on the way by its seconds, instead of having as many steps as fit."""
+        return self.seconds is not None and self.row.own_schedule
+
+    @property
     def configuration(self) -> str:
         """A word for all numbers of its fit but the steps that depend on the clip: records of other numbers are old."""
-        numbers = repr(fit_config(self.row, self.iterations, self.gaussians))
+        numbers = repr(fit_config(self.row, self.iterations, self.gaussians)) + "stopped" * self.is_stopped
         return hashlib.sha256(numbers.encode()).hexdigest()[:12]
 
 
@@ -138,7 +144,8 @@ def planned_runs(
     gaussians: int | None,
     step_seeds: list[int] | None = None,
 ) -> list[Run]:
-    """The runs of a row, those with a number of steps first: their speed says how many steps fit into seconds.
+    """The runs of a row, those with a number of steps first: their speed says how many steps fit into seconds, but for
+    rows with their own schedule, which are stopped.
 
     `step_seeds` are the seeds of those, by default all.
     """

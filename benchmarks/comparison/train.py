@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import gc
+import math
 import resource
 import time
 from collections.abc import Callable
@@ -33,6 +34,8 @@ from .rows import Run, fit_config, parsed
 CURVE = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the steps after which the test frames are looked at."""
 LEAST_STEPS = 20
+BETWEEN_LOOKS = 20
+"""Steps at a time, where a GPU takes many, of a run that is stopped by the clock."""
 WARM_STEPS, WARM_GAUSSIANS = 3, 1000
 DRAWN_FRAMES = 40
 """Frames drawn to time rendering, at most."""
@@ -51,8 +54,9 @@ def execute(
 ) -> dict[str, Any]:
     """Fit and measure; returns what the run's JSON file holds, and draws the worst test frame into `picture`.
 
-    `reference` is a record of the same row, which says how many steps fit into `run.seconds`. Raises whatever the fit
-    raises, and TooLong after `most_seconds` of training.
+    `reference` is a record of the same row, which says how many steps fit into `run.seconds`. A row with a schedule of
+    its own keeps it, and is stopped after its seconds: squeezed, a recipe that clones and splits every 100 steps ends
+    lower. Raises whatever the fit raises, and TooLong after `most_seconds` of training.
     """
     with native.cores_for_kernels():
         return _execute(prepared, run, reference, most_seconds, picture)
@@ -62,7 +66,8 @@ def _execute(
     prepared: Prepared, run: Run, reference: dict[str, Any] | None, most_seconds: float, picture: Path
 ) -> dict[str, Any]:
     iterations = run.iterations
-    if run.seconds is not None:
+    stop = run.seconds if run.is_stopped and run.seconds is not None else math.inf
+    if run.seconds is not None and not run.is_stopped:
         if reference is None or reference.get("clock", "wall") != clock_name(prepared.device):
             raise RuntimeError("no run of this model with a number of steps and this clock tells its speed")
         iterations = max(LEAST_STEPS, round(reference["steps"] * run.seconds / reference["train_seconds"]))
@@ -87,9 +92,11 @@ def _execute(
     seconds = 0.0
     clock = training_clock(device)
     for mark in marks:
+        if seconds >= stop:
+            break
         begin = clock()
-        while fit.step < mark:
-            fit.advance(mark - fit.step)
+        while fit.step < mark and seconds + clock() - begin < stop:
+            fit.advance(mark - fit.step if stop == math.inf else min(mark - fit.step, BETWEEN_LOOKS))
             if seconds + clock() - begin > most_seconds:
                 raise TooLong(seconds + clock() - begin, fit.step, clock_name(device))
         synchronize(device)

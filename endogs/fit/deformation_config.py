@@ -86,7 +86,7 @@ class HexplaneConfig:
     """Range of the spatial planes' first values. EndoGaussian takes .1 to .5, as K-planes does, whose products of three
     are so small that the heads learn slowly."""
     channels: Channels = "all"
-    """What changes over time; EndoGaussian: position, quaternion, log-scale and opacity."""
+    """What changes over time; EndoGaussian: position, quaternion and log-scale, as its code drops the opacity head."""
     units: OutputUnits = BALANCED_UNITS
     plane_rate: Rate = Rate(2e-2, 0.1)
     network_rate: Rate = Rate(5e-3, 0.1)

@@ -8,9 +8,10 @@ weight w, centre mu and width s,
     paper, "gaussian":  k = exp(-(t - mu)^2 / (2 s^2))
     code,  "quartic":   k = exp(-((t - mu)^2 / (s^2 + 1e-4))^2)
 
-with t the part of the clip in [0, 1]. ColorGS (Q. Ji et al., "ColorGS", 2025) adds a learnable term that does not
-depend on time; here it adds nothing that the canonical Gaussian could not express, only a second step size. Opacity
-and colour may have bases too (`channels` of 14 instead of 10), which neither paper has.
+with t the part of the clip in [0, 1]. ColorGS (Q. Ji et al., "ColorGS", 2025,
+arXiv 2508.18696) adds a learnable term c that does not depend on time, delta(t) = c + sum_b w_b k(t; mu_b, s_b); here
+it adds nothing that the canonical Gaussian could not express, only a second step size. Opacity and colour may have
+bases too (`channels` of 14 instead of 10), which neither paper has.
 """
 
 from collections.abc import Iterator, Mapping

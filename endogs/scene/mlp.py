@@ -1,10 +1,14 @@
 """A deep network of place and time: SurgicalGaussian's deformation.
 
 W. Xie et al., "SurgicalGaussian: deformable 3D Gaussians for high-fidelity surgical scene reconstruction", MICCAI
-2024, after Z. Yang et al., "Deformable 3D Gaussians", 2024: eight layers of 256, whose input, the positional encoding
-of place (10 frequencies) and time (4), is given again to the layer after the fourth, and linear outputs for position,
-quaternion and log-scale; opacity and colour are optional. The positional encoding is that of B. Mildenhall et al.,
-"NeRF", 2020, with frequencies 2^i, on the box [-1, 1]^3 and time in [0, 1]; theirs takes scene units.
+2024, after Z. Yang et al., "Deformable 3D Gaussians", 2024: eight layers of 256,
+
+    delta(x, t) = W_out h_7 + b_out,   h_i = relu(W_i h_(i-1) + b_i),   h_(-1) = e = [gamma_10(x), gamma_4(t)]
+    gamma_L(p) = [p, sin(2^l p), cos(2^l p)] for l < L
+
+where h_5 takes [e, h_4] (layer 4 of 0 to 7 is where theirs skips), with linear outputs for position, quaternion and
+log-scale; opacity and colour are optional. The positional encoding gamma is that of B. Mildenhall et al., "NeRF", 2020,
+eq. 4, on the box [-1, 1]^3 and time in [0, 1]; theirs takes scene units.
 
 Cost: half a million multiplications per Gaussian and instant, three times that with gradients. 60 000 Gaussians take
 180 GFLOP a step, which is seconds on two CPU cores and milliseconds on a GPU.

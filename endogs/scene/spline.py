@@ -1,4 +1,4 @@
-"""A cubic B-spline per Gaussian and channel.
+"""A cubic B-spline per Gaussian and channel: packed(t) = base + sum_k B_k(t) c_k, with the control points c_k.
 
 At any instant only four control points are active, in one contiguous slice of the (Kn, N, 14) array, so a training
 step reads and writes 4/Kn of the parameters and the past of a clip is never touched when the clip is extended.

@@ -1,4 +1,9 @@
-"""Gaussians go where the residual is high: on the rendered surface, wherever a frame is poorly explained."""
+"""Gaussians go where the residual is high: on the rendered surface, wherever a frame is poorly explained.
+
+Places are drawn with a probability in proportion to the residual of the frames' last renderings, as S. Rota Bulo et
+al., "Revising densification in Gaussian splatting", 2024, densify by the error of pixels instead of by gradients; where
+they split what is there, new Gaussians are put on the drawn surface here, and move as the tracks through them do.
+"""
 
 from dataclasses import dataclass
 
