@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from endogs.camera import Camera
-from endogs.clip import load_clip
 from endogs.clip.splits import split_frames
 from endogs.geometry import invert_rigid
 from endogs.render import rasterize
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
+from endogs.scene.source_clip import load_source_clip
 
 TITLES = ("clip", "scene, instruments removed", "error x 8 on tissue", "depth", "from the left", "from above")
 
@@ -44,7 +44,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--degrees", type=float, default=10)
     options = parser.parse_args()
-    clip, scene = load_clip(options.clip), load_scene(options.scene)
+    scene = load_scene(options.scene)
+    clip = load_source_clip(scene, options.scene, options.clip)
     test = split_frames(len(clip), "standard").test
     frames = [test[i] for i in np.linspace(0, len(test) - 1, options.frames).round().astype(int)]
     angle = np.deg2rad(options.degrees)
