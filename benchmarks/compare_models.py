@@ -11,8 +11,8 @@ others are added with --model. `best`, `fast` and the recipes keep their own sch
 Every run is a file in RESULTS/runs, and finished ones are not repeated, so a comparison can be interrupted, continued
 and extended; --tables only draws RESULTS/comparison.md and RESULTS/curves.png again. RESULTS/pictures shows every
 run's worst test frame beside its render, their FLIP error and the depth. "Equal seconds" are seconds of
-training, as many steps as the same model's speed says (a schedule of a row's own is stopped there instead); set-up is
-a column of its own. Held-out PSNR along the way is measured with the clock stopped.
+training, as many steps as the same model's speed says (peers' recipes are stopped there instead); set-up is a column
+of its own. Held-out PSNR along the way is measured with the clock stopped.
 
 With --jobs several processes share the machine and its GPU: speeds are then those of a shared machine, and the tables
 say so. Only the training of a process with one core and no GPU is counted in seconds of its core's work, which what
@@ -98,6 +98,9 @@ def splits_of(choice: ClipChoice, wanted: list[str]) -> list[str]:
 
 def jobs_of(options: argparse.Namespace, choices: list[ClipChoice], rows: list[Row]) -> list[Job]:
     """What is left to do, as jobs that may run at the same time."""
+    squeezed = [row.name for row in rows if not row.is_recipe]
+    if options.seconds and options.step_seeds == [] and squeezed:
+        raise ValueError(f"--step-seeds without seeds leaves nothing that tells the speed of {squeezed[0]}; give one")
     groups = [(choice, split) for choice in choices for split in splits_of(choice, options.splits)]
     runs = [
         run

@@ -91,6 +91,16 @@ def run_verb(config: Any) -> Any:
         watch.stop()
 
 
+def say_no_more() -> None:
+    """Sends all later words nowhere: whoever reads them, through `head` or a pager, has seen enough.
+
+    Python would complain once more, when it flushes at its exit.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
 def parse(arguments: Sequence[str], verbs: Any) -> Any:
     """The configuration that the command line asks for; exits with 2 where it cannot be understood."""
     try:
@@ -105,9 +115,8 @@ def parse(arguments: Sequence[str], verbs: Any) -> Any:
                 config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),
             )
     except BrokenPipeError:
-        # Whoever reads the help through `head` or a pager has seen enough; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        say_no_more()
+        raise SystemExit(0 if {"-h", "--help"} & set(arguments) else 2) from None
 
 
 def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:
@@ -130,7 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments == ["--version"]:
-        print(f"endogs {__version__}")
+        try:
+            print(f"endogs {__version__}", flush=True)
+        except BrokenPipeError:
+            say_no_more()
         return 0
     try:
         if arguments[:1] == ["export"] and len(arguments) > 1 and not arguments[1].startswith("-"):

@@ -102,13 +102,18 @@ def test_every_verb_explains_its_options(verb, capsys):
     assert verb == "export" or "--" in said
 
 
-def test_help_that_nobody_reads_to_its_end_is_no_error():
-    command = [sys.executable, "-m", "endogs", "reconstruct", "--help"]
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code"),
+    [("reconstruct --help", "stdout", 0), ("--version", "stdout", 0), ("reconstruct clip --nope", "stderr", 2)],
+)
+def test_words_that_nobody_reads_to_their_end_are_no_error(arguments, closed, code):
+    command = [sys.executable, "-m", "endogs", *arguments.split()]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(timeout=60) == 0
-    process.stderr.close()
+    getattr(process, closed).close()
+    other = process.stderr if closed == "stdout" else process.stdout
+    assert other.read() == b""
+    assert process.wait(timeout=60) == code
+    other.close()
 
 
 def test_every_verb_has_a_runner_that_exists():

@@ -163,10 +163,11 @@ def test_a_comparison_from_runs_to_tables(phantom, tmp_path, monkeypatch):
 
 
 def test_a_schedule_of_its_own_is_stopped_by_the_clock_and_needs_no_other_run(phantom, tmp_path):
-    own = rows.Row("own", ("--iterations", "4000", "--gaussians", "200"), True)
+    own = rows.Row("own", ("--iterations", "4000", "--gaussians", "200"), True, True)
     (run,) = rows.planned_runs(own, [0], [0.5], 10, None, [])
     assert run.is_stopped
     assert run.configuration != replace(run, seconds=None).configuration
+    assert not replace(run, row=replace(own, is_recipe=False)).is_stopped
     prepared = prepare(rows.ClipChoice.of(f"phantom={phantom}"), "standard", choose_device("cpu"), tmp_path)
     record = train.execute(prepared, run, None, 100.0, tmp_path / "worst.png")
     assert 0.5 <= record["train_seconds"] < 5

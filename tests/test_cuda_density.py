@@ -1,4 +1,4 @@
-"""Density control, Bloop and normals on an NVIDIA GPU: the steps that the captured graph does not know."""
+"""Density control, Bloop, normals and bending on an NVIDIA GPU: the steps that the captured graph does not know."""
 
 from dataclasses import replace
 
@@ -22,6 +22,7 @@ KINDS = {
     "mcmc": {"density": "mcmc", "mcmc": McmcNumbers(every=0.05)},
     "bloop": {"balance": "bloop"},
     "normals": {"normal_weight": 0.05},
+    "bending": {"bending_weight": 0.02},
 }
 
 

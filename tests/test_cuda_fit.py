@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from sliding_clip import sliding_clip, write_sliding_clip
@@ -188,6 +189,28 @@ def test_resuming_is_bit_identical_when_asked_for(clip, tmp_path):
     ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in ours)
+
+
+def test_hidden_tissue_is_kept_rigid_between_captured_steps(tmp_path):
+    """As on the processor: relaxations come after every fourth step."""
+
+    class Found:
+        def read(self, index):
+            return np.repeat((np.arange(48) >= 14)[None], 40, 0)
+
+        def halo(self, index):
+            return np.zeros((40, 48), bool)
+
+    clip = sliding_clip(tmp_path / "clip", frames=6).with_masks(Found())
+    config = replace(CONFIG, iterations=40, rigidity_weight=0.5)
+    gpu, cpu, without = (
+        fit_on_gpu(clip, config), new_fit(clip, config), fit_on_gpu(clip, replace(config, rigidity_weight=0.0))
+    )  # fmt: skip
+    for fit in (gpu, cpu, without):
+        run_fit(fit, show=False)
+    assert gpu._cuda_steps is not None
+    assert gpu.psnr == pytest.approx(cpu.psnr, abs=0.5)
+    assert not torch.equal(gpu.checkpoint().tensors["control"], without.checkpoint().tensors["control"])
 
 
 def test_a_fit_of_ordinary_size_needs_less_than_two_gigabytes():

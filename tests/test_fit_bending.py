@@ -12,7 +12,7 @@ from sliding_clip import sliding_clip
 from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import InputError
-from endogs.fit.bending import greville_times, relax_bending
+from endogs.fit.bending import greville_time, relax_bending
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import run_fit
 from endogs.gaussians import CHANNELS
@@ -21,6 +21,10 @@ from endogs.scene.spline import Knots, SplineDeformation
 KNOTS = st.lists(st.floats(0.05, 2.0), min_size=1, max_size=6).map(
     lambda steps: Knots((0.5, *(0.5 + np.cumsum(steps)).tolist()))
 )
+
+
+def greville_times(knots: Knots) -> list[float]:
+    return [greville_time(knots, k) for k in range(knots.count)]
 
 
 def line(knots: Knots) -> torch.Tensor:
@@ -70,6 +74,12 @@ def test_a_fit_with_it_bends_less(tmp_path):
         run_fit(fit, show=False)
     free, held = (bent(fit.optimizer.deformation.control, fit.optimizer.deformation.knots) for fit in fits)
     assert held < 0.5 * free
+
+
+def test_a_fit_without_splines_is_refused(tmp_path):
+    clip = sliding_clip(tmp_path / "clip", frames=6)
+    with pytest.raises(InputError, match="bending_weight needs the deformation spline, not none"):
+        new_fit(clip, replace(CONFIG, bending_weight=0.1), deformation="none")
 
 
 @pytest.mark.parametrize("option", ["rigidity_weight", "bending_weight"])

@@ -141,8 +141,8 @@ def test_neighbours_follow_gaussians_that_change_places():
     assert distance.max() < 1.3
 
 
-@pytest.mark.parametrize("density", ["residual", "mcmc"])
-def test_a_fit_with_rigidity_resumes_bit_identically_and_differs_from_one_without(tmp_path, density):
+@pytest.mark.parametrize(("density", "bending"), [("residual", 0.0), ("mcmc", 0.0), ("residual", 0.1)])
+def test_a_fit_with_rigidity_resumes_bit_identically_and_differs_from_one_without(tmp_path, density, bending):
     class Found:
         def read(self, index):
             return np.repeat((np.arange(48) >= 14)[None], 40, 0)
@@ -151,7 +151,7 @@ def test_a_fit_with_rigidity_resumes_bit_identically_and_differs_from_one_withou
             return np.zeros((40, 48), bool)
 
     clip = sliding_clip(tmp_path / "clip", frames=6).with_masks(Found())
-    config = replace(CONFIG, iterations=48, rigidity_weight=0.5, density=density)
+    config = replace(CONFIG, iterations=48, rigidity_weight=0.5, density=density, bending_weight=bending)
     whole, part, again, without = (
         new_fit(clip, one) for one in (config, config, config, replace(config, rigidity_weight=0.0))
     )

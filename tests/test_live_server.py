@@ -16,6 +16,8 @@ from websockets.exceptions import InvalidStatus
 from endogs.cli import main
 from endogs.errors import InputError
 from endogs.evaluate.metrics import psnr
+from endogs.gaussians import COLORS
+from endogs.live import face
 from endogs.live.config import View
 from endogs.live.face import Face
 from endogs.live.playback import Playback
@@ -183,6 +185,32 @@ def test_the_lamp_of_a_lit_scene_is_moved_in_the_browser(view, browser):
     browser.send({"type": "GuiUpdateMessage", "uuid": button, "updates": {"value": True}})
     until(lambda: session.light == LAMP_AT_LENS)
     until(lambda: np.abs(picture(browser).astype(int) - filmed).mean() < 0.5)
+
+
+@pytest.mark.parametrize("view", ["lit"], indirect=True)
+def test_splats_in_the_browser_are_lit_from_where_it_looks(view, browser, monkeypatch):
+    sent = []
+    true = face.splat_buffer
+    monkeypatch.setattr(face, "splat_buffer", lambda packed: sent.append(packed) or true(packed))
+    box = browser.wait_for("GuiCheckboxMessage", lambda message: "Splats" in message["props"]["label"])["uuid"]
+    picture(browser)
+    browser.send({"type": "GuiUpdateMessage", "uuid": box, "updates": {"value": True}})
+
+    def colors(x):
+        browser.look((x, 0.0, 5.0), CANVAS)
+        until(lambda: view[0].schedule.browsers() and sent)
+        (number,) = view[0].schedule.browsers()
+        until(lambda: view[0].schedule.look(number)[1] is not None)
+        until(lambda: view[0].schedule.look(number)[1].position[0] == x)
+        sent.clear()
+        view[0].schedule.all_changed()
+        until(lambda: sent)
+        return sent[-1][:, COLORS].numpy()
+
+    left, right = colors(-40.0), colors(40.0)
+    x = view[0].scene.base[:, 0].numpy()
+    assert left[x < -20].mean() > 1.1 * right[x < -20].mean()
+    assert right[x > 20].mean() > 1.1 * left[x > 20].mean()
 
 
 def test_a_scene_without_light_has_no_lamp_to_move(view, browser):

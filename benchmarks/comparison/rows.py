@@ -18,8 +18,10 @@ class Row:
     name: str
     options: tuple[str, ...]
     own_schedule: bool = False
-    """Whether it keeps its own steps: all of them where the others take equally many, and as far as it gets in equal
-    seconds."""
+    """Whether it keeps its own number of steps where the others take equally many."""
+    is_recipe: bool = False
+    """Whether equal seconds stop it on its way instead of squeezing its schedule: what clones and splits every so many
+    steps ends lower when it is squeezed."""
 
 
 ROWS = (
@@ -33,8 +35,8 @@ ROWS = (
     Row("lowrank", ("--deformation", "lowrank")),
     Row("fast", ("--preset", "fast"), True),
     Row("best", ("--preset", "best"), True),
-    Row("recipe-deform3dgs", ("--preset", "deform3dgs"), True),
-    Row("recipe-endogaussian", ("--preset", "endogaussian"), True),
+    Row("recipe-deform3dgs", ("--preset", "deform3dgs"), True, True),
+    Row("recipe-endogaussian", ("--preset", "endogaussian"), True, True),
 )
 """`spline` is the preset `balanced`."""
 OF_THE_FIT = frozenset(
@@ -127,7 +129,7 @@ class Run:
     @property
     def is_stopped(self) -> bool:
         """Whether it is stopped on the way by its seconds, instead of having as many steps as fit."""
-        return self.seconds is not None and self.row.own_schedule
+        return self.seconds is not None and self.row.is_recipe
 
     @property
     def configuration(self) -> str:
@@ -145,7 +147,7 @@ def planned_runs(
     step_seeds: list[int] | None = None,
 ) -> list[Run]:
     """The runs of a row, those with a number of steps first: their speed says how many steps fit into seconds, but for
-    rows with their own schedule, which are stopped.
+    recipes, which are stopped.
 
     `step_seeds` are the seeds of those, by default all.
     """

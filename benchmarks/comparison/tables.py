@@ -62,7 +62,7 @@ def cell(records: list[Record], values: Iterable[Callable[[Record], float | None
 def budget(record: Record) -> str:
     """What a run was allowed, as the table says it."""
     seconds = record["budget_seconds"]
-    return "steps" if seconds is None else f"{seconds:g} s"
+    return "steps" if seconds is None else f"{seconds:g} s" + ", stopped" * bool(record.get("stopped"))
 
 
 def split_table(records: list[Record], baselines: dict[str, dict[str, float]], models: list[str]) -> str:

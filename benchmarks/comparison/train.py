@@ -54,9 +54,9 @@ def execute(
 ) -> dict[str, Any]:
     """Fit and measure; returns what the run's JSON file holds, and draws the worst test frame into `picture`.
 
-    `reference` is a record of the same row, which says how many steps fit into `run.seconds`. A row with a schedule of
-    its own keeps it, and is stopped after its seconds: squeezed, a recipe that clones and splits every 100 steps ends
-    lower. Raises whatever the fit raises, and TooLong after `most_seconds` of training.
+    `reference` is a record of the same row, which says how many steps fit into `run.seconds`; a recipe keeps its
+    schedule, and is stopped after its seconds. Raises whatever the fit raises, and TooLong after `most_seconds` of
+    training.
     """
     with native.cores_for_kernels():
         return _execute(prepared, run, reference, most_seconds, picture)

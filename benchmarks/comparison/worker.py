@@ -134,7 +134,7 @@ def work(plan: Path) -> None:
             continue
         record: dict[str, Any] = {"clip": job.clip.name, "split": job.split, "model": run.row.name, "seed": run.seed}
         record |= {"budget_seconds": run.seconds, "options": list(run.row.options), "at_once": job.at_once}
-        record["configuration"] = run.configuration
+        record |= {"configuration": run.configuration, "stopped": run.is_stopped}
         try:
             record |= execute(prepared, run, reference(job, run), job.most_seconds, job.picture(run))
         except Exception as error:

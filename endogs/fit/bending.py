@@ -10,20 +10,19 @@ import torch
 from endogs.scene.spline import Knots, SplineDeformation
 
 
-def greville_times(knots: Knots) -> tuple[float, ...]:
-    """(Kn,) seconds: the mean of the three knots inside each control point's reach."""
-    t = knots.extended
-    return tuple((t[k + 1] + t[k + 2] + t[k + 3]) / 3 for k in range(knots.count))
+def greville_time(knots: Knots, control_point: int) -> float:
+    """Seconds: the mean of the three knots inside a control point's reach."""
+    return sum(knots.extended[control_point + 1 : control_point + 4]) / 3
 
 
 @torch.no_grad()
 def relax_bending(deformation: SplineDeformation, time: float, weight: float) -> None:
-    """Move the two inner control points that are active at `time`, in place, the part `weight` in [0, 1] of the way to
-    the line between their neighbours: a gradient step on their squared second (divided) difference.
+    """Move the inner two of the four control points that are active at `time`, one after the other and in place, the
+    part `weight` in [0, 1] of the way to the line between their neighbours, where their second divided difference is 0.
     """
     control, knots = deformation.control, deformation.knots
     index, _ = knots.locate(time)
-    at = greville_times(knots)
     for k in (index + 1, index + 2):
-        share = (at[k] - at[k - 1]) / (at[k + 1] - at[k - 1])
+        before, at, after = (greville_time(knots, other) for other in (k - 1, k, k + 1))
+        share = (at - before) / (after - before)
         control[k].lerp_(torch.lerp(control[k - 1], control[k + 1], share), weight)

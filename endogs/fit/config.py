@@ -179,7 +179,8 @@ class FitConfig:
     rigidity_weight: float = 0.0
     """Part of the way, 0..1, that hidden Gaussians go per relaxation to where they keep their shape; 0 = off."""
     bending_weight: float = 0.0
-    """Part of the way, 0..1, that a step's control points go to the line between their neighbours in time; 0 = off."""
+    """Part of the way, 0..1, that a step's inner control points go to the line between their neighbours; 0 = off. At
+    .01 a phantom gains .2 dB, d4d loses .1 to .3."""
     virtual_share: float = 0.5
     """Share of the steps spent on flow-interpolated frames between neighbouring training frames."""
     prune_opacity: float = 0.02
@@ -290,11 +291,12 @@ class Reconstruct:
     learned or given depth 0.01 makes the surface smoother and costs next to nothing; 0.1 more so, and costs 0.1 to
     0.3 dB."""
     rigidity_weight: float = 0.0
-    """Part of the way, 0 to 1, that tissue behind an instrument goes, every fourth step, to where it moves as rigidly
-    as its neighbours let it. For the deformation spline; hidden tissue was no truer for it."""
+    """Part of the way, 0 to 1, that tissue behind an instrument goes to where it moves as rigidly as its neighbours let
+    it, at every fourth step, if that shows a training frame. For the deformation spline; hidden tissue was hardly truer
+    for it."""
     bending_weight: float = 0.0
-    """Part of the way, 0 to 1, that each step takes its control points to the line between their neighbours in time.
-    For the deformation spline; no frame that was held out was better for it."""
+    """Part of the way, 0 to 1, that each step takes two control points to the line between their neighbours in time.
+    For the deformation spline; at 0.01 a phantom gained 0.2 dB, and a clip of fast tissue lost as much."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False

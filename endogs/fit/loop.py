@@ -85,6 +85,9 @@ class Fit:
         self._squared_error = math.nan
         self._changed_before = -1  # the last step before which Gaussians came and went
         self._cuda_steps: CudaSteps | None = None
+        deformation = self.optimizer.deformation
+        if self.config.bending_weight > 0 and not isinstance(deformation, SplineDeformation):
+            raise InputError(f"bending_weight needs the deformation spline, not {deformation.kind}; leave it at 0")
         self._rigidity: HiddenRigidity | None = None
         if self.config.rigidity_weight > 0:
             times = [view.time for view in self.views.real]

@@ -65,7 +65,7 @@ class Face:
             where = self.studio.schedule.look(browser)
             free = where is not None and where[1] is not None
             if self._view.in_browser and free and self.studio.session.layer == "Colour":
-                self._show_splats(client, shown.time)
+                self._show_splats(client, shown)
             else:
                 self._hide_splats(browser)
                 quality = FINAL_QUALITY if shown.final else MOVING_QUALITY
@@ -84,8 +84,9 @@ class Face:
         self._message.content = f"⚠ {sentence}"
         self._message.visible = bool(sentence)
 
-    def _show_splats(self, client: "viser.ClientHandle", now: float) -> None:
-        packed = in_light(self.studio.scene, self.studio.session.light).shown_at(now)
+    def _show_splats(self, client: "viser.ClientHandle", shown: Shown) -> None:
+        scene = in_light(self.studio.scene, self.studio.session.light)
+        packed = scene.shown_at(shown.time, shown.view.camera)
         with self._lock:
             handle = self._splats.get(client.client_id)
             if handle is None:

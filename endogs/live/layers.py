@@ -1,5 +1,6 @@
 """The pictures a viewer offers of a scene: colour, depth, normals, deformation, and the clip's input beside them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -186,11 +187,16 @@ class Painter:
 
 
 def in_light(scene: Scene, light: Light) -> Scene:
-    """The scene as `light` shows it; as it was filmed, exposure included, where the lamp is at the lens.
+    """The scene as `light` shows it, in the exposure of its frames unless the light is even, which shows the albedo.
 
     Raises InputError for another light on colours that know none.
     """
-    return scene if light == LAMP_AT_LENS else relit(scene, light, Path("the scene"))
+    if light == LAMP_AT_LENS:
+        return scene
+    lit = relit(scene, light, Path("the scene"))
+    if light.ambient_only:
+        return lit
+    return replace(lit, appearance=replace(lit.appearance, exposure=scene.appearance.exposure))
 
 
 def render(packed: Tensor, view: Viewpoint, features: Tensor | None = None) -> Rendering:

@@ -39,16 +39,17 @@ class LightPanel:
             self._reset: Any = gui.add_button("As it was filmed")
         for control in (*self._lamp, self._intensity, self._specular, self._ambient_only):
             control.on_update(self._chosen)
-        self._reset.on_click(lambda event: self._as_filmed())
+        self._reset.on_click(self._as_filmed)
 
-    def _chosen(self, event: Any) -> None:
+    # Coroutines run one after the other, in the order of the messages: in a pool of threads an older light could win.
+    async def _chosen(self, event: Any) -> None:
         if event.client is not None:
             x, y, z = (float(slider.value) for slider in self._lamp)
             intensity, even = float(self._intensity.value), bool(self._ambient_only.value)
             light = replace(LAMP_AT_LENS, offset=(x, y, z), intensity=intensity, ambient_only=even)
             self._session.relight(replace(light, specular=bool(self._specular.value)))
 
-    def _as_filmed(self) -> None:
+    async def _as_filmed(self, event: Any) -> None:
         for slider in self._lamp:
             slider.value = 0.0
         self._intensity.value, self._specular.value, self._ambient_only.value = 1.0, True, False

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from endogs.live.downloads import camera_bytes, png_bytes, points_bytes
+from endogs.live.layers import in_light
 from endogs.live.studio import Studio
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class SavePanel:
     def _points(self, event: Any) -> None:
         def act() -> None:
             now = self._studio.session.timeline.now()
-            self._send(event, f"points_{now:.3f}s.ply", points_bytes(self._studio.scene, now))
+            scene = in_light(self._studio.scene, self._studio.session.light)
+            self._send(event, f"points_{now:.3f}s.ply", points_bytes(scene, now))
 
         self._studio.do(act)
 

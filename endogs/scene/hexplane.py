@@ -7,7 +7,7 @@ Gaussian splatting", 2024, for planes that move Gaussians; Y. Liu et al., "EndoG
     f(x, y, z, t) = concat over scales s of  prod over pairs (a, b) of xy, xz, yz, xt, yt, zt of  P_ab^s(a, b)
     delta_head = W_2 relu(W_1 relu(W_0 f + b_0) + b_1) + b_2
 
-P are grids of features, bilinearly interpolated, whose product is K-planes' (eq. 1 there); W_0 is shared; heads are
+P are grids of features, bilinearly interpolated, whose product is that of K-planes; W_0 is shared; heads are
 position, quaternion, log-scale, opacity and colour. The opacity head is used, and time covers the whole of its axis,
 [-1, 1], where EndoGaussian drops the one and leaves half of the other: its 100 cells in time are 50 for a clip. (All
 100 would be finer than the 63 frames of its example: what lies between two training frames would never be trained,

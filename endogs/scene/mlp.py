@@ -7,8 +7,9 @@ W. Xie et al., "SurgicalGaussian: deformable 3D Gaussians for high-fidelity surg
     gamma_L(p) = [p, sin(2^l p), cos(2^l p)] for l < L
 
 where h_5 takes [e, h_4] (layer 4 of 0 to 7 is where theirs skips), with linear outputs for position, quaternion and
-log-scale; opacity and colour are optional. The positional encoding gamma is that of B. Mildenhall et al., "NeRF", 2020,
-eq. 4, on the box [-1, 1]^3 and time in [0, 1]; theirs takes scene units.
+log-scale; opacity and colour are optional. The positional encoding gamma is after B. Mildenhall et al., "NeRF", 2020,
+section 5.1, without its factor pi and with p itself, as in "Deformable 3D Gaussians", on the box [-1, 1]^3 and time in
+[0, 1]; theirs takes scene units.
 
 Cost: half a million multiplications per Gaussian and instant, three times that with gradients. 60 000 Gaussians take
 180 GFLOP a step, which is seconds on two CPU cores and milliseconds on a GPU.
