@@ -171,8 +171,8 @@ def main() -> None:
             for seed in range(args.seeds):
                 out = args.folder / f"{clip}_{name.replace(' ', '')}_{seed}"
                 config = Reconstruct(
-                    clips[clip], out, "fast", split=args.split, iterations=args.iterations, gaussians=args.gaussians,
-                    seed=seed, **options,
+                    clips[clip], out=out, preset="fast", split=args.split, iterations=args.iterations,
+                    gaussians=args.gaussians, seed=seed, **options,
                 )  # fmt: skip
                 result = execute(config, ProcessorClock())
                 last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])

@@ -159,7 +159,7 @@ def fit(row: Row, folder: Path, options: argparse.Namespace, seed: int, out: Pat
     PRESETS["this row"] = preset(options.preset, options.gaussians, row)  # type: ignore[index]
     config = Reconstruct(
         folder,
-        out,
+        out=out,
         preset="this row",  # type: ignore[arg-type]
         clip=clip_options,
         iterations=options.iterations,
@@ -280,7 +280,7 @@ def main() -> None:
     if options.cost:
         clip_options = ClipOptions(stride=3, end=options.seconds, max_size=options.max_size)
         folder = options.clips / CLIPS["d4d"]
-        config = Reconstruct(folder, work / "cost", clip=clip_options, iterations=0, device=options.device)
+        config = Reconstruct(folder, out=work / "cost", clip=clip_options, iterations=0, device=options.device)
         pipeline.execute(config, StageClock(), StepCosts(rounds=100))
         return
     print("| clip | fit | " + " | ".join(COLUMNS) + " |")

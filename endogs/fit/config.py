@@ -1,6 +1,6 @@
 """Options of `endogs reconstruct`, and the fit's numbers that a preset resolves them to. No torch here."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -234,6 +234,7 @@ class Reconstruct:
 
     input: Positional[Path]
     """Video file, image folder or data set; with --data, a recipe: its name or its .toml file."""
+    _: KW_ONLY
     data: Path | None = None
     """With a recipe in place of a clip: the folder of its data set. The recipe's options are then the defaults."""
     out: Path | None = None
