@@ -29,6 +29,18 @@ def write_sliding_clip(folder: Path, frames: int = 10) -> Path:
     return folder / "images"
 
 
+class InstrumentOnTheLeft:
+    """Masks (HEIGHT, WIDTH) for `Clip.with_masks`: a still instrument over the first fourteen columns."""
+
+    def read(self, index: int) -> np.ndarray:
+        """Where frame `index` shows tissue."""
+        return np.repeat((np.arange(WIDTH) >= 14)[None], HEIGHT, 0)
+
+    def halo(self, index: int) -> np.ndarray:
+        """Nowhere is it in doubt."""
+        return np.zeros((HEIGHT, WIDTH), bool)
+
+
 def sliding_clip(folder: Path, frames: int = 10) -> Clip:
     """The clip, read; its last four rows are ignored."""
     return load_clip(write_sliding_clip(folder, frames), ClipOptions(focal=50.0, fps=10.0, ignore_rows=("36:40",)))

@@ -3,10 +3,9 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from sliding_clip import sliding_clip, write_sliding_clip
+from sliding_clip import InstrumentOnTheLeft, sliding_clip, write_sliding_clip
 from test_fit_loop import new_fit
 from test_kernels import step_problem
 
@@ -194,14 +193,7 @@ def test_resuming_is_bit_identical_when_asked_for(clip, tmp_path):
 def test_hidden_tissue_is_kept_rigid_between_captured_steps(tmp_path):
     """As on the processor: relaxations come after every fourth step."""
 
-    class Found:
-        def read(self, index):
-            return np.repeat((np.arange(48) >= 14)[None], 40, 0)
-
-        def halo(self, index):
-            return np.zeros((40, 48), bool)
-
-    clip = sliding_clip(tmp_path / "clip", frames=6).with_masks(Found())
+    clip = sliding_clip(tmp_path / "clip", frames=6).with_masks(InstrumentOnTheLeft())
     config = replace(CONFIG, iterations=40, rigidity_weight=0.5)
     gpu, cpu, without = (
         fit_on_gpu(clip, config), new_fit(clip, config), fit_on_gpu(clip, replace(config, rigidity_weight=0.0))

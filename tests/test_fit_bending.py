@@ -13,7 +13,7 @@ from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import InputError
 from endogs.fit.bending import greville_time, relax_bending
-from endogs.fit.config import Reconstruct
+from endogs.fit.config import PRESETS, Reconstruct
 from endogs.fit.loop import run_fit
 from endogs.gaussians import CHANNELS
 from endogs.scene.spline import Knots, SplineDeformation
@@ -80,6 +80,13 @@ def test_a_fit_without_splines_is_refused(tmp_path):
     clip = sliding_clip(tmp_path / "clip", frames=6)
     with pytest.raises(InputError, match="bending_weight needs the deformation spline, not none"):
         new_fit(clip, replace(CONFIG, bending_weight=0.1), deformation="none")
+
+
+@pytest.mark.parametrize("option", ["rigidity_weight", "bending_weight"])
+def test_a_preset_keeps_its_own_number_unless_another_is_asked_for(option, monkeypatch):
+    monkeypatch.setitem(PRESETS, "fast", replace(PRESETS["fast"], **{option: 0.5}))
+    assert getattr(Reconstruct(Path("clip"), preset="fast").fit_config(), option) == 0.5
+    assert getattr(Reconstruct(Path("clip"), preset="fast", **{option: 0.0}).fit_config(), option) == 0
 
 
 @pytest.mark.parametrize("option", ["rigidity_weight", "bending_weight"])

@@ -3,10 +3,9 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from sliding_clip import sliding_clip
+from sliding_clip import InstrumentOnTheLeft, sliding_clip
 from test_fit_loop import CONFIG, new_fit
 
 from endogs.camera import Camera
@@ -143,14 +142,7 @@ def test_neighbours_follow_gaussians_that_change_places():
 
 @pytest.mark.parametrize(("density", "bending"), [("residual", 0.0), ("mcmc", 0.0), ("residual", 0.1)])
 def test_a_fit_with_rigidity_resumes_bit_identically_and_differs_from_one_without(tmp_path, density, bending):
-    class Found:
-        def read(self, index):
-            return np.repeat((np.arange(48) >= 14)[None], 40, 0)
-
-        def halo(self, index):
-            return np.zeros((40, 48), bool)
-
-    clip = sliding_clip(tmp_path / "clip", frames=6).with_masks(Found())
+    clip = sliding_clip(tmp_path / "clip", frames=6).with_masks(InstrumentOnTheLeft())
     config = replace(CONFIG, iterations=48, rigidity_weight=0.5, density=density, bending_weight=bending)
     whole, part, again, without = (
         new_fit(clip, one) for one in (config, config, config, replace(config, rigidity_weight=0.0))

@@ -17,8 +17,9 @@ def greville_time(knots: Knots, control_point: int) -> float:
 
 @torch.no_grad()
 def relax_bending(deformation: SplineDeformation, time: float, weight: float) -> None:
-    """Move the inner two of the four control points that are active at `time`, one after the other and in place, the
-    part `weight` in [0, 1] of the way to the line between their neighbours, where their second divided difference is 0.
+    """Move the inner two of the four control points (N, 14) that are active at `time` (seconds), one after the other
+    and in place, the part `weight` in [0, 1] of the way to the line between their neighbours, where their second
+    divided difference is 0.
     """
     control, knots = deformation.control, deformation.knots
     index, _ = knots.locate(time)

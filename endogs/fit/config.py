@@ -291,13 +291,14 @@ class Reconstruct:
     """Weight of the angle between the normals of the rendered depth and of the depth prior's, by default 0. With
     learned or given depth 0.01 makes the surface smoother and costs next to nothing; 0.1 more so, and costs 0.1 to
     0.3 dB."""
-    rigidity_weight: float = 0.0
-    """Part of the way, 0 to 1, that tissue behind an instrument goes to where it moves as rigidly as its neighbours let
-    it, at every fourth step, if that shows a training frame. For the deformation spline; hidden tissue was hardly truer
-    for it."""
-    bending_weight: float = 0.0
-    """Part of the way, 0 to 1, that each step takes two control points to the line between their neighbours in time.
-    For the deformation spline; at 0.01 a phantom gained 0.2 dB, and a clip of fast tissue lost as much."""
+    rigidity_weight: float | None = None
+    """Part of the way, 0 to 1, by default 0, that tissue behind an instrument goes to where it moves as rigidly as its
+    neighbours let it, at every fourth step, if that shows a training frame. For the deformation spline; hidden tissue
+    was hardly truer for it."""
+    bending_weight: float | None = None
+    """Part of the way, 0 to 1, by default 0, that each step takes two control points to the line between their
+    neighbours in time. For the deformation spline; at 0.01 a phantom gained 0.2 dB, and a clip of fast tissue lost
+    as much."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False
@@ -347,7 +348,7 @@ class Reconstruct:
             if part is not None and not 0 <= part <= 1:
                 raise InputError(f"{option} {part} is out of range; give 0 to 1.")
         for option, part in (("--rigidity-weight", self.rigidity_weight), ("--bending-weight", self.bending_weight)):
-            if part > 0 and self.deformation_kind() != "spline":
+            if part and self.deformation_kind() != "spline":
                 raise InputError(f"{option} needs --deformation spline, not {self.deformation_kind()}; leave it out.")
         for option, weight in (("--normal-weight", self.normal_weight), ("--depth-weight", self.depth_weight)):
             if weight is not None and not 0 <= weight < float("inf"):
@@ -372,13 +373,16 @@ class Reconstruct:
         if not look.plain and density in COPYING:
             raise InputError(f"--density {density} copies plain colours; leave out --colors and --exposure.")
         config = replace(config, density=density, balance=self.balance, appearance=look)
-        config = replace(config, rigidity_weight=self.rigidity_weight, bending_weight=self.bending_weight)
         if self.normal_weight is not None:
             config = replace(config, normal_weight=self.normal_weight)
         if self.depth_weight is not None:
             config = replace(config, depth_weight=self.depth_weight)
         if self.specular_weight is not None:
             config = replace(config, specular_weight=self.specular_weight)
+        if self.rigidity_weight is not None:
+            config = replace(config, rigidity_weight=self.rigidity_weight)
+        if self.bending_weight is not None:
+            config = replace(config, bending_weight=self.bending_weight)
         if self.iterations is not None:
             config = config.with_iterations(self.iterations)
         if self.gaussians is not None:
