@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from endogs.fit.config import PRESETS, FitConfig
-from endogs.fit.memory import GPU_BASE_BYTES, fit_bytes, gpu_fit_bytes, machine_bytes, memory_note
+from endogs.fit.memory import GPU_BASE_BYTES, fit_bytes, gpu_fit_bytes, memory_note
+from endogs.memory_budget import machine_bytes
 
 
 @pytest.mark.parametrize(

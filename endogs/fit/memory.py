@@ -1,7 +1,5 @@
 """Whether a fit will fit into this machine's memory, said before anyone waits for it."""
 
-import os
-
 from endogs.fit.config import FitConfig
 from endogs.gaussians import CHANNELS
 
@@ -74,11 +72,3 @@ def memory_note(needed: float, available: float) -> str | None:
         f"memory: this fit needs about {needed / 1e9:.1f} GB of this machine's {available / 1e9:.1f} GB: a shorter "
         "range (--start, --end), --stride, --preset fast, --gaussians or --max-size make it lighter."
     )
-
-
-def machine_bytes() -> float:
-    """This machine's memory, infinite where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")

@@ -21,9 +21,10 @@ from endogs.evaluate.summary import value_text
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
-from endogs.fit.memory import fit_bytes, gpu_fit_bytes, machine_bytes, memory_note
+from endogs.fit.memory import fit_bytes, gpu_fit_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
+from endogs.memory_budget import machine_bytes
 from endogs.pipeline.notes import (
     below_interpolation_note,
     few_frames_note,
