@@ -8,19 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from endogs.errors import InputError
+from endogs.folder_swap import sync_folder
+from endogs.partial_names import partial_prefix, remove_dead
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Path]:
+def new_file(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, with its ending, that becomes `path` at the end of the block.
 
-    An older file is replaced; after an exception it is as it was. Raises InputError when the place is not writable.
+    An older file is replaced; after an exception it is as it was. A `durable` file survives a power cut from the end of
+    the block on. What a process that was killed left half-written in the folder is removed. Raises InputError when the
+    place is not writable.
     """
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder; name a file to write.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".partial{path.suffix}", dir=path.parent)
+        remove_dead(path.parent)
+        handle, name = tempfile.mkstemp(prefix=partial_prefix(path), suffix=f".partial{path.suffix}", dir=path.parent)
         os.close(handle)
     except OSError as failure:
         raise _unwritable(path, failure, "choose another --out") from failure
@@ -28,7 +33,11 @@ def new_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)
+        if durable:
+            sync_file(partial)
         os.replace(partial, path)
+        if durable:
+            sync_folder(path.parent)
     except OSError as failure:
         raise _unwritable(path, failure, "choose another --out") from failure
     finally:
@@ -45,7 +54,8 @@ def new_folder(path: Path) -> Iterator[Path]:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(f"{path} already exists and is not empty; name a new folder.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        remove_dead(path.parent)
+        partial = Path(tempfile.mkdtemp(prefix=partial_prefix(path), suffix=".partial", dir=path.parent))
     except OSError as failure:
         raise _unwritable(path, failure, "name a place you may write to") from failure
     try:
@@ -58,6 +68,12 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise _unwritable(path, failure, "name a place you may write to") from failure
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def sync_file(path: Path) -> None:
+    """What is in the file survives a power cut from here on. Raises OSError, as when the disk is full after all."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def write_one_or_many(

@@ -372,8 +372,6 @@ sys.exit(main(sys.argv[1:]))
 def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_path, capfd):
     arguments = [str(part) for part in ("reconstruct", home / "clip", *LONG_FIT)]
     out, whole = tmp_path / "stopped", tmp_path / "whole"
-    out.mkdir()
-    (out / "metrics.json").write_text("of an earlier run")
     command = [sys.executable, "-c", SHOW_EVERY_STEP, *arguments, "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -384,7 +382,7 @@ def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_
     said = process.stderr.read()
     assert process.wait(60) == 130
     assert "Traceback" not in said
-    assert "continue with --resume" in said
+    assert f"the scene so far is in {out}; continue with the same options and --resume" in said
     record = json.loads((out / "run.json").read_text())
     assert record["interrupted"]
     assert {path.name for path in out.iterdir()} == {"scene.safetensors", "run.json", "metrics.jsonl", "checkpoints"}
@@ -395,9 +393,13 @@ def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_
     assert main([*arguments, "--out", str(out), "--resume", "--seed", "1"]) == 2
     assert "(seed)" in capfd.readouterr().err
     assert main([*arguments, "--out", str(out), "--resume", "--ignore-rows", "70:80"]) == 2
-    assert "(ignore_rows)" in capfd.readouterr().err
+    assert "(ignore_rows, " in capfd.readouterr().err
+    assert main([*arguments, "--out", str(out)]) == 2
+    assert "holds an interrupted run, which --resume continues; give another --out, or" in capfd.readouterr().err
     assert main([*arguments, "--out", str(out), "--resume"]) == 0
     assert main([*arguments, "--out", str(whole)]) == 0
+    assert main([*arguments, "--out", str(out), "--resume"]) == 2
+    assert "no checkpoint to resume from, as after a run that ended" in capfd.readouterr().err
     assert not (out / "checkpoints").exists()
     ours, theirs = (load_file(folder / "scene.safetensors") for folder in (out, whole))
     assert ours.keys() == theirs.keys()

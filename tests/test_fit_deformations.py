@@ -194,9 +194,10 @@ def test_resuming_is_bit_identical(clip, kind, tmp_path):
     for _ in range(9):
         part.take_step()
     save_checkpoint(part.checkpoint(), tmp_path)
-    empty = new_optimizer(clip, again.views, SMALL, kind, torch.device("cpu"), empty=True, seed=7)
+    kept = load_checkpoint(tmp_path)
+    empty = new_optimizer(clip, again.views, SMALL, kind, torch.device("cpu"), seed=7, checkpoint=kept)
     again = Fit(empty, again.views, SMALL, 0)
-    again.restore(load_checkpoint(tmp_path))
+    again.restore(kept)
     run_fit(again, show=False)
     ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
     assert ours.keys() == theirs.keys()

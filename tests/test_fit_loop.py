@@ -14,6 +14,7 @@ from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig, Reconstruct
 from endogs.fit.density import Population, ResidualMaps, drop_transparent
+from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.setup import new_optimizer
@@ -41,13 +42,13 @@ def clip(tmp_path_factory):
     return sliding_clip(tmp_path_factory.mktemp("clip"), frames=6)
 
 
-def new_fit(clip, config=CONFIG, seed=0, deformation="spline", device="cpu", deterministic=False):
+def new_fit(clip, config=CONFIG, seed=0, deformation="spline", device="cpu", deterministic=False, checkpoint=None):
     frames = [0, 2, 3, 4, 5]
     flows = ClipFlows(clip.image, finest_scale=0)
     place = torch.device(device)
     depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, clip.tissue_mask, flows)
     views = TrainingViews(clip, frames, flows, clip.tissue_mask, depth, config, place)
-    optimizer = new_optimizer(clip, views, config, deformation, place)
+    optimizer = new_optimizer(clip, views, config, deformation, place, checkpoint=checkpoint)
     return Fit(optimizer, views, config, seed, deterministic=deterministic)
 
 
@@ -100,9 +101,10 @@ def test_a_resumed_run_keeps_its_knots(clip, tmp_path, monkeypatch, kind):
         part.take_step()
     save_checkpoint(part.checkpoint(), tmp_path)
     monkeypatch.setattr("endogs.fit.setup.clip_knots", lambda *given: Knots.evenly(0.0, 0.07, 8))
-    again = new_fit(clip, deformation=kind)
-    assert again.optimizer.track_knots != whole.optimizer.track_knots
-    again.restore(load_checkpoint(tmp_path))
+    assert new_fit(clip, deformation=kind).optimizer.track_knots != whole.optimizer.track_knots
+    kept = load_checkpoint(tmp_path)
+    again = new_fit(clip, deformation=kind, checkpoint=kept)
+    again.restore(kept)
     run_fit(again, show=False)
     assert again.optimizer.track_knots == whole.optimizer.track_knots
     ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors
@@ -148,7 +150,8 @@ def test_a_gpu_says_why_its_steps_are_slow(clip, monkeypatch, capsys):
     assert told.rstrip().endswith("density mcmc, normal_weight")
 
 
-def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path):
+def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("endogs.fit.checkpoint_clock.COST", 0)
     fit = new_fit(clip, replace(CONFIG, checkpoint_seconds=0.0))
 
     def poison(fit):
@@ -235,15 +238,18 @@ def test_the_scene_closes_behind_an_instrument(clip):
     assert alpha_there(0.02) > alpha_there(0.0) + 0.2
 
 
-def test_ctrl_c_ends_between_two_steps_and_saves(clip, tmp_path):
+@pytest.mark.parametrize("stop", STOPS)
+def test_ctrl_c_and_its_like_end_between_two_steps_and_save(clip, tmp_path, stop):
     fit = new_fit(clip)
 
     def press(fit):
         if fit.step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), stop)
 
+    before = signal.getsignal(stop)
     run_fit(fit, tmp_path, show=False, on_step=press)
-    assert fit.interrupted
+    assert signal.getsignal(stop) is before
+    assert fit.stopped_by == stop
     assert load_checkpoint(tmp_path).step == fit.step
     assert 3 <= fit.step <= 4
 
@@ -282,7 +288,7 @@ def test_a_broken_or_missing_checkpoint_is_an_input_error(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [FILE_NAME]
     path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"cannot be resumed from \(.*\); run without --resume"):
         load_checkpoint(tmp_path)
 
 

@@ -23,7 +23,7 @@ def told(tmp_path, capsys):
     def tell(frames: int = 4, split: SplitName = "standard", **options) -> str:
         clip = sliding_clip(tmp_path / f"{frames}-{split}", frames)
         asked = Reconstruct(tmp_path, split=split, **options)
-        tell_before_the_fit(clip, split_frames(frames, split), asked, tmp_path / "out", CPU)
+        tell_before_the_fit(clip, split_frames(frames, split), asked, CPU)
         return capsys.readouterr().err
 
     return tell
@@ -68,17 +68,6 @@ def test_the_steps_of_a_long_clip_are_told_before_the_fit(told, monkeypatch):
 def test_no_steps_are_told(told):
     assert "nothing is fitted" in told(4, "standard", iterations=0)
     assert "nothing is fitted" not in told(4, "all", iterations=1)
-
-
-def test_what_an_earlier_run_left_is_named_before_it_is_replaced(told, tmp_path):
-    out = tmp_path / "out"
-    (out / "checkpoints").mkdir(parents=True)
-    assert str(out) not in told(4)
-    (out / "scene.safetensors").touch()
-    assert f"note: {out} holds an earlier run's scene, which this one replaces\n" in told(5)
-    (out / "checkpoints" / "last.safetensors").touch()
-    assert f"note: {out} holds an interrupted run, which this one replaces; --resume" in told(6)
-    assert str(out) not in told(7, resume=True)
 
 
 def summary_of(split: str, scene: float, out: Path, masked: float | None = 38.0, **baseline: float) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from safetensors.numpy import save
 from sliding_clip import HEIGHT, WIDTH, sliding_clip
 
 import endogs
@@ -77,28 +78,43 @@ def test_what_predictions_depend_on_makes_another_set(clip, tmp_path):
     def recomputed(**changes):
         depth = depth_of(changes.pop("clip", clip), priors, **changes)
         depth.precompute([2])
-        assert len(list(priors.iterdir())) == 1, "the set that serves nobody any more is gone"
+        sets.add(depth.folder)
         return depth.computed == 1
 
+    sets = set()
     assert recomputed()
     assert not recomputed()
     stronger = CountingPrior()
     stronger.strength = 2.0
     assert recomputed(prior=stronger)
-    assert recomputed()
+    assert not recomputed()
     assert recomputed(frames=[0, 2, 3])
     assert recomputed(masks=lambda i: clip.tissue_mask(i) & (np.arange(WIDTH) > 5))
-    assert recomputed()
     file = tmp_path / "clip" / "images" / "002.png"
     cv2.imwrite(str(file), cv2.imread(str(file))[::-1])
     os.utime(file, ns=(1, 1))
     assert recomputed(clip=load_clip(tmp_path / "clip" / "images", clip.options))
+    assert set(priors.iterdir()) == sets, "every set has its own folder, and none is removed here"
+
+
+def test_an_earlier_results_predictions_are_taken_over(clip, tmp_path):
+    depth_of(clip, tmp_path / "earlier").precompute(FRAMES)
+    prior, flows = CountingPrior(), ClipFlows(clip.image)
+    depth = ClipDepth(clip, prior, FRAMES, clip.tissue_mask, flows, tmp_path / "new", earlier=tmp_path / "earlier")
+    depth.precompute(FRAMES)
+    assert (depth.loaded, prior.asked) == (4, 0)
+    kept = [
+        sorted((p.relative_to(top), p.read_bytes()) for p in top.rglob("*.safetensors"))
+        for top in (tmp_path / "earlier", tmp_path / "new")
+    ]
+    assert kept[0] == kept[1]
 
 
 def test_a_damaged_file_is_computed_again(clip, tmp_path):
     depth_of(clip, tmp_path / "priors").precompute(FRAMES)
+    other = {"value": np.zeros((HEIGHT, WIDTH), np.int64), "confidence": np.zeros((HEIGHT, WIDTH), np.uint8)}
     for number, file in enumerate(sorted(tmp_path.glob("priors/*/*.safetensors"))):
-        file.write_bytes(b"" if number else file.read_bytes()[:200])
+        file.write_bytes([b"", file.read_bytes()[:200], save(other), save({"value": other["value"]})][number])
     again = depth_of(clip, tmp_path / "priors")
     again.precompute(FRAMES)
     assert (again.loaded, again.computed) == (0, 4)
@@ -107,12 +123,15 @@ def test_a_damaged_file_is_computed_again(clip, tmp_path):
 def test_the_output_folder_is_no_input(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(b"1")
-    before = input_fingerprint(tmp_path, tmp_path / "out")
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "run.json").write_text("{}")
-    assert input_fingerprint(tmp_path, tmp_path / "out") == before
+    outputs = (tmp_path / "out", tmp_path / "out.unfinished")
+    before = input_fingerprint(tmp_path, outputs)
+    for folder in outputs:
+        folder.mkdir()
+        (folder / "run.json").write_text("{}")
+    (tmp_path / ".out.endogs-lock").touch()
+    assert input_fingerprint(tmp_path, outputs) == before
     (tmp_path / "images" / "b.png").write_bytes(b"1")
-    assert input_fingerprint(tmp_path, tmp_path / "out") != before
+    assert input_fingerprint(tmp_path, outputs) != before
 
 
 def test_threads_that_ask_at_once_get_one_computation(clip):
@@ -193,13 +212,15 @@ def test_the_run_tells_which_depth_it_used_and_reuses_it(tmp_path):
     clip = sliding_clip(tmp_path / "clip", 6)
     options = {"preset": "fast", "iterations": 3, "gaussians": 200, "clip": clip.options}
     first = endogs.reconstruct(clip.source, out=tmp_path / "out", **options)
-    again = endogs.reconstruct(clip.source, out=tmp_path / "out", **options)
+    again = endogs.reconstruct(clip.source, out=tmp_path / "out", overwrite=True, **options)
     assert first.record["depth"]["frames_from_cache"] == 0
     assert again.record["depth"]["frames_computed"] == 0
     assert again.record["depth"]["frames_from_cache"] == 5
     assert again.metrics["mean"]["psnr"] == pytest.approx(first.metrics["mean"]["psnr"], abs=1e-6)
-    other = endogs.reconstruct(clip.source, out=tmp_path / "out", depth="constant", **options)
+    assert len(list((tmp_path / "out" / "priors").iterdir())) == 1
+    other = endogs.reconstruct(clip.source, out=tmp_path / "out", overwrite=True, depth="constant", **options)
     assert other.record["depth"]["prior"] == "constant"
+    assert not (tmp_path / "out" / "priors").exists(), "predictions that serve no scene are gone"
 
 
 class _Lines:

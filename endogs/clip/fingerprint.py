@@ -1,9 +1,11 @@
 """Which clip this is, by what it shows: not by its name, its place or the time of its files."""
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.clip.field_of_view import SAMPLES
 from endogs.clip.mask_files import sampled
@@ -31,4 +33,23 @@ def clip_fingerprint(clip: "Clip") -> str:
     every = -(-len(chosen) * clip.width * clip.height * 3 // MOST_BYTES)
     for index in chosen:
         digest.update(np.ascontiguousarray(clip.image(index)[::every]).tobytes())
+    return digest.hexdigest()
+
+
+def given_fingerprint(clip: "Clip") -> str:
+    """32 hexadecimal digits of what came with a clip's pictures: cameras, and masks and depth of those 16 frames."""
+    arrays: list[NDArray[Any]] = [clip.K, clip.world_to_camera, clip.ignored]
+    for index in sampled(len(clip), SAMPLES):
+        depth = clip.depth(index)
+        arrays += [np.packbits(clip.tissue_mask(index))] if clip.masks_are_given else []
+        arrays += [] if depth is None else [depth]
+    return arrays_fingerprint(arrays)
+
+
+def arrays_fingerprint(arrays: Iterable[NDArray[Any]]) -> str:
+    """32 hexadecimal digits of the shapes and bytes of arrays, in their order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.array(array.shape, "<i8").tobytes())
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

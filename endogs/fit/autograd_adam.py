@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from endogs.fit.checkpoint import TRACK_BREAKPOINTS
 from endogs.fit.config import FitConfig
 from endogs.fit.deformation_config import Rate
 from endogs.fit.optimizer import BETAS, Moments, Slice, adam_slices, breakpoints_of, channel_rates, settings_with
@@ -20,7 +21,6 @@ from endogs.scene.deformation import Deformation
 from endogs.scene.spline import Knots, SplineDeformation
 
 _DEFORMATION, _M, _V = "deformation.", "m.", "v."
-_TRACK_BREAKPOINTS = "track_breakpoints"
 
 
 @dataclass
@@ -187,7 +187,7 @@ class AutogradAdam:
         state |= {_DEFORMATION + name: tensor for name, tensor in self.deformation.tensors().items()}
         state |= breakpoints_of(self.deformation)
         if self.track_knots is not None:
-            state[_TRACK_BREAKPOINTS] = torch.tensor(self.track_knots.breakpoints, dtype=torch.float64)
+            state[TRACK_BREAKPOINTS] = torch.tensor(self.track_knots.breakpoints, dtype=torch.float64)
         state |= {_M + name: moments.m for name, moments in self.moments.items()}
         return state | {_V + name: moments.v for name, moments in self.moments.items()}
 
@@ -204,7 +204,7 @@ class AutogradAdam:
         }
         self.deformation = self.deformation.from_parts(tensors, settings_with(self.deformation, state))
         if self.track_knots is not None:
-            self.track_knots = Knots(tuple(state[_TRACK_BREAKPOINTS].tolist()))
+            self.track_knots = Knots(tuple(state[TRACK_BREAKPOINTS].tolist()))
         self.moments = {name: Moments(state[_M + name], state[_V + name]) for name in self._trained()}
         self._graph = None
 

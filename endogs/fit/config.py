@@ -185,8 +185,8 @@ class FitConfig:
     """Share of the steps spent on flow-interpolated frames between neighbouring training frames."""
     prune_opacity: float = 0.02
     """Gaussians whose opacity stays below this at all times are removed at insertions and splittings."""
-    checkpoint_seconds: float = 120.0
-    """Time between checkpoints."""
+    checkpoint_seconds: float = 30.0
+    """Least time between checkpoints; where writing one is slow there is more, so that they cost less than 2 %."""
     motion_start: Literal["tracks", "rest"] = "tracks"
     """Whether motion starts from tracks of the optical flow."""
     initialization: Initialization = "tissue"
@@ -238,7 +238,8 @@ class Reconstruct:
     data: Path | None = None
     """With a recipe in place of a clip: the folder of its data set. The recipe's options are then the defaults."""
     out: Path | None = None
-    """Output folder; by default NAME_endogs in the current folder, after the clip's name."""
+    """Output folder; by default NAME_endogs in the current folder, after the clip's name, with a number where there is
+    one already."""
     preset: Preset = "balanced"
     """Speed against quality: fast, balanced and best take about 25 s, a minute and four for 63 frames of 640x512 on two
     cores, and more steps in proportion for more frames. deform3dgs and endogaussian do as those systems do, to compare
@@ -313,7 +314,10 @@ class Reconstruct:
     seed: int = 0
     """Seed of everything random."""
     resume: bool = False
-    """Continue the run that was interrupted in the output folder."""
+    """Continue the run that was interrupted or killed on its way to the output folder, with the options it had."""
+    overwrite: bool = False
+    """Replace the result that the output folder holds, once the new one is complete, or an interrupted run; other files
+    in the folder stay."""
     live: bool = False
     """Watch the fit in the browser, at an address that is printed; afterwards the scene plays there until Ctrl-C."""
     host: str = "127.0.0.1"

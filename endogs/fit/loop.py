@@ -1,6 +1,7 @@
 """The optimization loop: render a view, compare, step, and now and then insert, drop, save and report."""
 
 import math
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from endogs.errors import FitDiverged, InputError
 from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.bending import relax_bending
 from endogs.fit.bloop import Bloop
-from endogs.fit.checkpoint import Checkpoint, save_checkpoint
+from endogs.fit.checkpoint import Checkpoint, Layout, check_layout, check_values, layout_of
+from endogs.fit.checkpoint_clock import CheckpointClock
 from endogs.fit.config import COPYING, FitConfig
 from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import Population, ResidualMaps, density_control
@@ -55,8 +57,8 @@ class Fit:
     """Steps done."""
     log: list[dict[str, Any]] = field(default_factory=list)
     """Progress records: step, loss, terms, psnr (training), gaussians, seconds."""
-    interrupted: bool = False
-    """Whether Ctrl-C ended the loop."""
+    stopped_by: signal.Signals | None = None
+    """What ended the loop before its last step, such as Ctrl-C."""
     deterministic: bool = False
     """On a GPU: gradients add up in a fixed order, so that the same seed gives the same scene. On the CPU they always
     do."""
@@ -103,22 +105,39 @@ class Fit:
         return Checkpoint(self.step, tensors, self.run, self.log)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint of the same run. Raises InputError when its tensors are those of another."""
-        # Copies: a file's tensors lie at any address, and sums over them then round otherwise than torch's own do.
+        """Continue from a checkpoint of the same run.
+
+        Raises InputError when it is another's, or damaged; this fit is then good for nothing.
+        """
         device = self.optimizer.base.device
-        tensors = {name: t.to(device, copy=True) for name, t in checkpoint.tensors.items()}
         try:
+            if checkpoint.step > self.config.iterations:
+                raise ValueError(f"step {checkpoint.step} of {self.config.iterations}")
+            check_layout(checkpoint.layout, self._empty_layout(), self.config.gaussians_cap, self._optional_layout())
+            read = checkpoint.read()
+            check_values(read, checkpoint.step, len(read["base"]))
+            # Copies: a file's tensors lie at any address, and sums over them then round otherwise than torch's own do.
+            tensors = {name: t.to(device, copy=True) for name, t in read.items()}
             self.optimizer.load_state(tensors)
             self._population.load_state(tensors)
             self._density.load_state(tensors)
             if self._rigidity is not None:
                 self._rigidity.load_state(tensors)
-            self._squared_error = float(checkpoint.tensors["squared_error"])
-            self._changed_before = int(checkpoint.tensors["changed_before"])
+            self._squared_error = float(read["squared_error"])
+            self._changed_before = int(read["changed_before"])
         except (KeyError, ValueError) as error:
             raise InputError(f"the checkpoint does not fit this run ({error}); run without --resume") from error
         self.step, self.log = checkpoint.step, list(checkpoint.log)
         self._cuda_steps = None
+
+    def _empty_layout(self) -> Layout:
+        """The tensors that a checkpoint of this fit has, with zeros for the number of Gaussians; drops those here."""
+        self._population.keep(torch.zeros(len(self._population), dtype=torch.bool, device=self.optimizer.base.device))
+        known = set(self._optional_layout())
+        return {name: form for name, form in layout_of(self.checkpoint().tensors).items() if name not in known}
+
+    def _optional_layout(self) -> Layout:
+        return {} if self._rigidity is None else self._rigidity.layout()
 
     def advance(self, most: int) -> tuple[float, dict[str, float]]:
         """Up to `most` steps, as many as go in one piece: on a GPU all before the next insertion, elsewhere one.
@@ -297,24 +316,29 @@ def run_fit(
     show: bool = True,
     on_step: Callable[[Fit], None] | None = None,
 ) -> None:
-    """Run the remaining steps. With a folder, checkpoints go there every `config.checkpoint_seconds` and at Ctrl-C.
+    """Run the remaining steps. With a folder, checkpoints go there by the clock and when a signal ends the run.
 
     Raises FitDiverged; what is not finite is never taken over, so the state is good and becomes the checkpoint.
     `on_step` is called after every step, on a GPU after every few dozen.
     """
     if fit.slow_steps_note is not None:
         print(f"note: {fit.slow_steps_note}", file=sys.stderr, flush=True)
-    started = saved = time.monotonic()
+    clock = CheckpointClock(checkpoints, fit.config.checkpoint_seconds)
+    started = time.monotonic()
     before = fit.log[-1]["seconds"] if fit.log else 0.0
     total = fit.config.iterations
+
+    def state() -> Checkpoint:
+        check_finite(fit)
+        return fit.checkpoint()
+
     with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress:
         while fit.step < total and not interrupt.raised:
             try:
                 value, terms = fit.advance(CHECK_STEPS - fit.step % CHECK_STEPS)
             except FitDiverged:
-                if checkpoints is not None and fit.step > 0:
-                    check_finite(fit)
-                    save_checkpoint(fit.checkpoint(), checkpoints)
+                if fit.step > 0:
+                    clock.save(state)
                 raise
             count = fit.optimizer.base.shape[0]
             if fit.step % CHECK_STEPS == 0 or fit.step == total:
@@ -326,14 +350,10 @@ def run_fit(
                 progress.update(fit.step, value, fit.psnr, count)
             if on_step is not None:
                 on_step(fit)
-            if checkpoints is not None and time.monotonic() - saved > fit.config.checkpoint_seconds:
-                check_finite(fit)
-                save_checkpoint(fit.checkpoint(), checkpoints)
-                saved = time.monotonic()
-        fit.interrupted = fit.step < total
-    if fit.interrupted and checkpoints is not None:
-        check_finite(fit)
-        save_checkpoint(fit.checkpoint(), checkpoints)
+            clock.save_if_due(state)
+        fit.stopped_by = interrupt.raised if fit.step < total else None
+        if fit.stopped_by is not None:
+            clock.save(state)
 
 
 def run_identity(config: FitConfig, **facts: Any) -> dict[str, Any]:

@@ -1,7 +1,15 @@
 """Whether a fit will fit into this machine's memory, said before anyone waits for it."""
 
+from typing import TYPE_CHECKING
+
 from endogs.fit.config import FitConfig
 from endogs.gaussians import CHANNELS
+from endogs.memory_budget import require_memory
+
+if TYPE_CHECKING:
+    import torch
+
+    from endogs.clip import Clip
 
 BASE_BYTES = 450e6
 """What torch, OpenCV and the kernels take before the first frame."""
@@ -62,6 +70,22 @@ def gpu_fit_bytes(frames: int, width: int, height: int, config: FitConfig, defor
     """Peak memory of a fit on a GPU, about: 640x512, 63 frames and 100 000 Gaussians took 1.37 GB beside the base."""
     model = GPU_CONTROL_COPIES * trained_bytes(frames, config, deformation) + graph_bytes(config, deformation)
     return GPU_BASE_BYTES + model + GPU_BYTES_PER_PIXEL * frames * width * height
+
+
+def require_room(clip: "Clip", config: FitConfig, deformation: str, device: "torch.device") -> None:
+    """Raises InputError, with what would make it lighter, for a fit of the clip that cannot be had memory for.
+
+    On a GPU the machine's own memory holds the frames. What Python and its libraries take is taken already.
+    """
+    frames, width, height = len(clip), clip.width, clip.height
+    needed = float(BYTES_PER_PIXEL * frames * width * height)
+    if device.type == "cpu":
+        needed = fit_bytes(frames, width, height, config, deformation) - BASE_BYTES
+    require_memory(
+        needed,
+        f"{clip.source}: a fit of {frames} frames of {width} x {height} and up to {config.gaussians_cap} Gaussians",
+        "choose a shorter range (--start, --end), --stride, --max-size, --preset fast or --gaussians",
+    )
 
 
 def memory_note(needed: float, available: float) -> str | None:

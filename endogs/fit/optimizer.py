@@ -13,6 +13,7 @@ from torch import Tensor
 
 from endogs import native
 from endogs.fit.appearance import AppearanceAdam
+from endogs.fit.checkpoint import BREAKPOINTS
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.scene.deformation import Deformation
@@ -217,9 +218,6 @@ class SplineAdam:
             self.control_moments = Moments(state["control_m"], state["control_v"])
         if self.appearance is not None:
             self.appearance.load_state(state)
-
-
-BREAKPOINTS = "breakpoints"
 
 
 def breakpoints_of(deformation: Deformation) -> dict[str, Tensor]:

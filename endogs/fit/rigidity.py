@@ -151,6 +151,10 @@ class HiddenRigidity:
         known = self._neighbours is not None and self._version == self.population.version
         return {NEIGHBOUR_ROWS: self._neighbours} if known and self._neighbours is not None else {}
 
+    def layout(self) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+        """Types and shapes of what `state` may hold, with zeros for the number of Gaussians."""
+        return {NEIGHBOUR_ROWS: (torch.int64, (0, NEIGHBOURS))}
+
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state()`, after the population did."""
         self._neighbours, self._version = state.get(NEIGHBOUR_ROWS), self.population.version

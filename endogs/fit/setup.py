@@ -9,6 +9,7 @@ from torch import Tensor
 from endogs.clip import Clip
 from endogs.errors import InputError
 from endogs.fit.appearance import AppearanceAdam
+from endogs.fit.checkpoint import Checkpoint
 from endogs.fit.config import FitConfig
 from endogs.fit.deformation_setup import TRACKED, new_autograd_optimizer
 from endogs.fit.knots import clip_knots
@@ -32,14 +33,17 @@ def new_optimizer(
     config: FitConfig,
     deformation: str,
     device: torch.device,
-    empty: bool = False,
     seed: int = 0,
+    checkpoint: Checkpoint | None = None,
 ) -> SceneOptimizer:
-    """The initialized scene and its optimizer; `empty` leaves out the Gaussians, for a checkpoint to bring them.
+    """The initialized scene and its optimizer; for a `checkpoint` without Gaussians, which it brings, and with its
+    knots: they were laid by the flow, which another machine or another cache need not find the same.
 
-    Raises InputError for exposures of frames at equal times.
+    Raises InputError for exposures of frames at equal times, and a checkpoint whose knots are none.
     """
-    knots = clip_knots(clip, views.observations, config.knot_frames) if deformation in TRACKED else None
+    knots = None if checkpoint is None else checkpoint.knots()
+    if knots is None and deformation in TRACKED:
+        knots = clip_knots(clip, views.observations, config.knot_frames)
     tracked = config.motion_start == "tracks"
     if config.appearance.exposure and np.any(np.diff(views.observations.times) <= 0):
         raise InputError(
@@ -48,7 +52,7 @@ def new_optimizer(
         )
     exposure = start_exposure(views, config, device)
     base, control = torch.zeros(0, CHANNELS), None
-    if not empty:
+    if checkpoint is None:
         base, control = first_gaussians(views, config, knots if tracked else None, seed)
     base, footprint = base.to(device), pixel_footprint(views)
     control = None if control is None else control.to(device)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from endogs.clip import Clip
+from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene
 from endogs.live.budget import TimeBudget
@@ -158,19 +159,23 @@ class FitWatch:
 
 @contextmanager
 def resuming_at_interrupt(paused: threading.Event) -> Iterator[None]:
-    """While entered, Ctrl-C also ends a pause, so that the loop outside sees that it was interrupted."""
+    """While entered, Ctrl-C and its like also end a pause, so that the loop outside sees that it was interrupted."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {stop: signal.getsignal(stop) for stop in STOPS}
+    handled = [stop for stop, handler in before.items() if callable(handler)]
 
     def resume(number: int, frame: FrameType | None) -> None:
         paused.clear()
-        if callable(before):
-            before(number, frame)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
 
-    signal.signal(signal.SIGINT, resume)
+    for stop in handled:
+        signal.signal(stop, resume)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for stop in handled:
+            signal.signal(stop, before[stop])

@@ -1,15 +1,12 @@
 """Notes of `endogs reconstruct`: each function looks for one thing worth a sentence, and gives None otherwise."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from endogs import native
 from endogs.clip.splits import Split
-from endogs.fit.checkpoint import FILE_NAME as CHECKPOINT
 from endogs.render import choose_backend
-from endogs.scene.scene_file import FILE_NAME
 
 LONGER = 1.5
 """Times the preset's own steps from which on a fit is worth a note."""
@@ -52,15 +49,6 @@ def longer_fit_note(frames: int, usual: int, steps: int) -> str | None:
 def nothing_fitted_note(iterations: int) -> str | None:
     """No steps are a valid wish, and the files look like a fit's."""
     return "--iterations 0: nothing is fitted, the scene stays as it was initialized" if iterations == 0 else None
-
-
-def replaced_note(out: Path, resume: bool) -> str | None:
-    """What an earlier run left and this one replaces, said while Ctrl-C still saves it."""
-    if resume:
-        return None
-    if (out / "checkpoints" / CHECKPOINT).exists():
-        return f"{out} holds an interrupted run, which this one replaces; --resume would continue it"
-    return f"{out} holds an earlier run's scene, which this one replaces" if (out / FILE_NAME).exists() else None
 
 
 def below_interpolation_note(metrics: dict[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ from endogs.errors import InputError
 from endogs.fit.config import Reconstruct
 
 TEXTS = ("title", "get", "licence", "citation", "folder", "units")
-NOT_FOR_RECIPES = ("input", "data", "out", "resume", "live", "host", "port")
+NOT_FOR_RECIPES = ("input", "data", "out", "resume", "overwrite", "live", "host", "port")
 """Options of one run, not of an experiment."""
 
 

@@ -1,7 +1,6 @@
 """`endogs reconstruct`: read, guess, initialize, fit, write and evaluate."""
 
-import os
-import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 
 from endogs import native
 from endogs.clip import Clip, load_clip
+from endogs.clip.fingerprint import arrays_fingerprint, clip_fingerprint, given_fingerprint
 from endogs.clip.splits import Split, split_frames
 from endogs.device import choose_device, device_name
 from endogs.errors import InputError
@@ -21,7 +21,7 @@ from endogs.evaluate.summary import value_text
 from endogs.fit.checkpoint import load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
-from endogs.fit.memory import fit_bytes, gpu_fit_bytes, memory_note
+from endogs.fit.memory import fit_bytes, gpu_fit_bytes, memory_note, require_room
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.memory_budget import machine_bytes
@@ -30,19 +30,19 @@ from endogs.pipeline.notes import (
     few_frames_note,
     longer_fit_note,
     nothing_fitted_note,
-    replaced_note,
     slow_note,
 )
 from endogs.pipeline.prior_progress import PriorProgress
 from endogs.pipeline.recipe import with_recipe
+from endogs.pipeline.run_folder import RunFolder, claim
 from endogs.pipeline.run_record import (
     StageClock,
     peak_memory_mb,
     software_versions,
     to_json,
-    write_json,
     write_json_lines,
 )
+from endogs.plain_text import plain
 from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.priors.instruments.choose import with_instrument_masks
@@ -50,11 +50,6 @@ from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.scene_file import FILE_NAME, save_scene
 from endogs.scene.visibility import find_visibility
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 + SIGINT."""
-PRIORS = "priors"
-"""Folder in the output folder that keeps what was guessed for the next run."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,8 @@ class Result:
     scene: Scene
     """On the CPU, wherever it was fitted."""
     out: Path
-    """Folder of scene.safetensors, run.json, metrics.json, metrics.jsonl and preview.mp4."""
+    """Folder of scene.safetensors, run.json, metrics.json, metrics.jsonl and preview.mp4: the one that was asked for,
+    or the one beside it, where a run that was interrupted may not replace what stands there."""
     metrics: dict[str, Any]
     """As in metrics.json; empty after Ctrl-C."""
     record: dict[str, Any]
@@ -99,36 +95,45 @@ class Watcher(Protocol):
 
 
 def run(config: Reconstruct, watcher: Watcher | None = None) -> None:
-    """The command line's verb; leaves with 130 after Ctrl-C, so that scripts stop too."""
+    """The command line's verb; leaves with 130 after Ctrl-C and 143 after SIGTERM, so that scripts stop too."""
     result = execute(config, StageClock(from_process_start=True), watcher)
     print_summary(result)
     if watcher is not None:
         watcher.finished(result.scene, result.record["interrupted"])
-    if result.record["interrupted"]:
-        raise SystemExit(INTERRUPTED)
+    if result.record["stopped_by"] is not None:
+        raise SystemExit(128 + signal.Signals[result.record["stopped_by"]])
 
 
 def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = None) -> Result:
     """The whole pipeline. Raises InputError also when a GPU's memory runs out."""
+    config.fit_config()  # wrong options are said before anything is looked at
+    folder = claim(config.out, config.input.resolve().stem, config.resume, config.overwrite)
     try:
         with native.cores_for_kernels():
-            return _execute(config, clock, watcher)
+            return _execute(config, folder, clock, watcher)
     except torch.cuda.OutOfMemoryError as error:
         raise InputError(
             f"{config.input}: the GPU's memory is too small for this fit; use --device cpu, or a shorter range "
             "(--start, --end), --stride, --preset fast, --gaussians or --max-size"
         ) from error
+    except KeyboardInterrupt:
+        say([folder.kept_note()])
+        raise
+    except InputError as error:
+        if folder.kept_note() is None:
+            raise
+        raise InputError(f"{error} {folder.kept_note()}") from error
+    finally:
+        folder.release()
 
 
-def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) -> Result:
-    out = config.out if config.out is not None else Path(f"{config.input.resolve().stem}_endogs")
-    checkpoints = out / "checkpoints"
-    check_output_folder(out)
-    checkpoint = load_checkpoint(checkpoints) if config.resume else None
-    config.fit_config()  # wrong options are said before anything is read
+def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher: Watcher | None) -> Result:
+    say([folder.place_note()])
+    checkpoint = None if folder.resumes is None else load_checkpoint(folder.resumes)
     device = choose_device(config.device)
     with clock.stage("read"):
         clip = load_clip(config.input, config.clip)
+        shows, given = clip_fingerprint(clip), given_fingerprint(clip)
         fit_config = config.fit_config(len(clip))
         split = split_frames(len(clip), config.split)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
@@ -139,12 +144,23 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
                 f"--deterministic: on a GPU only splines repeat exactly; leave it out for --deformation "
                 f"{config.deformation_kind()}, or use --device cpu"
             )
-        tell_before_the_fit(clip, split, config, out, device)
+        tell_before_the_fit(clip, split, config, device)
+    folder.begin()
     with clock.stage("priors"):
         clip = find_masks(clip, config)
         flows = ClipFlows(clip.image)
         prior = choose_depth_prior(config.depth, clip, config.depth_model, config.depth_model_output, str(device))
-        depth = ClipDepth(clip, prior, split.train, clip.tissue_mask, flows, out / PRIORS)
+        depth = ClipDepth(
+            clip,
+            prior,
+            split.train,
+            clip.tissue_mask,
+            flows,
+            folder.priors,
+            earlier=folder.earlier_priors,
+            outputs=folder.outputs,
+        )
+        folder.keep_depth(depth.folder)
         if config.depth_weight is not None and depth.kind != "metric":
             raise InputError(
                 f"{clip.source}: --depth-weight is for depth that is given or from a right view, and here it is "
@@ -169,7 +185,9 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
     identity = to_json(
         run_identity(
             fit_config,
-            clip=clip.name,
+            what_the_clip_shows=shows,
+            its_training_frames=arrays_fingerprint(views.observations.recorded),
+            its_cameras_masks_and_depth=given,
             **to_json(config.clip),
             preset=config.preset,
             frames=[len(clip), clip.width, clip.height],
@@ -186,23 +204,22 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         )
     )
     with clock.stage("init"):
-        empty = checkpoint is not None
-        optimizer = new_optimizer(clip, views, fit_config, config.deformation_kind(), device, empty, config.seed)
+        kind = config.deformation_kind()
+        optimizer = new_optimizer(clip, views, fit_config, kind, device, config.seed, checkpoint)
         fit = Fit(optimizer, views, fit_config, config.seed, identity, deterministic=config.deterministic)
         if checkpoint is not None:
             if checkpoint.run != identity:
                 raise InputError(
-                    f"{checkpoints}: the checkpoint belongs to a run with other input or options, or of another "
-                    f"version ({differences(checkpoint.run, identity)}); repeat them or run without --resume"
+                    f"{checkpoint.path}: the checkpoint belongs to a run with other input or options, or of another "
+                    f"version ({plain(differences(checkpoint.run, identity))}); repeat them or run without --resume"
                 )
             fit.restore(checkpoint)
-    make_output_folder(out)
-    if not config.resume:  # an earlier run's checkpoint must not pass for this one's
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    if checkpoint is None:
+        folder.forget_earlier()
     if watcher is not None:
         watcher.begin(fit, clip, views.metric)
     with clock.stage("fit"):
-        run_fit(fit, checkpoints, on_step=None if watcher is None else watcher.on_step)
+        run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
     about = {
         "clip": clip.name,
         "time_offset": clip.time_offset,
@@ -217,20 +234,18 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
     scene = finished_scene(optimizer, clip, views.metric, about)
     with clock.stage("write"):
         scene.visibility = find_visibility(scene, clip.tissue_mask)
-        for stale in ("metrics.json", "preview.mp4", "run.json"):  # an earlier run's would be taken for this scene's
-            (out / stale).unlink(missing_ok=True)
-        save_scene(scene, out / FILE_NAME)
-        write_json_lines(fit.log, out / "metrics.jsonl")
+        save_scene(scene, folder.work / FILE_NAME)
+        write_json_lines(fit.log, folder.work / "metrics.jsonl")
     metrics: dict[str, Any] = {}
-    if not fit.interrupted:
-        metrics = judge(scene, clip, split, flows, out, clock)
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    if fit.stopped_by is None:
+        metrics = judge(scene, clip, split, flows, folder.work, clock)
     record = {
         "seconds": clock.record(),
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "gaussians": len(scene),
         "iterations": fit.step,
-        "interrupted": fit.interrupted,
+        "interrupted": fit.stopped_by is not None,
+        "stopped_by": None if fit.stopped_by is None else fit.stopped_by.name,
         "backend": choose_backend(device=device),
         "device": device_name(device),
         "depth": depth.about() | {"frames_computed": depth.computed, "frames_from_cache": depth.loaded},
@@ -238,17 +253,7 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         "versions": software_versions(),
         "seed": config.seed,
     }
-    write_json(record, out / "run.json")
-    return Result(scene.to("cpu"), out, metrics, record)
-
-
-def check_output_folder(out: Path) -> None:
-    """Raises InputError now, and not after the fit, when `out` is a file, lies below one, or cannot be written to."""
-    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise InputError(f"{out}: {existing} is a file; give a folder for --out")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"{out}: {existing} may not be written to; give another --out")
+    return Result(scene.to("cpu"), folder.publish(record, complete=fit.stopped_by is None), metrics, record)
 
 
 def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.device:
@@ -265,14 +270,17 @@ def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.de
     return torch.device("cpu") if auto else device
 
 
-def tell_before_the_fit(clip: Clip, split: Split, config: Reconstruct, out: Path, device: torch.device) -> None:
-    """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
+def tell_before_the_fit(clip: Clip, split: Split, config: Reconstruct, device: torch.device) -> None:
+    """To standard error: what was guessed, what will be heavy, and what happens until the first step.
+
+    Raises InputError for a fit that this machine's memory cannot hold.
+    """
     fit_config = config.fit_config(len(clip))
+    require_room(clip, fit_config, config.deformation_kind(), device)
     needed = fit_bytes(len(clip), clip.width, clip.height, fit_config, config.deformation_kind())
     say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
     say([few_frames_note(len(clip), split), nothing_fitted_note(fit_config.iterations)])
     say([longer_fit_note(len(clip), config.fit_config().iterations, fit_config.iterations)])
-    say([replaced_note(out, config.resume)])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
 
@@ -289,14 +297,6 @@ def find_masks(clip: Clip, config: Reconstruct) -> Clip:
     masked = with_instrument_masks(clip, config.masks, config.sam2)
     say(masked.notes[len(clip.notes) :])
     return masked
-
-
-def make_output_folder(out: Path) -> None:
-    """Makes `out`; raises InputError where the system refuses."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as failure:
-        raise InputError(f"{out}: cannot be made ({failure.strerror or failure}); give another --out") from failure
 
 
 def judge(
@@ -323,7 +323,8 @@ def print_summary(result: Result) -> None:
     """What was made, where it is, and how good it is."""
     record, seconds = result.record, result.record["seconds"]
     if record["interrupted"]:
-        print(f"interrupted after {record['iterations']} steps; continue with --resume", file=sys.stderr)
+        where = f"; the scene so far is in {result.out}; continue with the same options and --resume"
+        print(f"interrupted after {record['iterations']} steps{where}", file=sys.stderr)
     if result.metrics:
         mean = result.metrics["mean"]
         others = [f"{name.replace('_', ' ')} {row['psnr']:.2f}" for name, row in result.metrics["baseline"].items()]

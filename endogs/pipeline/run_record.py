@@ -1,6 +1,7 @@
 """run.json: how long each stage took, how much memory, with which configuration and software."""
 
 import json
+import math
 import os
 import platform
 import sys
@@ -75,13 +76,15 @@ def software_versions() -> dict[str, str]:
 
 
 def to_json(value: Any) -> Any:
-    """Dataclasses, paths and tuples as JSON values."""
+    """Dataclasses, paths and tuples as JSON values; null for a float that is not finite, which JSON has no word for."""
     if is_dataclass(value) and not isinstance(value, type):
         return to_json(asdict(value))
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return str(value) if isinstance(value, Path) else value
 
 

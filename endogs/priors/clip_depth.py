@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from endogs.device import usable_cores
 from endogs.output import new_file
 from endogs.priors.flow import ClipFlows, one_opencv_thread
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks
 from endogs.priors.temporal_depth import smooth_along_flow
+from endogs.tensor_files import system_errors
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -42,12 +42,16 @@ class ClipDepth:
         flows: ClipFlows,
         folder: Path | None = None,
         threads: int | None = None,
+        earlier: Path | None = None,
+        outputs: Sequence[Path] = (),
     ) -> None:
         """`frames` are clip indices of the training frames, ascending: no other frame is ever looked at.
 
         With a `folder`, predictions are kept in a folder below it, named after everything that they depend on: the
-        input's files, the reader's options, the prior, the frames and masks, and this version of endogs. Given depth is
-        already in files and is not written again. Raises InputError when the prior cannot serve the clip.
+        input's files, the reader's options, the prior, the frames and masks, and this version of endogs. What is there
+        already, or in the folder of the same name below `earlier`, is taken. Given depth is already in files and is not
+        written again. `outputs` are folders that do not belong to the input, should they lie in its folder. Raises
+        InputError when the prior cannot serve the clip.
         """
         self._clip, self._prior, self._flows = clip, prior, flows
         self.frames = list(frames)
@@ -58,16 +62,16 @@ class ClipDepth:
         self.kind: DepthKind = prior.kind
         self._kept: dict[int, Packed] = {}
         self._computing = threading.Lock()
-        self._folder: Path | None = None
+        self.folder: Path | None = None
+        """Where this clip's predictions are kept."""
+        self._earlier: Path | None = None
         self.loaded = 0
         """How many predictions were found on disk."""
         self.computed = 0
         """How many were computed."""
         if folder is not None and self.about()["prior"] not in ("given", "constant"):
-            self._folder = folder / f"depth-{self._key(folder)}"
-            for stale in folder.glob("depth-*"):  # one set per output folder: a scene's own
-                if stale != self._folder:
-                    shutil.rmtree(stale, ignore_errors=True)
+            name = f"depth-{self._key(outputs)}"
+            self.folder, self._earlier = folder / name, None if earlier is None else earlier / name
 
     def about(self) -> dict[str, Any]:
         """JSON: the prior and what it decided for this clip."""
@@ -129,32 +133,30 @@ class ClipDepth:
         value = prediction.value.astype(np.float32 if self.kind == "metric" else np.float16)
         return {"value": value, "confidence": np.rint(prediction.confidence * 255).astype(np.uint8)}
 
-    def _file(self, i: int) -> Path | None:
-        return None if self._folder is None else self._folder / f"{i:06d}.safetensors"
-
     def _keep(self, i: int, packed: Packed) -> None:
         self._kept[i] = packed
-        file = self._file(i)
-        if file is not None:
-            with new_file(file) as partial:
+        if self.folder is not None:
+            with new_file(self.folder / file_name(i)) as partial, system_errors():
                 save_file({name: np.ascontiguousarray(array) for name, array in packed.items()}, partial)
 
     def _load(self, i: int) -> bool:
-        file = self._file(i)
-        if file is None or not file.is_file():
+        if self.folder is None:
             return False
-        try:
-            packed = load_file(file)
-        except (OSError, SafetensorError):  # damaged: it is only a cache
-            return False
+        form = {"value": "F32" if self.kind == "metric" else "F16", "confidence": "U8"}
         shape = (self._clip.height, self._clip.width)
-        if set(packed) != {"value", "confidence"} or any(array.shape != shape for array in packed.values()):
-            return False
-        self._kept[i] = packed
-        self.loaded += 1
-        return True
+        for folder in (self.folder, self._earlier):
+            packed = None if folder is None else read_prediction(folder / file_name(i), form, shape)
+            if packed is None:
+                continue
+            if folder == self.folder:
+                self._kept[i] = packed
+            else:
+                self._keep(i, packed)
+            self.loaded += 1
+            return True
+        return False
 
-    def _key(self, folder: Path) -> str:
+    def _key(self, outputs: Sequence[Path]) -> str:
         """16 hexadecimal digits of everything that predictions depend on."""
         clip = self._clip
         facts = {
@@ -163,7 +165,7 @@ class ClipDepth:
             "K": clip.K.tolist(),
             "frames": self.frames,
             "prior": self.about(),
-            "input": input_fingerprint(clip.source, folder.parent),
+            "input": input_fingerprint(clip.source, outputs),
             "code": code_fingerprint(),
         }
         digest = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=8)
@@ -176,17 +178,39 @@ def _confidence(packed: Packed) -> NDArray[np.float32]:
     return packed["confidence"].astype(np.float32) / np.float32(255)
 
 
-def input_fingerprint(source: Path, leave_out: Path) -> list[tuple[str, int, int]]:
+def file_name(i: int) -> str:
+    """Name of the file of training frame `i` (an index into the clip)."""
+    return f"{i:06d}.safetensors"
+
+
+def read_prediction(file: Path, form: dict[str, str], shape: tuple[int, int]) -> Packed | None:
+    """A kept prediction; None where there is none of these types by name and this shape: it is only a cache."""
+    if not file.is_file():
+        return None
+    try:
+        with safe_open(file, framework="numpy") as stored:
+            parts = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
+            if {name: part.get_dtype() for name, part in parts.items()} != form:
+                return None
+            if any(tuple(part.get_shape()) != shape for part in parts.values()):
+                return None
+            return {name: stored.get_tensor(name) for name in parts}
+    except (OSError, SafetensorError):
+        return None
+
+
+def input_fingerprint(source: Path, outputs: Sequence[Path] = ()) -> list[tuple[str, int, int]]:
     """(name, bytes, time of change) of the input: the file, or a folder's files and those of its direct subfolders.
 
-    `leave_out` is the output folder, which may lie inside.
+    `outputs` are folders that may lie inside and do not count, nor do hidden files.
     """
     if source.is_file():
         files = [source]
     else:
-        left_out = leave_out.resolve()
-        folders = [p for p in source.iterdir() if p.is_dir() and p.resolve() != left_out and not p.name.startswith(".")]
-        files = [p for folder in (source, *folders) for p in folder.iterdir() if p.is_file()]
+        left_out = {folder.resolve() for folder in outputs}
+        shown = [p for p in source.iterdir() if not p.name.startswith(".") and p.resolve() not in left_out]
+        files = [p for p in shown if p.is_file()]
+        files += [p for folder in shown if folder.is_dir() for p in folder.iterdir() if p.is_file()]
     found = []
     for file in sorted(files):
         status = file.stat()

@@ -16,11 +16,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from endogs.errors import InputError
+from endogs.folder_swap import standing
 from endogs.gaussians import CHANNELS
 from endogs.output import new_file
 from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.scene import Scene
 from endogs.scene.visibility import Visibility
+from endogs.tensor_files import system_errors
 
 FORMAT = "endogs-scene"
 VERSION = 3
@@ -149,7 +151,7 @@ def write_scene_file(path: Path | str, tensors: Mapping[str, Tensor], metadata: 
     text = json.dumps(_plain(described), allow_nan=False, separators=(",", ":"))
     # Clones, because safetensors refuses views that share memory.
     owned = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
-    with new_file(path) as partial:
+    with new_file(path) as partial, system_errors():
         save_file(owned, partial, {_KEY: text})
 
 
@@ -197,7 +199,7 @@ def _reject_constant(name: str) -> Any:
 
 
 def _scene_path(path: Path | str) -> Path:
-    path = Path(path)
+    path = standing(Path(path))
     if not path.exists():
         raise InputError(f"{path}: no such scene; give a {FILE_NAME} or the folder that holds one")
     if path.is_dir():
