@@ -19,6 +19,7 @@ FLOORS = {
     "output": 0,
     "plain_text": 0,
     "bounded_files": 0,
+    "bounded_arrays": 0,
     "memory_budget": 0,
     "open3d_library": 0,
     "render": 1,

@@ -1,6 +1,6 @@
 """Seeded damage to files and folders, as a bad copy or a stranger would do it.
 
-`mutate_bytes` changes the content of one file, `mutate_folder` one thing in a folder: the content of a file, or the file
+`mutate_bytes` changes the content of one file, `mutate_folder` one thing in a folder: what a file holds, or the file
 as such. Both say in words what they did. The same generator state gives the same damage.
 """
 
