@@ -65,7 +65,7 @@ def read_npz(path: Path, names: tuple[str, ...], longest: int = LONGEST_ARRAY) -
 
     Raises InputError for a file that is none, and for arrays that are damaged or hold no numbers.
     """
-    archive = open_zip(path, longest)
+    archive = open_zip(path, longest, ".npz file")
     found = {}
     for name in names:
         if f"{name}.npy" in archive.namelist():

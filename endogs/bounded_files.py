@@ -34,6 +34,22 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def expanded(path: Path) -> Path:
+    """The path with `~` replaced. Raises InputError when nobody knows where that is."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: nothing says where this home folder is: give the whole path.") from error
+
+
+def exists(path: Path) -> bool:
+    """Whether something is at `path`; False for what cannot be reached, and for names that nothing can have."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def listed(folder: Path) -> list[Path]:
     """What is in a folder, in no order. Raises InputError when it cannot be listed."""
     try:

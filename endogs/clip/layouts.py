@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from endogs.bounded_files import listed, why
+from endogs.bounded_files import expanded, listed, why
 from endogs.clip import (
     c3vd,
     calibrated_folder,
@@ -78,14 +78,14 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
 
 def _reached(path: Path) -> Path:
     """The path without `~`; InputError when nothing is there, or nothing that can be read."""
+    path = expanded(path)
     try:
-        path = path.expanduser()
         if not path.exists():
             raise InputError(f"{path}: no such file or folder: check the path.")
         if path.is_dir() and not any(path.iterdir()):
             raise InputError(f"{path}: the folder is empty: give a video, an image folder or a data set folder.")
         is_shut = not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: nobody's home is known
+    except (OSError, ValueError) as error:
         raise InputError(f"{str(path)[:200]}: cannot be reached ({why(error)}): check the path.") from error
     if is_shut:
         raise InputError(f"{path}: may not be read by you: change its permissions.")

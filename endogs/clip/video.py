@@ -177,6 +177,9 @@ class VideoFrames:
                 self.damage = "it has no video stream"
                 return
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                self.damage = "nothing here decodes its kind of video"
+                return
             stream.thread_type = "AUTO"
             stream.codec_context.options = {"max_pixels": self._rules["max_pixels"]}
             width, height = stream.codec_context.width, stream.codec_context.height
