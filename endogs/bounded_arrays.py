@@ -5,10 +5,12 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
-from endogs.bounded_files import read_bytes
+from endogs.bounded_files import ALWAYS_FITS, read_bytes
 from endogs.errors import InputError
+from endogs.memory_budget import require_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +51,7 @@ def parse_npy(data: bytes) -> "NDArray[Any]":
         shape, by_columns, kind = read_header(file)
     except ValueError as error:  # numpy's may show the whole header
         raise ValueError(str(error).partition("\n")[0][:100]) from error
-    except (SyntaxError, TypeError, RecursionError, MemoryError, EOFError) as error:  # of Python's parser, or numpy's
+    except (SyntaxError, TokenError, TypeError, RecursionError, MemoryError, EOFError) as error:  # of Python's parser
         raise ValueError("its header is damaged") from error
     if kind.kind not in "biuf":
         raise ValueError(f"it holds {kind}, not numbers")
@@ -95,12 +97,14 @@ def read_member(path: Path, archive: zipfile.ZipFile, name: str, most: int) -> b
     Raises InputError for one that is missing, damaged, encrypted, or unpacks to more than `most` bytes.
     """
     try:
-        if archive.getinfo(name).compress_type not in METHODS:
+        entry = archive.getinfo(name)
+        if entry.compress_type not in METHODS:
             raise InputError(f"{path}: {name} is compressed by an unusual method: write a usual zip archive.")
+        if entry.file_size > most:
+            raise InputError(f"{path}: {name} unpacks to more than {most} bytes: check that it is what its name says.")
+        if entry.file_size > ALWAYS_FITS:
+            require_memory(3.0 * entry.file_size, f"{path}: unpacking {name}", "use a machine with more memory")
         with archive.open(name) as member:
-            found = member.read(most + 1)
+            return member.read(entry.file_size)  # what would unpack to more is cut there, and fails its checksum
     except (KeyError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: {name} cannot be unpacked ({error}): copy the file again.") from error
-    if len(found) > most:
-        raise InputError(f"{path}: {name} unpacks to more than {most} bytes: check that it is what its name says.")
-    return found

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from endogs.errors import InputError
+from endogs.memory_budget import require_memory
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+ALWAYS_FITS = 64 * 2**20
+"""Bytes that are read without asking for memory."""
 LONGEST_TEXT = 256 * 2**20
 """Bytes of a text file: a COLMAP points3D.txt of a million points has about 200 MB."""
 LONGEST_JSON = 64 * 2**20
@@ -74,11 +77,15 @@ def read_bytes(path: Path, longest: int) -> bytes:
                 f"{path}: {status.st_size} bytes, more than the {longest} that a file of its kind may have: "
                 "check that it is what its name says."
             )
+        if status.st_size > ALWAYS_FITS:
+            require_memory(2.0 * status.st_size, f"{path}: reading it", "use a machine with more memory")
         with path.open("rb") as file:
-            found = file.read(longest + 1)
+            found = file.read(status.st_size + 1)
+            while len(found) > status.st_size and len(found) <= longest and (more := file.read(2**20)):
+                found += more  # files of /proc and the like announce no size
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be opened ({why(error)}): check that the file is there.") from error
-    if len(found) > longest:  # files of /proc and the like announce no size
+    if len(found) > longest:
         raise InputError(f"{path}: more than {longest} bytes: check that it is what its name says.")
     return found
 

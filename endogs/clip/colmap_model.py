@@ -34,6 +34,8 @@ they have before and after the principal point."""
 MODEL_NAMES = {number: name for name, (number, *_) in MODELS.items()}
 LONGEST = 2**30
 """Bytes of a binary file: images.bin of 4000 images with 10 000 points each."""
+LONGEST_NAME = 4096
+"""Bytes of a path on Linux; no file has a longer one."""
 SUFFIXES = (".bin", ".txt")
 """COLMAP prefers binary files where both are."""
 
@@ -123,7 +125,7 @@ class _Bytes:
 
     def text(self) -> str:
         """A name that ends with a zero byte."""
-        end = self.data.find(b"\0", self.at)
+        end = self.data.find(b"\0", self.at, self.at + LONGEST_NAME)
         if end < 0:
             raise self.truncated()
         found = self.data[self.at : end].decode("utf-8", "replace")
@@ -196,7 +198,8 @@ def _text_images(file: Path) -> list[ColmapImage]:
         if len(fields) != 10:
             raise InputError(f"{file}: {line[:60]!r} is not an image with pose, camera and name: copy the file again.")
         values = _floats(file, line, fields[1:9])
-        images.append(ColmapImage(fields[9], int(values[7]), _pose(values[:7], file, fields[9])))
+        name = fields[9][:LONGEST_NAME]
+        images.append(ColmapImage(name, int(values[7]), _pose(values[:7], file, name)))
     return images
 
 

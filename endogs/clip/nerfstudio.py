@@ -141,7 +141,7 @@ def _frames(file: Path) -> list[_Frame]:
         matrix[:3, 3] /= scale
         frames.append(_Frame(image, mask, depth, matrix, {**shared, **entry}))
     if lost:
-        raise InputError(f"{file}: {len(lost)} of its files are missing ({lost[0]}): copy them beside it.")
+        raise InputError(f"{file}: {len(lost)} of its files are missing ({lost[0][:200]}): copy them beside it.")
     times = [_number(entry, "time", file, 0.0) for entry in entries if entry.get("time") is not None]
     if len(set(times)) == len(entries):
         return [frames[i] for i in np.argsort(np.array(times, np.float64))]

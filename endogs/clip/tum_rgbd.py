@@ -128,7 +128,7 @@ def read_list(path: Path) -> tuple[Array, list[Path]]:
     missing = [name for name, file in zip(names, files, strict=True) if not is_file(file)]
     if missing:
         raise InputError(
-            f"{path}: {missing[0]} is not there ({len(missing)} of {len(files)} files are "
+            f"{path}: {missing[0][:200]} is not there ({len(missing)} of {len(files)} files are "
             "missing): unpack the sequence again."
         )
     if (np.diff(times) <= 0).any():

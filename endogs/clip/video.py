@@ -166,11 +166,8 @@ class VideoFrames:
         try:
             # Without "file:" a name such as "concat:a|b" would be a protocol's.
             container = av.open(f"file:{self.path}", options=self._rules)
-        except av.ArgumentError:
-            self.damage = f"its format is none of {', '.join(CONTAINERS[:6])} and the like"
-            return
         except (av.FFmpegError, OSError, ValueError) as error:
-            self.damage = _message(error)
+            self.damage = "it is a playlist, which names other files" if _is_playlist(self.path) else _message(error)
             return
         with container:
             if not container.streams.video:
@@ -277,6 +274,16 @@ def _what_is_missing(frames: "VideoFrames", seen: int, last: float) -> str:
     if not frames.announced and seen > 1 and frames.announced_seconds > last + slack:
         return f"it announces {frames.announced_seconds:.2f} s and ends at {last:.2f} s"
     return ""
+
+
+def _is_playlist(path: Path) -> bool:
+    """Whether a file that is no video begins as HLS, DASH, concatenation, SDP or PLS playlists do."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(512).lstrip(b"\xef\xbb\xbf \r\n")
+    except OSError:
+        return False
+    return begin.startswith((b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")) or b"<MPD" in begin
 
 
 def _pixels(frame: Any) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from endogs.bounded_files import is_file, listed
 from endogs.device import usable_cores
 from endogs.output import new_file
 from endogs.priors.flow import ClipFlows, one_opencv_thread
@@ -185,8 +186,8 @@ def input_fingerprint(source: Path, leave_out: Path) -> list[tuple[str, int, int
         files = [source]
     else:
         left_out = leave_out.resolve()
-        folders = [p for p in source.iterdir() if p.is_dir() and p.resolve() != left_out and not p.name.startswith(".")]
-        files = [p for folder in (source, *folders) for p in folder.iterdir() if p.is_file()]
+        folders = [p for p in listed(source) if p.is_dir() and p.resolve() != left_out and not p.name.startswith(".")]
+        files = [p for folder in (source, *folders) for p in listed(folder) if is_file(p)]
     found = []
     for file in sorted(files):
         status = file.stat()
