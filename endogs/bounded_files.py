@@ -5,17 +5,65 @@ Pipes, devices and other files without an end are refused before they are opened
 
 import json
 import stat
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from endogs.errors import InputError
+from endogs.memory_budget import require_memory
 
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+ALWAYS_FITS = 64 * 2**20
+"""Bytes that are read without asking for memory."""
 LONGEST_TEXT = 256 * 2**20
 """Bytes of a text file: a COLMAP points3D.txt of a million points has about 200 MB."""
 LONGEST_JSON = 64 * 2**20
 """Bytes of a JSON file: transforms.json of 20 000 frames has about 12 MB."""
 DEEPEST_JSON = 64
 """Nested lists and objects; what endogs reads and writes has fewer than ten."""
+LONGEST_TABLE = 64 * 2**20
+"""Bytes of a text file that becomes numbers, each of which takes ten times its letters: poses of 500 000 frames."""
+LONGEST_TOML = 2**20
+"""Bytes of a TOML file: a recipe has about 2 kB."""
+
+
+def is_file(path: Path) -> bool:
+    """Whether `path` is a regular file that can be reached; False for names that no file can have, such as too long."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def expanded(path: Path) -> Path:
+    """The path with `~` replaced. Raises InputError when nobody knows where that is."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: nothing says where this home folder is: give the whole path.") from error
+
+
+def exists(path: Path) -> bool:
+    """Whether something is at `path`; False for what cannot be reached, and for names that nothing can have."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder, in no order. Raises InputError when it cannot be listed."""
+    try:
+        return list(folder.iterdir())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: cannot be listed ({why(error)}): check its permissions.") from error
+
+
+def why(error: Exception) -> str:
+    """What an operating system's or a parser's error says, without the path, which the sentence around it names."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def read_bytes(path: Path, longest: int) -> bytes:
@@ -29,12 +77,15 @@ def read_bytes(path: Path, longest: int) -> bytes:
                 f"{path}: {status.st_size} bytes, more than the {longest} that a file of its kind may have: "
                 "check that it is what its name says."
             )
+        if status.st_size > ALWAYS_FITS:
+            require_memory(2.0 * status.st_size, f"{path}: reading it", "use a machine with more memory")
         with path.open("rb") as file:
-            found = file.read(longest + 1)
+            found = file.read(status.st_size + 1)
+            while len(found) > status.st_size and len(found) <= longest and (more := file.read(2**20)):
+                found += more  # files of /proc and the like announce no size
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be opened ({reason}): check that the file is there.") from error
-    if len(found) > longest:  # files of /proc and the like announce no size
+        raise InputError(f"{path}: cannot be opened ({why(error)}): check that the file is there.") from error
+    if len(found) > longest:
         raise InputError(f"{path}: more than {longest} bytes: check that it is what its name says.")
     return found
 
@@ -66,6 +117,52 @@ def read_json(path: Path, longest: int = LONGEST_JSON) -> Any:
         return parse_json(read_bytes(path, longest))
     except ValueError as error:
         raise InputError(f"{path}: not readable as JSON ({error}): copy it again.") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. Raises InputError naming the file for what is none, or is nested too deep."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(read_bytes(path, LONGEST_TOML).decode("utf-8-sig"))
+    except RecursionError as error:
+        raise InputError(f"{path}: not readable as TOML (nested too deep): correct it.") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not readable as TOML ({error}): correct it.") from error
+
+
+def parse_xml(data: bytes) -> "Element":
+    """The root of an XML text in an encoding that extends ASCII.
+
+    Raises ValueError, saying what is wrong, for what is no XML and for document types, since the entities that they
+    declare can ask for gigabytes (https://docs.python.org/3/library/xml.html#xml-vulnerabilities) or for other files.
+    """
+    from xml.etree import ElementTree
+
+    if b"\0" in data:  # UTF-16 and UTF-32, in which the words below would not be found
+        raise ValueError("it has bytes that are zero, as UTF-16 and binary files have")
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise ValueError("it declares a document type, which is not read")
+    try:
+        return ElementTree.fromstring(data)
+    except (ElementTree.ParseError, LookupError) as error:  # LookupError: an encoding that Python has not
+        raise ValueError(str(error)) from error
+
+
+def decompress(data: bytes, most: int) -> bytes:
+    """What `zlib.compress` made `data` of. Raises ValueError for other data and for more than `most` bytes inside."""
+    import zlib
+
+    stream = zlib.decompressobj()
+    try:
+        found = stream.decompress(data, most + 1)
+    except zlib.error as error:
+        raise ValueError(f"compressed data are damaged: {error}") from error
+    if len(found) > most or not stream.eof:
+        raise ValueError(f"compressed data are cut short, or hold more than {most} bytes")
+    return found
 
 
 def _no_number(name: str) -> Any:

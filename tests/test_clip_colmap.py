@@ -111,7 +111,7 @@ def shorten(name, length):
         (False, lambda f, r: (f / "cameras.txt").write_text("7 PINHOLE 200 200 171 183 91 78"), "of another aspect"),
         (False, lambda f, r: (f / "images.txt").write_text("# none\n"), "no image is registered"),
         (False, lambda f, r: (f / "images.txt").write_text("1 0 0 0 0 0 0 0 7 shot_8.png\n\n"), "has no rotation"),
-        (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 x 0 0 0 7 shot_8.png\n\n"), "that is no number"),
+        (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 x 0 0 0 7 shot_8.png\n\n"), "is no number of use"),
         (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 0 0 0 0 7 a/shot_8.png\n\n"), "in a subfolder"),
         (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 0 0 0 0 7 a.png\n2 1 0 0 0 0 0 0 7 b.png"),
          "has a second line with its points"),

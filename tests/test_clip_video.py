@@ -144,7 +144,7 @@ def test_sound_is_no_video(tmp_path):
         sound.sample_rate = 8000
         output.mux(stream.encode(sound))
         output.mux(stream.encode(None))
-    with pytest.raises(InputError, match="no video stream"):
+    with pytest.raises(InputError, match="not a video that can be decoded"):
         load_clip(path)
 
 

@@ -112,15 +112,15 @@ def damaged(path, kind):
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("array", "is no npz file"),
-        ("csv", "is no npz file"),
+        ("array", "not a readable .npz file"),
+        ("csv", "not a readable .npz file"),
         ("truncated", "damaged"),
         ("corrupt", "damaged"),
         ("no array", "need positions"),
-        ("text times", "times are not all numbers"),
+        ("text times", "its array times is damaged or holds no numbers"),
         ("nan times", "times are not all numbers"),
-        ("text visible", "does not say yes or no"),
-        ("objects", "hold no numbers"),
+        ("text visible", "its array visible is damaged or holds no numbers"),
+        ("objects", "holds no numbers"),
         ("no frames", "this file has none"),
     ],
 )

@@ -23,6 +23,7 @@ FLOORS = {
     "tensor_files": 0,
     "plain_text": 0,
     "bounded_files": 0,
+    "bounded_arrays": 0,
     "memory_budget": 0,
     "open3d_library": 0,
     "render": 1,

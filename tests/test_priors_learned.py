@@ -257,7 +257,7 @@ def test_preprocessing_configurations(tmp_path):
     with pytest.raises(InputError, match="not understood"):
         read(size={"longest": 3})
     (tmp_path / "preprocessor_config.json").write_text("[")
-    with pytest.raises(InputError, match="not readable as a JSON object"):
+    with pytest.raises(InputError, match="not readable as JSON"):
         read_preprocessing(tmp_path)
     assert read_preprocessing(tmp_path / "nowhere") is None
 

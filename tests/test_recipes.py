@@ -19,12 +19,13 @@ from layouts.stereomis import write_stereomis, write_stereomis_frames
 from layouts.tum_rgbd import write_tum
 
 import endogs
+from endogs.bounded_files import read_toml
 from endogs.cli import follow_recipe, main, parse
 from endogs.clip import ClipOptions, load_clip
 from endogs.clip.layouts import LAYOUTS
 from endogs.errors import InputError
 from endogs.fit.config import Reconstruct
-from endogs.pipeline.recipe import load_recipe, option_types, read_toml, recipe_names, scenes_folder, with_recipe
+from endogs.pipeline.recipe import load_recipe, option_types, recipe_names, scenes_folder, with_recipe
 
 ROOT = Path(__file__).parents[1]
 DATA_SETS = ["scared", "hamlyn", "stereomis", "stereomis_frames", "c3vd", "endomapper", "endoslam", "crcd"]

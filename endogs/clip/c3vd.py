@@ -27,7 +27,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_files
 from endogs.clip.image_files import list_images
 from endogs.clip.lenses import Scaramuzza
-from endogs.clip.number_files import check_rigid, read_table, read_text
+from endogs.clip.number_files import check_rigid, finite_numbers, read_table, read_text
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.undistortion import undistort
 from endogs.errors import InputError
@@ -146,11 +146,9 @@ def _lens(path: Path, width: int, height: int) -> tuple[Scaramuzza, list[str]]:
 def read_intrinsics(path: Path) -> dict[str, float]:
     """The numbers of camera_intrinsics.txt by name; InputError naming those that are missing."""
     found = {"a1": 0.0}
-    for name, value in re.findall(r"(?m)^\s*[\"']?(\w+)[\"']?\s*[=:,\s]\s*([-+\d.eE]+)", read_text(path)):
-        try:
-            found[name] = float(value)
-        except ValueError:
-            continue
+    for name, value in re.findall(r"(?m)^[ \t]*[\"']?(\w+)[\"']?[ \t]*[=:, \t][ \t]*([-+\d.eE]+)", read_text(path)):
+        for number in finite_numbers(value, [value]):
+            found[name] = number
     missing = [name for name in CF_HQ190L if name not in found]
     if missing:
         raise InputError(

@@ -10,6 +10,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.guessed_camera import still_poses
 from endogs.clip.image_files import list_images
+from endogs.clip.number_files import finite_numbers, read_text
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid, rotation_from_quaternion
@@ -83,15 +84,12 @@ def read_trajectory(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64
     Raises InputError for rows that are not eight finite numbers, zero quaternions and times that do not increase.
     """
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        text = line.split("#")[0].split()
-        if not text:
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        text = line.split("#")[0]
+        if not text.strip():
             continue
-        try:
-            row = [float(value) for value in text]
-        except ValueError:
-            row = []
-        if len(row) != 8 or not np.isfinite(row).all() or not any(row[4:]):
+        row = finite_numbers(text, text.split())
+        if len(row) != 8 or not any(row[4:]):
             raise InputError(f"{path}: line {number} is not t x y z qx qy qz qw with finite numbers: correct it.")
         rows.append(row)
     table = np.array(rows, np.float64).reshape(-1, 8)

@@ -1,6 +1,5 @@
 """Cameras in a calibration.json: one camera or a pair, with or without distortion."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import read_json
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
 from endogs.clip.lenses import Brown, KannalaBrandt, Lens, Mei, Scaramuzza
+from endogs.clip.number_files import LARGEST
 from endogs.clip.recording import Recording
 from endogs.clip.rectification import RectifiedDepths, RectifiedImages, RectifiedMasks, numbers, rectification
 from endogs.clip.undistortion import undistort
@@ -131,10 +132,7 @@ def _lens(calibration: dict[str, Any], file: Path, width: int, height: int) -> L
 
 def load_calibration(file: Path) -> dict[str, Any]:
     """The object in a calibration.json; InputError when there is none that can be read."""
-    try:
-        calibration = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: not readable as JSON ({error}): correct it.") from error
+    calibration = read_json(file)
     if not isinstance(calibration, dict):
         raise InputError(f"{file}: must hold one object with fx, fy, cx, cy.")
     return calibration
@@ -145,7 +143,7 @@ def positive(calibration: dict[str, Any], name: str, file: Path, required: bool 
     value = calibration.get(name)
     if value is None and not required:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST:
         raise InputError(f"{file}: {name} is {value!r} but must be a positive number: correct it.")
     return float(value)
 

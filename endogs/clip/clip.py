@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from endogs.camera import Camera
     from endogs.clip.pose_check import PoseCheck
 
+FARTHEST = 1e9
+"""Seconds, pixels or millimetres: thirty years, or a thousand kilometres. What is more is no clip's, and overflows."""
 BIG_FRAME = 3000
 """Pixels of the longer side from which memory deserves a note (4K and beyond)."""
 
@@ -218,9 +220,12 @@ def _check_cameras(recording: Recording) -> None:
         ("intrinsics", recording.K),
         ("poses", recording.world_to_camera),
         ("baseline", recording.baseline),
+        ("unit of depth", recording.depth_unit),
     ):
-        if values is not None and not np.isfinite(values).all():
-            raise InputError(f"{recording.source}: its {what} are not all finite numbers: correct or copy its files.")
+        if values is not None and not (np.abs(values) <= FARTHEST).all():
+            raise InputError(
+                f"{recording.source}: its {what} are not all finite numbers up to {FARTHEST:g}: correct its files."
+            )
     focals = recording.K[:, [0, 1], [0, 1]]
     if focals.min() <= 0:
         raise InputError(f"{recording.source}: a focal length is {focals.min():g} but must be positive: correct it.")

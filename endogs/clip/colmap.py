@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from endogs.bounded_files import listed
 from endogs.clip.colmap_model import ColmapCamera, model_file, read_model
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
@@ -50,7 +51,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     notes = list(frames.notes)
     if not usable.all():
         notes.append(f"{(~usable).sum()} of {len(files)} images have no pose in the model and are left out.")
-    others = sorted(other.name for other in folder.parent.iterdir() if other != folder and model_file(other, "images"))
+    others = sorted(other.name for other in listed(folder.parent) if other != folder and model_file(other, "images"))
     if others:
         notes.append(f"sparse/{folder.name} is read; the other models of sparse/ ({', '.join(others)}) are not.")
     if frames.right_images is not None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import is_file, read_bytes, read_text
 from endogs.clip.lenses import Brown, KannalaBrandt, Lens
+from endogs.clip.number_files import LARGEST, finite_numbers
 from endogs.errors import InputError
 from endogs.geometry import rotation_from_quaternion
 
@@ -30,6 +32,10 @@ MODELS = {
 """The camera models that are read: their number in binary files, and how many focal lengths and distortion parameters
 they have before and after the principal point."""
 MODEL_NAMES = {number: name for name, (number, *_) in MODELS.items()}
+LONGEST = 2**30
+"""Bytes of a binary file: images.bin of 4000 images with 10 000 points each."""
+LONGEST_NAME = 4096
+"""Bytes of a path on Linux; no file has a longer one."""
 SUFFIXES = (".bin", ".txt")
 """COLMAP prefers binary files where both are."""
 
@@ -72,7 +78,7 @@ class ColmapImage:
 
 def model_file(folder: Path, name: str) -> Path | None:
     """The file `name` ("cameras" or "images") of the model in `folder`, None when it has none."""
-    return next((path for suffix in SUFFIXES if (path := folder / (name + suffix)).is_file()), None)
+    return next((path for suffix in SUFFIXES if is_file(path := folder / (name + suffix))), None)
 
 
 def read_model(folder: Path) -> tuple[dict[int, ColmapCamera], list[ColmapImage]]:
@@ -92,6 +98,10 @@ def read_model(folder: Path) -> tuple[dict[int, ColmapCamera], list[ColmapImage]
     images = (_binary_images if images_file.suffix == ".bin" else _text_images)(images_file)
     if not images:
         raise InputError(f"{images_file}: no image is registered: reconstruct the clip with COLMAP again.")
+    for number, camera in cameras.items():
+        sizes_fit = min(camera.width, camera.height) > 0 and max(camera.width, camera.height) <= LARGEST
+        if not sizes_fit or not all(abs(value) <= LARGEST for value in camera.parameters):
+            raise InputError(f"{cameras_file}: size or parameters of camera {number} are no usual numbers: correct it.")
     lost = next((image for image in images if image.camera not in cameras), None)
     if lost is not None:
         raise InputError(f"{images_file}: {lost.name} has camera {lost.camera}, which {cameras_file.name} lacks.")
@@ -102,7 +112,7 @@ class _Bytes:
     """The values of a binary file one after the other."""
 
     def __init__(self, file: Path) -> None:
-        self.file, self.data, self.at = file, file.read_bytes(), 0
+        self.file, self.data, self.at = file, read_bytes(file, LONGEST), 0
 
     def take(self, form: str) -> tuple:  # type: ignore[type-arg]
         """Little-endian values as `struct` names them; InputError where the file ends before them."""
@@ -115,7 +125,7 @@ class _Bytes:
 
     def text(self) -> str:
         """A name that ends with a zero byte."""
-        end = self.data.find(b"\0", self.at)
+        end = self.data.find(b"\0", self.at, self.at + LONGEST_NAME)
         if end < 0:
             raise self.truncated()
         found = self.data[self.at : end].decode("utf-8", "replace")
@@ -160,16 +170,16 @@ def _text_cameras(file: Path) -> dict[int, ColmapCamera]:
     for line in _lines(file):
         if not line:
             continue
-        identifier, model, *numbers = line.split()
+        identifier, model, *numbers = line.split() if len(line.split()) > 1 else (line, "")
         if model not in MODELS:
-            raise _unknown_model(file, model)
-        values = _floats(file, line, numbers)
+            raise _unknown_model(file, model[:60])
+        number, *values = _floats(file, line, [identifier, *numbers])
         if len(values) != 2 + _parameter_count(model):
             raise InputError(
                 f"{file}: camera {identifier} is {model} and needs {_parameter_count(model)} parameters, not "
                 f"{len(values) - 2}: copy the file again."
             )
-        cameras[int(identifier)] = ColmapCamera(model, int(values[0]), int(values[1]), tuple(values[2:]))
+        cameras[int(number)] = ColmapCamera(model, int(values[0]), int(values[1]), tuple(values[2:]))
     return cameras
 
 
@@ -188,13 +198,14 @@ def _text_images(file: Path) -> list[ColmapImage]:
         if len(fields) != 10:
             raise InputError(f"{file}: {line[:60]!r} is not an image with pose, camera and name: copy the file again.")
         values = _floats(file, line, fields[1:9])
-        images.append(ColmapImage(fields[9], int(values[7]), _pose(values[:7], file, fields[9])))
+        name = fields[9][:LONGEST_NAME]
+        images.append(ColmapImage(name, int(values[7]), _pose(values[:7], file, name)))
     return images
 
 
 def _lines(file: Path) -> list[str]:
     """Lines without the comments; trailing empty ones are dropped."""
-    lines = [line.strip() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+    lines = [line.strip() for line in read_text(file).splitlines()]
     return [line for line in lines if not line.startswith("#")]
 
 
@@ -203,14 +214,14 @@ def _parameter_count(model: str) -> int:
 
 
 def _floats(file: Path, line: str, texts: list[str]) -> list[float]:
-    try:
-        return [float(text) for text in texts]
-    except ValueError as error:
-        raise InputError(f"{file}: {line[:60]!r} holds something that is no number: copy the file again.") from error
+    numbers = finite_numbers("".join(texts), texts)
+    if not numbers:
+        raise InputError(f"{file}: {line[:60]!r} holds something that is no number of use: copy it again.")
+    return numbers
 
 
 def _pose(values: list[float], file: Path, name: str) -> NDArray[np.float64]:
-    if not np.isfinite(values).all() or not any(values[:4]):
+    if not (np.abs(values) <= LARGEST).all() or not any(values[:4]):
         raise InputError(f"{file}: the pose of {name} is not finite or has no rotation: reconstruct it again.")
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation_from_quaternion(np.array(values[:4])), values[4:]

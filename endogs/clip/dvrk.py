@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import is_file, listed
 from endogs.clip.calibration_json import calibrate, load_calibration
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
-from endogs.clip.number_files import check_rigid
+from endogs.clip.number_files import LARGEST, check_rigid
 from endogs.clip.pose_conventions import world_to_camera
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.rectification import RectifiedImages, numbers
@@ -72,7 +73,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
             f"kinematics: the first frame is taken to be from the time of the first pose ({times[0]:.3f} s); "
             "first_frame_time in calibration.json sets the ROS time that is printed in it."
         )
-    if not isinstance(first, int | float) or isinstance(first, bool):
+    if not isinstance(first, int | float) or isinstance(first, bool) or not abs(first) <= LARGEST:
         raise InputError(f"{facts_file}: first_frame_time is {first!r} but must be seconds of ROS time: correct it.")
     matrices = _interpolated(times, matrices, recording.times + float(first), table)
     if "camera_in_ecm" in facts:
@@ -107,8 +108,8 @@ def _find(path: Path, name: str) -> Path | None:
 
 def _kinematics(path: Path) -> Path | None:
     """The table of the endoscope's poses: a topic of the ECM's, or a merged table; measured before commanded."""
-    folders = [path, *sorted(folder for folder in path.iterdir() if folder.is_dir())]
-    tables = [file for folder in folders for file in sorted(folder.glob("*.csv"))]
+    folders = [path, *sorted(folder for folder in listed(path) if folder.is_dir())]
+    tables = [file for folder in folders for file in sorted(folder.glob("*.csv")) if is_file(file)]
     named = [file for file in tables if re.search(r"ECM.*_cp\.csv$", file.name, re.I) and "local" not in file.name]
     named.sort(key=lambda file: "measured" not in file.name)
     merged = [file for file in tables if any(name.startswith("ECM_transform") for name in header_of(file))]

@@ -5,10 +5,11 @@ published (Synapse syn26707219) a sequence is Sequences/Seq_NNN/ with Seq_NNN.mo
 `endoscope_number` names Calibrations/Endoscope_NN/Endoscope_NN_geometrical.xml two folders above.
 """
 
-import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+from endogs.bounded_files import is_file, listed, read_json
 from endogs.clip import image_folder, video
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
@@ -57,7 +58,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
 
 
 def _videos(path: Path) -> list[Path]:
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEOS)
+    return sorted(file for file in listed(path) if file.suffix.lower() in VIDEOS and is_file(file))
 
 
 def _calibration(path: Path) -> Path:
@@ -66,14 +67,14 @@ def _calibration(path: Path) -> Path:
     if beside:
         return beside[0]
     info = sorted(path.glob("Seq_*_info.json"))[0]
-    try:
-        number = int(str(json.loads(info.read_text(encoding="utf-8"))["endoscope_number"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    found = read_json(info)
+    stated = str(found.get("endoscope_number") if isinstance(found, dict) else "")
+    if not re.fullmatch("[0-9]{1,9}", stated):
         raise InputError(
             f"{info}: names no endoscope, so its calibration is unknown: put an Endoscope_NN_geometrical.xml beside it."
-        ) from error
-    name = f"Endoscope_{number:02d}"
-    file = path.resolve().parents[1] / "Calibrations" / name / f"{name}_geometrical.xml"
+        )
+    name = f"Endoscope_{int(stated):02d}"
+    file = path.resolve().parent.parent / "Calibrations" / name / f"{name}_geometrical.xml"
     if not file.is_file():
         raise InputError(f"{info}: the calibration {file} is missing: copy {file.name} there or beside the video.")
     return file

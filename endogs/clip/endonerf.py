@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_arrays import read_npy
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.image_files import list_images
@@ -79,10 +80,7 @@ def read_poses_bounds(
 
     Raises InputError for another shape or count, non-finite or non-rigid poses and sizes of another aspect.
     """
-    try:
-        table = np.asarray(np.load(path, allow_pickle=False), np.float64)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable array ({error}): write it again with numpy.save.") from error
+    table = read_npy(path).astype(np.float64)
     if table.ndim != 2 or table.shape[1] != 17:
         raise InputError(f"{path}: has shape {table.shape}, not (frames, 17) as LLFF writes it.")
     if len(table) != count:

@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import is_file
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_files
 from endogs.clip.image_files import list_images
 from endogs.clip.lenses import Brown
+from endogs.clip.number_files import finite_numbers, read_text
 from endogs.clip.pose_conventions import world_to_camera
 from endogs.clip.recording import Recording
 from endogs.clip.spreadsheet import read_columns
@@ -105,7 +107,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
 
 def _poses_file(path: Path) -> Path | None:
     folder = path / "Poses"
-    return next((file for pattern in POSES for file in sorted(folder.glob(pattern))), None) if folder.is_dir() else None
+    if not folder.is_dir():
+        return None
+    return next((file for pattern in POSES for file in sorted(folder.glob(pattern)) if is_file(file)), None)
 
 
 def _table(file: Path, images: list[Path]) -> tuple[NDArray[np.float64], list[str]]:
@@ -135,26 +139,29 @@ def _table(file: Path, images: list[Path]) -> tuple[NDArray[np.float64], list[st
 
 def _camera(path: Path) -> tuple[NDArray[np.float64], tuple[float, ...]]:
     """K (3, 3) and OpenCV's distortion from cam.txt: nine numbers of K, or lines such as "fx: 156.0"."""
-    folders = [path / "Calibration", path.resolve().parent / "Calibration", path.resolve().parents[1] / "Calibration"]
+    folders = [
+        path / "Calibration",
+        path.resolve().parent / "Calibration",
+        path.resolve().parent.parent / "Calibration",
+    ]
     places = [folder / name for folder in folders for name in ("cam.txt", "cam.txt.txt")]
     file = next((place for place in places if place.is_file()), None)
     if file is None:
         raise InputError(f"{path}: no Calibration/cam.txt beside or above the trajectory: copy it from the data set.")
-    text = file.read_text(encoding="utf-8", errors="replace")
-    named = dict(re.findall(r"([A-Za-z]\w*)\s*[:=]\s*(\S+)", text))
-    try:
-        if named:
-            fx, fy, cx, cy = (float(named[name]) for name in ("fx", "fy", "cx", "cy"))
-            bent = tuple(float(named.get(name, 0)) for name in ("k1", "k2", "p1", "p2", "k3"))
-        else:
-            values = [float(word) for word in re.split(r"[,;\s\[\]]+", text.strip(" ,;\n\t[]"))]
-            (fx, _, cx, _, fy, cy, *_), bent = values[:9], ()
-            if len(values) != 9:
-                raise ValueError(f"{len(values)} numbers, not 9")
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{file}: holds neither K nor fx, fy, cx and cy ({error}): copy it again.") from error
-    if not np.isfinite([fx, fy, cx, cy, *bent]).all():
-        raise InputError(f"{file}: the camera's numbers must be finite: copy it again.")
+    text = read_text(file)
+    named = dict(re.findall(r"\b([A-Za-z]\w*)\s*[:=]\s*(\S+)", text))
+    bent: tuple[float, ...] = ()
+    if named:
+        words = [named.get(name, "") for name in ("fx", "fy", "cx", "cy")]
+        words += [named.get(name, "0") for name in ("k1", "k2", "p1", "p2", "k3")]
+        values = finite_numbers("".join(words), words)
+        (fx, fy, cx, cy), bent = values[:4] or [np.nan] * 4, tuple(values[4:])
+    else:
+        inside = text.strip(" ,;\n\t[]")
+        values = finite_numbers(inside, re.split(r"[,;\s\[\]]+", inside))
+        fx, _, cx, _, fy, cy, *_ = values if len(values) == 9 else [np.nan] * 9
+    if np.isnan(fx):
+        raise InputError(f"{file}: holds neither K nor fx, fy, cx and cy as finite numbers: copy it again.")
     if min(fx, fy) <= 0:
         raise InputError(f"{file}: focal lengths must be positive: copy it again.")
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), bent

@@ -1,56 +1,48 @@
 """Single image files: their natural order, their size, their pixels."""
 
+import io
 import re
-import struct
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_arrays import read_npy
+from endogs.bounded_files import is_file, listed, read_bytes, why
+from endogs.clip.image_headers import require_drawable, size_in_header
 from endogs.errors import InputError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+LONGEST_IMAGE = 512 * 2**20
+"""Bytes of an image file: 16384 x 16384 pixels of 16 bits, not compressed."""
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
     """Sort key that puts frame2 before frame10."""
     parts = re.split(r"(\d+)", path.name)
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts if part]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part.lower()) for part in parts if part]
 
 
 def list_images(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
     """Files of `folder` with one of the suffixes, in natural order, hidden ones left out."""
     if not folder.is_dir():
         return []
-    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
-    return sorted((path for path in found if path.is_file()), key=natural_key)
+    found = (path for path in listed(folder) if path.suffix.lower() in suffixes and not path.name.startswith("."))
+    return sorted((path for path in found if is_file(path)), key=natural_key)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) of an image, from the header of a PNG or JPEG, or by decoding; InputError if unreadable."""
-    with path.open("rb") as file:
-        header = file.read(24)
-        if header[:8] == b"\x89PNG\r\n\x1a\n" and len(header) == 24:
-            return struct.unpack(">II", header[16:24])
-        size = _jpeg_size(file) if header[:2] == b"\xff\xd8" else None
-    if size is not None:
-        return size
-    height, width = read_color(path).shape[:2]
-    return width, height
-
-
-def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:
-    """(width, height) in the frame header of a JPEG (ITU-T T.81, B.2.2); None when there is none to be found."""
-    file.seek(2)
-    while True:
-        marker = file.read(4)
-        if len(marker) < 4 or marker[0] != 0xFF:
-            return None
-        if 0xC0 <= marker[1] <= 0xCF and marker[1] not in (0xC4, 0xC8, 0xCC):  # SOF, not DHT, JPG or DAC
-            sides = file.read(5)
-            return None if len(sides) < 5 else (int.from_bytes(sides[3:5], "big"), int.from_bytes(sides[1:3], "big"))
-        file.seek(int.from_bytes(marker[2:4], "big") - 2, 1)
+    """(width, height) of an image from its header. Raises InputError if unreadable, or too large to be decoded."""
+    try:
+        with path.open("rb") as file:
+            size = size_in_header(file)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({why(error)}): check the path and its permissions.") from error
+    if size is None:
+        raise _unreadable(path)
+    require_drawable(path, *size)
+    return size
 
 
 def check_sizes(paths: list[Path], width: int, height: int, reference: Path) -> None:
@@ -88,10 +80,7 @@ def read_raw(path: Path) -> NDArray[Any]:
 
         return read_exr(path)
     if path.suffix.lower() == ".npy":
-        try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path}: not a readable .npy array ({error}): write it again with numpy.save.") from error
+        return read_npy(path)
     return _decode(path, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
@@ -99,16 +88,23 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
     import cv2
 
     # imdecode, because imread cannot open non-ASCII paths on Windows and prints its own warnings.
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be opened ({error.strerror}): check the path and its permissions.") from error
+    data = read_bytes(path, LONGEST_IMAGE)
+    size = size_in_header(io.BytesIO(data))
+    if size is None:
+        raise _unreadable(path)
+    require_drawable(path, *size)
     log: Any = cv2.utils.logging
     level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # what is wrong is said below, in a sentence
     try:
-        image = cv2.imdecode(data, flags) if data.size else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:  # what a header asks for and OpenCV will not do, or a lack of memory
+        raise InputError(f"{path}: OpenCV cannot decode this image ({error.err}): write it again.") from error
     finally:
         log.setLogLevel(level)
     if image is None:
-        raise InputError(f"{path}: not a readable image: remove it or write it again.")
+        raise _unreadable(path)
     return np.asarray(image)
+
+
+def _unreadable(path: Path) -> InputError:
+    return InputError(f"{path}: not a readable image: write it again as PNG, JPEG, BMP, TIFF or WebP.")

@@ -1,7 +1,9 @@
 """Recognizes the layout of an input and reads it."""
 
+import os
 from pathlib import Path
 
+from endogs.bounded_files import expanded, listed, why
 from endogs.clip import (
     c3vd,
     calibrated_folder,
@@ -61,12 +63,9 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
     Raises InputError when the path is missing or has none of these layouts, saying why each was rejected, and for
     anything wrong inside the layout that fits.
     """
-    path, options = Path(path).expanduser(), options or ClipOptions()
+    options = options or ClipOptions()
     _check_numbers(options)
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder: check the path.")
-    if path.is_dir() and not any(path.iterdir()):
-        raise InputError(f"{path}: the folder is empty: give a video, an image folder or a data set folder.")
+    path = _reached(Path(path))
     reasons = []
     for layout in LAYOUTS:
         reason = layout.why_not(path)
@@ -77,13 +76,29 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
     raise InputError(_rejected(path, reasons))
 
 
+def _reached(path: Path) -> Path:
+    """The path without `~`; InputError when nothing is there, or nothing that can be read."""
+    path = expanded(path)
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder: check the path.")
+        if path.is_dir() and not any(path.iterdir()):
+            raise InputError(f"{path}: the folder is empty: give a video, an image folder or a data set folder.")
+        is_shut = not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)[:200]}: cannot be reached ({why(error)}): check the path.") from error
+    if is_shut:
+        raise InputError(f"{path}: may not be read by you: change its permissions.")
+    return path
+
+
 def _rejected(path: Path, reasons: list[tuple[str, str]]) -> str:
     """One sentence with a line for every layout that was tried; layouts rejected for the same reason share a line."""
     videos = (
-        sorted(file.name for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES) if path.is_dir() else []
+        sorted(file.name for file in listed(path) if file.suffix.lower() in VIDEO_SUFFIXES) if path.is_dir() else []
     )
     advice = f"perhaps you mean the video {path / videos[0]}" if videos else "give a video or a folder of images"
-    inner = sorted(folder for folder in path.iterdir() if folder.is_dir()) if path.is_dir() else []
+    inner = sorted(folder for folder in listed(path) if folder.is_dir()) if path.is_dir() else []
     fits = next((f for f in inner[:INNER] if any(layout.why_not(f) is None for layout in LAYOUTS)), None)
     if fits is not None:
         advice = f"perhaps you mean {fits}"

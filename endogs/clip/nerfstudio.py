@@ -1,6 +1,5 @@
 """A nerfstudio data set: transforms.json with cameras and the paths of images, masks and depth."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import is_file, read_json
 from endogs.clip.config import ClipOptions
 from endogs.clip.depth_files import depth_files
 from endogs.clip.frame_folders import DEFAULT_FPS, ImageFiles
 from endogs.clip.image_files import IMAGE_SUFFIXES, check_sizes, image_size, natural_key
 from endogs.clip.lenses import Brown, KannalaBrandt, Lens
 from endogs.clip.mask_files import mask_files
+from endogs.clip.number_files import LARGEST, json_numbers
 from endogs.clip.pose_conventions import world_to_camera
 from endogs.clip.recording import Recording
 from endogs.clip.selection import Selection
@@ -117,10 +118,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
 
 def _frames(file: Path) -> list[_Frame]:
     """The frames of the file in order, their paths resolved."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: not readable as JSON ({error}): copy it again.") from error
+    found = read_json(file)
     entries = found.get("frames") if isinstance(found, dict) else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{file}: holds no list of frames: copy it again.")
@@ -138,12 +136,12 @@ def _frames(file: Path) -> list[_Frame]:
             continue
         named = [entry[name] if isinstance(entry.get(name), str) else None for name in ("mask_path", "depth_file_path")]
         mask, depth = (None if name is None else file.parent / name for name in named)
-        lost += [name for name in named if name is not None and not (file.parent / name).is_file()]
+        lost += [name for name in named if name is not None and not is_file(file.parent / name)]
         matrix = _matrix(entry, number, file)
         matrix[:3, 3] /= scale
         frames.append(_Frame(image, mask, depth, matrix, {**shared, **entry}))
     if lost:
-        raise InputError(f"{file}: {len(lost)} of its files are missing ({lost[0]}): copy them beside it.")
+        raise InputError(f"{file}: {len(lost)} of its files are missing ({lost[0][:200]}): copy them beside it.")
     times = [_number(entry, "time", file, 0.0) for entry in entries if entry.get("time") is not None]
     if len(set(times)) == len(entries):
         return [frames[i] for i in np.argsort(np.array(times, np.float64))]
@@ -152,16 +150,13 @@ def _frames(file: Path) -> list[_Frame]:
 
 def _image(path: Path) -> Path | None:
     """The image at `path`, whose suffix may be left out; None when there is none."""
-    if path.is_file():
+    if is_file(path):
         return path
-    return next((other for suffix in IMAGE_SUFFIXES if (other := path.with_name(path.name + suffix)).is_file()), None)
+    return next((other for suffix in IMAGE_SUFFIXES if is_file(other := path.parent / (path.name + suffix))), None)
 
 
 def _matrix(entry: dict[str, Any], number: int, file: Path) -> NDArray[np.float64]:
-    try:
-        matrix = np.array(entry["transform_matrix"], np.float64)
-    except (KeyError, TypeError, ValueError):
-        matrix = np.zeros(0)
+    matrix = json_numbers(entry.get("transform_matrix")).copy()
     if matrix.shape == (3, 4):
         matrix = np.concatenate([matrix, [[0, 0, 0, 1]]])
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
@@ -217,7 +212,7 @@ def _focal(values: dict[str, Any], axis: str, size: float, file: Path) -> float 
 
 def _number(values: dict[str, Any], name: str, file: Path, default: float) -> float:
     value = values.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise InputError(f"{file}: {name} is {value!r} but must be a number: correct it.")
     return float(value)
 

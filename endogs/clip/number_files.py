@@ -1,6 +1,5 @@
 """Numbers in text files: tables, matrices and JSON objects, with one sentence for what is wrong in them."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,17 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs import bounded_files
+from endogs.bounded_files import LONGEST_TABLE
 from endogs.errors import InputError
 
 Array = NDArray[np.float64]
 
+LARGEST = 2.0**63
+"""The largest number that is read: nanoseconds in 64 bits. Squares of larger ones leave single precision."""
+
 
 def read_text(path: Path) -> str:
-    """The text of a file; InputError when it cannot be opened."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be opened ({error.strerror}): check that the file is there.") from error
+    """The text of a file; InputError when it cannot be opened, or is too long for a file of numbers."""
+    return bounded_files.read_text(path, LONGEST_TABLE)
 
 
 def read_table(path: Path, columns: int) -> Array:
@@ -28,10 +29,11 @@ def read_table(path: Path, columns: int) -> Array:
     """
     rows = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
-        words = re.split(r"[,\s]+", line.split("#")[0].strip(" ,\t"))
+        text = line.split("#")[0].strip(" ,\t")
+        words = re.split(r"[,\s]+", text)
         if words == [""]:
             continue
-        row = _floats(words)
+        row = finite_numbers(text, words)
         if len(row) != columns:
             raise InputError(f"{path}: line {number} does not hold {columns} finite numbers: correct it.")
         rows.append(row)
@@ -42,8 +44,8 @@ def read_table(path: Path, columns: int) -> Array:
 
 def read_matrix(path: Path, shapes: tuple[tuple[int, int], ...]) -> Array:
     """A matrix of one of the `shapes` between blanks, commas and brackets; InputError for anything else."""
-    words = re.split(r"[,;\s\[\]]+", read_text(path).strip(" ,;\t\r\n[]"))
-    numbers = _floats(words)
+    text = read_text(path).strip(" ,;\t\r\n[]")
+    numbers = finite_numbers(text, re.split(r"[,;\s\[\]]+", text))
     for shape in shapes:
         if len(numbers) == shape[0] * shape[1]:
             return np.array(numbers, np.float64).reshape(shape)
@@ -53,10 +55,7 @@ def read_matrix(path: Path, shapes: tuple[tuple[int, int], ...]) -> Array:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; InputError when it is not readable as one."""
-    try:
-        found = json.loads(read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not readable as JSON ({error}): copy it again.") from error
+    found = bounded_files.read_json(path)
     if not isinstance(found, dict):
         raise InputError(f"{path}: must hold one JSON object: copy it again.")
     return found
@@ -64,10 +63,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def entry(source: dict[str, Any], name: str, shape: tuple[int, ...] | None, path: Path) -> Array:
     """The finite numbers under `name`, of `shape`, or flattened when it is None; InputError naming `path`."""
-    try:
-        found = np.asarray(source[name], np.float64)
-    except (KeyError, TypeError, ValueError):
-        found = np.array(np.nan)
+    found = json_numbers(source.get(name))
     if shape is None:
         found = found.ravel()
     elif found.size == np.prod(shape, dtype=int):
@@ -90,10 +86,32 @@ def check_rigid(transforms: Array, path: Path, what: str = "row") -> None:
         )
 
 
-def _floats(words: list[str]) -> list[float]:
-    """The finite numbers in `words`, or nothing when one of them is none."""
+def finite_numbers(text: str, words: list[str]) -> list[float]:
+    """The numbers in the `words` of a `text`, none beyond LARGEST; nothing when one of them is none."""
+    if not text.isascii() or "_" in text:  # Python takes 1_0 and digits of other scripts for numbers
+        return []
     try:
         numbers = [float(word) for word in words]
     except ValueError:
         return []
-    return numbers if np.isfinite(numbers).all() else []
+    return numbers if bool((np.abs(numbers) <= LARGEST).all()) else []
+
+
+def json_numbers(value: Any) -> Array:
+    """Numbers that a JSON file holds, as an array of their shape; NaN for anything else, and for those beyond LARGEST.
+
+    Texts and truth values are no numbers, though numpy would make some of them.
+    """
+    nothing = np.array(np.nan)
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, list):
+            rest.extend(item)
+        elif isinstance(item, bool) or not isinstance(item, int | float):
+            return nothing
+    try:
+        found = np.asarray(value, np.float64)
+    except (ValueError, OverflowError):  # lists of unequal length
+        return nothing
+    return found if bool((np.abs(found) <= LARGEST).all()) else nothing

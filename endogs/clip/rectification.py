@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.number_files import json_numbers
 from endogs.clip.recording import FrameReader
 from endogs.errors import InputError
 
@@ -166,10 +167,7 @@ def nearest(values: NDArray[Any], maps: Maps) -> NDArray[Any]:
 
 def numbers(source: dict[str, Any], name: str, shape: tuple[int, ...] | None, file: Path) -> NDArray[np.float64]:
     """The finite numbers under `name`, of `shape`, or of any when it is None; InputError naming `file`."""
-    try:
-        found = np.asarray(source[name], np.float64)
-    except (KeyError, TypeError, ValueError):
-        found = np.array(np.nan)
+    found = json_numbers(source.get(name))
     if not np.isfinite(found).all() or (shape is not None and found.shape != shape):
         wanted = "numbers" if shape is None else "a number" if shape == () else " x ".join(map(str, shape)) + " numbers"
         raise InputError(f"{file}: {name} must hold {wanted}: correct it.")

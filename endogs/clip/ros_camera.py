@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import read_text
 from endogs.clip.lenses import HALF_PIXEL
+from endogs.clip.number_files import finite_numbers
 from endogs.clip.rectification import Maps, Rectification
 from endogs.errors import InputError
 
 Array = NDArray[np.float64]
+
+LONGEST = 2**16
+"""Bytes of a calibration, which has about 1 kB; searching it takes time with their square."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,8 @@ class RosCamera:
 
 def read_ros_camera(file: Path) -> RosCamera:
     """The camera in `file`; InputError for what is missing in it, and for fisheye models."""
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be opened ({error.strerror}): check that it is there.") from error
-    size = [re.search(rf"^image_{name}:\s*(\d+)", text, re.M) for name in ("width", "height")]
+    text = read_text(file, LONGEST)
+    size = [re.search(rf"^image_{name}:\s*([0-9]{{1,6}})\b", text, re.M) for name in ("width", "height")]
     if not all(size):
         raise InputError(f"{file}: says no image_width and image_height: write it with ROS's camera_calibration.")
     model = re.search(r"^(?:camera|distortion)_model:\s*(\S+)", text, re.M)
@@ -77,12 +79,10 @@ def ros_rectification(left: RosCamera, right: RosCamera, file: Path) -> Rectific
 
 
 def _matrix(text: str, name: str, file: Path) -> Array:
-    found = re.search(rf"^{name}:.*?^\s+data:\s*\[(.*?)\]", text, re.M | re.S)
+    found = re.search(rf"^{name}:.*?^[ \t]+data:\s*\[(.*?)\]", text, re.M | re.S)
     sizes = {"camera_matrix": (9,), "rectification_matrix": (9,), "projection_matrix": (12,)}.get(name, (4, 5, 8))
-    try:
-        values = [float(word) for word in re.split(r"[,\s]+", found[1].strip(" ,\n"))] if found else []
-    except ValueError:
-        values = []
-    if len(values) not in sizes or not np.isfinite(values).all():
+    inside = found[1].strip(" ,\n") if found else ""
+    values = finite_numbers(inside, re.split(r"[,\s]+", inside))
+    if len(values) not in sizes:
         raise InputError(f"{file}: {name} must hold {' or '.join(map(str, sizes))} numbers: correct it.")
     return np.array(values)

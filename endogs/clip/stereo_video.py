@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import is_file, listed
 from endogs.clip import video
 from endogs.clip.calibration_json import calibrate, load_calibration
 from endogs.clip.config import ClipOptions
@@ -31,9 +32,8 @@ def view_files(path: Path) -> tuple[Path, Path] | None:
     found = []
     for side in ("left", "right"):
         places = [path, path / side]
-        videos = [
-            file for place in places if place.is_dir() for file in place.iterdir() if file.suffix.lower() in SUFFIXES
-        ]
+        files = [file for place in places if place.is_dir() for file in listed(place)]
+        videos = [file for file in files if file.suffix.lower() in SUFFIXES and is_file(file)]
         named = sorted(file for file in videos if side in file.stem.lower() or file.parent.name == side)
         if len(named) != 1:
             return None

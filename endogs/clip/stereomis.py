@@ -22,7 +22,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import still_poses
 from endogs.clip.image_files import list_images
 from endogs.clip.mask_files import MaskFiles, mask_files
-from endogs.clip.number_files import read_table, read_text
+from endogs.clip.number_files import finite_numbers, read_table, read_text
 from endogs.clip.recording import Recording
 from endogs.clip.rectification import RectifiedImages, RectifiedMasks, rectification
 from endogs.clip.stacked_video import StackedVideo, read_stacked_video
@@ -88,7 +88,7 @@ def read_stereo_calibration(path: Path, size: tuple[int, int]) -> tuple[dict[str
 
     Raises InputError for missing or unreadable numbers, and when the file is for views of another size than `size`.
     """
-    parser = configparser.ConfigParser()
+    parser = configparser.ConfigParser(interpolation=None)  # which could ask for gigabytes
     try:
         parser.read_string(read_text(path))
     except configparser.Error as error:
@@ -97,13 +97,11 @@ def read_stereo_calibration(path: Path, size: tuple[int, int]) -> tuple[dict[str
         ) from None
 
     def number(section: str, name: str) -> float:
-        try:
-            found = parser.getfloat(section, name)
-        except (configparser.Error, ValueError):
-            found = np.nan
-        if not np.isfinite(found):
+        text = parser.get(section, name, fallback="")
+        found = finite_numbers(text, [text])
+        if not found:
             raise InputError(f"{path}: [{section}] has no number under {name}: correct it.")
-        return found
+        return found[0]
 
     for section in ("StereoLeft", "StereoRight"):
         stated = (number(section, "res_x"), number(section, "res_y"))
@@ -158,7 +156,7 @@ def read_poses(path: Path, frames: list[int]) -> NDArray[np.float64]:
 def _masks(folder: Path, views: StackedVideo, instrument_value: int, notes: list[str]) -> MaskFiles | None:
     """The mask of each chosen frame, or of the frame nearest to it that has one."""
     files = {
-        int(file.stem[:-1]): file for file in list_images(folder) if file.stem[-1] == "l" and file.stem[:-1].isdigit()
+        int(file.stem[:-1]): file for file in list_images(folder) if file.stem[-1] == "l" and file.stem[:-1].isdecimal()
     }
     if not files:
         notes.append("masks/ holds no NNNNNNl.png, so masks are not given.")

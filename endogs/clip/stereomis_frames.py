@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_arrays import read_npy
 from endogs.clip.config import ClipOptions
 from endogs.clip.depth_files import DEPTH_SUFFIXES
 from endogs.clip.frame_folders import read_frame_files
@@ -98,8 +99,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
 def _table(path: Path) -> NDArray[np.float64] | None:
     """The rows (N, 17) of poses_bounds.npy; None when it is not one."""
     try:
-        table = np.asarray(np.load(path, allow_pickle=False), np.float64)
-    except (OSError, ValueError, EOFError):
+        table = read_npy(path).astype(np.float64)
+    except InputError:
         return None
     good = table.ndim == 2 and table.shape[1] == 17 and len(table) > 0 and np.isfinite(table[:, :15]).all()
     return table if good else None

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import is_file
 from endogs.clip.config import ClipOptions
 from endogs.clip.depth_files import depth_files
 from endogs.clip.frame_folders import read_frame_files
 from endogs.clip.guessed_camera import still_poses
 from endogs.clip.lenses import Brown
-from endogs.clip.number_files import entry, read_json, read_table, read_text
+from endogs.clip.number_files import entry, finite_numbers, read_json, read_table, read_text
 from endogs.clip.recording import Recording
 from endogs.clip.undistortion import undistort
 from endogs.errors import InputError
@@ -116,21 +117,18 @@ def read_list(path: Path) -> tuple[Array, list[Path]]:
         words = line.split("#")[0].split()
         if not words:
             continue
-        try:
-            time = float(words[0])
-        except ValueError:
-            time = np.nan
-        if len(words) != 2 or not np.isfinite(time):
+        time = finite_numbers(words[0], words[:1])
+        if len(words) != 2 or not time:
             raise InputError(f"{path}: line {number} is not a time and a file: correct it.")
-        times.append(time)
+        times += time
         names.append(words[1])
     if not times:
         raise InputError(f"{path}: names no files: copy it again.")
     files = [path.parent / name for name in names]
-    missing = [name for name, file in zip(names, files, strict=True) if not file.is_file()]
+    missing = [name for name, file in zip(names, files, strict=True) if not is_file(file)]
     if missing:
         raise InputError(
-            f"{path}: {missing[0]} is not there ({len(missing)} of {len(files)} files are "
+            f"{path}: {missing[0][:200]} is not there ({len(missing)} of {len(files)} files are "
             "missing): unpack the sequence again."
         )
     if (np.diff(times) <= 0).any():

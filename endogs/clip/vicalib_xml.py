@@ -1,12 +1,14 @@
 """Cameras in the XML files of Vicalib and Calibu, by which EndoMapper's endoscopes are calibrated."""
 
 import re
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 
+from endogs.bounded_files import parse_xml, read_bytes
+from endogs.clip.image_headers import LARGEST_SIDE
 from endogs.clip.lenses import HALF_PIXEL, Brown, KannalaBrandt, Lens
+from endogs.clip.number_files import finite_numbers
 from endogs.errors import InputError
 
 PARAMETERS = {
@@ -16,6 +18,8 @@ PARAMETERS = {
     "calibu_fu_fv_u0_v0_kb4": 8,
 }
 """How many parameters a camera model has."""
+LONGEST = 2**20
+"""Bytes of a calibration, which has about 2 kB."""
 
 
 def read_vicalib(file: Path) -> tuple[Lens, tuple[int, int]]:
@@ -27,21 +31,22 @@ def read_vicalib(file: Path) -> tuple[Lens, tuple[int, int]]:
     camera models.
     """
     try:
-        root = ElementTree.fromstring(file.read_bytes())
-    except (OSError, ElementTree.ParseError) as error:
+        root = parse_xml(read_bytes(file, LONGEST))
+    except ValueError as error:
         raise InputError(f"{file}: not readable as XML ({error}): copy it again.") from error
     camera = root.find(".//camera_model")
     if camera is None:
         raise InputError(f"{file}: holds no camera_model: give the geometrical calibration of the endoscope.")
     model = camera.get("type", "")
     if model not in PARAMETERS:
-        raise InputError(f"{file}: camera model {model!r} is not one of {', '.join(PARAMETERS)}.")
+        raise InputError(f"{file}: camera model {model[:60]!r} is not one of {', '.join(PARAMETERS)}.")
     try:
-        values = [float(word) for word in re.split(r"[;,\s]+", (camera.findtext("params") or "").strip(" []\n\t;"))]
+        inside = (camera.findtext("params") or "").strip(" []\n\t;")
+        values = finite_numbers(inside, re.split(r"[;,\s]+", inside))
         width, height = int(camera.findtext("width") or ""), int(camera.findtext("height") or "")
     except ValueError as error:
         raise InputError(f"{file}: width, height or params hold something that is no number: copy it again.") from error
-    if len(values) != PARAMETERS[model] or not np.isfinite(values).all() or min(width, height, *values[:2]) <= 0:
+    if len(values) != PARAMETERS[model] or min(width, height, *values[:2]) <= 0 or max(width, height) > LARGEST_SIDE:
         raise InputError(f"{file}: {model} needs {PARAMETERS[model]} parameters, its size and focal lengths positive.")
     fx, fy, cx, cy, *bent = values
     K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]) + HALF_PIXEL

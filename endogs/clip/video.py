@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import is_file
 from endogs.clip.calibration_json import with_calibration_file
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_cache import DEFAULT_BYTES
 from endogs.clip.framing import Framing
 from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
 from endogs.clip.image_files import IMAGE_SUFFIXES
+from endogs.clip.image_headers import BYTES_PER_PIXEL, LARGEST_SIDE, require_drawable
 from endogs.clip.recording import Recording
 from endogs.clip.selection import Selection
 from endogs.clip.stereo_hint import stereo_hint
 from endogs.errors import InputError
+from endogs.memory_budget import USABLE, available_bytes
 
 if TYPE_CHECKING:
     import av
@@ -24,6 +27,15 @@ if TYPE_CHECKING:
 KIND = "video"
 READ_ON = 16
 """Chosen frames up to this far ahead are reached by decoding on, farther ones by seeking."""
+CONTAINERS = (
+    *("mov", "mp4", "matroska", "webm", "avi", "mpeg", "mpegts", "asf", "flv", "ogg", "mxf", "gxf", "dv", "nut", "rm"),
+    *("mpegvideo", "m4v", "h261", "h263", "h264", "hevc", "vvc", "av1", "obu", "ivf", "vc1", "dirac", "dnxhd", "mjpeg"),
+    *("gif", "apng", "wtv", "dhav", "lxf", "swf", "cine", "yuv4mpegpipe", "cavsvideo", "avs2", "avs3"),
+)
+"""FFmpeg's demuxers that read one file of video and nothing else. Playlists, scripts and patterns of names (hls, dash,
+concat, sdp, image2 ...) would open other files, or the network, for whoever wrote them."""
+HELD_BYTES = 72
+"""Per pixel of a frame while a decoder works: 16 frames that others refer to and one per thread, of 1.5 to 6 bytes."""
 
 
 def why_not(path: Path) -> str | None:
@@ -135,6 +147,12 @@ class VideoFrames:
         self.pixel_aspect: float | None = None
         """Width of a pixel over its height, when the file says so."""
         self._has_timestamps = True
+        most = min(LARGEST_SIDE**2, int(USABLE * available_bytes() / HELD_BYTES))
+        self._rules = {
+            "protocol_whitelist": "file",
+            "format_whitelist": ",".join(CONTAINERS),
+            "max_pixels": str(most),
+        }
         self._forward: Iterator[tuple[int, float, Any]] | None = None
         self._index = -1
 
@@ -142,24 +160,39 @@ class VideoFrames:
         """(key, seconds since the first frame of the file, frame), from the start or a key frame before `seek_to`."""
         import av
 
+        if not is_file(self.path):
+            self.damage = "it is not a regular file"
+            return
         try:
-            container = av.open(str(self.path))
+            # Without "file:" a name such as "concat:a|b" would be a protocol's.
+            container = av.open(f"file:{self.path}", options=self._rules)
         except (av.FFmpegError, OSError, ValueError) as error:
-            self.damage = _message(error)
+            self.damage = "it is a playlist, which names other files" if _is_playlist(self.path) else _message(error)
             return
         with container:
             if not container.streams.video:
                 self.damage = "it has no video stream"
                 return
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                self.damage = "nothing here decodes its kind of video"
+                return
             stream.thread_type = "AUTO"
+            stream.codec_context.options = {"max_pixels": self._rules["max_pixels"]}
+            width, height = stream.codec_context.width, stream.codec_context.height
+            if width and height:  # zero where only the frames say it
+                require_drawable(self.path, width, height, HELD_BYTES // BYTES_PER_PIXEL)
             aspect = stream.sample_aspect_ratio
             self.pixel_aspect = float(aspect) if aspect else None
             self.announced = int(stream.frames)
             if len(container.streams) == 1 and container.duration:
                 self.announced_seconds = container.duration / av.time_base
             if seek_to is not None:
-                container.seek(seek_to, backward=True, stream=stream)
+                try:
+                    container.seek(seek_to, backward=True, stream=stream)
+                except av.FFmpegError as error:
+                    self.damage = _message(error)
+                    return
             yield from self._timed(container, stream)
 
     def _timed(self, container: Any, stream: Any) -> "Iterator[tuple[int, float, av.VideoFrame]]":
@@ -241,6 +274,16 @@ def _what_is_missing(frames: "VideoFrames", seen: int, last: float) -> str:
     if not frames.announced and seen > 1 and frames.announced_seconds > last + slack:
         return f"it announces {frames.announced_seconds:.2f} s and ends at {last:.2f} s"
     return ""
+
+
+def _is_playlist(path: Path) -> bool:
+    """Whether a file that is no video begins as HLS, DASH, concatenation, SDP or PLS playlists do."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(512).lstrip(b"\xef\xbb\xbf \r\n")
+    except OSError:
+        return False
+    return begin.startswith((b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")) or b"<MPD" in begin
 
 
 def _pixels(frame: Any) -> NDArray[np.uint8]:

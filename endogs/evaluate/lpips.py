@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from endogs.bounded_files import listed
 from endogs.errors import InputError
 from endogs.evaluate.metrics import Mask, zeroed
 
@@ -100,7 +101,7 @@ def load_lpips(path: Path) -> Lpips:
     """
     files = [path]
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in ENDINGS)
+        files = sorted(file for file in listed(path) if file.suffix in ENDINGS)
     if not files or not all(file.is_file() for file in files):
         raise InputError(
             f"{path}: there are no LPIPS weights here; name a file or folder of {', '.join(ENDINGS)} files."

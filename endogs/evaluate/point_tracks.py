@@ -1,14 +1,13 @@
 """Do a scene's points go where the tissue goes? Followed points against tracks whose truth is in a file."""
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from endogs.bounded_arrays import read_npz
 from endogs.clip import Clip
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import render_frame
@@ -59,7 +58,7 @@ def read_tracks(path: Path, clip: Clip) -> Tracks:
     With times (seconds from the input's first frame, or from `time_offset` seconds after it), the frames that were read
     are looked up; without, F must be the clip's. Raises InputError for a file that holds no such thing.
     """
-    arrays = _arrays(path)
+    arrays = read_npz(path, ("positions", "pixels", "visible", "times", "time_offset"))
     places = arrays.get("positions", arrays.get("pixels"))
     wanted = 3 if "positions" in arrays else 2
     if places is None or places.ndim != 3 or places.shape[2] != wanted or places.dtype.kind not in "fiu":
@@ -68,34 +67,11 @@ def read_tracks(path: Path, clip: Clip) -> Tracks:
     finite = np.isfinite(places).all(2)
     if not len(places):
         raise InputError(f"{path}: tracks need a frame, and this file has none; give positions (frames, points, 3).")
-    visible = arrays.get("visible", finite)
-    if visible.dtype.kind not in "biuf":
-        raise InputError(f"{path}: visible does not say yes or no; give true and false, or 1 and 0.")
-    visible = visible.astype(bool)
+    visible = arrays.get("visible", finite).astype(bool)
     if visible.shape != finite.shape:
         raise InputError(f"{path}: visible has the shape {visible.shape}, not {finite.shape} as the points have.")
     chosen = _frames(path, _times(path, arrays), len(places), clip)
     return Tracks(places[chosen], (visible & finite)[chosen])
-
-
-def _arrays(path: Path) -> dict[str, NDArray]:
-    """What the npz file holds of tracks. Raises InputError for a file that is none, or is damaged."""
-    try:
-        with open(path, "rb") as file:
-            if file.read(2) != b"PK":  # np.load would take an array for the file, and advise pickle for text
-                raise InputError(f"{path} cannot be read as tracks: it is no npz file; give one with positions.")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as found:
-                names = ("positions", "pixels", "visible", "times", "time_offset")
-                return {name: np.asarray(found[name]) for name in names if name in found}
-    except OSError as error:
-        why = error.strerror or "it is damaged"
-        raise InputError(f"{path} cannot be read as tracks ({why}); give an npz file with positions.") from error
-    except (ValueError, KeyError, EOFError, RuntimeError, MemoryError, BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} cannot be read as tracks: its arrays are damaged or hold no numbers; write it again with "
-            "numpy.savez."
-        ) from error
 
 
 def _times(path: Path, arrays: dict[str, NDArray]) -> NDArray[np.float64] | None:

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.number_files import finite_numbers, read_text
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 
@@ -101,15 +102,13 @@ def read_tum(path: Path) -> tuple[NDArray[np.float64], Poses]:
     """
     from scipy.spatial.transform import Rotation
 
-    try:
-        rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
-        offset = sum(float(row[2]) for row in rows if row[:2] == ["#", "time_offset"] and len(row) == 3)
-        lines = [row for row in rows if not row[0].startswith("#")]
-        values = np.array([[float(word) for word in line] for line in lines], np.float64)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a TUM trajectory ({error}); give eight numbers a line.") from error
-    if values.ndim != 2 or values.shape[1] != 8 or not np.isfinite(values).all():
+    rows = [line.split() for line in read_text(path).splitlines() if line.strip()]
+    offsets = [row[2] for row in rows if row[:2] == ["#", "time_offset"] and len(row) == 3]
+    seconds = finite_numbers("".join(offsets), offsets)
+    lines = [finite_numbers("".join(row), row) for row in rows if not row[0].startswith("#")]
+    if not lines or any(len(line) != 8 for line in lines) or len(seconds) != len(offsets):
         raise InputError(f"{path} is not a TUM trajectory; give time tx ty tz qx qy qz qw, one pose a line.")
+    offset, values = sum(seconds), np.array(lines, np.float64)
     if (np.linalg.norm(values[:, 4:], axis=1) < 1e-6).any():
         raise InputError(f"{path} holds a quaternion of zeros, which is no rotation; give qx qy qz qw of length 1.")
     poses = np.tile(np.eye(4), (len(values), 1, 1))

@@ -1,14 +1,16 @@
 """Which tissue of a phantom is ever seen, and when: worked out again from the options that made the clip."""
 
-import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_arrays import read_npz
+from endogs.bounded_files import is_file, read_json
+from endogs.clip.image_files import read_raw
 from endogs.errors import InputError
 from endogs.phantom.config import Phantom
 from endogs.phantom.motion import Pull, camera_at, make_pulls, positions_at
@@ -19,6 +21,13 @@ DEPTH_UNIT_MM = 0.01
 SAME_SURFACE_MM = 0.75
 """A grid point this near to the depth at its pixel is the surface that is seen there: grid cells are half a millimetre
 wide, so a steep one rises that much within a pixel."""
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value from JSON is of the type of an option: a number, a whole one, or one of some words."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 @dataclass(frozen=True)
@@ -34,14 +43,16 @@ class PhantomTruth:
     def read(folder: Path) -> "PhantomTruth":
         """The truth beside a clip; raises InputError when `folder` is not a phantom's."""
         path = folder / "truth" / "phantom.json"
-        try:
-            values = json.loads(path.read_text())
-        except (OSError, ValueError) as failure:
-            raise InputError(f"{path}: no options of a phantom; give a folder made by endogs phantom") from failure
-        known = {f.name for f in fields(Phantom)} - {"out"}
-        if not isinstance(values, dict) or set(values) != known:
+        if not is_file(path):
+            raise InputError(f"{path}: no options of a phantom; give a folder made by endogs phantom")
+        values = read_json(path)
+        kinds = {name: kind for name, kind in get_type_hints(Phantom).items() if name != "out"}
+        same = isinstance(values, dict) and set(values) == set(kinds)
+        if not same or not all(_is_of(values[name], kind) for name, kind in kinds.items()):
             raise InputError(f"{path}: not the options of this version's phantom; make the clip anew")
-        return PhantomTruth(folder, Phantom(folder, **values))
+        options = Phantom(folder, **values)
+        options.check()
+        return PhantomTruth(folder, options)
 
     def __len__(self) -> int:
         return self.options.frames
@@ -126,10 +137,13 @@ class PhantomTruth:
     @cached_property
     def _tracks(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         path = self.folder / "truth" / "tracks.npz"
-        if not path.exists():
+        if not is_file(path):
             raise InputError(f"{path}: missing; make the clip anew with endogs phantom")
-        with np.load(path) as held:
-            return held["positions"], held["visible"]
+        held = read_npz(path, ("positions", "visible"))
+        positions, visible = held.get("positions", np.zeros(0)), held.get("visible", np.zeros(0))
+        if positions.ndim != 3 or positions.shape != (*visible.shape, 3) or len(positions) != len(self):
+            raise InputError(f"{path}: not the tracks of this phantom; make the clip anew with endogs phantom")
+        return positions, visible.astype(bool)
 
     @cached_property
     def _inside(self) -> NDArray[np.bool_]:
@@ -148,7 +162,7 @@ class PhantomTruth:
         return self._picture(path).astype(np.float32) * np.float32(DEPTH_UNIT_MM)
 
     def _picture(self, path: Path) -> NDArray:
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.exists() else None
-        if picture is None or picture.shape[:2] != (self.options.height, self.options.width):
+        picture = read_raw(path) if is_file(path) else None
+        if picture is None or picture.shape != (self.options.height, self.options.width):
             raise InputError(f"{path}: missing or not of the phantom's size; make the clip anew with endogs phantom")
         return picture

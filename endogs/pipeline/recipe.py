@@ -6,12 +6,12 @@ and those of the command line go before them. A recipe holds these keys and no o
 whose keys are those of the command line with underscores.
 """
 
-import sys
 import types
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from endogs.bounded_files import exists, expanded, is_file, read_toml
 from endogs.errors import InputError
 from endogs.fit.config import Reconstruct
 
@@ -62,12 +62,12 @@ def find_recipe(named: Path, data: Path | None) -> Recipe | None:
     A name counts when --data is given or no clip of that name exists. Raises InputError when --data comes without a
     recipe, a recipe without --data, and as `load_recipe` does.
     """
-    named = named.expanduser()
+    named = expanded(named)
     packaged = scenes_folder() / f"{named.name}.toml"
-    known = named.parent == Path(".") and packaged.is_file()
+    known = named.parent == Path(".") and is_file(packaged)
     if named.suffix.lower() == ".toml":
         recipe = load_recipe(named)
-    elif known and (data is not None or not named.exists()):
+    elif known and (data is not None or not exists(named)):
         recipe = load_recipe(packaged)
     elif data is not None:
         raise InputError(f"{named}: --data needs a recipe: a .toml file or one of {', '.join(recipe_names())}.")
@@ -84,12 +84,7 @@ def find_recipe(named: Path, data: Path | None) -> Recipe | None:
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe; InputError naming the file and the key for anything unknown, missing or of another type."""
-    try:
-        content = read_toml(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be opened ({error.strerror}): check the path.") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not readable as TOML ({error}): correct it.") from error
+    content = read_toml(path)
     for key in content:
         if key not in (*TEXTS, "layouts", "options"):
             raise InputError(f"{path}: unknown key {key}: a recipe has {', '.join(TEXTS)}, layouts and [options].")
@@ -110,12 +105,12 @@ def check_layout(recipe: Recipe, data: Path) -> None:
     """InputError saying what is missing when the folder `data` has none of the recipe's layouts."""
     from endogs.clip.layouts import LAYOUTS
 
-    data = data.expanduser()
+    data = expanded(data)
     kinds = {layout.KIND: layout for layout in LAYOUTS}
     unknown = [kind for kind in recipe.layouts if kind not in kinds]
     if unknown:
         raise InputError(f"{recipe.path}: layouts names {unknown[0]}, but there are only {', '.join(kinds)}.")
-    if not data.exists():
+    if not exists(data):
         raise InputError(f"{data}: no such file or folder: --data must name the data of {recipe.title}.")
     reasons = [(kind, kinds[kind].why_not(data)) for kind in recipe.layouts]
     if all(reason is not None for _, reason in reasons):
@@ -132,7 +127,7 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     recipe = find_recipe(Path(options["input"]), None if data is None else Path(data))
     if recipe is None or data is None:
         return options
-    return {**recipe.options, **options, "input": Path(data).expanduser(), "data": None}
+    return {**recipe.options, **options, "input": expanded(Path(data)), "data": None}
 
 
 def defaults(recipe: Recipe, start: float | None = None, end: float | None = None) -> Reconstruct:
@@ -204,6 +199,8 @@ def _converted(value: Any, hint: Any) -> Any:
         return tuple(_converted(item, kind) for item, kind in zip(value, inner, strict=True))
     if hint is Path and isinstance(value, str):
         return Path(value)
+    if isinstance(value, int | float) and not abs(value) < 2**63:  # NaN and infinity too, which TOML knows
+        raise TypeError
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and type(value) is hint and hint is not type(None):
@@ -223,14 +220,3 @@ def _named(hint: Any) -> str:
     return {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a text"}.get(
         hint, str(hint)
     )
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file; ValueError when it is none."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    with path.open("rb") as file:
-        return tomllib.load(file)

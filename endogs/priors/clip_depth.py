@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from endogs.bounded_files import is_file, listed
 from endogs.device import usable_cores
 from endogs.output import new_file
 from endogs.priors.flow import ClipFlows, one_opencv_thread
@@ -208,9 +209,9 @@ def input_fingerprint(source: Path, outputs: Sequence[Path] = ()) -> list[tuple[
         files = [source]
     else:
         left_out = {folder.resolve() for folder in outputs}
-        shown = [p for p in source.iterdir() if not p.name.startswith(".") and p.resolve() not in left_out]
-        files = [p for p in shown if p.is_file()]
-        files += [p for folder in shown if folder.is_dir() for p in folder.iterdir() if p.is_file()]
+        shown = [p for p in listed(source) if not p.name.startswith(".") and p.resolve() not in left_out]
+        files = [p for p in shown if is_file(p)]
+        files += [p for folder in shown if folder.is_dir() for p in listed(folder) if is_file(p)]
     found = []
     for file in sorted(files):
         status = file.stat()

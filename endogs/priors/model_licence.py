@@ -3,16 +3,22 @@
 import re
 from pathlib import Path
 
+from endogs.bounded_files import is_file, read_text
+
+LONGEST_CARD = 4 * 2**20
+"""Bytes; a model card has some 10 kB."""
 NON_COMMERCIAL = re.compile(r"(^|[-_ ])nc([-_ ]|$)|non-?commercial|research|apple-(amlr|ascl)", re.IGNORECASE)
 
 
 def read_licence(folder: Path) -> str | None:
-    """The licence that README.md names in its front matter, as model cards do; None when it names none."""
+    """The licence that README.md names in its front matter, as model cards do; None when it names none.
+
+    Raises InputError for a card that cannot be opened or is longer than LONGEST_CARD.
+    """
     card = folder / "README.md"
-    if not card.is_file():
+    if not is_file(card):
         return None
-    text = card.read_text(encoding="utf-8", errors="replace")
-    front = re.match(r"\s*---\s*\n(.*?)\n---", text, re.DOTALL)
+    front = re.match(r"\s*---[ \t\r]*\n(.*?)\n---", read_text(card, LONGEST_CARD), re.DOTALL)
     if front is None:
         return None
     found = {

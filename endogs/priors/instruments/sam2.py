@@ -4,7 +4,6 @@ transformers' own video processor needs torchvision, which no build of endogs de
 normalize) is done here, and the model's memory is driven frame by frame.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from logging import ERROR, getLogger
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from endogs.bounded_files import is_file, read_json
+from endogs.clip.number_files import json_numbers
 from endogs.errors import InputError
 from endogs.priors.instruments.by_color import Findings, find_by_color
 from endogs.priors.instruments.components import edge_of_view
@@ -189,17 +190,14 @@ def _normalization(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation from the model's own files where they say so, ImageNet's otherwise."""
     folder = Path(name).expanduser()
     for file in ("video_preprocessor_config.json", "preprocessor_config.json"):
-        if (folder / file).is_file():
+        if is_file(folder / file):
             values = _json(folder / file)
-            mean, std = values.get("image_mean"), values.get("image_std")
-            if mean and std:
-                return tuple(mean), tuple(std)
+            mean, std = (json_numbers(values.get(name)) for name in ("image_mean", "image_std"))
+            if mean.shape == std.shape == (3,) and (std > 0).all():
+                return tuple(mean.tolist()), tuple(std.tolist())
     return IMAGENET_MEAN, IMAGENET_STD
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error}); download the whole model folder.") from error
+    values = read_json(path)
     return values if isinstance(values, dict) else {}

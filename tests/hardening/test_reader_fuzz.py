@@ -1,0 +1,212 @@
+"""Damaged clips of every layout: each is read or refused in one sentence; nothing hangs or ends in a traceback.
+
+ENDOGS_ATTACK=1 tries thousands, with the seed ENDOGS_ATTACK_SEED.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import traceback
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from clip_samples import write_calibrated, write_depth, write_endonerf, write_images, write_masks, write_video
+from layouts.c3vd import write_c3vd
+from layouts.colmap import write_colmap
+from layouts.dvrk import write_dvrk, write_yaml
+from layouts.endomapper import write_frames, write_sequence
+from layouts.endoslam import write_high_camera, write_tracker, write_unity
+from layouts.exr import write_exr
+from layouts.hamlyn import write_hamlyn
+from layouts.nerfstudio import write_nerfstudio
+from layouts.scared import write_scared, write_scared_video
+from layouts.stereo_video import views, write_calibration
+from layouts.stereo_video import write_video as write_view
+from layouts.stereomis import write_stereomis, write_stereomis_frames
+from layouts.tum_rgbd import write_tum
+from mutations import mutate_folder
+
+from endogs.clip import load_clip
+from endogs.clip.coverage import coverage
+from endogs.clip.inspect import describe
+from endogs.errors import InputError
+
+ATTACK = os.environ.get("ENDOGS_ATTACK") == "1"
+SEED = int(os.environ.get("ENDOGS_ATTACK_SEED", "1"))
+CASES = 170 if ATTACK else 12
+LONGEST = 30
+"""Seconds for one clip of a few frames; more is a hang."""
+ROOM = 3 << 30
+"""Bytes that reading may take; more is a MemoryError."""
+
+
+def _folder(write: Callable[[Path], object]) -> Callable[[Path], Path]:
+    """What writes into a folder that it does not return."""
+
+    def written(root: Path) -> Path:
+        write(root)
+        return root
+
+    return written
+
+
+def _mixed(root: Path) -> Path:
+    """A plain folder with frames, masks and depth of many formats, each read by another decoder."""
+    write_images(root / "images", 4, "{:06d}.png")
+    for i, suffix in enumerate((".jpg", ".bmp", ".tiff", ".webp"), 4):
+        cv2.imwrite(str(root / "images" / f"{i:06d}{suffix}"), np.full((16, 24, 3), 90 + i, np.uint8))
+    write_masks(root / "masks", 8, name="{:06d}.png")
+    write_depth(root / "depth", 4, name="{:06d}.png")
+    depth = np.linspace(20, 90, 16 * 24, dtype=np.float32).reshape(16, 24)
+    np.save(root / "depth" / "000004.npy", depth)
+    cv2.imwrite(str(root / "depth" / "000005.tiff"), depth)
+    for i, compression in ((6, 0), (7, 3)):
+        write_exr(root / "depth" / f"{i:06d}.exr", {"Z": depth}, compression)
+    return root
+
+
+def _stereo(root: Path) -> Path:
+    root.mkdir()
+    for name, frames in zip(("left.mp4", "right.mp4"), views(rectified=False), strict=True):
+        write_view(root / name, frames)
+    write_calibration(root / "calibration.json", rectified=False)
+    return root
+
+
+def _lens(model: str) -> Callable[[Path], Path]:
+    """A calibrated folder whose single views are bent."""
+
+    def written(root: Path) -> Path:
+        bent = {"distortion": [0.01, -0.02, 0.001, 0.0005], "model": model, "baseline_mm": None}
+        more: dict[str, object] = {"omnidir": {"xi": 0.8, "skew": 0.01}}.get(model, {})
+        if model == "scaramuzza":
+            more = {"polynomial": [20.0, 0.0, -0.01], "stretch": [[1.0, 0.01], [0.01, 1.0]]}
+        write_calibrated(root, **bent, **more)
+        shutil.rmtree(root / "images_right")
+        (root / "poses.tum").write_text("".join(f"{i} {i} 0 0 0 0 0 1\n" for i in range(3)))
+        return root
+
+    return written
+
+
+def _dvrk(stamp: str, yaml: bool) -> Callable[[Path], Path]:
+    def written(root: Path) -> Path:
+        write_dvrk(root, stamp=stamp)
+        if yaml:
+            write_yaml(root)
+        return root
+
+    return written
+
+
+LAYOUTS: dict[str, Callable[[Path], Path]] = {
+    "video": lambda root: write_video(root.with_suffix(".mp4"), [0, 40, 80, 120, 160]),
+    "video-avi": lambda root: write_video(root.with_suffix(".avi"), [0, 40, 80, 120, 160]),
+    "video-mkv": lambda root: write_video(root.with_suffix(".mkv"), [0, 40, 80, 120, 160]),
+    "image-folder": _mixed,
+    "calibrated-folder": write_calibrated,
+    "calibrated-pair": lambda root: write_calibrated(root, baseline_mm=None, translation_mm=[-4.5, 0.1, 0.2]),
+    **{f"calibrated-{model}": _lens(model) for model in ("pinhole", "fisheye", "omnidir", "scaramuzza")},
+    "endonerf": write_endonerf,
+    "scared": lambda root: write_scared(root, 2),
+    "scared-video": lambda root: write_scared_video(root, 2),
+    "stereomis": lambda root: write_stereomis(root, 3),
+    "stereomis-frames": lambda root: write_stereomis_frames(root, 2),
+    "hamlyn": lambda root: write_hamlyn(root, 2),
+    "c3vd": lambda root: write_c3vd(root, 2),
+    "tum-rgbd": lambda root: write_tum(root, 3),
+    "nerfstudio": _folder(lambda root: write_nerfstudio(root, "OPENCV", 3, depth=True, masks=True)),
+    "colmap-binary": _folder(lambda root: write_colmap(root, "OPENCV", count=3)),
+    "colmap-text": _folder(lambda root: write_colmap(root, "RADIAL", binary=False, count=3)),
+    "endomapper-frames": _folder(write_frames),
+    "endomapper": write_sequence,
+    "endoslam-unity": lambda root: write_unity(root, 3)[0],
+    "endoslam-workbook": lambda root: write_high_camera(root, 5)[0],
+    "endoslam-tracker": lambda root: write_tracker(root, 3)[0],
+    "dvrk": _dvrk("header", yaml=True),
+    "stereo-video": _stereo,
+}
+
+
+class Hang(Exception):
+    """A case that took LONGEST."""
+
+
+@pytest.fixture(autouse=True)
+def within_memory() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@contextmanager
+def within_time() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise Hang(f"still reading after {LONGEST} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(LONGEST)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def look_through(path: Path) -> str:
+    """ "read" for a clip whose first and last frame can be had, "refused" for one that ends in an InputError."""
+    try:
+        with within_time(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            clip = load_clip(path)
+            for i in (0, len(clip) - 1):
+                assert clip.image(i).shape == (clip.height, clip.width, 3)
+                assert clip.tissue_mask(i).shape == (clip.height, clip.width)
+                depth = clip.depth(i)
+                assert depth is None or (depth >= 0).all()
+                assert clip.right_image(i) is None or clip.right_image(i).shape == clip.image(i).shape
+            describe(clip, coverage(clip))
+    except InputError as error:
+        said = str(error)
+        assert len(said) < 5000, said[:200]
+        return "refused"
+    return "read"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_damaged_clip_is_read_or_refused(layout, tmp_path):
+    (tmp_path / "whole").mkdir()
+    whole = LAYOUTS[layout](tmp_path / "whole" / "clip")
+    assert look_through(whole) == "read"
+    counts, faults = {"read": 0, "refused": 0}, []
+    for case in range(CASES):
+        rng = np.random.default_rng([SEED, zlib.crc32(layout.encode()), case])
+        place = tmp_path / f"case-{case}"
+        shutil.copytree(tmp_path / "whole", place)
+        damaged = place / whole.relative_to(tmp_path / "whole")
+        how = mutate_folder(place / damaged.relative_to(place).parts[0], rng)
+        try:
+            counts[look_through(damaged)] += 1
+        except BaseException as fault:  # every kind is what is looked for
+            if isinstance(fault, KeyboardInterrupt):
+                raise
+            faults.append(f"{layout} case {case} ({how}): {traceback.format_exc()}")
+        shutil.rmtree(place, ignore_errors=True)
+    if ATTACK:
+        record(layout, counts, faults)
+    assert not faults, "\n\n".join(faults[:5])
+
+
+def record(layout: str, counts: dict[str, int], faults: list[str]) -> None:
+    """Print one line of the long run, for its table."""
+    hangs = sum("Hang" in fault for fault in faults)
+    print(f"\n{layout}: tried {CASES}, {counts}, traceback {len(faults) - hangs}, hang {hangs}", flush=True)
