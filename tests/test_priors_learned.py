@@ -170,7 +170,7 @@ def test_a_reconstruction_uses_the_model_and_records_its_licence(tmp_path, capsy
     record = json.loads((tmp_path / "out" / "run.json").read_text())["depth"]
     assert (record["prior"], record["kind"], record["licence"]) == ("learned", "disparity", "cc-by-nc-4.0")
     assert record["frames_computed"] > 0
-    assert first.scene.metadata["depth_kind"] == "disparity"
+    assert first.scene.origin.depth_kind == "disparity"
     again = endogs.reconstruct(clip.source, **options)
     assert again.record["depth"]["frames_computed"] == 0
 

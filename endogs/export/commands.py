@@ -144,7 +144,7 @@ def run_html(config: ExportHtml) -> Path:
     if config.max_gaussians < 1:
         raise InputError(f"--max-gaussians {config.max_gaussians} is out of range; give at least 1.")
     scene = load_scene(config.scene)
-    title = config.title or str(scene.metadata.get("clip") or config.scene.resolve().stem)
+    title = config.title or scene.origin.clip_name or config.scene.resolve().stem
     page = export_html(scene, config.out or _beside(config.scene) / "player.html", title, config.max_gaussians)
     fewer = page.gaussians < page.original_gaussians
     of = f" of {page.original_gaussians:,}, those that contribute most" if fewer else ""

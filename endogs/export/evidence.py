@@ -37,10 +37,7 @@ def evidence(scene: Scene) -> Evidence | None:
 
 def training_frames(scene: Scene) -> NDArray[np.int64]:
     """The frames that the scene was fitted to; all of them where it does not say."""
-    split = scene.metadata.get("split")
-    listed = split.get("train") if isinstance(split, dict) else None
-    frames = np.array(listed if isinstance(listed, list) and listed else range(len(scene.times)), np.int64)
-    return frames[(frames >= 0) & (frames < len(scene.times))]
+    return np.array(scene.origin.training_frames or range(len(scene.times)), np.int64)
 
 
 def with_visibility(scene: Scene, scene_path: Path, needed_for: str | None = None) -> Scene:

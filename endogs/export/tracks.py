@@ -92,9 +92,8 @@ def _spread(scene: Scene, visible: NDArray[np.bool_], count: int) -> NDArray[np.
 
 def _write_npz(path: Path, scene: Scene, rows: NDArray, positions: NDArray, visible: NDArray[np.bool_]) -> None:
     described: dict[str, Any] = {name: np.array(value) for name, value in about(scene).items()}
-    offset = scene.metadata.get("time_offset")
-    if isinstance(offset, int | float):
-        described["time_offset"] = np.float64(offset)
+    if scene.origin.time_offset is not None:
+        described["time_offset"] = np.float64(scene.origin.time_offset)
     with open(path, "wb") as file:
         np.savez_compressed(
             file, positions=positions, visible=visible, times=scene.times, gaussian=rows.astype(np.int32), **described

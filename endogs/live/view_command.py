@@ -60,7 +60,7 @@ def find_clip(scene: Scene, path: Path, given: Path | None) -> Clip | None:
 
 def describe(scene: Scene, clip: Clip | None) -> str:
     """The heading of a scene's view, in markdown."""
-    name = clip.name if clip is not None else str(scene.metadata.get("clip") or "scene")
+    name = clip.name if clip is not None else scene.origin.clip_name or "scene"
     safe = "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in name)
     units = "millimetres" if scene.units == "mm" else "relative units"
     frames = len(scene.times)

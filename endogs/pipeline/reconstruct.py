@@ -48,7 +48,10 @@ from endogs.priors.flow import ClipFlows
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.render import choose_backend
 from endogs.scene import Scene
+from endogs.scene.origin import Origin
 from endogs.scene.scene_file import FILE_NAME, save_scene
+from endogs.scene.source_clip import masks_in_use, options_as_json
+from endogs.scene.stored_masks import StoredMasks
 from endogs.scene.visibility import find_visibility
 
 INTERRUPTED = 130
@@ -203,20 +206,25 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         watcher.begin(fit, clip, views.metric)
     with clock.stage("fit"):
         run_fit(fit, checkpoints, on_step=None if watcher is None else watcher.on_step)
-    about = {
-        "clip": clip.name,
-        "time_offset": clip.time_offset,
-        "config": to_json(config),
-        "split": to_json(split),
-        "depth_kind": views.depth_kind,
-        "depth_prior": depth.about(),
-        "iterations": fit.step,
-        "seed": config.seed,
-        "versions": software_versions(),
-    }
-    scene = finished_scene(optimizer, clip, views.metric, about)
+    origin = Origin(
+        clip=str(config.input),
+        clip_name=clip.name,
+        clip_options=options_as_json(config.clip),
+        time_offset=clip.time_offset,
+        split=split.name,
+        training_frames=tuple(split.train),
+        masks=masks_in_use(clip, config.masks),
+        depth_kind=depth.kind,
+        iterations=fit.step,
+        seed=config.seed,
+        versions=software_versions(),
+    )
+    record_of_fit = {"config": to_json(config), "depth_prior": depth.about()}
+    scene = finished_scene(optimizer, clip, views.metric, origin, record_of_fit)
     with clock.stage("write"):
         scene.visibility = find_visibility(scene, clip.tissue_mask)
+        if clip.has_masks:
+            scene.masks = StoredMasks.of(clip.tissue_mask, len(clip), clip.width, clip.height)
         for stale in ("metrics.json", "preview.mp4", "run.json"):  # an earlier run's would be taken for this scene's
             (out / stale).unlink(missing_ok=True)
         save_scene(scene, out / FILE_NAME)
