@@ -1,6 +1,5 @@
 """What a learned depth model wants to see: its own preprocessing, read from its configuration, without torchvision."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import read_json
 from endogs.errors import InputError
 
 CONFIG_NAME = "preprocessor_config.json"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LARGEST_SIDE = 8192
+"""Pixels of a model's input: a transformer's memory grows with the square of their number."""
 MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers for interpolations, as configurations store them."""
 
@@ -77,18 +79,32 @@ def read_preprocessing(folder: Path) -> Preprocessing | None:
     file = folder / CONFIG_NAME
     if not file.is_file():
         return None
+    config = read_json(file)
+    if not isinstance(config, dict):
+        raise InputError(f"{file}: not readable as a JSON object; take the file from the model's own folder")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        assert isinstance(config, dict)
-    except (OSError, ValueError, AssertionError) as error:
-        raise InputError(f"{file}: not readable as a JSON object; take the file from the model's own folder") from error
+        found = _described(config)
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
+        raise InputError(
+            f"{file}: not understood as a preprocessing of images ({error}); take the file from the model's own folder"
+        ) from error
+    sides = (*(found.size or ()), found.multiple)
+    if not all(0 < side <= LARGEST_SIDE for side in sides) or min(found.std) <= 0:
+        raise InputError(
+            f"{file}: sides of {sides} pixels up to {LARGEST_SIDE} and deviations {found.std} should be positive; take "
+            "the file from the model's own folder"
+        )
+    return found
+
+
+def _described(config: dict[str, Any]) -> Preprocessing:
     resize = config.get("do_resize", True)
     divisor = config.get("size_divisor")
     by_divisor = "size" not in config and divisor is not None  # GLPN resizes to multiples and to no size
     normalize = config.get("do_normalize", "image_mean" in config)
     multiple: float = divisor if by_divisor else config.get("ensure_multiple_of") or 1  # type: ignore[assignment]
     return Preprocessing(
-        size=_size(config.get("size", 384), file) if resize and not by_divisor else None,
+        size=_size(config.get("size", 384)) if resize and not by_divisor else None,
         keep_aspect_ratio=bool(config.get("keep_aspect_ratio", False)),
         multiple=int(multiple) if resize and multiple >= 1 else 1,
         round_down=by_divisor,
@@ -99,15 +115,15 @@ def read_preprocessing(folder: Path) -> Preprocessing | None:
     )
 
 
-def _size(value: Any, file: Path) -> tuple[int, int]:
+def _size(value: Any) -> tuple[int, int]:
     if isinstance(value, int):
         return value, value
     if isinstance(value, dict):
         sides = (value.get("height"), value.get("width"))
         sides = sides if None not in sides else (value.get("shortest_edge"), value.get("shortest_edge"))
-        if all(isinstance(side, int) and side > 0 for side in sides):
+        if all(isinstance(side, int) for side in sides):
             return sides  # type: ignore[return-value]
-    raise InputError(f'{file}: size {value!r} is not understood; give {{"height": H, "width": W}}')
+    raise ValueError(f'size {value!r} is not {{"height": H, "width": W}}')
 
 
 def _triple(value: Any) -> tuple[float, float, float]:
