@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.errors import InputError
+from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.source_clip import judged_masks, load_source_clip
 from endogs.scene.visibility import find_visibility
@@ -55,6 +56,6 @@ def with_visibility(scene: Scene, scene_path: Path, needed_for: str | None = Non
             raise InputError(
                 f"{needed_for} needs to know which frames show what, and neither the scene nor its clip says: {error}"
             ) from error
-        print(f"note: no confidence and no seen / filled-in labels: {error}", file=sys.stderr)
+        print(f"note: no confidence and no seen / filled-in labels: {plain(error)}", file=sys.stderr)
         return scene
     return replace(scene, visibility=find_visibility(scene, masks))

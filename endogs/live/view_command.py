@@ -12,6 +12,7 @@ from endogs.live.face import Face
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
 from endogs.scene.source_clip import load_source_clip
@@ -54,7 +55,7 @@ def find_clip(scene: Scene, path: Path, given: Path | None) -> Clip | None:
     except InputError as reason:
         if given is not None:
             raise
-        print(f"note: without the input video: {reason}", file=sys.stderr)
+        print(f"note: without the input video: {plain(reason)}", file=sys.stderr)
         return None
 
 

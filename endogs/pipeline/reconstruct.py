@@ -43,6 +43,7 @@ from endogs.pipeline.run_record import (
     write_json,
     write_json_lines,
 )
+from endogs.plain_text import plain
 from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.priors.instruments.choose import with_instrument_masks
@@ -289,7 +290,7 @@ def say(notes: Sequence[str | None]) -> None:
     """Notes to standard error."""
     for note in notes:
         if note is not None:
-            print(f"note: {note}", file=sys.stderr, flush=True)
+            print(f"note: {plain(note)}", file=sys.stderr, flush=True)
 
 
 def find_masks(clip: Clip, config: Reconstruct) -> Clip:
@@ -338,9 +339,10 @@ def print_summary(result: Result) -> None:
         beside = f"; without a scene: {', '.join(others)}" if others else ""
         over_tissue = value_text(mean["psnr_masked"], 2)  # nothing, where the test frames show no tissue
         print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {over_tissue} dB{beside})")
-    print(f"{record['gaussians']} Gaussians, {seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB: {result.out}")
+    cost = f"{seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB"
+    print(f"{record['gaussians']} Gaussians, {cost}: {plain(result.out)}")
     for path in sorted(result.out.iterdir()):
         if path.is_file():
-            print(f"  {path}")
+            print(f"  {plain(path)}")
     if result.metrics:
         say([below_interpolation_note(result.metrics)])

@@ -22,6 +22,7 @@ from endogs.clip.image_files import IMAGE_SUFFIXES
 from endogs.clip.layouts import VIDEO_SUFFIXES
 from endogs.clip.splits import SplitName
 from endogs.errors import InputError
+from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.instruments.config import MaskChoice
 from endogs.scene.origin import FittedMasks, OptionValue, Origin
@@ -49,8 +50,8 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
         clip = _named_file(scene.origin.clip, folder, VIDEO_SUFFIXES)
         if clip is None:
             raise InputError(
-                f"{scene_path}: its clip {scene.origin.clip} is not there any more as a folder or a video; name it "
-                "with --clip"
+                f"{scene_path}: its clip {plain(scene.origin.clip)} is not there any more as a folder or a video; "
+                "name it with --clip"
             )
     loaded = load_clip(clip, clip_options(scene.origin, folder))
     check_frames(scene, loaded)
@@ -70,8 +71,8 @@ def clip_options(origin: Origin, folder: Path) -> ClipOptions:
         value: Any = origin.clip_options[name]
         if not _fits(value, kind):
             raise InputError(
-                f"the scene says that its clip was read with {name} = {value!r}, which that option does not take; fit "
-                "the scene again"
+                f"the scene says that its clip was read with {name} = {plain(value, 100)}, which that option does not "
+                "take; fit the scene again"
             )
         if value is not None and Path in get_args(kind):
             value = _option_file(name, str(value), folder)
@@ -162,8 +163,8 @@ def _option_file(name: str, named: str, folder: Path) -> Path:
     found = _named_file(named, folder, endings)
     if found is None or found.is_dir():
         raise InputError(
-            f"the scene says that its clip was read with the {name.replace('_', ' ')} {named}, which is not there as a "
-            f"file in {' or '.join(endings)}; put it there again"
+            f"the scene says that its clip was read with the {name.replace('_', ' ')} {plain(named)}, which is not "
+            f"there as a file in {' or '.join(endings)}; put it there again"
         )
     return found
 

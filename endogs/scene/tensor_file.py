@@ -6,12 +6,14 @@ that its tensors lie in the file, one after the other; dtypes, the metadata's de
 
 import json
 import math
+import shutil
 import stat
 import struct
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -23,10 +25,13 @@ from endogs.bounded_files import parse_json
 from endogs.errors import InputError
 from endogs.memory_budget import require_memory
 from endogs.output import new_file
+from endogs.plain_text import plain
 
 _KEY = "endogs"
 DTYPES = {"F32": torch.float32, "U8": torch.uint8, "I32": torch.int32, "I64": torch.int64}
 """What scenes are made of, by the names of safetensors; all else is refused."""
+LONGEST_REASON = 300
+"""Letters of what a sentence quotes from a file."""
 JSON_GROWTH = 32
 """Bytes that Python takes, at most, for a byte of JSON: an empty object and its comma, 3 letters, take 72."""
 
@@ -51,7 +56,7 @@ class TensorFile:
         try:
             if not stat.S_ISREG(path.stat().st_mode):
                 raise InputError(f"{path}: not a regular file; give a scene file")
-            with safe_open(path, "pt") as file:
+            with path.open("rb") as opened, safe_open(_library_path(path, opened), "pt") as file:
                 text = (file.metadata() or {}).get(_KEY)
                 slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
                 found = {name: (one.get_dtype(), one.get_shape()) for name, one in slices.items()}
@@ -112,14 +117,19 @@ def write_tensor_file(path: Path | str, tensors: Mapping[str, Tensor], metadata:
     text = json.dumps(_plain(metadata), allow_nan=False, separators=(",", ":"))
     with new_file(path) as partial:
         try:
-            save_file(_apart(tensors), partial, {_KEY: text})
+            if _is_text(partial):
+                save_file(_apart(tensors), partial, {_KEY: text})
+            else:
+                with tempfile.TemporaryDirectory() as folder:
+                    save_file(_apart(tensors), Path(folder) / "scene", {_KEY: text})
+                    shutil.move(Path(folder) / "scene", partial)
         except SafetensorError as error:  # how a full disk is told
             raise InputError(f"{path} cannot be written ({error}); choose another place.") from error
 
 
 def broken(path: Path, what: str) -> InputError:
     """The sentence for a file that cannot be a scene, because of `what`."""
-    return InputError(f"{path}: not a valid scene, {what}; write it again")
+    return InputError(f"{path}: not a valid scene, {plain(what, LONGEST_REASON)}; write it again")
 
 
 def is_finite(value: Tensor) -> bool:
@@ -128,6 +138,20 @@ def is_finite(value: Tensor) -> bool:
         return True
     low, high = value.aminmax()  # NaN goes through both
     return math.isfinite(low) and math.isfinite(high)
+
+
+def _is_text(path: Path) -> bool:
+    """Whether the name is UTF-8; the library opens no file of another name, which Unix allows."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _library_path(path: Path, opened: IO[bytes]) -> Path | str:
+    """What the library can open in place of `path`, which is `opened`."""
+    return path if _is_text(path) else f"/dev/fd/{opened.fileno()}"
 
 
 def _offsets(path: Path) -> dict[str, int]:
