@@ -227,3 +227,12 @@ def test_a_title_stays_a_title(tmp_path: Path, title: str) -> None:
     page, other = ((tmp_path / name).read_text("utf-8") for name in ("page.html", "plain.html"))
     for mark in ("<script", "</script", "<!--", "-->", "</title>", "<h1", "\x1b", "\u202e"):
         assert page.count(mark) == other.count(mark), mark
+
+
+def test_pictures_larger_than_h264_holds_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_scene(
+        replace(small_scene(), masks=None, visibility=None, width=9000, height=1), tmp_path / "scene.safetensors"
+    )
+    assert main(["export", "video", str(tmp_path), "--scale", "2", "--out", str(tmp_path / "v.mp4")]) == 2
+    assert "of which H.264 holds 16384 a side" in capsys.readouterr().err
+    assert not (tmp_path / "v.mp4").exists()
