@@ -59,7 +59,7 @@ def export(scene: Path, kind: list[str], folder: Path) -> tuple[float, float, in
 def mesh_error(scene_path: Path, mesh_path: Path) -> str:
     """Median and 90th percentile of the mesh's error against the phantom's true surface at the first frame."""
     scene = load_scene(scene_path)
-    clip = Path(str(scene.metadata.get("config", {}).get("input", "")))
+    clip = Path(scene.origin.clip or "")
     truth = clip / "truth" / "depth_without_instruments" / "000000.png"
     if not truth.is_file():
         return "no truth at hand"

@@ -33,6 +33,7 @@ from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.render.native import render_planes
 from endogs.scene import Scene, SplineDeformation
+from endogs.scene.origin import Origin
 from endogs.scene.placement import Look, still_gaussians
 
 IGNORED_ROWS = "495:512"
@@ -87,7 +88,7 @@ def train(folder: Path) -> tuple[Scene, list[tuple[float, int, float]]]:
         seconds += time.perf_counter() - begin
         if fit.step % EVERY == 0:
             curve.append((seconds, fit.step, held_out_psnr(fit, clip, split.test)))
-    return finished_scene(fit.optimizer, clip, False, {}), curve
+    return finished_scene(fit.optimizer, clip, False, Origin()), curve
 
 
 def frames_per_second(scene: Scene, camera: Camera, frames: int = 300) -> float:

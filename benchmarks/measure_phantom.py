@@ -19,6 +19,7 @@ from endogs.live.measurement import measure
 from endogs.phantom.judge import PhantomErrors, judge_phantom
 from endogs.phantom.visibility import PhantomTruth
 from endogs.scene.scene_file import load_scene
+from endogs.scene.source_clip import fitted_split
 
 
 def print_errors(errors: PhantomErrors) -> None:
@@ -53,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     truth = np.load(options.clip / "truth" / "tracks.npz")
     scene = load_scene(options.scene)
-    split = scene.metadata.get("split", {}).get("name", "standard")
+    split = fitted_split(scene) or "standard"
     phantom = PhantomTruth.read(options.clip)
     print_errors(judge_phantom(scene, phantom, split_frames(len(phantom), split).train))
     seen = np.flatnonzero(truth["visible"].all(0))

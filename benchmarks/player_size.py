@@ -51,7 +51,7 @@ def measure(path: Path, copies: int, max_gaussians: int) -> str:
         seconds = time.process_time() - start
         payload = re.search(r'id="scene">([^<]*)<', page.path.read_text())
         assert payload is not None
-        coded = replace(unpack_scene(base64.b64decode(payload[1]))[0], metadata=scene.metadata)
+        coded = replace(unpack_scene(base64.b64decode(payload[1]))[0], origin=scene.origin)
     before, after = (evaluate_scene(one, clip, split).mean["psnr"] for one in (scene, coded))
     assert before is not None
     assert after is not None

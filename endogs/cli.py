@@ -29,6 +29,7 @@ from endogs.live.config import View
 from endogs.option_words import IN_WORDS
 from endogs.phantom.config import Phantom
 from endogs.pipeline.config import Inspect
+from endogs.plain_text import plain
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,13 @@ def run_verb(config: Any) -> Any:
         return getattr(import_module(module), function)(config, watch)
     finally:
         watch.stop()
+
+
+def shown(error: Exception) -> str:
+    """The sentence of an error as text, since names and metadata in it may be a stranger's; indented lines stay lines,
+    as of the list of layouts that a clip does not have.
+    """
+    return "\n  ".join(plain(line) for line in str(error).split("\n  "))
 
 
 def say_no_more() -> None:
@@ -154,10 +162,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config = follow_recipe(config, arguments)
         run_verb(config)
     except InputError as error:
-        print(f"endogs: {error}", file=sys.stderr)
+        print(f"endogs: {shown(error)}", file=sys.stderr)
         return 2
     except FitDiverged as error:
-        print(f"endogs: {error}; the steps before are in its checkpoint: see --resume", file=sys.stderr)
+        print(f"endogs: {shown(error)}; the steps before are in its checkpoint: see --resume", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("endogs: interrupted", file=sys.stderr)

@@ -5,6 +5,7 @@ import torch
 
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
 from endogs.scene.deformation import Deformation
+from endogs.scene.origin import Origin
 
 WIDTH, HEIGHT, FRAMES = 96, 72, 7
 
@@ -46,7 +47,7 @@ def sheet(still: bool = False, moving_camera: bool = False, frames: int = FRAMES
         WIDTH,
         HEIGHT,
         units,
-        {"clip": "sheet"},
+        origin=Origin(clip_name="sheet"),
     )
 
 

@@ -1,6 +1,5 @@
 """Appearances: harmonics, exposure and light against independent formulas, their gradients, files and exports."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from plyfile import PlyData
 from scipy.special import sph_harm_y
-from test_scene_file import _header, make_scene, rewrite
+from test_scene_file import make_scene, rewrite
 
 from endogs.camera import Camera
 from endogs.errors import InputError
@@ -28,7 +27,7 @@ from endogs.scene.appearance.lit import START_AMBIENT, START_REFLECTANCE, START_
 from endogs.scene.appearance.spherical_harmonics import directional_basis
 from endogs.scene.appearance.surface_normals import TangentFrames
 from endogs.scene.relight import relit
-from endogs.scene.scene_file import load_scene, read_scene_file, save_scene
+from endogs.scene.scene_file import load_scene, save_scene
 
 CAMERA = Camera.from_numpy(np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]), np.eye(4), 64, 48)
 
@@ -246,13 +245,6 @@ def test_the_scene_file_gives_back_how_a_scene_looks(kind, tmp_path):
     assert len(scene.kept(keep).shown_at(0.1)) == 3
 
 
-def test_older_readers_can_read_what_holds_nothing_new(tmp_path):
-    for name, appearance, version in (("a", PLAIN, 2), ("b", looks(make_scene().base)["sh"], 3)):
-        save_scene(replace(make_scene(), appearance=appearance), tmp_path / f"{name}.safetensors")
-        header = _header(tmp_path / f"{name}.safetensors")
-        assert json.loads(header["__metadata__"]["endogs"])["version"] == version
-
-
 @pytest.mark.parametrize(
     ("kind", "spoil", "match"),
     [
@@ -271,7 +263,7 @@ def test_a_broken_appearance_is_told_in_one_sentence(kind, spoil, match, tmp_pat
     scene = make_scene()
     path = tmp_path / "scene.safetensors"
     save_scene(replace(scene, appearance=looks(scene.base)[kind]), path)
-    read_scene_file(path)
+    load_scene(path)
     rewrite(path, spoil)
     with pytest.raises(InputError, match=match) as caught:
         load_scene(path)

@@ -127,8 +127,7 @@ def folder(tmp_path):
         cv2.imwrite(str(tmp_path / "clip" / "images" / f"{i:03d}.png"), clip.picture[..., ::-1])
     tracks = true_tracks(0.0)
     np.savez(tmp_path / "clip" / "truth" / "tracks.npz", positions=tracks.positions, visible=tracks.visible)
-    config = {"input": "clip", "clip": {"fps": 10.0}, "split": "standard", "masks": "none"}
-    scene = still_scene(clip, config=config)
+    scene = still_scene(clip, clip="clip", clip_options={"fps": 10.0}, split="standard", masks="none")
     for name, gain in (("good", 0.0), ("bright", 0.2)):
         scene.base[:, 11:] += gain
         (tmp_path / name).mkdir()
@@ -226,13 +225,12 @@ def test_names_tell_scenes_apart(tmp_path):
 def test_bad_input_is_one_sentence_and_writes_nothing(folder, monkeypatch, capsys, options, message):
     monkeypatch.chdir(folder)
     (folder / "m").write_text("1 2 3\n")
-    config = {"input": "clip", "clip": {"fps": 10.0}, "split": "gap", "masks": "none"}
     (folder / "gap").mkdir()
-    scene = still_scene(StillClip(), config=config)
+    scene = still_scene(StillClip(), clip="clip", clip_options={"fps": 10.0}, split="gap", masks="none")
     scene.units = "relative"
     save_scene(scene, folder / "gap" / "scene.safetensors")
     if "--tracks" in options:
-        scene.metadata["config"]["split"] = "standard"
+        scene.origin = replace(scene.origin, split="standard")
         save_scene(scene, folder / "good" / "scene.safetensors")
     before = sorted(folder.rglob("*"))
     small = [] if "--measures" in options else ["--measures", "psnr"]

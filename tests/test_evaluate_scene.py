@@ -1,6 +1,7 @@
 """Evaluating, previewing and rendering a scene that is known to be right: one Gaussian per pixel of a still image."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from endogs.camera import Camera
+from endogs.clip.config import ClipOptions
 from endogs.depth_colors import color_depth, robust_range
 from endogs.errors import InputError
 from endogs.evaluate import (
@@ -23,8 +25,9 @@ from endogs.evaluate import (
 from endogs.geometry import unproject
 from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene, StaticDeformation
+from endogs.scene.origin import Origin
 from endogs.scene.scene_file import load_scene, save_scene
-from endogs.scene.source_clip import load_source_clip, options_from_json
+from endogs.scene.source_clip import clip_options, load_source_clip, options_as_json
 
 HEIGHT, WIDTH, FRAMES, FOCAL, BASELINE, Z = 32, 48, 10, 60.0, 2.0, 50.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
@@ -79,7 +82,7 @@ class StillClip:
         return Camera.from_numpy(self.K[i], pose, WIDTH, HEIGHT)
 
 
-def still_scene(still, z=Z, **metadata):
+def still_scene(still, z=Z, **origin):
     points = unproject(np.full((HEIGHT, WIDTH), z, np.float32), K, np.eye(4)).reshape(-1, 3)
     base = torch.zeros(len(points), 14)
     base[:, :3] = torch.from_numpy(points)
@@ -87,9 +90,8 @@ def still_scene(still, z=Z, **metadata):
     base[:, 7:10] = float(np.log(0.5 * z / FOCAL))
     base[:, 10] = 4
     base[:, 11:] = torch.from_numpy(still.picture.reshape(-1, 3) / 255)
-    return Scene(
-        base, StaticDeformation(), still.times, still.K, still.world_to_camera, WIDTH, HEIGHT, "mm", dict(metadata)
-    )
+    cameras = still.times, still.K, still.world_to_camera, WIDTH, HEIGHT, "mm"
+    return Scene(base, StaticDeformation(), *cameras, origin=Origin(**origin))
 
 
 def test_metrics_of_a_scene_that_is_right(tmp_path):
@@ -179,8 +181,8 @@ def folder(tmp_path):
     (tmp_path / "clip").mkdir()
     for i in range(2 * FRAMES):
         cv2.imwrite(str(tmp_path / "clip" / f"{i:03d}.png"), clip.picture[..., ::-1])
-    config = {"input": "clip", "clip": {"stride": 2, "fps": 20.0, "ignore_rows": ["30:32"], "new": 1}, "split": "all"}
-    scene = still_scene(clip, config=config)
+    options = {"stride": 2, "fps": 20.0, "ignore_rows": ("30:32",), "new": 1}
+    scene = still_scene(clip, clip="clip", clip_options=options, split="all")
     save_scene(scene, tmp_path / "scene.safetensors")
     return tmp_path
 
@@ -203,15 +205,15 @@ def test_evaluate_command_finds_the_clip_from_the_scene_file(folder, capsys):
 
 def test_masks_of_the_fit_are_masks_of_the_judgement():
     clip = StillClip()
-    with_masks = evaluate_scene(still_scene(clip, config={"masks": "auto"}), clip, "standard")
-    without = evaluate_scene(still_scene(clip, config={"masks": "none"}), clip, "standard")
+    with_masks = evaluate_scene(still_scene(clip, masks="auto"), clip, "standard")
+    without = evaluate_scene(still_scene(clip, masks="none"), clip, "standard")
     assert with_masks.per_frame[0]["psnr"] > with_masks.per_frame[0]["psnr_masked"]
     assert without.per_frame[0]["psnr"] == without.per_frame[0]["psnr_masked"]
 
 
 def test_evaluate_command_without_its_clip(folder):
     (folder / "clip").rename(folder / "moved")
-    with pytest.raises(InputError, match="not there any more; name it with --clip"):
+    with pytest.raises(InputError, match="not there any more as a folder or a video; name it with --clip"):
         run_evaluate(Evaluate((folder / "scene.safetensors",)))
     run_evaluate(Evaluate((folder / "scene.safetensors",), clip=folder / "moved"))
     clip = StillClip()
@@ -223,20 +225,27 @@ def test_evaluate_command_without_its_clip(folder):
 def test_a_clip_that_the_scene_names_from_home_is_found(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     scene = load_scene(folder / "scene.safetensors")
-    scene.metadata["config"]["input"] = "~/clip"
+    scene.origin = replace(scene.origin, clip="~/clip")
     assert load_source_clip(scene, folder / "elsewhere.safetensors").source == folder / "clip"
 
 
-def test_options_survive_json():
-    values = {"crop": [1, 2, 30, 40], "ignore_mask": "m.png", "calibration": "c.json", "stride": 3, "unknown": 1}
-    options = options_from_json(values)
-    assert options.calibration == Path("c.json")
-    assert options.crop == (1, 2, 30, 40)
-    assert options.ignore_mask.name == "m.png"
-    assert options.stride == 3
-    assert options_from_json({"pose_convention": "opengl"}).pose_convention == "auto", "of scenes before it was general"
-    assert options_from_json({"pose_convention": "opengl", "calibration": None}).pose_convention == "opengl"
-    assert [options_from_json({"field_of_view": was}).borders for was in ("auto", "full")] == ["auto", "keep"]
+def test_options_survive_json(tmp_path):
+    for name in ("m.png", "c.json"):
+        (tmp_path / name).touch()
+    options = ClipOptions(crop=(1, 2, 30, 40), ignore_mask=Path("m.png"), calibration=Path("c.json"), stride=3, focal=2)
+    stored = json.loads(json.dumps(Origin(clip_options=options_as_json(options)).as_json()))
+    stored["clip_options"]["unknown"] = 1
+    found = clip_options(Origin.from_json(stored), tmp_path)
+    assert found == replace(options, ignore_mask=tmp_path / "m.png", calibration=tmp_path / "c.json")
+
+
+def test_options_of_older_scenes_mean_what_they_meant(tmp_path):
+    def old(**options):
+        return clip_options(Origin.from_old_metadata({"config": {"clip": options}}), tmp_path)
+
+    assert old(pose_convention="opengl").pose_convention == "auto", "of scenes before it was general"
+    assert old(pose_convention="opengl", calibration=None).pose_convention == "opengl"
+    assert [old(field_of_view=was).borders for was in ("auto", "full")] == ["auto", "keep"]
 
 
 def read_video(path):

@@ -40,8 +40,8 @@ def folder(tmp_path):
     (tmp_path / "clip").mkdir()
     for i in range(FRAMES + START):
         cv2.imwrite(str(tmp_path / "clip" / f"{i:03d}.png"), clip.picture[..., ::-1])
-    config = {"input": "clip", "clip": {"fps": 10.0, "start": START / 10}, "split": "standard", "masks": "none"}
-    scene = still_scene(clip, config=config)
+    options = {"fps": 10.0, "start": START / 10}
+    scene = still_scene(clip, clip="clip", clip_options=options, split="standard", masks="none")
     scene.world_to_camera = scene.world_to_camera.copy()
     scene.world_to_camera[:, :3, 3] = -centres((np.arange(FRAMES) + START) / 10)
     save_scene(scene, tmp_path / "scene.safetensors")
@@ -132,7 +132,7 @@ def test_a_damaged_tracks_file_is_one_sentence(tmp_path, kind, sentence):
 
 
 def test_a_scene_without_opaque_gaussians_is_one_sentence(folder, capsys):
-    scene = still_scene(StillClip(), config={"input": "clip", "clip": {"fps": 10.0, "start": 0.3}, "masks": "none"})
+    scene = still_scene(StillClip(), clip="clip", clip_options={"fps": 10.0, "start": 0.3}, masks="none")
     scene.base[:, 10] = -9
     (folder / "faint").mkdir()
     (folder / "faint" / "clip").symlink_to(folder / "clip")

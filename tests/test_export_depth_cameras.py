@@ -17,6 +17,7 @@ from endogs.export.depth_maps import export_depth
 from endogs.export.exr_writer import write_exr
 from endogs.geometry import invert_rigid
 from endogs.pictures.scene_frames import depth_picture
+from endogs.scene.origin import Origin
 from endogs.scene.scene_file import save_scene
 
 
@@ -81,7 +82,7 @@ def test_tum_holds_world_from_camera(tmp_path):
     np.testing.assert_allclose(rows[:, 1:4], truth[:, :3, 3], atol=1e-8)
     np.testing.assert_allclose(Rotation.from_quat(rows[:, 4:]).as_matrix(), truth[:, :3, :3], atol=1e-8)
     assert "millimetres" in (tmp_path / "c.tum").read_text().splitlines()[0]
-    scene.metadata["time_offset"] = 2.5
+    scene.origin = Origin(time_offset=2.5)
     export_cameras(scene, tmp_path / "late.tum")
     np.testing.assert_allclose(np.loadtxt(tmp_path / "late.tum"), rows)
     back = read_true_cameras(tmp_path / "late.tum", scene.times + 2.5)

@@ -15,6 +15,7 @@ from endogs.export.neighbours import inliers, surface_normals
 from endogs.export.points import export_points
 from endogs.export.selection import Selection
 from endogs.open3d_library import import_open3d
+from endogs.scene.origin import Origin
 from endogs.scene.scene_file import save_scene
 from endogs.scene.visibility import Visibility, find_visibility
 
@@ -25,7 +26,7 @@ def known_sheet():
     left = np.arange(scene.width) < scene.width // 2
     masks = [np.broadcast_to(left | (frame == 1), (scene.height, scene.width)) for frame in range(7)]
     scene.visibility = find_visibility(scene, lambda frame: masks[frame])
-    scene.metadata["split"] = {"train": [0, 2, 3, 4, 5, 6], "test": [1]}
+    scene.origin = Origin(training_frames=(0, 2, 3, 4, 5, 6))
     return scene
 
 
@@ -51,7 +52,7 @@ def test_points_say_which_training_frames_show_them(tmp_path):
 
 def test_confidence_is_the_share_of_frames_without_an_instrument_in_front():
     scene = sheet(frames=7)
-    scene.metadata["split"] = {"train": [0, 2, 3, 4, 5, 6], "test": [1]}
+    scene.origin = Origin(training_frames=(0, 2, 3, 4, 5, 6))
     drawn = torch.tensor([[0b1111111], [0b0011101], [0b0000010]], dtype=torch.uint8)
     seen = torch.tensor([[0b0001111], [0b0011101], [0b0000010]], dtype=torch.uint8)
     found = evidence(replace(scene, visibility=Visibility(drawn, seen)))

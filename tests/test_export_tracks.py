@@ -12,6 +12,7 @@ from endogs.evaluate.point_tracks import read_tracks
 from endogs.export.tracks import export_tracks
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
+from endogs.scene.origin import Origin
 from endogs.scene.scene_file import load_scene, save_scene
 from endogs.scene.visibility import find_visibility
 
@@ -103,7 +104,7 @@ def test_a_first_frame_without_tissue_is_told(tmp_path, capsys):
 def test_tracks_of_a_clip_read_from_its_middle_can_be_judged(tmp_path):
     """`times` count from the clip's first frame, and `time_offset` says when the input has it."""
     scene = sheet()
-    scene.metadata["time_offset"] = 2.5
+    scene.origin = Origin(time_offset=2.5)
     export_tracks(scene, tmp_path / "t.npz", count=10)
 
     class Later:
@@ -115,7 +116,7 @@ def test_tracks_of_a_clip_read_from_its_middle_can_be_judged(tmp_path):
     with np.load(tmp_path / "t.npz") as arrays:
         np.testing.assert_array_equal(arrays["times"], scene.times)
         np.testing.assert_allclose(read_tracks(tmp_path / "t.npz", Later()).positions, arrays["positions"][2:])
-    del scene.metadata["time_offset"]
+    scene.origin = Origin()
     export_tracks(scene, tmp_path / "old.npz", count=10)
     with np.load(tmp_path / "old.npz") as arrays:
         assert "time_offset" not in arrays, "scenes from before do not know it"
@@ -127,7 +128,7 @@ def test_tracks_of_a_fit_from_the_middle_of_its_input_go_back_into_evaluate(tmp_
     write_phantom(Phantom(clip, frames=9, width=64, height=56, tracks=5))
     fit = ["--start", "0.2", "--preset", "fast", "--iterations", "1", "--gaussians", "300", "--split", "all"]
     assert main(["reconstruct", str(clip), "--out", str(out), "--device", "cpu", *fit]) == 0
-    assert load_scene(out).metadata["time_offset"] == pytest.approx(0.2, abs=1e-3)
+    assert load_scene(out).origin.time_offset == pytest.approx(0.2, abs=1e-3)
     assert main(["export", "tracks", str(out), "--out", str(tracks), "--count", "20"]) == 0
     assert main(["evaluate", str(out), "--tracks", str(tracks), "--measures", "psnr", "--device", "cpu"]) == 0
     assert "tracks: 20 points, median error" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """Videos: what each kind shows, at which moments, and that the clip is asked for only where it is needed."""
 
+from dataclasses import replace
+
 import av
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from endogs.export.orbit import orbiting
 from endogs.export.video import export_video
 from endogs.geometry import invert_rigid
 from endogs.pictures.scene_frames import picture, scene_depth_range
+from endogs.scene.origin import Origin
 from endogs.scene.scene_file import save_scene
 
 
@@ -44,7 +47,7 @@ def with_clip(tmp_path):
         cv2.imwrite(str(folder / "images" / f"{frame:06d}.png"), image)
         cv2.imwrite(str(folder / "masks" / f"{frame:06d}.png"), mask)
     options = {"fps": 5, "borders": "keep"}
-    scene.metadata["config"] = {"input": str(folder), "clip": options, "masks": "given"}
+    scene.origin = Origin(clip=str(folder), clip_options=options, masks="given")
     save_scene(scene, tmp_path / "scene.safetensors")
     return scene, tmp_path
 
@@ -133,7 +136,7 @@ def test_a_missing_clip_matters_only_where_it_is_needed(with_clip, capsys):
     assert main(["export", "video", str(folder), "--what", "render"]) == 0
     for what in ("side-by-side", "instruments-removed"):
         assert main(["export", "video", str(folder), "--what", what]) == 2
-        assert "is not there any more; name it with --clip" in capsys.readouterr().err
+        assert "is not there any more as a folder or a video; name it with --clip" in capsys.readouterr().err
         assert not (folder / f"{what}.mp4").exists()
     moved = ["--clip", str(folder / "elsewhere"), "--what", "instruments-removed"]
     assert main(["export", "video", str(folder), *moved]) == 0
@@ -141,7 +144,7 @@ def test_a_missing_clip_matters_only_where_it_is_needed(with_clip, capsys):
 
 def test_a_clip_without_instruments_is_told(with_clip, capsys):
     scene, folder = with_clip
-    scene.metadata["config"]["masks"] = "none"
+    scene.origin = replace(scene.origin, masks="none")
     save_scene(scene, folder / "scene.safetensors")
     assert main(["export", "video", str(folder), "--what", "instruments-removed"]) == 2
     assert "there is nothing to remove" in capsys.readouterr().err

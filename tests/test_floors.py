@@ -20,7 +20,7 @@ FLOORS = {
     "partial_names": 0,
     "file_lock": 0,
     "folder_swap": 0,
-    "tensor_files": 0,
+    "system_refusals": 0,
     "plain_text": 0,
     "bounded_files": 0,
     "bounded_arrays": 0,

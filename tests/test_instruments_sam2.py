@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from tiny_sam2 import write_tiny_sam2
 from tool_clip import HEIGHT, WIDTH, shaft, write_tool_clip
 
@@ -68,9 +69,9 @@ def test_frames_are_normalized_as_the_model_says(model_folder, clip, tmp_path):
     resized = cv2.resize(clip.image(4), (32, 32), interpolation=cv2.INTER_AREA)[..., 0] / 255
     np.testing.assert_allclose(frames[4][0].numpy(), (resized - 0.485) / 0.229, atol=1e-5)
     assert (len(frames), tuple(frames[0].shape)) == (5, (3, 32, 32))
-    assert _normalization(str(model_folder)) == (IMAGENET_MEAN, IMAGENET_STD)
+    assert _normalization(model_folder) == (IMAGENET_MEAN, IMAGENET_STD)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25] * 3}))
-    assert _normalization(str(tmp_path)) == ((0.5,) * 3, (0.25,) * 3)
+    assert _normalization(tmp_path) == ((0.5,) * 3, (0.25,) * 3)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +101,12 @@ def test_a_mask_prompt_of_another_size_or_empty_is_refused(clip, tmp_path):
 
 
 def test_folders_that_are_no_model_are_one_sentence(model_folder, clip, tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(InputError, match="model type bert"):
-        follow_with_sam2(clip, Sam2Options(str(tmp_path)))
     (tmp_path / "config.json").write_text((model_folder / "config.json").read_text())
     with pytest.raises(InputError, match="no weights"):
+        follow_with_sam2(clip, Sam2Options(str(tmp_path)))
+    save_file({"a": np.zeros(1)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(InputError, match="model type bert"):
         follow_with_sam2(clip, Sam2Options(str(tmp_path)))
     (tmp_path / "config.json").unlink()
     with pytest.raises(InputError, match=r"config\.json"):

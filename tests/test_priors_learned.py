@@ -25,6 +25,9 @@ DPT_LIKE = {
 }  # fmt: skip
 
 
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+
+
 @pytest.fixture(autouse=True)
 def _quiet_and_offline(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -113,18 +116,23 @@ def test_another_architecture_loads_the_same_way(tmp_path):
 
 
 def test_a_hub_id_is_taken_from_the_local_cache(tmp_path, monkeypatch):
-    snapshot = tmp_path / "models--someone--depth" / "snapshots" / "abc"
+    snapshot = tmp_path / "models--someone--depth" / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
     save_depth_anything(snapshot, licence="cc-by-nc-4.0")
     (tmp_path / "models--someone--depth" / "refs").mkdir()
-    (tmp_path / "models--someone--depth" / "refs" / "main").write_text("abc")
+    (tmp_path / "models--someone--depth" / "refs" / "main").write_text(COMMIT)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     prior = LearnedDepth("someone/depth")
     assert prior.about()["model"] == "someone/depth"
     (note,) = prior.prepare(None, [], None)
     assert "NOT for commercial use (licence cc-by-nc-4.0)" in note
-    with pytest.raises(InputError, match="someone/else: neither a folder here nor to be had"):
+    assert LearnedDepth("someone/depth@" + COMMIT).about()["model"] == "someone/depth@" + COMMIT
+    with pytest.raises(InputError, match=r"give --depth-model someone/else@COMMIT"):
         LearnedDepth("someone/else")
+    with pytest.raises(InputError, match=r"someone/else@a{40}: neither a folder here nor to be had"):
+        LearnedDepth("someone/else@" + "a" * 40)
+    with pytest.raises(InputError, match="'main' is no commit"):
+        LearnedDepth("someone/depth@main")
 
 
 def test_folders_without_a_usable_model_are_told(tmp_path):
@@ -140,7 +148,7 @@ def test_folders_without_a_usable_model_are_told(tmp_path):
     with pytest.raises(InputError, match="has no weights"):
         LearnedDepth(str(model))
     weights.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="not a depth model that transformers can load"):
+    with pytest.raises(InputError, match=r"model\.safetensors: not a whole safetensors file"):
         LearnedDepth(str(model))
     other = transformers.ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
     classifier = tmp_path / "classifier"
@@ -170,7 +178,7 @@ def test_a_reconstruction_uses_the_model_and_records_its_licence(tmp_path, capsy
     record = json.loads((tmp_path / "out" / "run.json").read_text())["depth"]
     assert (record["prior"], record["kind"], record["licence"]) == ("learned", "disparity", "cc-by-nc-4.0")
     assert record["frames_computed"] > 0
-    assert first.scene.metadata["depth_kind"] == "disparity"
+    assert first.scene.origin.depth_kind == "disparity"
     again = endogs.reconstruct(clip.source, **options)
     assert again.record["depth"]["frames_computed"] == 0
 

@@ -26,6 +26,7 @@ from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene, new_optimizer
 from endogs.render.native import render_planes
 from endogs.scene import Scene
+from endogs.scene.origin import Origin
 
 from .phantom_truth import phantom_errors
 from .prepared import Prepared
@@ -84,8 +85,8 @@ def _execute(
     init_seconds = time.perf_counter() - begin
 
     def scene() -> Scene:
-        about = {"depth_kind": views.depth_kind}
-        return finished_scene(fit.optimizer, prepared.clip, views.metric, about)
+        origin = Origin(depth_kind=prepared.depth.kind)
+        return finished_scene(fit.optimizer, prepared.clip, views.metric, origin)
 
     marks = sorted({max(1, round(share * config.iterations)) for share in CURVE})
     curve: list[dict[str, float]] = []
@@ -142,7 +143,7 @@ def warm_up(prepared: Prepared, run: Run, config: FitConfig) -> None:
     fit = start(prepared, run, small)
     while fit.step < WARM_STEPS:
         fit.advance(WARM_STEPS - fit.step)
-    prepared.curve_psnr(finished_scene(fit.optimizer, prepared.clip, prepared.views(config).metric, {}))
+    prepared.curve_psnr(finished_scene(fit.optimizer, prepared.clip, prepared.views(config).metric, Origin()))
 
 
 def frames_per_second(scene: Scene) -> float:

@@ -125,7 +125,7 @@ def evaluate_scene(
 
 def depth_alignment(scene: Scene, clip: Clip) -> Alignment:
     """`none` where the scene was fitted to depth in the clip's units, otherwise the scale is free: `median scale`."""
-    metric = scene.metadata.get("depth_kind", "metric") == "metric"
+    metric = scene.origin.depth_kind in (None, "metric")
     return "none" if metric and scene.units == clip.units else "median scale"
 
 

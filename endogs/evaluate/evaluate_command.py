@@ -17,6 +17,7 @@ from endogs.evaluate.summary import comparison_summary, summary
 from endogs.evaluate.whole_clip import read_truths, whole_clip
 from endogs.output import new_file
 from endogs.pictures.drawing_device import drawing_device
+from endogs.plain_text import plain
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
@@ -40,7 +41,7 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
     clip = load_source_clip(scenes[0], config.scenes[0], config.clip)
     split = split_frames(len(clip), chosen_split(config, scenes))
     truths = read_truths(config, clip, scenes)
-    masks, flows = judged_masks(scenes[0], clip), ClipFlows(clip.image)
+    masks, flows = judged_masks(scenes[0], clip, config.masks), ClipFlows(clip.image)
     wanted = {name.replace("-", "_") for name in config.measures}
     found = []
     for path, scene in zip(config.scenes, scenes, strict=True):
@@ -62,12 +63,12 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
     tell_about_splits(config, scenes, split)
     if config.out is not None:
         write_numbers(config.out, names, found, differences)
-        print(f"wrote {config.out}")
+        print(f"wrote {plain(config.out)}")
     if config.report is not None:
         from endogs.evaluate.report import write_report
 
         write_report(config.report, names, scenes, found, differences, clip, split, masks, flows, config.backend)
-        print(f"wrote {config.report}")
+        print(f"wrote {plain(config.report)}")
     return found
 
 
@@ -106,19 +107,19 @@ def tell_about_splits(config: Evaluate, scenes: list[Scene], split: Split) -> No
     for path, scene in zip(config.scenes, scenes, strict=True):
         fitted = fitted_split(scene)
         if fitted is not None and fitted != split.name:
-            which = "The scene" if len(scenes) == 1 else str(path)
+            which = "The scene" if len(scenes) == 1 else plain(path)
             print(f"{which} was fitted with --split {fitted}, not {split.name}.")
 
 
 def distinct_names(paths: tuple[Path, ...]) -> list[str]:
-    """Short names of scenes: the folder's or file's, with as much of the path as tells them apart."""
+    """Short names of scenes, as plain text: the folder's or file's, with as much of the path as tells them apart."""
     whole = [path.resolve() for path in paths]
     parts = [(p.parent if p.name == "scene.safetensors" else p.with_suffix("")).parts for p in whole]
     for depth in range(1, max(len(p) for p in parts) + 1):
-        names = ["/".join(p[-depth:]) for p in parts]
+        names = [plain("/".join(p[-depth:])) for p in parts]
         if len(set(names)) == len(names):
             return names
-    return [f"{name} ({k})" for k, name in enumerate(("/".join(p[-1:]) for p in parts), 1)]
+    return [f"{plain(p[-1])} ({k})" for k, p in enumerate(parts, 1)]
 
 
 def write_numbers(path: Path, names: list[str], found: list[Metrics], differences: list[PairedDifference]) -> None:

@@ -15,6 +15,7 @@ from endogs.output import new_folder
 from endogs.pictures.drawing_device import drawing_device
 from endogs.pictures.scene_frames import picture, scene_depth_range
 from endogs.pictures.video import frame_rate, write_video
+from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.appearance import Light
 from endogs.scene.relight import relit
@@ -56,7 +57,7 @@ def run_render(config: RenderScene) -> list[Path]:
         write_video(config.out, frames, rate)
     else:
         written = write_pictures(config.out, frames)
-    print(f"wrote {config.out} ({len(times)} frame{'s' * (len(times) != 1)})")
+    print(f"wrote {plain(config.out)} ({len(times)} frame{'s' * (len(times) != 1)})")
     return written
 
 

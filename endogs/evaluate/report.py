@@ -23,6 +23,7 @@ from endogs.evaluate.metrics import psnr_masked, to_8bit
 from endogs.evaluate.paired import PairedDifference, less_is_better
 from endogs.evaluate.summary import COLUMNS, depth_lines, value_text, whole_clip_lines
 from endogs.output import new_file
+from endogs.plain_text import plain
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Scene
 
@@ -75,7 +76,7 @@ def write_report(
     first = found[0]
     parts = [f"<h1>{html.escape(', '.join(names))}</h1>"]
     parts += [
-        f"<p>{html.escape(first.label)} on {html.escape(clip.name)}, split {html.escape(split.name)}: "
+        f"<p>{html.escape(first.label)} on {html.escape(plain(clip.name))}, split {html.escape(split.name)}: "
         f"{len(first.per_frame)} frames of {clip.width} x {clip.height}.</p>",
         means_table(names, found),
         "<p class=note>PSNR in dB. All but <i>masked</i> are taken over whole frames with instruments zeroed in both "

@@ -14,6 +14,7 @@ from endogs.evaluate.judged_frames import MaskOf
 from endogs.evaluate.point_tracks import Tracks, read_tracks, track_errors
 from endogs.evaluate.temporal import temporal_errors
 from endogs.evaluate.trajectory import TrueCameras, read_true_cameras, scene_trajectory_errors, unit_doubt
+from endogs.plain_text import plain
 from endogs.priors.flow import ClipFlows
 from endogs.scene import Scene
 
@@ -48,7 +49,7 @@ def read_truths(config: Evaluate, clip: Clip, scenes: Sequence[Scene]) -> Truths
         cameras = read_true_cameras(config.trajectory, clip.times + clip.time_offset)
         for name, scene in zip(config.scenes, scenes, strict=True):
             if doubt := unit_doubt(cameras, scene.world_to_camera, scene.units):
-                print(f"note: {config.trajectory}: {doubt} of {name}", file=sys.stderr)
+                print(f"note: {plain(config.trajectory)}: {doubt} of {plain(name)}", file=sys.stderr)
     return Truths(path, tracks, cameras)
 
 
@@ -75,10 +76,11 @@ def whole_clip(
             except ValueError as error:
                 if config.tracks is not None:
                     raise InputError(f"{path}: {error}; leave out --tracks.") from error
-                print(f"note: {path}: {error}", file=sys.stderr)
+                print(f"note: {plain(path)}: {plain(error)}", file=sys.stderr)
         else:
             print(
-                f"note: {path} is not in mm, so its points are not compared with {truths.tracks_path}", file=sys.stderr
+                f"note: {plain(path)} is not in mm, so its points are not compared with {plain(truths.tracks_path)}",
+                file=sys.stderr,
             )
     if truths.cameras is not None:
         found["trajectory"] = asdict(scene_trajectory_errors(truths.cameras, scene.world_to_camera, scene.units))

@@ -56,9 +56,8 @@ def image_name(frame: int) -> str:
 
 def _tum(scene: Scene) -> str:
     lines = [f"# endogs; T_world_camera, OpenCV axes, units {units_phrase(scene)}", "# time tx ty tz qx qy qz qw"]
-    offset = scene.metadata.get("time_offset")
-    if isinstance(offset, int | float):
-        lines.insert(1, f"# time_offset {offset:.9f}")
+    if scene.origin.time_offset is not None:
+        lines.insert(1, f"# time_offset {scene.origin.time_offset:.9f}")
     for time, camera_to_world in zip(scene.times, invert_rigid(scene.world_to_camera), strict=True):
         quaternion = Rotation.from_matrix(camera_to_world[:3, :3]).as_quat()
         lines.append(" ".join(f"{value:.9f}" for value in (time, *(camera_to_world[:3, 3] + 0.0), *quaternion)))

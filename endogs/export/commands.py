@@ -19,9 +19,13 @@ from endogs.export.config import (
     ExportTracks,
     ExportVideo,
 )
+from endogs.plain_text import plain
 
 if TYPE_CHECKING:
     from endogs.scene import Scene
+
+LONGEST_TITLE = 200
+"""Letters of a page's heading."""
 
 
 def _albedo(scene: "Scene", config: ExportPoints | ExportSplats) -> "Scene":
@@ -96,7 +100,7 @@ def run_video(config: ExportVideo) -> Path:
     scene = load_scene(config.scene).to(drawing_device(config.device, "auto"))
     path = config.out or _beside(config.scene) / f"{config.what}.mp4"
     count = export_video(scene, config, path)
-    print(f"{path}: {count} pictures")
+    print(f"{plain(path)}: {count} pictures")
     return path
 
 
@@ -117,7 +121,7 @@ def run_cameras(config: ExportCameras) -> Path:
 
     path = config.out or _beside(config.scene) / DEFAULT_NAMES[config.format]
     export_cameras(load_scene(config.scene), path, config.format, config.max_points)
-    print(path)
+    print(plain(path))
     return path
 
 
@@ -131,7 +135,7 @@ def run_tracks(config: ExportTracks) -> Path:
     _check_ending(config.out, (".csv", ".npz"), needed=True)
     path = config.out or _beside(config.scene) / f"tracks.{chosen}"
     count = export_tracks(load_scene(config.scene), path, chosen, config.count, config.gaussian)
-    print(f"{path}: {count} points")
+    print(f"{plain(path)}: {count} points")
     return path
 
 
@@ -144,7 +148,7 @@ def run_html(config: ExportHtml) -> Path:
     if config.max_gaussians < 1:
         raise InputError(f"--max-gaussians {config.max_gaussians} is out of range; give at least 1.")
     scene = load_scene(config.scene)
-    title = config.title or str(scene.metadata.get("clip") or config.scene.resolve().stem)
+    title = plain(config.title or scene.origin.clip_name or config.scene.resolve().stem, LONGEST_TITLE)
     page = export_html(scene, config.out or _beside(config.scene) / "player.html", title, config.max_gaussians)
     fewer = page.gaussians < page.original_gaussians
     of = f" of {page.original_gaussians:,}, those that contribute most" if fewer else ""
@@ -152,7 +156,7 @@ def run_html(config: ExportHtml) -> Path:
         f"; its '{page.converted}' deformation became a spline, at {page.conversion:.1f} dB" if page.converted else ""
     )
     coded = f"coded at {page.fidelity:.1f} dB{spline}"
-    print(f"{page.path}: {page.size / 1e6:.1f} MB, {page.gaussians:,} Gaussians{of}, {coded}")
+    print(f"{plain(page.path)}: {page.size / 1e6:.1f} MB, {page.gaussians:,} Gaussians{of}, {coded}")
     return page.path
 
 
@@ -172,5 +176,5 @@ def _beside(scene: Path) -> Path:
 
 
 def _told(path: Path, files: list[Path]) -> list[Path]:
-    print(path if len(files) == 1 and files[0] == path else f"{path}: {len(files)} files")
+    print(plain(path) if len(files) == 1 and files[0] == path else f"{plain(path)}: {len(files)} files")
     return files

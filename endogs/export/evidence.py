@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.errors import InputError
+from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.source_clip import judged_masks, load_source_clip
 from endogs.scene.visibility import find_visibility
@@ -37,10 +38,7 @@ def evidence(scene: Scene) -> Evidence | None:
 
 def training_frames(scene: Scene) -> NDArray[np.int64]:
     """The frames that the scene was fitted to; all of them where it does not say."""
-    split = scene.metadata.get("split")
-    listed = split.get("train") if isinstance(split, dict) else None
-    frames = np.array(listed if isinstance(listed, list) and listed else range(len(scene.times)), np.int64)
-    return frames[(frames >= 0) & (frames < len(scene.times))]
+    return np.array(scene.origin.training_frames or range(len(scene.times)), np.int64)
 
 
 def with_visibility(scene: Scene, scene_path: Path, needed_for: str | None = None) -> Scene:
@@ -58,6 +56,6 @@ def with_visibility(scene: Scene, scene_path: Path, needed_for: str | None = Non
             raise InputError(
                 f"{needed_for} needs to know which frames show what, and neither the scene nor its clip says: {error}"
             ) from error
-        print(f"note: no confidence and no seen / filled-in labels: {error}", file=sys.stderr)
+        print(f"note: no confidence and no seen / filled-in labels: {plain(error)}", file=sys.stderr)
         return scene
     return replace(scene, visibility=find_visibility(scene, masks))

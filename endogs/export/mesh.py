@@ -14,6 +14,7 @@ from endogs.export.file_format import file_format
 from endogs.export.mesh_files import write_mesh
 from endogs.export.meshing import DepthView, Mesh, fuse, without_edges
 from endogs.export.moments import requested_seconds, shown_from_clip
+from endogs.memory_budget import require_memory
 from endogs.output import write_one_or_many
 from endogs.pictures.scene_frames import SURE
 from endogs.render import rasterize_packed
@@ -26,8 +27,12 @@ FINER = 2.0
 BLEND = 6.0
 """A pixel blends a near and a far surface when the depths of its Gaussians spread over more of the clip's pixel
 footprints than this (standard deviation); on one surface they spread over one or two."""
+VIEW_BYTES, EDGE_BYTES = 20, 120
+"""Of a pixel of every view, and of the one that is being looked at for edges, in float64."""
 MOST_VIEWS = 12
 """Views of a moving camera where nothing else is asked for."""
+FARTHEST = 1e15
+"""World units from the middle beyond which depths are not told apart: their squares still fit into float32."""
 MOST_VOXELS = 4000
 """Voxels across the surface's widest extent beyond which a voxel is too small to be meant."""
 
@@ -69,6 +74,12 @@ def mesh_format(path: Path | None, format: MeshFormat | None) -> MeshFormat:
 def surface(scene: Scene, time: float, config: ExportMesh) -> Mesh:
     """The mesh at `time` (seconds), fused from what the clip's cameras would see at that time, all of them."""
     frames = _frames(scene, time, config.views or MOST_VIEWS)
+    pixels = FINER**2 * scene.width * scene.height
+    require_memory(
+        pixels * (VIEW_BYTES * len(frames) + EDGE_BYTES),
+        f"a surface from {len(frames)} depth maps of {FINER * scene.width:.0f} x {FINER * scene.height:.0f} pixels",
+        "give fewer --views, fit the scene with a smaller --max-size, or use a machine with more memory",
+    )
     views = [_seen_by(scene, time, frame, config.steepest) for frame in frames]
     known = [view.depth[view.depth > 0] for view in views]
     depths = np.concatenate(known)
@@ -98,7 +109,7 @@ def _frames(scene: Scene, time: float, most: int) -> Sequence[int]:
 def _seen_by(scene: Scene, time: float, frame: int, steepest: float) -> DepthView:
     camera, packed = scene.camera(frame).scaled(FINER), shown_from_clip(scene, time)
     z = packed[:, :3] @ camera.world_to_camera[2, :3] + camera.world_to_camera[2, 3]
-    offset = z - z.median()
+    offset = (z - z.median()).clamp(-FARTHEST, FARTHEST)
     rendering = rasterize_packed(packed, camera, features=torch.stack([offset, offset**2], 1))
     assert rendering.features is not None
     depth = torch.where(rendering.alpha >= SURE, rendering.depth, 0).float().cpu().numpy()

@@ -14,7 +14,8 @@ VIEW_DEPENDENT = 45
 
 def constant_coefficients(colors: NDArray[np.float32]) -> NDArray[np.float32]:
     """f_dc (N, 3) of sRGB colours (N, 3)."""
-    return (colors - np.float32(0.5)) / np.float32(SH_C0)
+    most = np.finfo(np.float32).max * np.float32(SH_C0) / 2  # beyond, the quotient would be infinite
+    return (np.clip(colors, -most, most) - np.float32(0.5)) / np.float32(SH_C0)
 
 
 def view_dependent_coefficients(scene: Scene, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from endogs.export.config import TrackFormat
 from endogs.export.file_format import file_format
 from endogs.export.units import about, header_lines
 from endogs.gaussians import OPACITY
+from endogs.memory_budget import require_memory
 from endogs.output import new_file
 from endogs.scene import Scene
 from endogs.scene.visibility import find_visibility
@@ -21,6 +22,9 @@ COUNT = 500
 """Points that are followed where nothing else is asked for."""
 OPAQUE = 0.1
 """Least opacity at the first frame of a Gaussian that is chosen."""
+
+TRACK_BYTES = 100
+"""Of a point at a frame: its row of float64 in the table, its positions, and what numpy needs to join them."""
 
 
 def export_tracks(
@@ -44,6 +48,12 @@ def export_tracks(
     chosen = track_format(path, format)
     if gaussian and count is not None:
         raise InputError("--count is not used with --gaussian, which names the points; leave one of them out.")
+    points = len(gaussian) or min(COUNT if count is None else max(count, 0), len(scene))
+    require_memory(
+        TRACK_BYTES * points * len(scene.times),
+        f"{points} tracks of {len(scene.times)} frames",
+        "follow fewer points with --count or --gaussian",
+    )
     if scene.visibility is None:
         everywhere = np.ones((scene.height, scene.width), bool)
         scene = replace(scene, visibility=find_visibility(scene, lambda _: everywhere))
@@ -92,9 +102,8 @@ def _spread(scene: Scene, visible: NDArray[np.bool_], count: int) -> NDArray[np.
 
 def _write_npz(path: Path, scene: Scene, rows: NDArray, positions: NDArray, visible: NDArray[np.bool_]) -> None:
     described: dict[str, Any] = {name: np.array(value) for name, value in about(scene).items()}
-    offset = scene.metadata.get("time_offset")
-    if isinstance(offset, int | float):
-        described["time_offset"] = np.float64(offset)
+    if scene.origin.time_offset is not None:
+        described["time_offset"] = np.float64(scene.origin.time_offset)
     with open(path, "wb") as file:
         np.savez_compressed(
             file, positions=positions, visible=visible, times=scene.times, gaussian=rows.astype(np.int32), **described

@@ -47,6 +47,8 @@ def check_video(config: ExportVideo) -> None:
         )
     if config.orbit_degrees is not None and config.what != "orbit":
         raise InputError(f"--orbit-degrees is not used by --what {config.what}; leave it out, or use orbit.")
+    if config.masks != "fitted" and config.what != "instruments-removed":
+        raise InputError(f"--masks is not used by --what {config.what}; leave it out, or use instruments-removed.")
     if config.clip is not None and config.what not in NEED_CLIP:
         raise InputError(f"--clip is not used by --what {config.what}; leave it out, or use {' or '.join(NEED_CLIP)}.")
 
@@ -74,7 +76,7 @@ def export_video(scene: Scene, config: ExportVideo, path: Path) -> int:
     elif config.what == "side-by-side":
         frames = (beside_clip(scene, clip, time, config.scale, (low, high)) for time in times)
     else:
-        frames = _without_instruments(scene, clip, times, config.scale)
+        frames = _without_instruments(scene, clip, times, config)
     return write_video(path, frames, rate, config.crf, comment)
 
 
@@ -102,8 +104,8 @@ def _orbit(scene: Scene, times: list[float], config: ExportVideo) -> Frames:
         yield picture(scene, time, config.scale, camera=moved)[0]
 
 
-def _without_instruments(scene: Scene, clip: Clip, times: list[float], scale: float) -> Frames:
-    tissue = judged_masks(scene, clip)
+def _without_instruments(scene: Scene, clip: Clip, times: list[float], config: ExportVideo) -> Frames:
+    tissue, scale = judged_masks(scene, clip, config.masks), config.scale
     if not any((~tissue(i) & ~clip.ignored).any() for i in range(len(clip))):
         raise InputError(f"{clip.source}: nothing says where instruments are, so there is nothing to remove.")
     grown = np.ones((2 * GROWTH + 1, 2 * GROWTH + 1), np.uint8)

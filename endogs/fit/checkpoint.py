@@ -21,7 +21,7 @@ from endogs.bounded_files import parse_json
 from endogs.errors import InputError
 from endogs.output import new_file
 from endogs.scene.spline import Knots
-from endogs.tensor_files import system_errors
+from endogs.system_refusals import system_errors
 
 FILE_NAME = "last.safetensors"
 FORMAT = "endogs-checkpoint-2"

@@ -23,6 +23,7 @@ from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors,
 from endogs.scene.appearance.color_model import ColorModel
 from endogs.scene.appearance.exposure_estimate import estimate_exposure, without_exposure
 from endogs.scene.initialization import initialize
+from endogs.scene.origin import Origin
 from endogs.scene.peer_initialization import initialize_as_peer
 from endogs.scene.placement import Look
 
@@ -129,7 +130,9 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(key for key in keys if before.get(key) != now.get(key))
 
 
-def finished_scene(optimizer: SceneOptimizer, clip: Clip, metric: bool, metadata: dict[str, Any]) -> Scene:
+def finished_scene(
+    optimizer: SceneOptimizer, clip: Clip, metric: bool, origin: Origin, metadata: dict[str, Any] | None = None
+) -> Scene:
     """The scene as it stands, with the clip's cameras, and its units where depth is `metric`."""
     appearance = optimizer.appearance if isinstance(optimizer, SplineAdam) else None
     return Scene(
@@ -141,6 +144,7 @@ def finished_scene(optimizer: SceneOptimizer, clip: Clip, metric: bool, metadata
         clip.width,
         clip.height,
         clip.units if metric else "relative",
-        metadata,
+        metadata or {},
         appearance=PLAIN if appearance is None else appearance.appearance,
+        origin=origin,
     )

@@ -20,6 +20,7 @@ from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
 from endogs.live.view_command import describe
 from endogs.scene import Scene
+from endogs.scene.origin import Origin
 
 log = logging.getLogger("endogs.live")
 RENEW_SECONDS = 0.2
@@ -149,7 +150,7 @@ class FitWatch:
 
     def _scene(self, fit: Fit) -> Scene:
         # No copy: the fit changes these tensors between our turns only.
-        return finished_scene(fit.optimizer, self._clip, self._metric, {"clip": self._clip.name})
+        return finished_scene(fit.optimizer, self._clip, self._metric, Origin(clip_name=self._clip.name))
 
     def _complain(self, error: Exception) -> None:
         if str(error) != self._broken:  # once is enough: this may happen after every step

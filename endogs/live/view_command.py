@@ -12,6 +12,7 @@ from endogs.live.face import Face
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
 from endogs.scene.source_clip import load_source_clip
@@ -54,13 +55,13 @@ def find_clip(scene: Scene, path: Path, given: Path | None) -> Clip | None:
     except InputError as reason:
         if given is not None:
             raise
-        print(f"note: without the input video: {reason}", file=sys.stderr)
+        print(f"note: without the input video: {plain(reason)}", file=sys.stderr)
         return None
 
 
 def describe(scene: Scene, clip: Clip | None) -> str:
     """The heading of a scene's view, in markdown."""
-    name = clip.name if clip is not None else str(scene.metadata.get("clip") or "scene")
+    name = clip.name if clip is not None else scene.origin.clip_name or "scene"
     safe = "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in name)
     units = "millimetres" if scene.units == "mm" else "relative units"
     frames = len(scene.times)

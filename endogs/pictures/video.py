@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from endogs.errors import InputError
 from endogs.output import new_file
 
+LARGEST_SIDE = 16384
+"""Pixels of a side that x264 encodes."""
+
 
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf: int = 18, comment: str = "") -> int:
     """Write RGB uint8 frames (H, W, 3) as MP4 (H.264, yuv420p, index first) and return how many there were.
 
     `crf` is x264's quality, 0 lossless to 51; `comment` becomes the file's metadata of that name. Odd sizes get their
     last row or column repeated, as 4:2:0 needs even ones. The file appears under its name only when complete. Raises
-    InputError when the folder cannot be written to or PyAV has no H.264 encoder, and ValueError for no frames.
+    InputError when the folder cannot be written to, PyAV has no H.264 encoder or a picture is larger than it encodes,
+    and ValueError for no frames.
     """
     import av
 
@@ -31,6 +35,11 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf
         for frame in frames:
             even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
             if stream is None:
+                if max(even.shape[:2]) > LARGEST_SIDE:
+                    raise InputError(
+                        f"{path}: pictures of {even.shape[1]} x {even.shape[0]} pixels, of which H.264 holds "
+                        f"{LARGEST_SIDE} a side; draw smaller ones with --scale"
+                    )
                 rate = Fraction(fps).limit_denominator(1001)
                 stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
                 stream.height, stream.width = even.shape[:2]

@@ -48,7 +48,10 @@ from endogs.priors.flow import ClipFlows
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.render import choose_backend
 from endogs.scene import Scene
+from endogs.scene.origin import Origin
 from endogs.scene.scene_file import FILE_NAME, save_scene
+from endogs.scene.source_clip import masks_in_use, options_as_json
+from endogs.scene.stored_masks import StoredMasks
 from endogs.scene.visibility import find_visibility
 
 
@@ -220,20 +223,26 @@ def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher:
         watcher.begin(fit, clip, views.metric)
     with clock.stage("fit"):
         run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
-    about = {
-        "clip": clip.name,
-        "time_offset": clip.time_offset,
-        "config": to_json(config),
-        "split": to_json(split),
-        "depth_kind": views.depth_kind,
-        "depth_prior": depth.about(),
-        "iterations": fit.step,
-        "seed": config.seed,
-        "versions": software_versions(),
-    }
-    scene = finished_scene(optimizer, clip, views.metric, about)
+    origin = Origin(
+        clip=str(config.input),
+        clip_name=clip.name,
+        clip_options=options_as_json(config.clip),
+        clip_fingerprint=shows,
+        time_offset=clip.time_offset,
+        split=split.name,
+        training_frames=tuple(split.train),
+        masks=masks_in_use(clip, config.masks),
+        depth_kind=depth.kind,
+        iterations=fit.step,
+        seed=config.seed,
+        versions=software_versions(),
+    )
+    record_of_fit = {"config": to_json(config), "depth_prior": depth.about()}
+    scene = finished_scene(optimizer, clip, views.metric, origin, record_of_fit)
     with clock.stage("write"):
         scene.visibility = find_visibility(scene, clip.tissue_mask)
+        if clip.has_masks:
+            scene.masks = StoredMasks.of(clip.tissue_mask, len(clip), clip.width, clip.height)
         save_scene(scene, folder.work / FILE_NAME)
         write_json_lines(fit.log, folder.work / "metrics.jsonl")
     metrics: dict[str, Any] = {}
@@ -289,7 +298,7 @@ def say(notes: Sequence[str | None]) -> None:
     """Notes to standard error."""
     for note in notes:
         if note is not None:
-            print(f"note: {note}", file=sys.stderr, flush=True)
+            print(f"note: {plain(note)}", file=sys.stderr, flush=True)
 
 
 def find_masks(clip: Clip, config: Reconstruct) -> Clip:
@@ -331,9 +340,10 @@ def print_summary(result: Result) -> None:
         beside = f"; without a scene: {', '.join(others)}" if others else ""
         over_tissue = value_text(mean["psnr_masked"], 2)  # nothing, where the test frames show no tissue
         print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {over_tissue} dB{beside})")
-    print(f"{record['gaussians']} Gaussians, {seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB: {result.out}")
+    cost = f"{seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB"
+    print(f"{record['gaussians']} Gaussians, {cost}: {plain(result.out)}")
     for path in sorted(result.out.iterdir()):
         if path.is_file():
-            print(f"  {path}")
+            print(f"  {plain(path)}")
     if result.metrics:
         say([below_interpolation_note(result.metrics)])

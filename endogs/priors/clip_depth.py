@@ -21,7 +21,7 @@ from endogs.output import new_file
 from endogs.priors.flow import ClipFlows, one_opencv_thread
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks
 from endogs.priors.temporal_depth import smooth_along_flow
-from endogs.tensor_files import system_errors
+from endogs.system_refusals import system_errors
 
 if TYPE_CHECKING:
     from endogs.clip import Clip

@@ -10,6 +10,7 @@ import numpy as np
 from endogs.errors import InputError
 from endogs.priors.brightness import view_mask
 from endogs.priors.learned_models import DepthModel, OnnxModel, TransformersModel
+from endogs.priors.model_folder import model_folder
 from endogs.priors.model_licence import licence_note
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
 from endogs.priors.speculars import bright_mask
@@ -28,7 +29,7 @@ class LearnedDepth:
     temporal = False
 
     def __init__(self, model: str | None = None, output: DepthKind | None = None, device: str = "cpu") -> None:
-        """`model` is a folder, an ONNX file, or an id on the Hugging Face hub, by default DEFAULT_MODEL.
+        """`model` is a folder, an ONNX file, or OWNER/NAME@COMMIT on the Hugging Face hub, by default DEFAULT_MODEL.
 
         `output` says what it predicts when its own configuration does not; torch runs it on `device`. Raises InputError
         when it cannot be loaded.
@@ -42,7 +43,7 @@ class LearnedDepth:
                 raise InputError(f"{path}: no such file; give an ONNX file, a model folder or a hub id")
             self._model: DepthModel = OnnxModel(path, output)
         else:
-            self._model = TransformersModel(path if path.is_dir() else downloaded(self.name), output, device)
+            self._model = TransformersModel(model_folder(self.name, "--depth-model"), output, device)
         self.kind: DepthKind = self._model.output
 
     def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:
@@ -82,29 +83,3 @@ class LearnedDepth:
             "weights": digest.hexdigest(),
             "preprocessing": self._model.preprocessing.as_dict(),
         }
-
-
-def downloaded(model: str) -> Path:
-    """The local folder of a model on the Hugging Face hub, downloaded unless it was before.
-
-    Raises InputError when the id does not exist or the hub cannot be reached.
-    """
-    if model.startswith((".", "/", "~")) or model.count("/") != 1:
-        raise InputError(f"{model}: no such model folder, and no hub id of the form OWNER/NAME; check --depth-model")
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError as error:
-        raise InputError(f"--depth learned needs transformers ({error}); pip install 'endogs[learned]'") from error
-    wanted = ["config.json", "preprocessor_config.json", "README.md", "*.safetensors"]
-    try:
-        try:
-            return Path(snapshot_download(model, allow_patterns=wanted, local_files_only=True))
-        except OSError:
-            return Path(snapshot_download(model, allow_patterns=wanted))
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{model}: neither a folder here nor to be had from the Hugging Face hub ({reason}); download the model's "
-            "folder by other means and give its path to --depth-model"
-        ) from error

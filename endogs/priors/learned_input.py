@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.bounded_files import is_file, read_json
+from endogs.bounded_files import read_json
 from endogs.errors import InputError
 
 CONFIG_NAME = "preprocessor_config.json"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-LARGEST_SIDE = 4096
-"""Pixels of a model's input, and the largest of the other numbers; usual sides are 224 to 1536."""
+LARGEST_SIDE = 8192
+"""Pixels of a model's input: a transformer's memory grows with the square of their number."""
 MODES = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers for interpolations, as configurations store them."""
 
@@ -74,54 +74,58 @@ class Preprocessing:
 def read_preprocessing(folder: Path) -> Preprocessing | None:
     """The preprocessing that `preprocessor_config.json` in `folder` describes; None without that file.
 
-    Raises InputError when the file is not JSON, describes a size that this reader does not know, or holds numbers that
-    nothing can be resized or scaled by.
+    Raises InputError when the file is not JSON, or describes a size that this reader does not know.
     """
     file = folder / CONFIG_NAME
-    if not is_file(file):
+    if not file.is_file():
         return None
     config = read_json(file)
     if not isinstance(config, dict):
         raise InputError(f"{file}: not readable as a JSON object; take the file from the model's own folder")
+    try:
+        found = _described(config)
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
+        raise InputError(
+            f"{file}: not understood as a preprocessing of images ({error}); take the file from the model's own folder"
+        ) from error
+    sides = (*(found.size or ()), found.multiple)
+    if not all(0 < side <= LARGEST_SIDE for side in sides) or min(found.std) <= 0:
+        raise InputError(
+            f"{file}: sides of {sides} pixels up to {LARGEST_SIDE} and deviations {found.std} should be positive; take "
+            "the file from the model's own folder"
+        )
+    return found
+
+
+def _described(config: dict[str, Any]) -> Preprocessing:
     resize = config.get("do_resize", True)
     divisor = config.get("size_divisor")
     by_divisor = "size" not in config and divisor is not None  # GLPN resizes to multiples and to no size
     normalize = config.get("do_normalize", "image_mean" in config)
-    rescale = config.get("do_rescale", True)
-    multiple = _number(divisor if by_divisor else config.get("ensure_multiple_of") or 1, file, "the multiple of sides")
-    mode = config.get("resample", 3)
+    multiple: float = divisor if by_divisor else config.get("ensure_multiple_of") or 1  # type: ignore[assignment]
     return Preprocessing(
-        size=_size(config.get("size", 384), file) if resize and not by_divisor else None,
+        size=_size(config.get("size", 384)) if resize and not by_divisor else None,
         keep_aspect_ratio=bool(config.get("keep_aspect_ratio", False)),
         multiple=int(multiple) if resize and multiple >= 1 else 1,
         round_down=by_divisor,
-        mode=MODES.get(mode, "bicubic") if isinstance(mode, int) else "bicubic",
-        rescale=_number(config.get("rescale_factor", 1 / 255), file, "rescale_factor") if rescale else 1.0,
-        mean=_triple(config.get("image_mean", 0.5), file, "image_mean") if normalize else (0.0, 0.0, 0.0),
-        std=_triple(config.get("image_std", 0.5), file, "image_std") if normalize else (1.0, 1.0, 1.0),
+        mode=MODES.get(config.get("resample", 3), "bicubic"),
+        rescale=float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0,
+        mean=_triple(config.get("image_mean", 0.5)) if normalize else (0.0, 0.0, 0.0),
+        std=_triple(config.get("image_std", 0.5)) if normalize else (1.0, 1.0, 1.0),
     )
 
 
-def _size(value: Any, file: Path) -> tuple[int, int]:
+def _size(value: Any) -> tuple[int, int]:
     if isinstance(value, int):
-        value = {"height": value, "width": value}
+        return value, value
     if isinstance(value, dict):
         sides = (value.get("height"), value.get("width"))
         sides = sides if None not in sides else (value.get("shortest_edge"), value.get("shortest_edge"))
-        if all(isinstance(side, int) and 0 < side <= LARGEST_SIDE for side in sides):
+        if all(isinstance(side, int) for side in sides):
             return sides  # type: ignore[return-value]
-    raise InputError(f'{file}: size {value!r} is not understood; give {{"height": H, "width": W}}')
+    raise ValueError(f'size {value!r} is not {{"height": H, "width": W}}')
 
 
-def _triple(value: Any, file: Path, name: str) -> tuple[float, float, float]:
-    values = value if isinstance(value, list) else [value] * 3
-    if len(values) != 3:
-        raise InputError(f"{file}: {name} holds {len(values)} numbers, not one per channel; take the model's own file")
-    red, green, blue = (_number(item, file, name) for item in values)
-    return red, green, blue
-
-
-def _number(value: Any, file: Path, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST_SIDE:
-        raise InputError(f"{file}: {name} is {value!r} but must be a number from 0 on; take the model's own file")
-    return float(value)
+def _triple(value: Any) -> tuple[float, float, float]:
+    values = [float(v) for v in (value if isinstance(value, list) else [value] * 3)]
+    return values[0], values[1], values[2]

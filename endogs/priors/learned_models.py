@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.priors.learned_input import Preprocessing, read_preprocessing
+from endogs.priors.model_folder import check_model_folder, reason_of, unloadable, weight_files
 from endogs.priors.model_licence import read_licence
 from endogs.priors.prediction import DepthKind
 
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 OUTPUT_OF_TYPE: dict[str, DepthKind] = {
     "dpt": "disparity",
     "depth_pro": "disparity",
@@ -64,26 +64,26 @@ class TransformersModel:
 
     def __init__(self, folder: Path, output: DepthKind | None, device: str = "cpu") -> None:
         """Raises InputError for a folder without configuration, weights, or a depth model, and without transformers."""
-        if not (folder / "config.json").is_file():
-            raise InputError(f"{folder}: no config.json, so this is no model folder; give the folder that holds it")
-        if not self._weights(folder):
-            raise InputError(
-                f"{folder}: the model has no weights (*.safetensors); download them into this folder as well"
-            )
+        check_model_folder(folder)
         try:
             import torch
-            from safetensors import SafetensorError
             from transformers import AutoConfig, AutoModelForDepthEstimation
         except ImportError as error:
             raise InputError(f"--depth learned needs transformers ({error}); pip install 'endogs[learned]'") from error
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             model, report = AutoModelForDepthEstimation.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                dtype=torch.float32,
             )
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            raise InputError(f"{folder}: not a depth model that transformers can load ({reason})") from error
+        except unloadable() as error:
+            raise InputError(
+                f"{folder}: not a depth model that transformers can load ({reason_of(error)}); give another"
+            ) from error
         if report["missing_keys"]:
             some = ", ".join(sorted(report["missing_keys"])[:2])
             raise InputError(
@@ -100,10 +100,6 @@ class TransformersModel:
         self._device = torch.device(device)
         self._model = model.eval().to(self._device)
 
-    @staticmethod
-    def _weights(folder: Path) -> list[Path]:
-        return sorted(file for pattern in WEIGHTS for file in folder.glob(pattern) if file.stat().st_size > 0)
-
     def run(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The prediction (h, w) for an sRGB image (H, W, 3)."""
         import torch
@@ -114,7 +110,7 @@ class TransformersModel:
 
     def weight_files(self) -> list[Path]:
         """Weights and configurations."""
-        return [*self._weights(self._folder), *sorted(self._folder.glob("*.json"))]
+        return [*weight_files(self._folder), *sorted(self._folder.glob("*.json"))]
 
 
 class OnnxModel:

@@ -12,6 +12,7 @@ from endogs.render.gsplat_library import rasterize_gsplat
 from endogs.render.native import rasterize_native
 from endogs.render.reference import rasterize_reference
 from endogs.render.rendering import Rendering
+from endogs.render.room import require_room
 
 BACKENDS = ("auto", "native", "gsplat", "reference")
 """`native`: the compiled kernels, on the CPU and on NVIDIA GPUs; `gsplat`: that library, on NVIDIA GPUs; `reference`:
@@ -84,8 +85,10 @@ def rasterize_packed(
     """`rasterize` for packed Gaussians (N, 14).
 
     `screen_gradients` (N,) is overwritten by the backward pass with the length of the summed absolute gradients by the
-    2D mean, in loss per pixel, for density control (AbsGS, Ye et al. 2024).
+    2D mean, in loss per pixel, for density control (AbsGS, Ye et al. 2024). Raises InputError for a picture that memory
+    does not hold, as `rasterize` does.
     """
+    require_room(camera)
     return _FUNCTIONS[choose_backend(backend, packed.device)](
         packed,
         camera,

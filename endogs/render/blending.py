@@ -8,6 +8,7 @@ from endogs.camera import Camera
 from endogs.gaussians import CHANNELS, COLORS
 from endogs.render.backends import rasterize_packed
 from endogs.render.rendering import PLANES
+from endogs.render.room import require_room
 
 
 def blending_weights(packed: Tensor, camera: Camera, mask: Tensor | None = None) -> Tensor:
@@ -16,6 +17,7 @@ def blending_weights(packed: Tensor, camera: Camera, mask: Tensor | None = None)
     In pixels of the camera. `mask` (H, W) holds weights in [0, 1]; None is one everywhere. The weight is the derivative
     of the composited colour by the Gaussian's own, so one backward pass has them all; black Gaussians have no others.
     """
+    require_room(camera)
     black = packed.detach().to(torch.float32).clone()
     black[:, COLORS] = 0
     where = torch.ones(camera.height, camera.width, device=packed.device) if mask is None else mask.to(black)

@@ -115,8 +115,10 @@ class BasesDeformation(Deformation):
         `first` (2, B): centres and widths of new Gaussians. Raises ValueError when shapes do not fit.
         """
         channels = len(units)
-        if channels not in (MOTION_CHANNELS, CHANNELS) or kernel not in KERNELS:
-            raise ValueError(f"{channels} channels of kernel '{kernel}'; expected 10 or 14, {' or '.join(KERNELS)}")
+        if units.ndim != 1 or channels not in (MOTION_CHANNELS, CHANNELS) or kernel not in KERNELS:
+            raise ValueError(
+                f"units {tuple(units.shape)} of kernel {kernel!r}; expected (10,) or (14,), {' or '.join(KERNELS)}"
+            )
         shape = (weights.shape[0], channels, first.shape[-1])
         if any(x.shape != shape for x in (weights, centers, widths)) or first.shape != (2, shape[2]):
             raise ValueError(f"weights {tuple(weights.shape)}, centers, widths or first do not fit {shape}")
@@ -158,7 +160,7 @@ class BasesDeformation(Deformation):
         """Rebuild from a scene file; raises ValueError when shapes do not fit."""
         needed = {"weights", "centers", "widths", "units", "first"}
         check_names(cls.kind, tensors, needed, frozenset({"constant"}))
-        return cls(**tensors, span=ClipTime.of(settings), kernel=str(settings["kernel"]))
+        return cls(**tensors, span=ClipTime.of(settings), kernel=settings["kernel"])
 
     def grown(self, count: int, motion: SplineDeformation | None) -> "BasesDeformation":
         """With `count` more Gaussians, whose weights are fitted to `motion` by ridge least squares, or are zero."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from endogs.scene.deformation import number_of
+
 
 @dataclass(frozen=True)
 class ClipTime:
@@ -32,4 +34,4 @@ class ClipTime:
     @staticmethod
     def of(settings: dict[str, Any]) -> "ClipTime":
         """The inverse of `settings`. Raises ValueError when the duration is not positive."""
-        return ClipTime(float(settings["start"]), float(settings["duration"]))
+        return ClipTime(number_of(settings, "start"), number_of(settings, "duration"))

@@ -14,6 +14,9 @@ from endogs.gaussians import OPACITY
 if TYPE_CHECKING:
     from endogs.scene.spline import SplineDeformation
 
+LARGEST_SETTING = 1e9
+"""Largest number in a deformation's settings: seconds that last thirty years."""
+
 
 class Deformation(ABC):
     """Maps canonical Gaussians (N, 14) to the Gaussians at one instant.
@@ -50,6 +53,17 @@ class Deformation(ABC):
     def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> Deformation:
         """The inverse of `tensors` and `settings`. Raises ValueError or KeyError when they do not fit each other."""
 
+    def check(self, count: int) -> None:
+        """Raises ValueError when its tensors are not those of `count` Gaussians."""
+        tensors = self.tensors()
+        for name, dim in self.per_gaussian.items():
+            if name in tensors and tensors[name].shape[dim] != count:
+                raise ValueError(f"'{name}' has {tensors[name].shape[dim]} rows for {count} Gaussians")
+
+    def check_values(self) -> None:
+        """Raises ValueError when the tensors, whose shapes fit, hold numbers that it cannot be evaluated with."""
+        return
+
     def kept(self, keep: Tensor) -> Deformation:
         """The deformation of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
         rows = keep.nonzero()[:, 0] if keep.dtype == torch.bool else keep
@@ -78,6 +92,18 @@ class Deformation(ABC):
     def highest_opacity(self, base: Tensor) -> Tensor:
         """(N,) opacity logits that the Gaussians (N, 14) never exceed."""
         return base[:, OPACITY]
+
+
+def number_of(settings: Mapping[str, Any], name: str) -> float:
+    """A number in a scene file's settings. Raises KeyError or ValueError when it is missing, or none that is usable."""
+    return usable_number(settings[name], name)
+
+
+def usable_number(value: Any, name: str) -> float:
+    """`value` as a float. Raises ValueError unless it is a number within +-1e9, seconds or the like."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= LARGEST_SETTING:
+        raise ValueError(f"'{name}' is no number within {LARGEST_SETTING:g}")
+    return float(value)
 
 
 def check_names(kind: str, tensors: Mapping[str, Tensor], needed: set[str], optional: frozenset[str]) -> None:

@@ -28,13 +28,16 @@ class FieldDeformation(Deformation):
 
         Raises ValueError when shapes do not fit.
         """
-        if len(units) not in (MOTION_CHANNELS, CHANNELS) or bounds.shape != (2, 3):
+        if units.ndim != 1 or len(units) not in (MOTION_CHANNELS, CHANNELS) or bounds.shape != (2, 3):
             raise ValueError(
                 f"units {tuple(units.shape)} or bounds {tuple(bounds.shape)} do not fit (10 or 14), (2, 3)"
             )
-        if not bool((bounds[1] > bounds[0]).all()):
-            raise ValueError("its bounds are empty")
         self.parts, self.units, self.bounds, self.span = parts, units, bounds, span
+
+    def check_values(self) -> None:
+        """Raises ValueError for a box without an inside."""
+        if not bool((self.bounds[1] > self.bounds[0]).all()):
+            raise ValueError("its bounds are empty")
 
     @abstractmethod
     def outputs(self, place: Tensor, fraction: float) -> Tensor:

@@ -63,13 +63,16 @@ class HexplaneDeformation(FieldDeformation):
         check_names(self.kind, parts, needed, frozenset())
         if self.scales == 0 or sum(HEADS[name] for name in self.heads) != len(units):
             raise ValueError(f"{self.scales} scales and heads {', '.join(self.heads)} for {len(units)} channels")
-        features = {parts[name].shape[0] if parts[name].ndim == 3 else -1 for name in needed if "planes." in name}
+        planes = [parts[name] for name in needed if name.startswith("planes.")]
+        features = {plane.shape[0] if plane.ndim == 3 and plane.numel() else -1 for plane in planes}
         width = parts["trunk.bias"].shape[0]
-        if len(features) != 1 or parts["trunk.weight"].shape != (width, self.scales * min(features)):
-            raise ValueError(f"planes of {sorted(features)} features do not fit {tuple(parts['trunk.weight'].shape)}")
+        trunk = [tuple(parts[f"trunk.{what}"].shape) for what in ("weight", "bias")]
+        if len(features) != 1 or trunk != [(width, self.scales * min(features)), (width,)]:
+            raise ValueError(f"planes of {sorted(features)} features do not fit a trunk of {trunk}")
         for name in self.heads:
-            shapes = [tuple(parts[f"heads.{name}.{x}"].shape) for x in ("hidden.weight", "out.weight", "out.bias")]
-            if shapes != [(width, width), (HEADS[name], width), (HEADS[name],)]:
+            own = [parts[f"heads.{name}.{layer}.{what}"] for layer in ("hidden", "out") for what in ("weight", "bias")]
+            shapes = [tuple(part.shape) for part in own]
+            if shapes != [(width, width), (width,), (HEADS[name], width), (HEADS[name],)]:
                 raise ValueError(f"the head '{name}' has shapes {shapes}")
 
     @staticmethod

@@ -54,8 +54,8 @@ class LowrankDeformation(Deformation):
         Raises ValueError when they do not fit each other.
         """
         channels = len(units)
-        if channels not in (MOTION_CHANNELS, CHANNELS):
-            raise ValueError(f"{channels} channels, expected {MOTION_CHANNELS} or {CHANNELS}")
+        if units.ndim != 1 or channels not in (MOTION_CHANNELS, CHANNELS):
+            raise ValueError(f"units {tuple(units.shape)}, expected ({MOTION_CHANNELS},) or ({CHANNELS},)")
         if trajectories.ndim != 3 or trajectories.shape[0] != knots.count or trajectories.shape[2] != channels:
             raise ValueError(f"trajectories {tuple(trajectories.shape)} do not fit ({knots.count}, K, {channels})")
         if coefficients.ndim != 3 or coefficients.shape[::2] != trajectories.shape[1:] or len(coefficients) < 1:
@@ -98,8 +98,7 @@ class LowrankDeformation(Deformation):
     def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "LowrankDeformation":
         """Rebuild from a scene file; raises ValueError when shapes do not fit."""
         check_names(cls.kind, tensors, {"trajectories", "coefficients", "units"}, frozenset())
-        knots = Knots(tuple(float(time) for time in settings["breakpoints"]))
-        return cls(**tensors, knots=knots)
+        return cls(**tensors, knots=Knots.of(settings))
 
     def grown(self, count: int, motion: SplineDeformation | None) -> "LowrankDeformation":
         """With `count` more Gaussians, whose coefficients follow `motion` (of the same knots) best, or are zero."""

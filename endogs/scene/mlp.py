@@ -22,8 +22,11 @@ from torch import Tensor
 from torch.nn.functional import linear as apply_linear
 
 from endogs.scene.clip_time import ClipTime
-from endogs.scene.deformation import check_names
+from endogs.scene.deformation import check_names, number_of
 from endogs.scene.field import FieldDeformation, linear
+
+MOST_FREQUENCIES = 64
+"""Of place or time: 2^64 periods are finer than any float."""
 
 
 def positional_encoding(x: Tensor, frequencies: int) -> Tensor:
@@ -54,7 +57,7 @@ class MlpDeformation(FieldDeformation):
         self.depth = len([name for name in parts if name.startswith("layers.") and name.endswith("bias")])
         layers = [f"layers.{i}" for i in range(self.depth)] + ["outputs"]
         check_names(self.kind, parts, {f"{x}.{what}" for x in layers for what in ("weight", "bias")}, frozenset())
-        if self.depth < 1 or min(self.frequencies) < 0:
+        if self.depth < 1 or not all(0 <= count <= MOST_FREQUENCIES for count in self.frequencies):
             raise ValueError(f"{self.depth} layers of {self.frequencies} frequencies")
         width = parts["outputs.weight"].shape[-1]
         expected = _shapes(self.depth, width, self.frequencies, len(units))
@@ -90,8 +93,8 @@ class MlpDeformation(FieldDeformation):
             parts.pop("units"),
             parts.pop("bounds"),
             ClipTime.of(settings),
-            int(settings["position_frequencies"]),
-            int(settings["time_frequencies"]),
+            int(number_of(settings, "position_frequencies")),
+            int(number_of(settings, "time_frequencies")),
         )
 
     def settings(self) -> dict[str, Any]:

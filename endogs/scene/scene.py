@@ -11,6 +11,8 @@ from endogs.camera import Camera
 from endogs.gaussians import Gaussians
 from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.deformation import Deformation
+from endogs.scene.origin import Origin
+from endogs.scene.stored_masks import StoredMasks
 from endogs.scene.visibility import Visibility
 
 
@@ -35,11 +37,16 @@ class Scene:
     units: str = "relative"
     """"mm" or "relative" (median depth of the first frame = 100)."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """JSON: where the scene came from (clip, options, split, configuration, versions, metrics)."""
+    """JSON: a record for people and other programs, such as the fit's whole configuration. endogs itself reads
+    `origin`, never this."""
     visibility: Visibility | None = None
     """Which frames show each Gaussian; None where nobody looked."""
     appearance: Appearance = PLAIN
     """How colours depend on the camera, the light and the exposure."""
+    origin: Origin = field(default_factory=Origin)
+    """Where the scene came from: clip, options, split, masks."""
+    masks: StoredMasks | None = None
+    """The tissue masks that the scene was fitted with; None where it had none, or does not hold them."""
 
     def __len__(self) -> int:
         """Number of Gaussians."""

@@ -1,63 +1,98 @@
-"""The clip a scene was fitted to, found again from what the scene file remembers.
+"""The clip a scene was fitted to, found again from what `Scene.origin` remembers.
 
-`Scene.metadata["config"]` holds the fields of `endogs.fit.config.Reconstruct` as JSON, of which `input` (as the user
-gave it), `clip` (fields of ClipOptions), `split` and `masks` are used here. Other scenes may lack any of them.
+A scene may come from a stranger. Its clip is opened only where a plain file or folder is: no address of a network, no
+protocol of FFmpeg's, no device or pipe, and a file only when its name ends as a video's does. No model is ever run for
+it, and nothing is downloaded.
 """
 
+import re
+import stat
+import types
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
+from endogs.clip.image_files import IMAGE_SUFFIXES
+from endogs.clip.layouts import VIDEO_SUFFIXES
 from endogs.clip.splits import SplitName
 from endogs.errors import InputError
+from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
-from endogs.priors.instruments.config import Sam2Options
-from endogs.scene import Scene
+from endogs.priors.instruments.config import MaskChoice
+from endogs.scene.origin import FittedMasks, OptionValue, Origin
+from endogs.scene.scene import Scene
+
+JudgedMasks = Literal["fitted", "given", "color", "none"]
+"""Where a scene's instruments are looked up: its own masks, the clip's files, by colour, or nowhere."""
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://|[\\/]{2}")
+"""How an address begins (RFC 3986, section 3.1), or a share of another machine."""
+_NO_FILES = ("/dev/", "/proc/", "/sys/")
+"""Where the system keeps what looks like a file and is none."""
 
 
 def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -> Clip:
     """The clip at `clip`, or the one that the scene names, read with the options of the fit.
 
     A relative name is looked for from the current folder, then from the scene's. Raises InputError when neither exists,
-    when the scene names none, and when the frames found are not those of the fit.
+    when the scene names none or something that is no clip on this machine, and when the frames found are not those of
+    the fit.
     """
-    config = _config(scene)
+    folder = scene_path if scene_path.is_dir() else scene_path.parent
     if clip is None:
-        source = config.get("input")
-        if not source:
+        if not scene.origin.clip:
             raise InputError(f"{scene_path}: the scene does not say which clip it comes from; name it with --clip")
-        folder = scene_path if scene_path.is_dir() else scene_path.parent
-        found = [path for path in (Path(source).expanduser(), folder / source) if path.exists()]
-        if not found:
-            raise InputError(f"{scene_path}: its clip {source} is not there any more; name it with --clip")
-        clip = found[0]
-    loaded = load_clip(clip, options_from_json(config.get("clip") or {}))
+        clip = _named_file(scene.origin.clip, folder, VIDEO_SUFFIXES)
+        if clip is None:
+            raise InputError(
+                f"{scene_path}: its clip {plain(scene.origin.clip)} is not there any more as a folder or a video; "
+                "name it with --clip"
+            )
+    loaded = load_clip(clip, clip_options(scene.origin, folder))
     check_frames(scene, loaded)
     return loaded
 
 
-def options_from_json(values: dict[str, Any]) -> ClipOptions:
-    """Reader options from the JSON form of their fields; unknown names are left out, so newer scenes can be read."""
+def clip_options(origin: Origin, folder: Path) -> ClipOptions:
+    """Reader options of the fit; names that are not known are left out, so that newer scenes can be read.
+
+    `folder` is the scene's, where files of the options are looked for too. Raises InputError for values that the
+    options do not have.
+    """
     known: dict[str, Any] = {}
-    if "calibration" not in values and values.get("pose_convention") == "opengl":
-        # Older scenes say so for every layout, when it concerned poses_bounds.npy only.
-        values = {**values, "pose_convention": "auto"}
-    if "field_of_view" in values:
-        # The name of --borders before it was confused with the phantom's angle.
-        values = {"borders": "keep" if values["field_of_view"] == "full" else "auto", **values}
-    for entry in fields(ClipOptions):
-        if entry.name in values:
-            value = values[entry.name]
-            if isinstance(value, list):
-                value = tuple(value)
-            known[entry.name] = Path(value) if value is not None and Path in get_args(entry.type) else value
+    for name, kind in get_type_hints(ClipOptions).items():
+        if name not in origin.clip_options:
+            continue
+        value: Any = origin.clip_options[name]
+        if not _fits(value, kind):
+            raise InputError(
+                f"the scene says that its clip was read with {name} = {plain(value, 100)}, which that option does not "
+                "take; fit the scene again"
+            )
+        if value is not None and Path in get_args(kind):
+            value = _option_file(name, str(value), folder)
+        known[name] = value
     return ClipOptions(**known)
+
+
+def options_as_json(options: ClipOptions) -> dict[str, OptionValue]:
+    """The inverse of `clip_options`: an origin's entry, defaults too, which may be others one day."""
+    values = {entry.name: getattr(options, entry.name) for entry in fields(options)}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def masks_in_use(clip: Clip, asked: MaskChoice) -> FittedMasks:
+    """What an origin says of the masks of `clip`, for which `asked` was given; a search may have found none."""
+    if not clip.has_masks or asked == "none":
+        return "none"
+    if asked == "auto":
+        return "given" if clip.masks_are_given else "color"
+    return asked
 
 
 def check_frames(scene: Scene, clip: Clip) -> None:
@@ -79,24 +114,77 @@ def check_frames(scene: Scene, clip: Clip) -> None:
         )
 
 
-def judged_masks(scene: Scene, clip: Clip) -> Callable[[int], NDArray[np.bool_]]:
-    """Tissue masks (H, W) by clip frame, not eroded: those of the fit, found again where it found them itself."""
-    config = _config(scene)
-    if config.get("masks", "none" if not clip.has_masks else "given") == "none":
+def judged_masks(scene: Scene, clip: Clip, masks: JudgedMasks = "fitted") -> Callable[[int], NDArray[np.bool_]]:
+    """Tissue masks (H, W) by clip frame, not eroded: those that the scene holds, or what `masks` says instead.
+
+    A scene that holds none has them looked up as its fit did, in the clip's files or by colour. Raises InputError for
+    masks that SAM 2 made and the scene does not hold: a scene's word runs no model.
+    """
+    if masks == "fitted" and scene.masks is not None:
+        return scene.masks.tissue_mask
+    kind = scene.origin.masks if masks == "fitted" else masks
+    if kind is None:
+        kind = "given" if clip.has_masks else "none"
+    if kind == "none":
         return lambda i: ~clip.ignored
-    values = config.get("sam2") or {}
-    known: dict[str, Any] = {f.name: values[f.name] for f in fields(Sam2Options) if f.name in values}
-    known = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-    sam2 = Sam2Options(**known)
-    return with_instrument_masks(clip, config.get("masks", "given"), sam2).tissue_mask
+    if kind == "sam2":
+        raise InputError(
+            f"{clip.source}: the scene was fitted with masks by SAM 2, which it does not hold, and no model is run for "
+            "a scene; give --masks given for masks beside the clip, --masks color or --masks none"
+        )
+    return with_instrument_masks(clip, kind).tissue_mask
 
 
 def fitted_split(scene: Scene) -> SplitName | None:
-    """Name of the split the scene was fitted with; None when it does not say."""
-    name = _config(scene).get("split")
+    """Name of the split the scene was fitted with; None when it does not say, or one that is not known here."""
+    name = scene.origin.split
     return cast(SplitName, name) if name in get_args(SplitName) else None
 
 
-def _config(scene: Scene) -> dict[str, Any]:
-    found = scene.metadata.get("config")
-    return found if isinstance(found, dict) else {}
+def _named_file(named: str, folder: Path, endings: tuple[str, ...]) -> Path | None:
+    """The folder, or the file with one of `endings`, that a scene in `folder` names; None where there is none."""
+    if _ADDRESS.match(named) or not named.isprintable():
+        return None
+    try:
+        for path in (Path(named).expanduser(), folder / named):
+            resolved = path.resolve()
+            if resolved.as_posix().startswith(_NO_FILES) or not path.exists():
+                continue
+            kind = path.stat().st_mode
+            if stat.S_ISDIR(kind) or (stat.S_ISREG(kind) and path.suffix.lower() in endings):
+                return path.absolute() if ":" in named else path  # FFmpeg would take `pipe:0.mp4` for a protocol
+    except (OSError, ValueError, RuntimeError):  # names that are too long, loops of links, homes of nobody
+        return None
+    return None
+
+
+def _option_file(name: str, named: str, folder: Path) -> Path:
+    endings = (".json",) if name == "calibration" else IMAGE_SUFFIXES
+    found = _named_file(named, folder, endings)
+    if found is None or found.is_dir():
+        raise InputError(
+            f"the scene says that its clip was read with the {name.replace('_', ' ')} {plain(named)}, which is not "
+            f"there as a file in {' or '.join(endings)}; put it there again"
+        )
+    return found
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value, with tuples for lists, is of an option's type; a file's name stands for its path."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return any(_fits(value, one) for one in get_args(kind))
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)
+        if not isinstance(value, tuple) or (inner[-1] is not Ellipsis and len(inner) != len(value)):
+            return False
+        wanted = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        return all(_fits(one, its) for one, its in zip(value, wanted, strict=True))
+    if kind is type(None):
+        return value is None
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is Path:
+        return isinstance(value, str)
+    return type(value) is kind

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from endogs import native
 from endogs.gaussians import CHANNELS, OPACITY
-from endogs.scene.deformation import Deformation
+from endogs.scene.deformation import Deformation, check_names, number_of, usable_number
 
 ACTIVE = 4
 """Control points that touch one instant."""
@@ -77,6 +77,11 @@ class Knots:
     def evenly(start: float, interval: float, intervals: int) -> "Knots":
         """`intervals` knot intervals of `interval` seconds from `start` on."""
         return Knots(tuple(start + k * interval for k in range(intervals + 1)))
+
+    @staticmethod
+    def of(settings: Mapping[str, Any]) -> "Knots":
+        """The knots in a scene file's settings. Raises KeyError, TypeError or ValueError where they are none."""
+        return Knots(tuple(usable_number(time, "breakpoints") for time in settings["breakpoints"]))
 
     @staticmethod
     def over(first: float, last: float, interval: float) -> "Knots":
@@ -147,10 +152,13 @@ class SplineDeformation(Deformation):
     @classmethod
     def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "SplineDeformation":
         """Rebuild from a scene file; raises ValueError when shapes do not fit."""
+        check_names(cls.kind, tensors, {"control"}, frozenset())
         if "breakpoints" in settings:
-            knots = Knots(tuple(float(time) for time in settings["breakpoints"]))
-        else:
-            knots = Knots.evenly(float(settings["start"]), float(settings["interval"]), int(settings["intervals"]))
+            return cls(tensors["control"], Knots.of(settings))
+        intervals = len(tensors["control"]) - ACTIVE + 1  # a number in the file would ask for any amount of memory
+        if settings["intervals"] != intervals:
+            raise ValueError(f"{intervals} knot intervals and not {settings['intervals']} fit its control points")
+        knots = Knots.evenly(number_of(settings, "start"), number_of(settings, "interval"), intervals)
         return cls(tensors["control"], knots)
 
     def kept(self, keep: Tensor) -> "SplineDeformation":

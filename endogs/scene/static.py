@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from endogs.scene.deformation import Deformation
+from endogs.scene.deformation import Deformation, check_names
 
 
 class StaticDeformation(Deformation):
@@ -26,7 +26,8 @@ class StaticDeformation(Deformation):
 
     @classmethod
     def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "StaticDeformation":
-        """The one static deformation."""
+        """The one static deformation; raises ValueError for tensors, of which it has none."""
+        check_names(cls.kind, tensors, set(), frozenset())
         return cls()
 
     def kept(self, keep: Tensor) -> "StaticDeformation":

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from endogs.memory_budget import require_memory
 from endogs.render.blending import blending_weights
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ SHARE = 0.5
 """Share of its light that must fall on tissue for the frame to show it."""
 LARGEST = 400
 """Longest side in pixels of the images in which this is looked up; coarser ones are four times as fast."""
+
+MASK_BYTES = 6
+"""Of a pixel of the clip, while its mask is made smaller: a bool, and a float32."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class Visibility:
 @torch.no_grad()
 def find_visibility(scene: "Scene", tissue_mask: Callable[[int], NDArray[np.bool_]]) -> Visibility:
     """The visibility of a scene's Gaussians; `tissue_mask(i)` (H, W) is True where frame i of the clip shows tissue."""
+    require_memory(
+        MASK_BYTES * scene.width * scene.height + 3 * len(scene) * len(scene.times),
+        f"which of {len(scene.times)} frames of {scene.width} x {scene.height} show which of {len(scene)} Gaussians",
+        "use a machine with more memory",
+    )
     drawn = np.zeros((len(scene), len(scene.times)), bool)
     seen = np.zeros_like(drawn)
     for frame, time in enumerate(scene.times):
@@ -75,4 +84,5 @@ def _packed(bits: NDArray[np.bool_]) -> Tensor:
 
 
 def _bits(packed: Tensor, frames: int) -> NDArray[np.bool_]:
+    require_memory(3 * len(packed) * frames, f"{frames} frames of {len(packed)} Gaussians", "use a machine with more")
     return np.unpackbits(packed.cpu().numpy(), axis=1, count=frames, bitorder="little").astype(bool)

@@ -35,6 +35,8 @@ BASE_STEPS = {"means": 0.03, "quats": 0.01, "log_scales": 0.02, "opacity_logits"
 """Steps of the canonical Gaussians, likewise."""
 FINEST, COARSEST = 0.5, 4.0
 """A Gaussian's steps lie between these multiples of its group's: what shows in many pixels is kept finer."""
+LARGEST_INTEGER = 2**30
+"""Steps from the middle at which canonical Gaussians are held."""
 SIXTEEN_BITS = 32767
 """The player holds control points as 16-bit integers."""
 
@@ -65,7 +67,9 @@ def pack_scene(
     steps[MEANS] *= np.median(footprint)
     steps *= fineness
     origin = np.median(base, axis=0)
-    sections = [("base", np.rint((base - origin) / steps).astype(np.int32).T), ("steps", exponents)]
+    # What is farther away than that, or larger, is beyond every picture there too.
+    places = np.clip(np.rint((base - origin) / steps), -LARGEST_INTEGER, LARGEST_INTEGER)
+    sections = [("base", places.astype(np.int32).T), ("steps", exponents)]
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,

@@ -21,6 +21,9 @@ SAMPLES = 8
 END_WEIGHT = 1.0
 """Knot intervals that the clip's first and last instants count for: an integral alone lets a curve's ends swing."""
 
+LARGEST_OFFSET, LARGEST_INTEGER = 1e8, 2**30
+"""Steps beyond which an offset, and a component, are held: a hundred million pixels or so, beyond every picture."""
+
 Floats = NDArray[np.float32]
 
 
@@ -51,11 +54,13 @@ def encode_control(control: Floats, knots: Knots, step: float, scale: Floats) ->
     """
     count, gaussians, channels = control.shape
     lower = np.linalg.cholesky(gram_matrix(knots) + 1e-9 * np.eye(count))
-    curves = np.ascontiguousarray((control / (step * scale)[None, :, None]).transpose(0, 2, 1)).reshape(count, -1)
+    steps = np.clip(control / (step * scale)[None, :, None], -LARGEST_OFFSET, LARGEST_OFFSET)
+    curves = np.ascontiguousarray(steps.transpose(0, 2, 1)).reshape(count, -1)
     curves = lower.T.astype(np.float32) @ curves
     energy, vectors = np.linalg.eigh(np.asarray(curves @ curves.T, np.float64))
     vectors = vectors[:, np.argsort(-energy)]
-    integers = np.rint(vectors.T.astype(np.float32) @ curves).astype(np.int32)
+    components = np.clip(np.rint(vectors.T.astype(np.float32) @ curves), -LARGEST_INTEGER, LARGEST_INTEGER)
+    integers = components.astype(np.int32)
     used = np.flatnonzero(integers.any(1))
     kept = int(used[-1]) + 1 if len(used) else 0
     decoder = np.linalg.solve(lower.T, vectors)[:, :kept] * step

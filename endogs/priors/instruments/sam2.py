@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from endogs.bounded_files import is_file, read_json
-from endogs.clip.number_files import json_numbers
+from endogs.bounded_files import read_json
 from endogs.errors import InputError
 from endogs.priors.instruments.by_color import Findings, find_by_color
 from endogs.priors.instruments.components import edge_of_view
@@ -21,6 +20,7 @@ from endogs.priors.instruments.config import Sam2Options
 from endogs.priors.instruments.halo import tip_halo
 from endogs.priors.instruments.masks import InstrumentMasks, Mask
 from endogs.priors.instruments.prompts import Prompt, read_prompts
+from endogs.priors.model_folder import check_model_folder, model_folder, reason_of, unloadable
 
 if TYPE_CHECKING:
     import torch
@@ -41,12 +41,13 @@ def follow_with_sam2(
     `progress(done, total)` is called after each frame. Raises InputError when transformers is missing, the model cannot
     be loaded, a prompt does not fit the clip, or nothing says what to follow.
     """
-    model = load_model(options.sam2_model)
+    folder = model_folder(options.sam2_model, "--sam2-model")
+    model = load_model(folder)
     prompts = read_prompts(options, clip)
     origin = f"{len(prompts)} prompt{'s' * (len(prompts) != 1)}"
     if not prompts:
         prompts, origin = _prompts_by_color(clip), "what colour shows"
-    instruments = track(model, clip, prompts, _normalization(options.sam2_model), progress)
+    instruments = track(model, clip, prompts, _normalization(folder), progress)
     halos = [tip_halo(mask, edge_of_view(~clip.ignored), beyond=0.0) & ~clip.ignored for mask in instruments]
     shown = sum(bool(mask.any()) for mask in instruments)
     note = (
@@ -56,8 +57,8 @@ def follow_with_sam2(
     return Findings(InstrumentMasks(instruments, halos, clip.width, clip.height), note)
 
 
-def load_model(name: str) -> Any:
-    """The SAM 2 video model in a folder or of a Hugging Face name; InputError with the reason when that fails."""
+def load_model(folder: Path) -> Any:
+    """The SAM 2 video model in a folder; InputError with the reason when that fails."""
     try:
         from transformers import Sam2VideoModel
     except ImportError as error:
@@ -66,22 +67,20 @@ def load_model(name: str) -> Any:
 
     logging.disable_progress_bar()
     getLogger("huggingface_hub").setLevel(ERROR)  # one sentence of ours says what its many retries led to
-    folder = Path(name).expanduser()
-    if folder.exists():
-        kind = _json(folder / "config.json").get("model_type")
-        if kind not in MODEL_TYPES:
-            raise InputError(
-                f"{folder}: config.json is of model type {kind}, not of a SAM 2 video model; give one such as "
-                "facebook/sam2.1-hiera-tiny."
-            )
-        if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
-            raise InputError(f"{folder}: holds no weights (*.safetensors); download the whole model folder.")
-    try:
-        return Sam2VideoModel.from_pretrained(str(folder) if folder.exists() else name).eval()
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    kind = check_model_folder(folder).get("model_type")
+    if kind not in MODEL_TYPES:
         raise InputError(
-            f"--sam2-model {name}: cannot be loaded ({reason}); give the folder of a downloaded SAM 2 video model."
+            f"{folder}: config.json is of model type {kind}, not of a SAM 2 video model; give one such as "
+            "facebook/sam2.1-hiera-tiny."
+        )
+    try:
+        return Sam2VideoModel.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        ).eval()
+    except unloadable() as error:
+        raise InputError(
+            f"--sam2-model {folder}: cannot be loaded ({reason_of(error)}); give the folder of a downloaded SAM 2 "
+            "video model."
         ) from error
 
 
@@ -186,18 +185,23 @@ def _prompts_by_color(clip: "Clip") -> list[Prompt]:
     return [Prompt(i, 0, mask=masks.instrument(i)) for i in chosen]
 
 
-def _normalization(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation from the model's own files where they say so, ImageNet's otherwise."""
-    folder = Path(name).expanduser()
+def _normalization(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation from the model's own files where they say so, ImageNet's otherwise.
+
+    Raises InputError where they say something else than three numbers each, the deviations positive.
+    """
     for file in ("video_preprocessor_config.json", "preprocessor_config.json"):
-        if is_file(folder / file):
-            values = _json(folder / file)
-            mean, std = (json_numbers(values.get(name)) for name in ("image_mean", "image_std"))
-            if mean.shape == std.shape == (3,) and (std > 0).all():
-                return tuple(mean.tolist()), tuple(std.tolist())
+        if (folder / file).is_file():
+            values = read_json(folder / file)
+            values = values if isinstance(values, dict) else {}
+            mean, std = values.get("image_mean"), values.get("image_std")
+            if mean and std:
+                return _three(folder / file, "image_mean", mean), _three(folder / file, "image_std", std)
     return IMAGENET_MEAN, IMAGENET_STD
 
 
-def _json(path: Path) -> dict[str, Any]:
-    values = read_json(path)
-    return values if isinstance(values, dict) else {}
+def _three(file: Path, name: str, values: Any) -> tuple[float, ...]:
+    numbers = isinstance(values, list) and len(values) == 3 and all(type(one) in (int, float) for one in values)
+    if not numbers or (name == "image_std" and min(values) <= 0):
+        raise InputError(f"{file}: {name} should be three numbers, of a deviation positive ones; download it again.")
+    return tuple(float(one) for one in values)

@@ -60,6 +60,11 @@ class Appearance:
         if self.colors is not None:
             self.colors.check(count)
 
+    def check_values(self) -> None:
+        """Raises ValueError when tensors whose shapes fit hold numbers that cannot be used."""
+        if self.colors is not None:
+            self.colors.check_values()
+
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name."""
         found: dict[str, Tensor] = {}
@@ -88,7 +93,7 @@ class Appearance:
         names = set(tensors)
         if description["colors"] is not None:
             kind = description["colors"]["kind"]
-            if kind not in COLOR_MODELS:
+            if not isinstance(kind, str) or kind not in COLOR_MODELS:
                 raise ValueError(f"its colours '{kind}' are none of {', '.join(COLOR_MODELS)}")
             own = {n.removeprefix(COLORS_OF): t for n, t in tensors.items() if n.startswith(COLORS_OF)}
             colors = COLOR_MODELS[kind].from_parts(own, description["colors"]["settings"])

@@ -50,3 +50,7 @@ class ColorModel(ABC):
     @abstractmethod
     def check(self, count: int) -> None:
         """Raises ValueError when the tensors are not those of `count` Gaussians."""
+
+    def check_values(self) -> None:
+        """Raises ValueError when tensors whose shapes fit hold numbers that cannot be used."""
+        return

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from endogs.scene.deformation import usable_number
+
 
 @dataclass(frozen=True)
 class Exposure:
@@ -69,7 +71,7 @@ class Exposure:
     @staticmethod
     def from_parts(values: Tensor, settings: dict[str, Any]) -> "Exposure":
         """Rebuild from a scene file; raises ValueError when shapes do not fit or times do not ascend."""
-        times = np.asarray(settings["times"], np.float64)
+        times = np.array([usable_number(time, "times") for time in settings["times"]], np.float64)
         if times.ndim != 1 or not len(times) or tuple(values.shape) != (len(times), 2, 3):
             raise ValueError(f"exposures {tuple(values.shape)} do not fit {times.shape} times")
         if not np.isfinite(times).all() or np.any(np.diff(times) <= 0):

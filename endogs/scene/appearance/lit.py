@@ -29,6 +29,7 @@ from endogs.scene.appearance.color_model import ColorModel
 from endogs.scene.appearance.color_space import linear_to_srgb, srgb_to_linear
 from endogs.scene.appearance.spherical_harmonics import camera_center
 from endogs.scene.appearance.surface_normals import TangentFrames
+from endogs.scene.deformation import usable_number
 
 START_REFLECTANCE, START_ROUGHNESS = 0.02, 0.3
 """F0 of wet tissue, and the roughness (GGX's alpha) of its film, before training."""
@@ -160,20 +161,24 @@ class LitColors(ColorModel):
     def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "LitColors":
         """Raises ValueError where shapes do not fit each other."""
         gloss, lamp, neighbours, tangents = (tensors[name] for name in ("gloss", "lamp", "neighbours", "tangents"))
-        distance = float(settings["distance"])
+        distance = usable_number(settings["distance"], "distance")
         count = len(gloss)
         if tuple(gloss.shape) != (count, 2) or tuple(lamp.shape) != (2,) or not distance > 0:
             raise ValueError("its light is not (N, 2), (2,) and a positive distance")
         if neighbours.ndim != 2 or len(neighbours) != count or tuple(tangents.shape) != (*neighbours.shape, 2):
             raise ValueError(f"neighbours {tuple(neighbours.shape)} do not fit tangents {tuple(tangents.shape)}")
-        if count and not (int(neighbours.min()) >= 0 and int(neighbours.max()) < count):
-            raise ValueError("a neighbour is outside the Gaussians")
         return cls(gloss, lamp, TangentFrames(neighbours, tangents), distance)
 
     def check(self, count: int) -> None:
         """One row for each Gaussian."""
         if len(self.gloss) != count:
             raise ValueError(f"{len(self.gloss)} rows of light for {count} Gaussians")
+
+    def check_values(self) -> None:
+        """Neighbours are rows of the Gaussians."""
+        rows = self.frames.neighbours
+        if rows.numel() and not (int(rows.min()) >= 0 and int(rows.max()) < len(rows)):
+            raise ValueError("a neighbour is outside the Gaussians")
 
 
 def _logit(probability: float) -> float:
