@@ -25,6 +25,10 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
+import viser
+from viser import _messages
+from viser.infra import _infra
+from viser.infra._messages import wire_field_names
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
@@ -57,15 +61,12 @@ class Backend:
 
     def __init__(self, label: str) -> None:
         """Starts viser; `label` stands above its panels. Raises InputError for a viser that works in another way."""
-        import viser
-        from viser.infra import _infra
-
         self._served: _Served | None = None
         with _starting:
             websockets = _infra.websockets
             _infra.websockets = _StandIn(websockets, {"asyncio.server.serve": self._serve})  # type: ignore[assignment]
             try:
-                self.viser: viser.ViserServer = viser.ViserServer("127.0.0.1", 0, label=label, verbose=False)
+                self.viser = viser.ViserServer("127.0.0.1", 0, label=label, verbose=False)
             finally:
                 _infra.websockets = websockets
         difference = self._difference()
@@ -95,19 +96,6 @@ class Backend:
         connection.data_received(received)
         return connection
 
-    def busy(self, browser: int) -> bool:
-        """Whether a browser has not yet taken what it was sent. From any thread."""
-        connection = self.viser._websock_server._live_connections.get(browser)
-        return isinstance(connection, BrowserConnection) and connection.busy
-
-    def sends_file(self, browser: int) -> bool:
-        """Whether a part of a file is waiting to be sent to a browser. From any thread."""
-        state = self.viser._websock_server._client_state_from_id.get(browser)
-        if state is None:
-            return False
-        with state.message_buffer.buffer_lock:
-            return any(type(message).__name__ == "FileTransferPart" for message in _waiting(state))
-
     def _serve(self, *arguments: Any, **options: Any) -> "_Served":
         """What viser calls in place of websockets' `serve`. It does not raise: viser's start would wait for ever."""
         self._served = _Served(arguments[0] if arguments else None, options)
@@ -118,9 +106,6 @@ class Backend:
 
     def _difference(self) -> str:
         """What this viser does not have of the things that this file relies on; empty where it has all."""
-        from viser import _messages
-        from viser.infra._messages import wire_field_names
-
         if self._served is None:
             return "it opens a port of its own"
         if self._served.handler is None or set(self._served.options) != OPTIONS:
@@ -139,8 +124,20 @@ class Backend:
         return ""
 
 
-def _waiting(state: Any) -> list[Any]:
-    return list(state.message_buffer.message_from_id.values())
+def is_busy(server: viser.ViserServer, browser: int) -> bool:
+    """Whether a browser has not yet taken what it was sent. From any thread."""
+    connection = server._websock_server._live_connections.get(browser)
+    return isinstance(connection, BrowserConnection) and connection.busy
+
+
+def sends_file(server: viser.ViserServer, browser: int) -> bool:
+    """Whether a part of a file is waiting to be sent to a browser. From any thread."""
+    state = server._websock_server._client_state_from_id.get(browser)
+    if state is None:
+        return False
+    with state.message_buffer.buffer_lock:
+        waiting = list(state.message_buffer.message_from_id.values())
+    return any(isinstance(message, _messages.FileTransferPart) for message in waiting)
 
 
 class _StandIn:
@@ -166,8 +163,6 @@ class _Served:
         self._server: Server | None = None
 
     async def __aenter__(self) -> Server:
-        import viser
-
         self._protocol = f"viser-v{viser.__version__}"
         self._server = Server(
             self._greet,

@@ -18,6 +18,7 @@ from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
 from endogs.live.view_command import describe
+from endogs.plain_text import plain
 from endogs.scene import Scene
 
 log = logging.getLogger("endogs.live")
@@ -153,7 +154,7 @@ class FitWatch:
     def _complain(self, error: Exception) -> None:
         if str(error) != self._broken:  # once is enough: this may happen after every step
             self._broken = str(error)
-            log.warning("the view of the fit failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
+            log.warning("the view of the fit failed: %s", plain(error), exc_info=log.isEnabledFor(logging.DEBUG))
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from endogs.clip import Clip
 from endogs.errors import InputError
 from endogs.live.config import View
 from endogs.live.face import Face
+from endogs.live.markdown_text import as_markdown
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
 from endogs.scene.source_clip import load_source_clip
@@ -54,14 +56,13 @@ def find_clip(scene: Scene, path: Path, given: Path | None) -> Clip | None:
     except InputError as reason:
         if given is not None:
             raise
-        print(f"note: without the input video: {reason}", file=sys.stderr)
+        print(f"note: without the input video: {plain(reason)}", file=sys.stderr)
         return None
 
 
 def describe(scene: Scene, clip: Clip | None) -> str:
     """The heading of a scene's view, in markdown."""
     name = clip.name if clip is not None else str(scene.metadata.get("clip") or "scene")
-    safe = "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in name)
     units = "millimetres" if scene.units == "mm" else "relative units"
     frames = len(scene.times)
-    return f"**{safe}** · {frames} frame{'s' * (frames != 1)} · {units}"
+    return f"**{as_markdown(name, 100)}** · {frames} frame{'s' * (frames != 1)} · {units}"
