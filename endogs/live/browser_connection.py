@@ -14,6 +14,8 @@ RATE, BURST = 120.0, 240.0
 """Messages per second that are heard from a browser, and how many at once. Cameras and sliders send 50."""
 MOST_FRAGMENTS = 16
 """Frames of a message. Empty ones would not count in its size."""
+MOST_WAITING = 1024
+"""Frames that wait to be heard: what a user does in twenty seconds. One packet can hold forty thousand."""
 STALLED, LOOK_SECONDS = 20.0, 5.0
 """Seconds after which a browser that takes nothing is dropped, and time between looks."""
 MOST_HEARD = 1 << 20
@@ -37,7 +39,7 @@ class BrowserConnection(ServerConnection):
         """Whether it has not yet taken what it was sent."""
         self._control = control
         self._allowance, self._counted = BURST, self.loop.time()
-        self._fragments = self._heard = 0
+        self._fragments = self._queued = self._heard = 0
         self._unread, self._stalled = 0, 0.0
         self._watch: asyncio.TimerHandle | None = None
 
@@ -45,6 +47,9 @@ class BrowserConnection(ServerConnection):
         """The next message that is one, as bytes. Who sends more than `RATE` is read more slowly."""
         while True:
             raw = await super().recv(decode)
+            self._queued -= 1
+            if self.transport.is_closing():  # of who has left, nothing more is heard
+                continue
             await self._take_turns()
             message = heard(raw, self._control) if isinstance(raw, bytes) else None
             if message is not None:
@@ -82,7 +87,8 @@ class BrowserConnection(ServerConnection):
         """As websockets calls it, with the request and then with frames."""
         if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
             self._fragments = 0 if event.fin else self._fragments + 1
-            if self._fragments > MOST_FRAGMENTS:
+            self._queued += event.fin
+            if self._fragments > MOST_FRAGMENTS or self._queued > MOST_WAITING:
                 self.transport.abort()
                 return
         super().process_event(event)
