@@ -3,6 +3,7 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,6 +12,12 @@ from numpy.typing import NDArray
 from endogs.export.points import export_points
 from endogs.live.viewpoint import Viewpoint, camera_json
 from endogs.scene import Scene
+
+if TYPE_CHECKING:
+    import viser
+
+PART = 128 * 1024
+"""Bytes of a file that are sent at a time. viser joins 128 of them into one message."""
 
 
 def png_bytes(image: NDArray[np.uint8]) -> bytes:
@@ -31,3 +38,13 @@ def points_bytes(scene: Scene, time: float) -> bytes:
 def camera_bytes(view: Viewpoint, time: float, units: str) -> bytes:
     """JSON of the camera, as in `endogs.live.viewpoint.camera_json`."""
     return (json.dumps(camera_json(view, time, units), indent=1) + "\n").encode()
+
+
+def offer(server: "viser.ViserServer", client: "viser.ClientHandle", name: str, content: bytes) -> bool:
+    """Sends a file to a browser, which saves it as `name`; False when it has not yet taken the last one."""
+    from endogs.live.backend import sends_file
+
+    if sends_file(server, client.client_id):
+        return False
+    client.send_file_download(name, content, chunk_size=PART, save_immediately=True)
+    return True

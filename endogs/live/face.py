@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from endogs.live.browsers import Browsers
 from endogs.live.layers import in_light
 from endogs.live.light_panel import LightPanel
+from endogs.live.markdown_text import as_markdown
 from endogs.live.measure_panel import MeasurePanel
 from endogs.live.save_panel import SavePanel
 from endogs.live.splats import splat_buffer
@@ -41,11 +43,14 @@ class Face:
         before: Callable[["Face"], None] = lambda face: None,
     ) -> None:
         """`title` is shown on top, in markdown; `before` adds panels above the others."""
+        from endogs.live.backend import is_busy
+
         self.server, self.studio = server, studio
         self._refreshed = 0.0
         self._splats: dict[int, Any] = {}
         self._lock = threading.Lock()
         studio.on_picture, studio.on_error = self.show, self.tell
+        studio.schedule.is_busy = partial(is_busy, server)
         server.gui.add_markdown(title)
         self._message = server.gui.add_markdown("", visible=False)
         before(self)
@@ -80,8 +85,8 @@ class Face:
         self._measure.refresh()
 
     def tell(self, sentence: str) -> None:
-        """Shows a sentence above the panels until the next one; an empty one goes away."""
-        self._message.content = f"⚠ {sentence}"
+        """Shows a sentence above the panels, as it is, until the next one; an empty one goes away."""
+        self._message.content = f"⚠ {as_markdown(sentence)}"
         self._message.visible = bool(sentence)
 
     def _show_splats(self, client: "viser.ClientHandle", shown: Shown) -> None:

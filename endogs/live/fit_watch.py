@@ -19,6 +19,7 @@ from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
 from endogs.live.view_command import describe
+from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.origin import Origin
 
@@ -155,7 +156,7 @@ class FitWatch:
     def _complain(self, error: Exception) -> None:
         if str(error) != self._broken:  # once is enough: this may happen after every step
             self._broken = str(error)
-            log.warning("the view of the fit failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
+            log.warning("the view of the fit failed: %s", plain(error), exc_info=log.isEnabledFor(logging.DEBUG))
 
 
 @contextmanager

@@ -1,148 +1,106 @@
 """Keeps strangers out: other websites in the same browser always, and others on the network without the token.
 
-The viewer's own server listens on a port of this machine that nobody is told; the gate listens where browsers are sent
-and passes on what may pass.
+Any website can make a browser connect to a port of the browser's own machine, or name that machine as it likes; it
+cannot choose what the browser gives as the request's origin and host.
 """
 
-import asyncio
 import hmac
-import ipaddress
 import secrets
-import threading
-from contextlib import suppress
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Iterable
+from urllib.parse import parse_qs
 
-LONGEST_HEAD = 16_384
-"""Bytes of a request's head; browsers send a few hundred."""
-PATIENCE = 10.0
-"""Seconds that a request's head may take."""
-COOKIE = "endogs_token"
-NO_TOKEN = b"This view needs the whole URL that endogs printed, with its token.\n"
-FOREIGN = b"This view answers only to its own page.\n"
+from endogs.live.request_head import RequestHead, host_name, is_loopback
 
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+PATHS = ("/", "/index.html")
+"""What the viewer consists of: viser's page is one file, and its websocket is at the root."""
+FOREIGN = "This view answers only to its own page."
+NO_TOKEN = "This view needs the whole URL that endogs printed, with its token."
+NOT_HERE = "There is nothing here."
+NO_QUERY = "This view takes no options in its URL."
+PRIVACY = (
+    ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+)
+"""Fields of every answer: nothing stays in caches, goes along to other sites, or is shown inside of their pages."""
 
 
 class Gate:
-    """A TCP relay that looks at the first request of every connection, and asks of it that a page of its own sent it.
+    """Judges requests to a server that only this machine reaches: a page of its own must have sent them."""
 
-    Any website can make a browser connect to a port of the browser's own machine, or name that machine as it likes; it
-    cannot choose what the browser gives as the request's origin and host.
-    """
+    def judge(self, head: RequestHead) -> bytes | None:
+        """The answer to a request, or None when it may pass."""
+        if is_foreign(head) or not is_loopback(host_name(head.fields["host"])):
+            return answer("403 Forbidden", FOREIGN)
+        return self._judge_target(head)
 
-    def __init__(self, host: str, port: int, backend_port: int) -> None:
-        """Listens at host:port (0: any free port) and relays to 127.0.0.1:`backend_port`. Raises OSError."""
-        self._backend_port = backend_port
-        self._loop = asyncio.new_event_loop()
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, host, port, limit=LONGEST_HEAD))
-        self.port = int(self._server.sockets[0].getsockname()[1])
-        """The port it listens at."""
-        self._thread = threading.Thread(target=self._loop.run_forever, name="endogs-gate", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Closes every connection and the port."""
-
-        async def close() -> None:
-            self._server.close()
-            for task in list(self._connections):
-                task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(close(), self._loop).result(timeout=5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
-            verdict = self.judge(head)
-            if verdict is None:
-                await self._relay(head, reader, writer)
-            else:
-                writer.write(verdict)
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError):
-            pass  # whoever it was left, or does not speak HTTP
-        finally:
-            self._connections.discard(task)
-            writer.close()
-
-    def judge(self, head: bytes) -> bytes | None:
-        """The answer to a request's head, or None when it may pass."""
-        said = _headers(head)
-        name = urlsplit(f"//{said.get('host', '')}").hostname or ""
-        own = "origin" not in said or urlsplit(said["origin"]).netloc == said.get("host")
-        return None if own and is_loopback(name) else _answer("403 Forbidden", FOREIGN)
-
-    async def _relay(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._backend_port)
-        try:
-            inner_writer.write(head)
-            both = [asyncio.create_task(_pump(reader, inner_writer)), asyncio.create_task(_pump(inner_reader, writer))]
-            # The server closes a connection after every answer, so when either side ends, the whole is over.
-            _, pending = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
-        finally:
-            inner_writer.close()
+    def _judge_target(self, head: RequestHead) -> bytes | None:
+        if head.path not in PATHS:
+            return answer("404 Not Found", NOT_HERE)
+        # viser's page would connect to another server that the query names.
+        return answer("400 Bad Request", NO_QUERY) if head.query else None
 
 
 class TokenGate(Gate):
-    """A gate for a server that others on the network can reach: a token in the URL, then a cookie."""
+    """Judges requests to a server that others on the network can reach: a token in the URL, then a cookie.
 
-    def __init__(self, host: str, port: int, backend_port: int) -> None:
-        """As for `Gate`; `token` is new every time."""
+    Any name of the machine will do, since tunnels and addresses give it many: a website that lets its own name point
+    here (DNS rebinding) has neither token nor cookie, which browsers keep by name.
+    """
+
+    def __init__(self, port: int) -> None:
+        """`token` is new every time; browsers share cookies among the ports of a host, so the cookie names `port`."""
         self.token = secrets.token_urlsafe(24)
-        super().__init__(host, port, backend_port)
+        self.cookie = f"endogs_token_{port}"
 
-    def judge(self, head: bytes) -> bytes | None:
-        """The answer to a request's head, or None when it may pass.
+    def judge(self, head: RequestHead) -> bytes | None:
+        """The answer to a request, or None when it may pass.
 
         The token in the URL is traded for a cookie, so that it does not stay in the address bar; browsers keep the
         cookie from requests that other websites make.
         """
-        request = head.decode("latin-1").split("\r\n")[0]
-        target = request.split(" ")[1] if request.count(" ") >= 2 else "/"
-        if any(self._is_token(value) for value in parse_qs(urlsplit(target).query).get("token", [])):
-            cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Lax"
-            return _answer("302 Found", b"", f"Location: /\r\nSet-Cookie: {cookie}\r\n")
-        with suppress(CookieError):
-            morsel = SimpleCookie(_headers(head).get("cookie", "")).get(COOKIE)
-            if morsel is not None and self._is_token(morsel.value):
-                return None
-        return _answer("403 Forbidden", NO_TOKEN)
+        if is_foreign(head):
+            return answer("403 Forbidden", FOREIGN)
+        if any(self._is_token(value) for value in parse_qs(head.query).get("token", [])):
+            return self._trade(head)
+        # Split by hand: http.cookies gives up at the first odd cookie that another server of this host has set.
+        cookies = (cookie.strip().partition("=") for cookie in head.fields.get("cookie", "").split(";"))
+        if any(name == self.cookie and self._is_token(value) for name, _, value in cookies):
+            return self._judge_target(head)
+        return answer("403 Forbidden", NO_TOKEN)
+
+    def _trade(self, head: RequestHead) -> bytes:
+        cookie = ("Set-Cookie", f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict")
+        if head.fields.get("sec-fetch-site", "none") in ("none", "same-origin"):
+            return answer("302 Found", "", (("Location", "/"), cookie))
+        # A link on another site was followed: a redirect would be that site's request too, without the strict cookie.
+        return answer("200 OK", '<meta http-equiv="refresh" content="0; url=/">', (cookie,), "text/html")
 
     def _is_token(self, value: str) -> bool:
         return hmac.compare_digest(value.encode(), self.token.encode())
 
 
-def _headers(head: bytes) -> dict[str, str]:
-    """A request's headers, names in small letters; of those that come twice, the last."""
-    lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
-    return {name.strip().lower(): value.strip() for name, _, value in lines}
+def is_foreign(head: RequestHead) -> bool:
+    """Whether another site's page made a browser send this request.
+
+    Browsers name the origin in every websocket's request and in most others (RFC 6454), and say of the rest what sent
+    them in Sec-Fetch-Site, where the host is trustworthy (https://www.w3.org/TR/fetch-metadata/). To follow a link
+    from elsewhere to here is no harm; to load from here into another page is.
+    """
+    fields = head.fields
+    if "origin" in fields and fields["origin"].lower() != f"http://{fields['host'].lower()}":
+        return True
+    if fields.get("sec-fetch-site", "none") in ("none", "same-origin"):
+        return False
+    return (fields.get("sec-fetch-mode"), fields.get("sec-fetch-dest")) != ("navigate", "document")
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-
-
-def _answer(status: str, body: bytes, headers: str = "") -> bytes:
-    head = f"HTTP/1.1 {status}\r\n{headers}Content-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
-    return (head + "Cache-Control: no-store\r\nConnection: close\r\n\r\n").encode() + body
+def answer(status: str, text: str, fields: Iterable[tuple[str, str]] = (), kind: str = "text/plain") -> bytes:
+    """A whole HTTP answer, the last of its connection."""
+    body = f"{text}\n".encode() if text else b""
+    content = (("Content-Type", f"{kind}; charset=utf-8"), ("Content-Length", str(len(body))), ("Connection", "close"))
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in (*fields, *PRIVACY, *content))]
+    return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body

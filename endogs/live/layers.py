@@ -1,5 +1,6 @@
 """The pictures a viewer offers of a scene: colour, depth, normals, deformation, and the clip's input beside them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -32,6 +33,8 @@ OF_THE_CLIP: tuple[Layer, ...] = ("Input", "Input beside render", "Instruments m
 """Layers that need the clip, and are seen through the endoscope only."""
 LOOKS = 8
 """Instants at which the largest deformation of a clip is looked for."""
+MOST_INSTANTS = 64
+"""Instants since which the largest deformation is remembered."""
 INSTRUMENT_TINT = (255, 176, 0)
 """RGB of the mark over instruments."""
 Picture = NDArray[np.uint8]
@@ -55,6 +58,7 @@ class Painter:
         self.scene, self.clip = scene, clip
         self._depth_range: tuple[float, float] | None = None
         self._largest_deformation: dict[float, float] = {}
+        self._tissue_mask: Callable[[int], NDArray[np.bool_]] | None = None
 
     def replace_scene(self, scene: Scene) -> None:
         """Draw a newer state of the same scene; colour ranges stay as they were."""
@@ -127,6 +131,8 @@ class Painter:
         clip's liveliest of a few instants.
         """
         if since not in self._largest_deformation:
+            if len(self._largest_deformation) >= MOST_INSTANTS:
+                self._largest_deformation.clear()
             start, largest = self.scene.packed_at(since), 0.0
             for frame in np.unique(np.linspace(0, len(self.scene.times) - 1, LOOKS).round().astype(int)):
                 now = self.scene.packed_at(float(self.scene.times[frame]))
@@ -170,7 +176,9 @@ class Painter:
 
     def _marked(self, view: Viewpoint, time: float, light: Light) -> Picture:
         clip = self._clip()
-        tissue = judged_masks(self.scene, clip)(self.scene.nearest_frame(time)).astype(np.uint8)
+        if self._tissue_mask is None:  # may be a search through the whole clip
+            self._tissue_mask = judged_masks(self.scene, clip)
+        tissue = self._tissue_mask(self.scene.nearest_frame(time)).astype(np.uint8)
         size = (view.camera.width, view.camera.height)
         hidden = cv2.resize(1 - tissue, size, interpolation=cv2.INTER_NEAREST)
         image = self._color(view, time, light)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from endogs.live.downloads import offer
 from endogs.live.measurement import Measurement, measurement_csv
 from endogs.live.studio import Studio
 
@@ -41,13 +42,13 @@ class MeasurePanel:
             self._clear = gui.add_button("Forget all points", visible=False)
         self._mode.on_update(lambda event: self._tell())
         self._csv.on_click(self._save)
-        self._clear.on_click(lambda event: self._forget())
+        self._clear.on_click(lambda event: self._forget(event.client_id))
         server.scene.on_click()(self._clicked)
         for label, key, mode in (("A click measures", "M", MEASURE), ("A click follows a point", "T", FOLLOW)):
             command: Any = gui.add_command(label, hotkey=key)  # type: ignore[arg-type]
             command.on_trigger(lambda event, mode=mode: setattr(self._mode, "value", mode))
         forget: Any = gui.add_command("Forget all points", hotkey="C")
-        forget.on_trigger(lambda event: self._forget())
+        forget.on_trigger(lambda event: self._forget(event.client_id))
         self._tell()
 
     def refresh(self) -> None:
@@ -106,13 +107,13 @@ class MeasurePanel:
                 self._session.add_trail(point)
             self.refresh()
 
-        self._studio.do(act)
+        self._studio.do(act, browser)
 
-    def _forget(self) -> None:
+    def _forget(self, browser: int | None) -> None:
         self._session.clear_points()
-        self._studio.do(self.refresh)
+        self._studio.do(self.refresh, browser)
 
     def _save(self, event: Any) -> None:
         if self._measurement is not None and event.client is not None:
             content = measurement_csv(self._measurement).encode()
-            event.client.send_file_download("distance.csv", content, save_immediately=True)
+            offer(self._server, event.client, "distance.csv", content)

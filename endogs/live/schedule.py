@@ -52,6 +52,8 @@ class Schedule:
         self._last_served = -1
         self.woken = threading.Event()
         """Set whenever there may be something new to draw."""
+        self.is_busy: Callable[[int], bool] = lambda browser: False
+        """Whether a browser has not yet taken the picture that it was sent; it is passed over until it has."""
 
     def __len__(self) -> int:
         return len(self._browsers)
@@ -101,7 +103,8 @@ class Schedule:
                 versions = (self._shared, view.version)
                 settled = not running and now - max(view.changed, self._changed) >= SETTLED
                 stale, rough = view.drawn != versions, not view.final
-                if min(view.canvas) > 0 and (stale or (rough and settled)):
+                wanted = min(view.canvas) > 0 and (stale or (rough and settled))
+                if wanted and not self.is_busy(browser):
                     self._last_served = browser
                     return Wish(browser, view.canvas, view.look, settled, versions)
             return None

@@ -9,7 +9,9 @@ import warnings
 from contextlib import redirect_stdout, suppress
 
 from endogs.errors import InputError
-from endogs.live.gate import Gate, TokenGate, is_loopback
+from endogs.live.gate import Gate, TokenGate
+from endogs.live.request_head import is_loopback
+from endogs.plain_text import plain
 
 TRIES = 100
 """Ports that are tried, from the one asked for upwards."""
@@ -21,10 +23,12 @@ class LiveServer:
     def __init__(self, host: str, port: int) -> None:
         """Listens at host:port, or the next free port, said on standard error.
 
-        Raises InputError when viser is missing, the port is out of range, or the address is not this machine's.
+        Raises InputError when viser is missing or too new, the port is out of range, or the address is not this
+        machine's.
         """
         try:
-            import viser
+            from endogs.live.backend import Backend
+            from endogs.live.door import Door
         except ImportError as failure:
             raise InputError(f"the viewer needs viser ({failure}); pip install 'viser>=1.1'") from failure
         # Browsers that leave, even while something is sent to them, are no news.
@@ -33,25 +37,55 @@ class LiveServer:
         free = free_port(host, port)
         if free != port and port != 0:
             print(f"note: port {port} is taken; serving at {free} instead", file=sys.stderr)
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # its banner names only its own port
-            self.viser = viser.ViserServer("127.0.0.1", 0, label="endogs", verbose=False)
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # its banner names a port that is not there
+            self.backend = Backend("endogs")
+        self.viser = self.backend.viser
         gui = self.viser.gui
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=(34, 139, 230))
         gui.main_panel.dock_right()
+        gate = Gate() if is_loopback(host) else TokenGate(free)
         try:
-            self._gate = (Gate if is_loopback(host) else TokenGate)(host, free, self.viser.get_port())
+            self._door = Door(listeners(host, free), gate, self.backend)
         except OSError as failure:
-            self.viser.stop()
-            raise InputError(f"--host {host} --port {free}: {failure.strerror}; choose another.") from failure
-        token = f"/?token={self._gate.token}" if isinstance(self._gate, TokenGate) else ""
-        self.url = f"http://{reachable_name(host)}:{self._gate.port}{token}"
+            self._stop_viser()
+            raise InputError(f"--host {plain(host)} --port {free}: {failure.strerror}; choose another.") from failure
+        token = f"/?token={gate.token}" if isinstance(gate, TokenGate) else ""
+        self.url = f"http://{reachable_name(host)}:{free}{token}"
         """The address to open, token included."""
 
     def stop(self) -> None:
         """Closes the port; browsers see that the connection is lost."""
-        self._gate.stop()
+        self._door.close()
+        self._stop_viser()
+
+    def _stop_viser(self) -> None:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), suppress(RuntimeError):
             self.viser.stop()
+
+
+def listeners(host: str, port: int) -> list[socket.socket]:
+    """Sockets bound to `port` at every address of `host`. Raises OSError when there is none."""
+    bound: list[socket.socket] = []
+    refusal: OSError | None = None
+    for family, kind, protocol, _, address in dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)):
+        try:
+            listener = socket.socket(family, kind, protocol)
+        except OSError as failure:  # localhost may have an IPv6 address on a machine without IPv6
+            refusal = failure
+            continue
+        try:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            bound.append(listener)
+        except OSError as failure:
+            listener.close()
+            refusal = failure
+    if not bound:
+        raise refusal or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    return bound
 
 
 def reachable_name(host: str) -> str:
@@ -69,9 +103,11 @@ def free_port(host: str, port: int) -> int:
     if not 0 <= port <= 65_535:
         raise InputError(f"--port {port} is out of range; give 0 (any) to 65535.")
     try:
+        if not host:
+            raise ValueError("an empty name means every address")
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as failure:
-        raise InputError(f"--host {host} is not an address of this machine; try 127.0.0.1.") from failure
+    except (OSError, ValueError) as failure:  # UnicodeError is a ValueError, and so is a null character's
+        raise InputError(f"--host {plain(host)} is not an address of this machine; try 127.0.0.1.") from failure
     family, _, _, _, address = found[0]
     refusal: OSError | None = None
     for candidate in range(port, min(port + TRIES, 65_536)):
@@ -86,4 +122,4 @@ def free_port(host: str, port: int) -> int:
                 if failure.errno not in (errno.EADDRINUSE, errno.EACCES):  # taken or reserved: try the next one
                     break
     reason = refusal.strerror if refusal is not None else "no port left"
-    raise InputError(f"--host {host} --port {port} cannot be served at ({reason}); choose another.")
+    raise InputError(f"--host {plain(host)} --port {port} cannot be served at ({reason}); choose another.")

@@ -19,6 +19,7 @@ from endogs.live.schedule import Schedule, Wish
 from endogs.live.session import Session
 from endogs.live.timeline import Timeline
 from endogs.live.viewpoint import Orbit, Viewpoint, canvas_size
+from endogs.plain_text import plain
 from endogs.scene import Scene
 
 log = logging.getLogger("endogs.live")
@@ -28,6 +29,12 @@ MOVING_PIXELS, FEWEST_PIXELS, FINAL_PIXELS = 400_000, 40_000, 2_500_000
 """Pixels of a picture while something moves (at most, at least) and at rest."""
 SLOW, QUICK = 0.06, 0.03
 """Seconds per moving picture above which the next ones get smaller, and below which they grow again."""
+SAVED_PIXELS = 8_300_000
+"""Pixels of a picture to keep: those of a 4K screen."""
+MOST_JOBS = 4
+"""Jobs of one browser that wait at a time; what its user asks for beyond that is not heard."""
+AGAIN_SECONDS = 60.0
+"""A failure like the last is logged again after so long."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +69,20 @@ class Studio:
         self.renewals = 0
         """How often the scene was replaced by a newer state."""
         self._clock = clock
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[tuple[int | None, Callable[[], None]]] = deque()
+        self._job_first = True
         self._paths: dict[MaterialPoint, NDArray[np.float64]] = {}
         self._moving_pixels = MOVING_PIXELS
         self._played = -math.inf
+        self._logged = ("", -math.inf)
 
-    def do(self, job: Callable[[], None]) -> None:
-        """Have `job` done where the scene may be touched, before any picture."""
-        self._jobs.append(job)
-        self.schedule.woken.set()
+    def do(self, job: Callable[[], None], browser: int | None = None) -> None:
+        """Have `job` done where the scene may be touched, before the next picture. `browser`: whose user asks for it;
+        while `MOST_JOBS` of one browser wait, it gets no more.
+        """
+        if browser is None or sum(other == browser for other, _ in list(self._jobs)) < MOST_JOBS:
+            self._jobs.append((browser, job))
+            self.schedule.woken.set()
 
     def renew(self, scene: Scene) -> None:
         """Show a newer state of the scene. Call only from where `tick` is called."""
@@ -85,19 +97,31 @@ class Studio:
 
         `running`: the scene is changing, so pictures stay coarse. Errors are logged and told, never raised.
         """
+        # In turn, so that neither who asks for much nor who looks at much keeps the others waiting.
+        if self._job_first:
+            done = self._work() or self._draw(running)
+        else:
+            done = self._draw(running) or self._work()
+        return done
+
+    def _work(self) -> bool:
+        if not self._jobs:
+            return False
+        self._job_first = False
         try:
-            if self._jobs:
-                self._jobs.popleft()()
-                return True
+            self._jobs.popleft()[1]()
         except Exception as error:
             self._failed("could not do that", error)
-            return True
+        return True
+
+    def _draw(self, running: bool) -> bool:
         if self.session.timeline.playing and self._clock() - self._played >= FRAME_SECONDS:
             self._played = self._clock()
             self.schedule.all_changed()
         wish = self.schedule.next(running or self.session.timeline.playing)
         if wish is None:
             return False
+        self._job_first = True
         try:
             begin = self._clock()
             shown = self.paint(wish)
@@ -112,10 +136,8 @@ class Studio:
 
     def paint(self, wish: Wish) -> Shown:
         """The picture of a wish, with everything that is drawn over it. Call only from where `tick` is called."""
-        width, height = wish.canvas
-        pixels = FINAL_PIXELS if wish.final else self._moving_pixels
-        longest = max(width, height) * min(1.0, math.sqrt(pixels / (width * height)))
-        return self.picture(wish.look, canvas_size(width, height, longest), wish.final)
+        size = within(wish.canvas, FINAL_PIXELS if wish.final else self._moving_pixels)
+        return self.picture(wish.look, size, wish.final)
 
     def picture(self, look: Orbit | None, canvas: tuple[int, int], final: bool = True) -> Shown:
         """The session's layer now, on a canvas (width, height), with trajectories and the measured distance."""
@@ -135,11 +157,11 @@ class Studio:
         Call only from where `tick` is called.
         """
         where = self.schedule.look(browser)
-        if where is None:
+        if where is None or min(where[0]) <= 0:
             return None
         canvas, look = where
         now = self.session.timeline.now()
-        size = canvas_size(*canvas, max(canvas) * min(1.0, math.sqrt(FINAL_PIXELS / (canvas[0] * canvas[1]))))
+        size = within(canvas, FINAL_PIXELS)
         view = self.painter.viewpoint(look, self.session.layer, now, size)
         return pick(view, *self.painter.depth(view, now), x, y, now)
 
@@ -150,6 +172,8 @@ class Studio:
 
     def _path(self, point: MaterialPoint) -> NDArray[np.float64]:
         if point not in self._paths:
+            trails, pair = self.session.points()
+            self._paths = {known: path for known, path in self._paths.items() if known in trails or known in pair}
             self._paths[point] = follow(self.scene, point, self.scene.times)
         return self._paths[point]
 
@@ -160,5 +184,14 @@ class Studio:
             self._moving_pixels = min(MOVING_PIXELS, round(self._moving_pixels * 1.2))
 
     def _failed(self, what: str, error: Exception) -> None:
-        log.warning("the view %s: %s", what, error, exc_info=log.isEnabledFor(logging.DEBUG))
-        self.on_error(f"The view {what}: {error}")
+        sentence, now = plain(error), self._clock()
+        if sentence != self._logged[0] or now - self._logged[1] >= AGAIN_SECONDS:
+            self._logged = (sentence, now)
+            log.warning("the view %s: %s", what, sentence, exc_info=log.isEnabledFor(logging.DEBUG))
+        self.on_error(f"The view {what}: {sentence}")
+
+
+def within(canvas: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """The size of a picture in the shape of a canvas (width, height) that has about `pixels` pixels at most."""
+    width, height = canvas
+    return canvas_size(width, height, max(canvas) * min(1.0, math.sqrt(pixels / max(width * height, 1))))

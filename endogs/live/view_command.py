@@ -9,6 +9,7 @@ from endogs.clip import Clip
 from endogs.errors import InputError
 from endogs.live.config import View
 from endogs.live.face import Face
+from endogs.live.markdown_text import as_markdown
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
@@ -62,7 +63,6 @@ def find_clip(scene: Scene, path: Path, given: Path | None) -> Clip | None:
 def describe(scene: Scene, clip: Clip | None) -> str:
     """The heading of a scene's view, in markdown."""
     name = clip.name if clip is not None else scene.origin.clip_name or "scene"
-    safe = "".join(letter if letter.isalnum() or letter in " -_." else "_" for letter in name)
     units = "millimetres" if scene.units == "mm" else "relative units"
     frames = len(scene.times)
-    return f"**{safe}** · {frames} frame{'s' * (frames != 1)} · {units}"
+    return f"**{as_markdown(name, 100)}** · {frames} frame{'s' * (frames != 1)} · {units}"
