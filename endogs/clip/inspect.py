@@ -89,6 +89,8 @@ def _masks(clip: Clip, seen: Coverage) -> str:
 
 
 def _depth(clip: Clip, seen: Coverage) -> str:
+    if clip.has_inverse_depth:
+        return "inverse depth, known up to scale and offset; lengths cannot be trusted"
     if not clip.has_depth:
         return "none"
     if seen.depth_range is None:

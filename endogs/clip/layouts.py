@@ -102,7 +102,12 @@ def _checked(recording: Recording, options: ClipOptions) -> Clip:
     if options.mask_values and not clip.masks_are_given:
         clip.notes.append("--mask-values changes nothing: the clip has no mask files.")
     if options.depth_unit_mm is not None and not clip.has_depth:
-        clip.notes.append("--depth-unit-mm changes nothing: the clip has no depth files.")
+        clip.notes.append(
+            "--depth-unit-mm changes nothing: "
+            + ("inverse depth has no unit." if clip.has_inverse_depth else "the clip has no depth files.")
+        )
+    if options.depth_is == "inverse" and not clip.has_inverse_depth:
+        clip.notes.append("--depth-is inverse changes nothing: the clip has no depth files.")
     if not clip.static_camera:
         from endogs.clip.pose_check import check_poses
 
