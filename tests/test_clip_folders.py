@@ -192,7 +192,7 @@ def test_masks_of_labels_are_understood(tmp_path, label):
     cv2.imwrite(str(tmp_path / "masks" / "0.png"), mask)
     clip = load_clip(tmp_path)
     np.testing.assert_array_equal(clip.tissue_mask(0), mask == 0)
-    assert any(f"up to {label} only" in note for note in clip.notes)
+    assert any(f"0 and {label} only" in note for note in clip.notes)
 
 
 def test_missing_masks_are_named(tmp_path):

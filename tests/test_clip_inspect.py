@@ -110,10 +110,24 @@ def test_coverage_counts_masks_beside_the_ignored_area(tmp_path):
 def test_the_command_line_reads_every_option():
     words = (
         "--start 1 --end 2.5 --stride 3 --max-size 64 --crop 1 2 30 40 --ignore-rows 5:6 --ignore-rows 8: clip.mp4 "
-        "--ignore-mask m.png --mask-instrument-value 0 --focal 9 --fps 8 --depth-unit-mm 0.5 --pose-convention llff"
+        "--ignore-mask m.png --mask-instrument-value 0 --focal 9 --fps 8 --depth-unit-mm 0.5 --pose-convention llff "
+        "--mask-values instrument=1,2 unknown=255 --depth-is inverse"
     )
     options = ClipOptions(
-        1.0, 2.5, 3, 64, (1, 2, 30, 40), ("5:6", "8:"), Path("m.png"), 0, 9.0, 8.0, 0.5, pose_convention="llff"
+        1.0,
+        2.5,
+        3,
+        64,
+        (1, 2, 30, 40),
+        ("5:6", "8:"),
+        Path("m.png"),
+        0,
+        9.0,
+        8.0,
+        0.5,
+        pose_convention="llff",
+        mask_values=("instrument=1,2", "unknown=255"),
+        depth_is="inverse",
     )
     assert tyro.cli(Inspect, args=words.split()) == Inspect(Path("clip.mp4"), options)
 

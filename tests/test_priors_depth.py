@@ -25,7 +25,7 @@ K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
 
 
 class OneFrame:
-    source, baseline = "clip", None
+    source, baseline, has_inverse_depth = "clip", None, False
 
     def __init__(self, image, mask=None, depth=None, units="mm", right=None):
         self._image, self._depth, self._right = image, depth, right
@@ -42,6 +42,9 @@ class OneFrame:
 
     def depth(self, i):
         return self._depth
+
+    def inverse_depth(self, i):
+        return None
 
     def right_image(self, i):
         return self._right

@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,10 @@ class Clip:
         self.mask_instrument_value = recording.mask_instrument_value
         """The value that meant instrument in those masks' files."""
         self._found_masks: FrameReader | None = None
-        self.has_depth = recording.depths is not None
+        self.has_inverse_depth = recording.depths is not None and options.depth_is == "inverse"
+        """True when the depth files hold inverse depth, which has no unit."""
+        self.has_depth = recording.depths is not None and not self.has_inverse_depth
+        """True when there is z-depth in world units."""
         self.has_right = recording.right_images is not None
         self.depth_is_quantized = recording.depth_is_quantized
         """True when depth came in 8 bits, at most 255 different values."""
@@ -132,13 +135,31 @@ class Clip:
         return other
 
     def depth(self, index: int) -> NDArray[np.float32] | None:
-        """float32 (H, W) z-depth in world units, 0 = unknown, None when the clip has no depth."""
-        depths, index = self._recording.depths, self._checked(index)
-        if depths is None:
+        """float32 (H, W) z-depth in world units, 0 = unknown, None when the clip has no depth.
+
+        Unknown are values that are not positive and finite, and the largest of an integer type, as sensors and
+        renderers write where nothing was hit.
+        """
+        if not self.has_depth:
             return None
-        raw = self._cache.get(("depth", index), lambda: self._framing.labels(depths.read(index)))
+        raw = self._raw_depth(index)
         depth = raw.astype(np.float32) * np.float32(self._recording.depth_unit)
-        return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+        known = np.isfinite(depth) & (depth > 0)
+        if np.issubdtype(raw.dtype, np.integer):
+            known &= raw != np.iinfo(raw.dtype).max
+        return np.where(known, depth, np.float32(0))
+
+    def inverse_depth(self, index: int) -> NDArray[np.float32] | None:
+        """float32 (H, W) of 1/z up to scale and offset, NaN = unknown; None when the files hold none or depth."""
+        if not self.has_inverse_depth:
+            return None
+        raw = self._raw_depth(index).astype(np.float32)
+        return np.where(np.isfinite(raw) & (raw > 0), raw, np.float32(np.nan))
+
+    def _raw_depth(self, index: int) -> NDArray[Any]:
+        depths, index = self._recording.depths, self._checked(index)
+        assert depths is not None
+        return self._cache.get(("depth", index), lambda: self._framing.labels(depths.read(index)))
 
     def camera(self, index: int) -> "Camera":
         """The camera of frame `index`, float32 on the CPU."""

@@ -47,13 +47,15 @@ def read(path: Path, options: ClipOptions) -> Recording:
         )
     of_frame = {files[image.name]: image for image in registered}
     usable = np.array([i in of_frame for i in range(len(files))])
-    frames = read_frame_folders(path, path / "images", options, fps=None, usable=usable)
+    frames = read_frame_folders(path, path / "images", options, fps=None, usable=usable, instrument_value=0)
     notes = list(frames.notes)
     if not usable.all():
         notes.append(f"{(~usable).sum()} of {len(files)} images have no pose in the model and are left out.")
     others = sorted(other.name for other in listed(folder.parent) if other != folder and model_file(other, "images"))
     if others:
         notes.append(f"sparse/{folder.name} is read; the other models of sparse/ ({', '.join(others)}) are not.")
+    if frames.masks is not None and options.mask_instrument_value is None and not options.mask_values:
+        notes.append("masks: black is left out, as COLMAP reads masks; --mask-instrument-value 255 for the other way.")
     if frames.right_images is not None:
         notes.append("right views are not used: a model does not say how far apart the cameras are.")
 

@@ -76,3 +76,9 @@ class ClipOptions:
     """A calibration.json for a video or a plain folder of images: fx, fy, cx, cy, distortion or lens, second camera."""
     stereo: Literal["side-by-side", "top-bottom"] | None = None
     """The frames of the video hold two views, the left eye's on the left or on top."""
+    mask_values: Annotated[tuple[str, ...], arg(metavar="instrument=A,B unknown=C")] = ()
+    """What the values in mask files of several classes mean: instrument=, unknown= (left out) and tissue=, with numbers
+    or colours such as #ff0000 between commas; values that are not named are tissue."""
+    depth_is: Literal["depth", "inverse"] = "depth"
+    """What depth files hold: distances along the optical axis (depth), or their inverse up to scale and offset, near =
+    large, as networks such as MiDaS and Depth Anything write (inverse)."""

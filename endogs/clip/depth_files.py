@@ -11,6 +11,10 @@ from endogs.clip.mask_files import sampled
 from endogs.errors import InputError
 
 DEPTH_SUFFIXES = (*IMAGE_SUFFIXES, ".npy", ".exr")
+SATURATED = 1e-3
+"""Part of the pixels at an integer type's largest value from which on it is worth a note that they are unknown."""
+FULL = 0.02
+"""Values as near as this part of the range to both its ends, beside the ends themselves, were stretched to it."""
 
 
 class DepthFiles:
@@ -44,19 +48,36 @@ def depth_files(paths: list[Path], size: tuple[int, int], notes: list[str]) -> t
     Raises InputError when no map holds any depth.
     """
     depths = DepthFiles(paths, size)
-    empty, quantized, largest = [], False, 0.0
+    empty, quantized, largest, saturated, whole_range = [], False, 0.0, [], 0
     looked_at = sampled(len(paths))
     for index in looked_at:
         raw = depths.read(index)
         known = raw[np.isfinite(raw) & (raw > 0)]
         quantized |= raw.dtype == np.uint8
         largest = max(largest, float(known.max(initial=0)))
+        if np.issubdtype(raw.dtype, np.integer):
+            top = np.iinfo(raw.dtype).max
+            saturated.append(float((raw == top).mean()))
+            between = raw[(raw > 0) & (raw < top)]
+            ends = raw.min() == 0 and raw.max() == top and between.size > 0
+            whole_range += int(ends and between.min() < FULL * top and between.max() > (1 - FULL) * top)
         if not known.size:
             empty.append(paths[index].name)
     if len(empty) == len(looked_at) and not any((depths.read(i) > 0).any() for i in range(len(paths))):
         raise InputError(f"{paths[0].parent}: depth is 0 everywhere: remove the folder or write the depth again.")
     if empty:
         notes.append(f"depth: {len(empty)} of the {len(looked_at)} maps looked at are empty ({empty[0]}).")
+    if len(looked_at) > 1 and whole_range == len(looked_at):
+        notes.append(
+            f"depth: every map looked at spans the whole range from 0 to {largest:.0f}, as the output of networks does "
+            "that is stretched frame by frame: then it is no depth in one unit; if near is bright in it, say "
+            "--depth-is inverse, otherwise --depth photometric may serve better."
+        )
+    elif saturated and max(saturated) > SATURATED:
+        notes.append(
+            f"depth: {int(largest)}, the largest value that the files can hold, is taken for unknown "
+            f"({100 * float(np.mean(saturated)):.1f} % of the pixels looked at)."
+        )
     if quantized:
         notes.append(
             f"depth: 8-bit files, quantized to steps of 1/{largest:.0f} of the largest depth; 16-bit depth is better."

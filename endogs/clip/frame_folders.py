@@ -67,11 +67,13 @@ def read_frame_folders(
     fps: float | None,
     times: NDArray[np.float64] | None = None,
     usable: NDArray[np.bool_] | None = None,
+    instrument_value: int = 255,
 ) -> FrameFolders:
     """The frames in `image_folder` and what lies beside them in `root`.
 
     `fps` is the frame rate that the data set states, `times` (F_total,) its timestamps; --fps goes before both, and
-    without any of them it is 30 with a note. Of the chosen frames only the `usable` (F_total,) are kept. Raises
+    without any of them it is 30 with a note. `instrument_value` is the layout's own. Of the chosen frames only the
+    `usable` (F_total,) are kept. Raises
     InputError for mixed sizes, for masks, depth or right views that do not match the images, and for the options of
     selection.
     """
@@ -89,6 +91,7 @@ def read_frame_folders(
         depths=list_images(root / "depth", DEPTH_SUFFIXES),
         right_images=list_images(root / "images_right"),
         usable=usable,
+        instrument_value=instrument_value,
     )
     frames.notes.extend(
         f"{folder.name}/ is not used: {mask_folders[0].name}/ holds masks too." for folder in mask_folders[1:]
@@ -138,7 +141,7 @@ def read_frame_files(
     mask_reader = None
     if masks:
         paired = pair_with_images(paths, list(masks), notes)
-        mask_reader = mask_files([paired[i] for i in kept], (width, height), value, notes)
+        mask_reader = mask_files([paired[i] for i in kept], (width, height), value, notes, named=options.mask_values)
     depth_reader, quantized = None, False
     if depths:
         paired = pair_with_images(paths, list(depths), notes)

@@ -83,11 +83,14 @@ def _masks(clip: Clip, seen: Coverage) -> str:
     if seen.instruments is None:
         return "none: reconstruct looks for instruments by colour; --masks shows what it finds"
     low, mean, high = (100 * share for share in seen.instruments)
-    origin = f"{clip.mask_instrument_value} = instrument" if clip.masks_are_given else "found, not given"
+    meaning = ", ".join(clip.options.mask_values) or f"{clip.mask_instrument_value} = instrument"
+    origin = meaning if clip.masks_are_given else "found, not given"
     return f"{origin}; they hide {mean:.1f} % of the frame ({low:.1f} to {high:.1f} % in {len(seen.frames)} frames)"
 
 
 def _depth(clip: Clip, seen: Coverage) -> str:
+    if clip.has_inverse_depth:
+        return "inverse depth, known up to scale and offset; lengths cannot be trusted"
     if not clip.has_depth:
         return "none"
     if seen.depth_range is None:

@@ -114,8 +114,15 @@ def _checked(recording: Recording, options: ClipOptions) -> Clip:
     clip = Clip(recording, options)
     if options.undistorted_degrees is not None and recording.outside is None:
         clip.notes.append("--undistorted-degrees changes nothing: this camera's lens is not known to bend lines.")
+    if options.mask_values and not clip.masks_are_given:
+        clip.notes.append("--mask-values changes nothing: the clip has no mask files.")
     if options.depth_unit_mm is not None and not clip.has_depth:
-        clip.notes.append("--depth-unit-mm changes nothing: the clip has no depth files.")
+        clip.notes.append(
+            "--depth-unit-mm changes nothing: "
+            + ("inverse depth has no unit." if clip.has_inverse_depth else "the clip has no depth files.")
+        )
+    if options.depth_is == "inverse" and not clip.has_inverse_depth:
+        clip.notes.append("--depth-is inverse changes nothing: the clip has no depth files.")
     if not clip.static_camera:
         from endogs.clip.pose_check import check_poses
 
@@ -137,5 +144,7 @@ def _check_numbers(options: ClipOptions) -> None:
     for flag, value in (("--fps", options.fps), ("--depth-unit-mm", options.depth_unit_mm), ("--focal", options.focal)):
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{flag} {value:g} must be a positive number.")
+    if options.mask_values and options.mask_instrument_value is not None:
+        raise InputError("--mask-values and --mask-instrument-value say the same thing twice: give one of them.")
     if options.mask_instrument_value not in (None, 0, 255):
         raise InputError(f"--mask-instrument-value {options.mask_instrument_value} must be 255 or 0.")

@@ -86,7 +86,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     for name, found in (("mask_path", mask_paths), ("depth_file_path", depth_paths)):
         if found and len(found) != len(frames):
             raise InputError(f"{file}: {len(found)} of {len(frames)} frames have a {name}: all or none must have one.")
-    masks = mask_files(mask_paths, (width, height), value, notes) if mask_paths else None
+    masks = mask_files(mask_paths, (width, height), value, notes, named=options.mask_values) if mask_paths else None
     depths, quantized = depth_files(depth_paths, (width, height), notes) if depth_paths else (None, False)
     unit = options.depth_unit_mm or 1.0
     matrices = np.stack([frame.matrix for frame in frames])

@@ -58,7 +58,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         "stereo: the views are rectified as the calibration says; rows and --crop count in the result.",
     ]
     value = 0 if options.mask_instrument_value is None else options.mask_instrument_value
-    masks = _masks(path / "masks", views, value, notes)
+    masks = _masks(path / "masks", views, value, notes, options.mask_values)
     if (path / "groundtruth.txt").is_file():
         world_to_camera = read_poses(path / "groundtruth.txt", views.kept)
         world_to_camera[:, :3] = turned.rotation @ world_to_camera[:, :3]
@@ -153,7 +153,9 @@ def read_poses(path: Path, frames: list[int]) -> NDArray[np.float64]:
     return invert_rigid(camera_to_world)
 
 
-def _masks(folder: Path, views: StackedVideo, instrument_value: int, notes: list[str]) -> MaskFiles | None:
+def _masks(
+    folder: Path, views: StackedVideo, instrument_value: int, notes: list[str], named: tuple[str, ...]
+) -> MaskFiles | None:
     """The mask of each chosen frame, or of the frame nearest to it that has one."""
     files = {
         int(file.stem[:-1]): file for file in list_images(folder) if file.stem[-1] == "l" and file.stem[:-1].isdecimal()
@@ -170,4 +172,4 @@ def _masks(folder: Path, views: StackedVideo, instrument_value: int, notes: list
             f"{max(away)} frames away."
         )
     paths = [files[number] for number in nearest]
-    return mask_files(paths, (views.width, views.height), instrument_value, notes, resize=True)
+    return mask_files(paths, (views.width, views.height), instrument_value, notes, resize=True, named=named)

@@ -6,6 +6,7 @@ from endogs.errors import InputError
 from endogs.priors.clip_depth import ClipDepth
 from endogs.priors.constant import ConstantDepth
 from endogs.priors.given import GivenDepth
+from endogs.priors.given_inverse import GivenInverseDepth
 from endogs.priors.learned import LearnedDepth
 from endogs.priors.photometric import PhotometricDepth
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, to_depth
@@ -22,6 +23,7 @@ __all__ = [
     "DepthPrediction",
     "DepthPrior",
     "GivenDepth",
+    "GivenInverseDepth",
     "LearnedDepth",
     "PhotometricDepth",
     "StereoDepth",
@@ -35,17 +37,23 @@ def choose_depth_prior(
 ) -> DepthPrior:
     """The prior called `name`: given, stereo, photometric, learned, constant, or `auto`.
 
-    `auto` takes what is known best: depth that came with the clip, else the right view, else brightness; a `model`
+    `auto` takes what is known best: depth that came with the clip, else the right view, else inverse depth that came
+    with it, else brightness; a `model`
     means learned. `model` is a folder, an ONNX file or a hub id, `model_output` what it predicts when its own
     configuration does not say, `device` where torch runs it. Raises InputError for an unknown name, a model without
     use, and a prior that lacks its input.
     """
     if name == "auto":
         single = "learned" if model is not None else "photometric"
-        name = "given" if clip.has_depth and model is None else "stereo" if clip.has_right and model is None else single
+        if model is None and (clip.has_depth or (clip.has_inverse_depth and not clip.has_right)):
+            name = "given"
+        else:
+            name = "stereo" if clip.has_right and model is None else single
     if name != "learned" and (model is not None or model_output is not None):
         raise InputError(f"--depth-model and --depth-model-output are for --depth learned, not for --depth {name}")
     if name == "given":
+        if clip.has_inverse_depth:
+            return GivenInverseDepth()
         if not clip.has_depth:
             raise InputError(f"{clip.source}: the clip has no depth maps; use --depth photometric or --depth auto")
         return GivenDepth()

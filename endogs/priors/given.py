@@ -50,7 +50,7 @@ class GivenDepth:
             log_z, confidence = photometric_depth(frame.image, frame.tissue_mask, frame.K, FIXED)
             sure = known & (confidence > 0.5) & np.isfinite(log_z)
             if np.count_nonzero(sure) > 100:
-                agreements.append(_rank_correlation(log_z[sure], frame.given[sure]))
+                agreements.append(rank_correlation(log_z[sure], frame.given[sure]))
         if not medians:
             raise InputError(
                 f"{clip.source}: the depth maps hold no depth on tissue; check that they belong to these frames, or "
@@ -72,7 +72,7 @@ class GivenDepth:
         elif agreements and float(np.median(agreements)) < REVERSED:
             notes.append(
                 "depth: what is given as near is dark and what is given as far is bright, so the files seem to hold "
-                "disparity or inverse depth, not depth; look at endogs inspect before you trust the scene."
+                "disparity or inverse depth, not depth: look at endogs inspect, and say --depth-is inverse if so."
             )
         return notes
 
@@ -89,7 +89,7 @@ class GivenDepth:
         return {"prior": "given", "kind": self.kind}
 
 
-def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's, of at most about 5000 of the values (P,); 0 when one is constant."""
     step = max(1, a.size // 5000)
     ranks = [np.argsort(np.argsort(x[::step])).astype(float) for x in (a, b)]
