@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from endogs.clip.config import ClipOptions
 from endogs.clip.depth_files import depth_files
-from endogs.clip.frame_folders import DEFAULT_FPS, ImageFiles
+from endogs.clip.files.frame_images import image_files
+from endogs.clip.files.transparency import without_transparent
+from endogs.clip.frame_folders import DEFAULT_FPS
 from endogs.clip.image_files import IMAGE_SUFFIXES, check_sizes, image_size, natural_key
 from endogs.clip.lenses import Brown, KannalaBrandt, Lens
 from endogs.clip.mask_files import mask_files
@@ -101,8 +103,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
         times=seconds[kept],
         K=K,
         world_to_camera=world_to_camera(matrices, CONVENTION),
-        images=ImageFiles(images),
-        masks=masks,
+        images=image_files(images, notes),
+        masks=without_transparent(images, masks, notes, keep_outside=False)[0],
         mask_instrument_value=value,
         depths=depths,
         depth_unit=unit,
