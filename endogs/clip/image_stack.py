@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from endogs.clip.calibration_json import with_calibration_file
 from endogs.clip.config import ClipOptions
@@ -47,9 +46,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
     frames = TiffPages(file) if file.suffix.lower() in (".tif", ".tiff") else AnimationFrames(file)
     count, known_step = len(frames), frames.step if isinstance(frames, TiffPages) else None
     step = 1 / options.fps if options.fps else known_step or 1 / DEFAULT_FPS
-    seconds: NDArray[np.float64] = np.arange(count) * step
+    seconds = np.arange(count, dtype=np.float64) * step
     if options.fps is None and isinstance(frames, AnimationFrames) and min(frames.durations) > 0:
-        seconds = np.concatenate([[0.0], np.cumsum(frames.durations[:-1])])
+        seconds[1:] = np.cumsum(frames.durations[:-1])
     elif options.fps is None and known_step is None:
         notes.append(f"the frame rate is unknown and taken as {DEFAULT_FPS:g} per second; --fps sets it.")
     kept = Selection(options).indices(seconds.tolist(), path)
