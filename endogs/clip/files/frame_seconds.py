@@ -15,9 +15,9 @@ def frame_seconds(stated: list[Any], fps: float | None, notes: list[str]) -> NDA
     """(F,) seconds since the first of the frames, which are in order; strictly increasing.
 
     `stated` is each frame's `time`, or None. D-NeRF's run from 0 to 1 over the clip and are spread over as many seconds
-    as its frames take at `fps`, or DEFAULT_FPS; whole numbers that mostly count up by 1 are frame numbers; all others are
-    seconds, unless `fps` is given. Without a time of its
-    own for every frame, frames are 1 / fps apart. Notes say what was assumed.
+    as its frames take at `fps`, or DEFAULT_FPS; whole numbers that mostly count up by 1 are frame numbers; all others
+    are seconds, unless `fps` is given. Without a time of its own for every frame, frames are 1 / fps apart. Notes say
+    what was assumed.
     """
     rate = fps or DEFAULT_FPS
     even = np.arange(len(stated)) / rate

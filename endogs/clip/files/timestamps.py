@@ -8,9 +8,13 @@ import numpy as np
 
 T = TypeVar("T")
 
+FINEST = 1e-6
+"""Seconds by which a stamp must be later than the last to be another one."""
 PAUSE = 10.0
 """Seconds without a frame that are a pause or a jump of the clock, if they are also PAUSE_STEPS usual steps."""
 PAUSE_STEPS = 20
+SURE_STEPS = 4
+"""Usual steps up to which a stamp is taken at its word; later ones wait until the next frame confirms them."""
 CLOSED_PAUSE = 1.0
 """Seconds that are left of a pause."""
 UNSETTLED = 16
@@ -22,7 +26,8 @@ REMEMBERED = 31
 class Timeline(Generic[T]):
     """Gives the frames of a video, in the order in which they are shown, times that strictly increase from 0.
 
-    A stamp fits that comes after the last one that did, by less than a pause. Frames whose stamps repeat, are missing
+    A stamp fits that comes after the last one that did, by less than a pause, and that the next frame confirms if it is
+    later than usual. Frames whose stamps repeat, are missing
     or do not fit are placed evenly between the fitting ones around them. Two frames in a row that agree with each
     other and not with the frames before mean that the clock restarted (time goes on by one usual step) or that the
     recording paused (CLOSED_PAUSE is left of it).
@@ -52,12 +57,11 @@ class Timeline(Generic[T]):
         for stamp, frame in stamped:
             if self._stamp is None:
                 yield from self._start(stamp, frame)
-            elif not self._waiting and stamp is not None and self._fits(stamp, self._stamp):
+            elif not self._waiting and stamp is not None and FINEST < stamp - self._stamp <= SURE_STEPS * self.step:
                 yield self._fitting(stamp, frame)
             else:
                 yield from self._unsettled(stamp, frame)
-        yield from self._spread(self._waiting, None)
-        self._waiting = []
+        yield from self._end()
 
     def notes(self) -> list[str]:
         """What a user should know, with numbers."""
@@ -89,7 +93,7 @@ class Timeline(Generic[T]):
         return float(np.median(self._steps)) if self._steps else self.default_step
 
     def _fits(self, stamp: float, before: float) -> bool:
-        return before < stamp <= before + max(PAUSE, PAUSE_STEPS * self.step)
+        return FINEST < stamp - before <= max(PAUSE, PAUSE_STEPS * self.step)
 
     def _start(self, stamp: float | None, frame: T) -> Iterator[tuple[float, T]]:
         """The first frames, as soon as one of them has a stamp."""
@@ -97,21 +101,31 @@ class Timeline(Generic[T]):
             self._waiting.append((stamp, frame))
             return
         strays, self._waiting = self._waiting, []
-        if strays and stamp is not None:
-            # The clock as it would have stood one step before the first frame, whose time is 0.
-            self._stamp, self._time = stamp - (len(strays) + 1) * self.step, -self.step
-            yield from self._spread(strays, stamp)
-        elif strays:
-            yield from self._spread(strays, None)
-            yield from self._unsettled(stamp, frame)
-            return
-        if self._stamp is None:
-            assert stamp is not None
-            self._stamp, self.frames = stamp, 1
+        # Without a stamp the clock starts where the first one, one step a frame earlier, would have stood.
+        self._stamp, self.frames = (stamp or 0.0) - len(strays) * self.step, 1
+        if not strays:
             yield 0.0, frame
+            return
+        self.misplaced = 1
+        yield 0.0, strays[0][1]
+        yield from self._spread(strays[1:], stamp)
+        if stamp is None:
+            self._waiting.append((stamp, frame))
         else:
-            assert stamp is not None
             yield self._fitting(stamp, frame)
+
+    def _end(self) -> Iterator[tuple[float, T]]:
+        """What is still kept back when no more frames come."""
+        strays, self._waiting = self._waiting, []
+        if self._stamp is None and strays:
+            self._stamp, self.frames, self.misplaced = 0.0, 1, 1
+            yield 0.0, strays.pop(0)[1]
+        last = strays[-1][0] if strays else None
+        if last is not None and self._stamp is not None and self._fits(last, self._stamp):
+            yield from self._spread(strays[:-1], last)
+            yield self._fitting(last, strays[-1][1])
+        else:
+            yield from self._spread(strays, None)
 
     def _fitting(self, stamp: float, frame: T) -> tuple[float, T]:
         assert self._stamp is not None
@@ -123,7 +137,14 @@ class Timeline(Generic[T]):
     def _unsettled(self, stamp: float | None, frame: T) -> Iterator[tuple[float, T]]:
         assert self._stamp is not None
         before = self._waiting[-1][0] if self._waiting else None
-        if stamp is not None and self._waiting and self._fits(stamp, self._stamp):
+        is_late = before is not None and self._fits(before, self._stamp)
+        if stamp is not None and before is not None and is_late and self._fits(stamp, before):
+            strays, late = self._waiting[:-1], self._waiting[-1]
+            self._waiting = []
+            yield from self._spread(strays, before)
+            yield self._fitting(before, late[1])
+            yield self._fitting(stamp, frame)
+        elif stamp is not None and self._waiting and self._fits(stamp, self._stamp):
             strays, self._waiting = self._waiting, []
             yield from self._spread(strays, stamp)
             yield self._fitting(stamp, frame)
@@ -148,7 +169,7 @@ class Timeline(Generic[T]):
         """Whether the last two steps are long but alike: frames are far apart, and nothing jumped."""
         assert self._stamp is not None
         one, two = before - self._stamp, stamp - before
-        return one > 0 and 0.5 < two / one < 2
+        return one > FINEST and 0.5 < two / one < 2
 
     def _on_another_clock(self, stamp: float, frame: T) -> tuple[float, T]:
         assert self._stamp is not None
@@ -166,8 +187,6 @@ class Timeline(Generic[T]):
 
     def _spread(self, strays: list[tuple[float | None, T]], until: float | None) -> Iterator[tuple[float, T]]:
         """The strays, evenly up to the fitting stamp `until`, or one usual step apart."""
-        if strays and self._stamp is None:
-            self._stamp, self._time = -self.step, -self.step
         for index, (_, frame) in enumerate(strays):
             assert self._stamp is not None
             step = self.step if until is None else (until - self._stamp) / (len(strays) - index + 1)
@@ -175,7 +194,7 @@ class Timeline(Generic[T]):
             self._time += step
             self.frames += 1
             self.misplaced += 1
-            yield max(self._time, 0.0), frame
+            yield self._time, frame
 
 
 def _times(count: int) -> str:
