@@ -1,3 +1,4 @@
+import json
 from fractions import Fraction
 
 import av
@@ -176,11 +177,24 @@ def test_a_one_frame_video(tmp_path):
     assert number(clip.image(0)) == 0
 
 
-def test_pixels_that_are_not_square_reach_the_intrinsics(tmp_path):
-    """A pixel twice as wide as high halves the focal length counted in pixel widths."""
-    clip = load_clip(write_video(tmp_path / "clip.mp4", [0, 40], aspect=Fraction(2, 1)), ClipOptions(focal=90))
+def test_pixels_that_are_not_square_become_square(tmp_path):
+    """A pixel twice as wide as high becomes two, so that nothing later has to know."""
+    path = write_video(tmp_path / "clip.mp4", [0, 40], aspect=Fraction(2, 1))
+    clip = load_clip(path, ClipOptions(focal=90))
+    assert (clip.width, clip.height, clip.image(1).shape) == (128, 48, (48, 128, 3))
+    np.testing.assert_allclose(clip.K[0], [[90, 0, 64], [0, 90, 24], [0, 0, 1]])
+    assert any("not square (width / height = 2.0000)" in note and "128 x 48" in note for note in clip.notes)
+
+
+def test_a_calibration_counts_pixels_as_stored(tmp_path):
+    """Calibrations are made on the stored pixels, so with one they stay as they are and fx differs from fy."""
+    path = write_video(tmp_path / "clip.mp4", [0, 40], aspect=Fraction(2, 1))
+    numbers = {"fx": 45, "fy": 90, "cx": 32, "cy": 24, "width": 64, "height": 48}
+    (tmp_path / "camera.json").write_text(json.dumps(numbers))
+    clip = load_clip(path, ClipOptions(calibration=tmp_path / "camera.json"))
+    assert clip.width == 64
     np.testing.assert_allclose([clip.K[0, 0, 0], clip.K[0, 1, 1]], [45, 90])
-    assert any("not square" in note for note in clip.notes)
+    assert any("the intrinsics say so" in note for note in clip.notes)
 
 
 def test_four_k_works_with_a_note_on_memory(tmp_path):

@@ -72,6 +72,9 @@ class ClipOptions:
     """Leave out black around a round view and burnt-in strips where they are found (auto), or keep them (keep)."""
     undistorted_degrees: float | None = None
     """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""
+    images: Annotated[str | None, arg(metavar="PATTERN")] = None
+    """Which pictures of a folder are frames, where it holds other ones: # stands for a number, * for anything, such as
+    "frame_#_endo.png"."""
     calibration: Path | None = None
     """A calibration.json for a video or a plain folder of images: fx, fy, cx, cy, distortion or lens, second camera."""
     stereo: Literal["side-by-side", "top-bottom"] | None = None

@@ -48,7 +48,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
                 f"{path}: {len(videos)} videos ({videos[0].name}, {videos[1].name}): keep the one to read."
             )
         # What is kept of the original would be turned anyway.
-        recording = replace(video.read(videos[0], options, keep_bytes=0), source=path)
+        recording = replace(video.read(videos[0], options, keep_bytes=0, square=False), source=path)
     if (recording.width, recording.height) != size:
         raise InputError(
             f"{path}: the frames are {recording.width} x {recording.height} but the calibration is for {size[0]} x "

@@ -9,25 +9,19 @@ from numpy.typing import NDArray
 
 from endogs.clip.config import ClipOptions
 from endogs.clip.depth_files import DEPTH_SUFFIXES, DepthFiles, depth_files
-from endogs.clip.image_files import check_sizes, image_size, list_images, read_color
-from endogs.clip.mask_files import MaskFiles, mask_files
+from endogs.clip.files.frame_families import frames_of
+from endogs.clip.files.frame_images import ImageFiles, image_files
+from endogs.clip.files.image_turns import turn_of
+from endogs.clip.files.transparency import without_transparent
+from endogs.clip.image_files import check_sizes, image_size, list_images
+from endogs.clip.mask_files import mask_files
 from endogs.clip.pairing import pair_with_images
+from endogs.clip.recording import FrameReader
 from endogs.clip.selection import Selection
 from endogs.errors import InputError
 
 DEFAULT_FPS = 30.0
 MASK_FOLDERS = ("masks", "gt_masks")
-
-
-class ImageFiles:
-    """Colour images that are decoded when read."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths = paths
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) RGB."""
-        return read_color(self.paths[index])
 
 
 @dataclass(frozen=True)
@@ -46,8 +40,8 @@ class FrameFolders:
     """(F,) seconds since the first frame on disk."""
     images: ImageFiles
     """The frames themselves."""
-    masks: MaskFiles | None
-    """Instrument masks."""
+    masks: FrameReader | None
+    """Instrument masks, with what is transparent; bool (height, width), True = tissue seen."""
     mask_instrument_value: int
     """The value that means instrument in them."""
     depths: DepthFiles | None
@@ -56,6 +50,8 @@ class FrameFolders:
     """Right views."""
     depth_is_quantized: bool
     """True when depth comes in 8 bits."""
+    outside: NDArray[np.bool_] | None
+    """(height, width) True where every picture is transparent; only where it was asked for."""
     notes: list[str] = field(default_factory=list)
     """Sentences a user should read."""
 
@@ -68,16 +64,18 @@ def read_frame_folders(
     times: NDArray[np.float64] | None = None,
     usable: NDArray[np.bool_] | None = None,
     instrument_value: int = 255,
+    keep_outside: bool = False,
 ) -> FrameFolders:
-    """The frames in `image_folder` and what lies beside them in `root`.
+    """The frames in `image_folder`, as `frames_of` tells them from other pictures, and what lies beside them in `root`.
 
     `fps` is the frame rate that the data set states, `times` (F_total,) its timestamps; --fps goes before both, and
     without any of them it is 30 with a note. `instrument_value` is the layout's own. Of the chosen frames only the
-    `usable` (F_total,) are kept. Raises
-    InputError for mixed sizes, for masks, depth or right views that do not match the images, and for the options of
-    selection.
+    `usable` (F_total,) are kept. With `keep_outside` what is transparent in all pictures is `outside`, and else no
+    tissue in the masks. Raises InputError for pictures of several kinds, for mixed sizes, for masks, depth or right
+    views that do not match the images, and for the options of selection.
     """
-    paths = list_images(image_folder)
+    family_notes: list[str] = []
+    paths = frames_of(image_folder, options.images, family_notes)
     if not paths:
         raise InputError(f"{image_folder}: no PNG, JPEG, BMP, TIFF or WebP files: put the frames there.")
     mask_folders = [root / name for name in MASK_FOLDERS if list_images(root / name)]
@@ -92,7 +90,9 @@ def read_frame_folders(
         right_images=list_images(root / "images_right"),
         usable=usable,
         instrument_value=instrument_value,
+        keep_outside=keep_outside,
     )
+    frames.notes.extend(family_notes)
     frames.notes.extend(
         f"{folder.name}/ is not used: {mask_folders[0].name}/ holds masks too." for folder in mask_folders[1:]
     )
@@ -114,11 +114,12 @@ def read_frame_files(
     right_images: Sequence[Path] = (),
     instrument_value: int = 255,
     usable: NDArray[np.bool_] | None = None,
+    keep_outside: bool = False,
 ) -> FrameFolders:
     """The frames in `images`, in order, with the masks, depth maps and right views that belong to them, of clip `root`.
 
-    `instrument_value` is the data set's own; the options go before it. `fps`, `times`, `usable` and errors are those of
-    `read_frame_folders`.
+    `instrument_value` is the data set's own; the options go before it. `fps`, `times`, `usable`, `keep_outside` and
+    errors are those of `read_frame_folders`.
     """
     paths, notes = list(images), []
     rate = options.fps or fps
@@ -136,6 +137,10 @@ def read_frame_files(
 
     width, height = image_size(paths[0])
     check_sizes(paths, width, height, paths[0])
+    chosen = [paths[i] for i in kept]
+    turn = turn_of(chosen, (width, height), [*masks[:1], *depths[:1], *right_images[:1]], notes)
+    colours = image_files(chosen, notes, turn)
+    width, height = turn.size(width, height)
     value = instrument_value if options.mask_instrument_value is None else options.mask_instrument_value
 
     mask_reader = None
@@ -150,18 +155,22 @@ def read_frame_files(
     if right_images:
         paired = pair_with_images(paths, list(right_images), notes)
         check_sizes(paired, width, height, paths[0])
-        right = ImageFiles([paired[i] for i in kept])
+        right = ImageFiles([paired[i] for i in kept], colours.white)
+    tissue, outside = (
+        without_transparent(chosen, mask_reader, notes, keep_outside) if turn.is_none else (mask_reader, None)
+    )
     return FrameFolders(
         total=len(paths),
         kept=kept,
         width=width,
         height=height,
         times=seconds[kept],
-        images=ImageFiles([paths[i] for i in kept]),
-        masks=mask_reader,
+        images=colours,
+        masks=tissue,
         mask_instrument_value=value,
         depths=depth_reader,
         right_images=right,
         depth_is_quantized=quantized,
+        outside=outside,
         notes=notes,
     )

@@ -27,7 +27,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     The camera is that of --calibration, or guessed; images_right/ needs --calibration.
     """
     folder = path / "images" if list_images(path / "images") else path
-    frames = read_frame_folders(path, folder, options, fps=None)
+    frames = read_frame_folders(path, folder, options, fps=None, keep_outside=options.calibration is None)
     K, notes = guessed_intrinsics(frames.width, frames.height, options)
     right_notes = []
     if frames.right_images is not None and options.calibration is None:
@@ -53,6 +53,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         units="mm" if unit is not None and frames.depths is not None else "relative",
         right_images=None if options.calibration is None else frames.right_images,
         depth_is_quantized=frames.depth_is_quantized,
+        outside=frames.outside,
         notes=[*frames.notes, *notes, *right_notes],
     )
     return with_calibration_file(recording, options)

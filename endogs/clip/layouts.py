@@ -14,6 +14,7 @@ from endogs.clip import (
     endoslam,
     hamlyn,
     image_folder,
+    image_stack,
     nerfstudio,
     scared,
     scared_video,
@@ -46,6 +47,7 @@ LAYOUTS = (
     colmap,
     dvrk,
     stereo_video,
+    image_stack,
     image_folder,
 )
 """Readers, the most specific first; each has KIND, why_not(path) and read(path, options)."""
@@ -133,7 +135,7 @@ def _checked(recording: Recording, options: ClipOptions) -> Clip:
 
 def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
     """InputError for options that this layout would not use."""
-    if options.calibration is not None and kind not in ("video", "image-folder", "stereo-video"):
+    if options.calibration is not None and kind not in ("video", "image-folder", "image-stack", "stereo-video"):
         raise InputError(f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}.")
     if options.stereo is not None and kind != "video":
         raise InputError(f"{path}: --stereo is for one video file that holds both views, but this is a {kind}.")

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from endogs.bounded_files import is_file, read_json
 from endogs.clip.config import ClipOptions
 from endogs.clip.depth_files import depth_files
-from endogs.clip.frame_folders import DEFAULT_FPS, ImageFiles
+from endogs.clip.files.frame_images import image_files
+from endogs.clip.files.frame_seconds import frame_seconds
+from endogs.clip.files.transparency import without_transparent
 from endogs.clip.image_files import IMAGE_SUFFIXES, check_sizes, image_size, natural_key
 from endogs.clip.lenses import Brown, KannalaBrandt, Lens
 from endogs.clip.mask_files import mask_files
@@ -49,7 +51,7 @@ class _Frame:
 
 
 def read(path: Path, options: ClipOptions) -> Recording:
-    """The frames in order of their `time`, where all have one, and otherwise of their names.
+    """The frames in order of and at their `time` (`frame_seconds`), where all have one, and otherwise of their names.
 
     Facts from nerfstudio's documentation (docs.nerf.studio/quickstart/data_conventions.html): `transform_matrix` is
     camera-to-world with OpenGL's camera axes; `fl_x`, `fl_y`, `cx`, `cy`, `w`, `h`, `camera_model` and the distortion
@@ -62,9 +64,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     file = path / FILE
     frames = _frames(file)
     notes: list[str] = []
-    seconds = np.arange(len(frames)) / (options.fps or DEFAULT_FPS)
-    if options.fps is None:
-        notes.append(f"the frame rate is unknown and taken as {DEFAULT_FPS:g} per second; --fps sets it.")
+    seconds = frame_seconds([frame.values.get("time") for frame in frames], options.fps, notes)
     kept = Selection(options).indices(seconds.tolist(), path)
     frames = [frames[i] for i in kept]
     images = [frame.image for frame in frames]
@@ -102,8 +102,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
         times=seconds[kept],
         K=K,
         world_to_camera=world_to_camera(matrices, CONVENTION),
-        images=ImageFiles(images),
-        masks=masks,
+        images=image_files(images, notes),
+        masks=without_transparent(images, masks, notes, keep_outside=False)[0],
         mask_instrument_value=value,
         depths=depths,
         depth_unit=unit,

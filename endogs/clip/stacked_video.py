@@ -43,7 +43,9 @@ def read_stacked_video(path: Path, options: ClipOptions, limit: int | None = Non
     Raises InputError for a video that cannot be decoded or has an odd height, and as `Selection` does.
     """
     # The place of a frame in the file needs all frames before it.
-    whole = video.read(path, replace(options, start=None, stride=1, crop=None, max_size=None), keep_bytes=0)
+    whole = video.read(
+        path, replace(options, start=None, stride=1, crop=None, max_size=None), keep_bytes=0, square=False
+    )
     if whole.height % 2:
         raise InputError(f"{path}: frames of {whole.height} rows are not two views above each other: check the file.")
     times = whole.times if limit is None else whole.times[:limit]

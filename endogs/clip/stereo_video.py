@@ -57,8 +57,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
 def pair(left_file: Path, right_file: Path, options: ClipOptions) -> Recording:
     """The recording of two video files, without a known camera; frames that have no partner in time are left out."""
     plain = replace(options, crop=None, max_size=None, calibration=None, stereo=None)
-    left = video.read(left_file, plain, keep_bytes=0)
-    right = video.read(right_file, replace(plain, start=None, end=None, stride=1), keep_bytes=0)
+    left = video.read(left_file, plain, keep_bytes=0, square=False)
+    right = video.read(right_file, replace(plain, start=None, end=None, stride=1), keep_bytes=0, square=False)
     if (left.width, left.height) != (right.width, right.height):
         raise InputError(
             f"{right_file}: frames are {right.width} x {right.height} but those of {left_file.name} are {left.width} x "
@@ -89,7 +89,7 @@ def pair(left_file: Path, right_file: Path, options: ClipOptions) -> Recording:
 def read_packed(path: Path, options: ClipOptions) -> Recording:
     """One file whose frames hold two views as `options.stereo` says, with the camera of --calibration, or guessed."""
     plain = replace(options, crop=None, max_size=None, calibration=None, stereo=None)
-    whole = video.read(path, plain, keep_bytes=0)
+    whole = video.read(path, plain, keep_bytes=0, square=False)
     beside = options.stereo == "side-by-side"
     if (whole.width if beside else whole.height) % 2:
         raise InputError(f"{path}: frames of {whole.width} x {whole.height} are not two views {options.stereo}.")

@@ -1,6 +1,7 @@
 """Video files, through PyAV, with the timestamps of the file."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,10 @@ from numpy.typing import NDArray
 from endogs.bounded_files import is_file
 from endogs.clip.calibration_json import with_calibration_file
 from endogs.clip.config import ClipOptions
+from endogs.clip.files.decode_times import with_decode_times
+from endogs.clip.files.frame_pixels import FramePixels
+from endogs.clip.files.timestamps import Timeline
+from endogs.clip.files.video_stream import film_stream
 from endogs.clip.frame_cache import DEFAULT_BYTES
 from endogs.clip.framing import Framing
 from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     import av
 
 KIND = "video"
+Key = tuple[int, int | None]
+"""A frame's position among all of its file, and its timestamp in the stream's time base."""
 READ_ON = 16
 """Chosen frames up to this far ahead are reached by decoding on, farther ones by seeking."""
 CONTAINERS = (
@@ -47,11 +54,12 @@ def why_not(path: Path) -> str | None:
     return None
 
 
-def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES) -> Recording:
+def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES, square: bool = True) -> Recording:
     """Decode once, in order: times and cameras of the chosen frames, and their pixels up to `keep_bytes`.
 
     With --stereo the frames are taken apart (`endogs.clip.stereo_video`). The camera is that of --calibration, or
-    guessed.
+    guessed. Pictures are turned, coloured and deinterlaced as `FramePixels` says; with `square` and no --calibration,
+    whose numbers count pixels as stored, pixels become square.
 
     A damaged or truncated file gives the frames before the damage, with a note. Raises InputError when nothing can be
     decoded or the options choose nothing.
@@ -60,40 +68,40 @@ def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES) -> R
         from endogs.clip.stereo_video import read_packed
 
         return read_packed(path, options)
-    frames = VideoFrames(path)
+    frames = VideoFrames(path, square and options.calibration is None)
     selection, framing = Selection(options), None
     framed: dict[int, NDArray[np.uint8]] = {}
-    budget, seen, last, size, pixel_aspect = keep_bytes, 0, 0.0, (0, 0), 1.0
+    budget, seen, last, size = keep_bytes, 0, 0.0, (0, 0)
     times: list[float] = []
     hint: list[str] = []
-    interlaced = ended_early = False
-    for key, seconds, frame in frames.decode():
+    ended_early = False
+    for key, seconds, frame in frames.timed():
         time = seen / options.fps if options.fps else seconds
         if selection.is_past(time):
             ended_early = True
             break
+        pixels = frames.pixels_of(frame)
         if framing is None:
-            size = (frame.width, frame.height)
+            size = pixels.size
             framing = Framing.of(*size, options)
-            hint = stereo_hint(_pixels(frame))
-            aspect = frames.pixel_aspect
-            pixel_aspect = aspect if aspect else 1.0
-        elif (frame.width, frame.height) != size:
+            hint = stereo_hint(pixels.rgb(frame))
+        elif (frame.width, frame.height) != pixels.stored_size:
+            first = f"{pixels.stored_size[0]} x {pixels.stored_size[1]}"
             raise InputError(
-                f"{path}: frame {seen} is {frame.width} x {frame.height} but the first is {size[0]} x {size[1]}: "
+                f"{path}: frame {seen} is {frame.width} x {frame.height} but the first is {first}: "
                 f"use --end {last:.3f} or re-encode the video with one size."
             )
-        interlaced |= bool(frame.interlaced_frame)
+        pixels.look(frame)
         seen, last = seen + 1, time
         if not selection.keeps(time):
             continue
         frames.keys.append(key)
         times.append(time)
         if budget > 0:
-            image = framing.image(_pixels(frame))
+            image = framing.image(pixels.rgb(frame))
             framed[len(times) - 1] = image
             budget -= image.nbytes
-    if framing is None:
+    if framing is None or frames.pixels is None:
         reason = frames.damage or "it has no video frames"
         raise InputError(
             f"{path}: not a video that can be decoded ({reason}): convert it to H.264 MP4, or copy it again if it was "
@@ -102,18 +110,21 @@ def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES) -> R
     if not times:
         raise selection.nothing_left(path, last)
 
-    notes = list(frames.notes)
+    pixels = frames.pixels
+    pixels.decide_fields()
+    assert frames.timeline is not None
+    notes = [*frames.notes, *([] if options.fps else frames.timeline.notes()), *pixels.notes]
     if not ended_early and not frames.damage:
         frames.damage = _what_is_missing(frames, seen, last)
     if frames.damage:
         notes.append(
             f"the video is damaged or truncated ({frames.damage}): the {seen} frames that could be decoded are used."
         )
-    if interlaced:
-        notes.append("the video is interlaced, which shows as combs on moving edges: deinterlace it for a better fit.")
-    K, camera_notes = guessed_intrinsics(*size, options, pixel_aspect)
-    if pixel_aspect != 1:
-        notes.append(f"pixels are not square (width / height = {pixel_aspect:.4f}); the intrinsics say so.")
+    if pixels.interlaced:  # what was kept while reading was made before this was known
+        framed = {index: framing.image(frames.read(index)) for index in framed}
+    K, camera_notes = guessed_intrinsics(*size, options, pixels.pixel_aspect)
+    if pixels.pixel_aspect != 1:
+        notes.append(f"pixels are not square (width / height = {pixels.pixel_aspect:.4f}); the intrinsics say so.")
     recording = Recording(
         source=path,
         kind=KIND,
@@ -131,41 +142,78 @@ def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES) -> R
 
 
 class VideoFrames:
-    """The frames of a video; those that left the cache are found again by seeking."""
+    """The frames of a video; those that left the cache are found again by seeking, or by decoding from the start."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, square: bool = False) -> None:
+        """With `square` pixels that are not square become so."""
         self.path = path
-        self.keys: list[int] = []
-        """Of each chosen frame, its timestamp in the stream's time base, or its position where there are none."""
+        self.keys: list[Key] = []
+        """Of each chosen frame, how it is found again."""
         self.damage = ""
         """What stopped or disturbed decoding, empty when nothing did."""
         self.announced = 0
-        """Frames that the file says it holds, 0 when it does not say."""
+        """Frames that the file says it holds, shown or not, 0 when it does not say."""
         self.announced_seconds = 0.0
-        """Duration that a file of nothing but video says it has, 0 when it does not say."""
+        """Duration that a file of nothing but video says it has, or its film, 0 when it does not say."""
+        self.packets = 0
+        """Frames that the file held when it was read, shown or not."""
         self.notes: list[str] = []
-        self.pixel_aspect: float | None = None
-        """Width of a pixel over its height, when the file says so."""
-        self._has_timestamps = True
+        """Which stream is read, when there are several."""
+        self.pixels: FramePixels | None = None
+        """How pictures are made of frames; None before the first."""
+        self.timeline: Timeline[tuple[Key, Any]] | None = None
+        """Where frames lie in time, and what was wrong with their timestamps."""
+        self._square = square
+        self._film: int | None = None
+        self._stamps_increase = True
+        self._time_base = Fraction(1)
+        self._average_rate: Fraction | None = None
+        self._pixel_aspect: Fraction | None = None
+        self._forward: Iterator[tuple[int, tuple[int | None, Any]]] | None = None
         most = min(LARGEST_SIDE**2, int(USABLE * available_bytes() / HELD_BYTES))
         self._rules = {
             "protocol_whitelist": "file",
             "format_whitelist": ",".join(CONTAINERS),
             "max_pixels": str(most),
         }
-        self._forward: Iterator[tuple[int, float, Any]] | None = None
         self._index = -1
 
-    def decode(self, seek_to: int | None = None) -> "Iterator[tuple[int, float, av.VideoFrame]]":
-        """(key, seconds since the first frame of the file, frame), from the start or a key frame before `seek_to`."""
+    def timed(self) -> "Iterator[tuple[Key, float, av.VideoFrame]]":
+        """(key, seconds since the first frame of the file, frame), from the start, times strictly increasing."""
+        self.timeline = Timeline(1 / 30)
+        for seconds, (key, frame) in self.timeline.placed(self._stamped(self.timeline)):
+            yield key, seconds, frame
+
+    def _stamped(self, timeline: "Timeline[Any]") -> "Iterator[tuple[float | None, tuple[Key, av.VideoFrame]]]":
+        previous = None
+        for position, (stamp, frame) in enumerate(self.decode()):
+            if position == 0:
+                timeline.default_step = 1 / float(self._average_rate or 30)
+            if stamp is None or (previous is not None and stamp <= previous):
+                self._stamps_increase = False
+            previous = stamp if stamp is not None else previous
+            yield None if stamp is None else float(stamp * self._time_base), ((position, stamp), frame)
+
+    def pixels_of(self, first: Any) -> FramePixels:
+        """How pictures are made of this video's frames; `first` is its first one."""
+        if self.pixels is None:
+            self.pixels = FramePixels(first, self._pixel_aspect, self._square)
+        return self.pixels
+
+    def decode(self, seek_to: int | None = None) -> "Iterator[tuple[int | None, av.VideoFrame]]":
+        """(timestamp in the stream's time base, frame) as shown, from the start or a key frame before `seek_to`."""
         import av
 
         if not is_file(self.path):
             self.damage = "it is not a regular file"
             return
+        self.packets = 0
         try:
-            # Without "file:" a name such as "concat:a|b" would be a protocol's.
-            container = av.open(f"file:{self.path}", options=self._rules)
+            container = self._opened()
+            if len(container.streams.video) > 1:
+                with container:
+                    self._choose_film(container)
+                container = self._opened()
         except (av.FFmpegError, OSError, ValueError) as error:
             self.damage = "it is a playlist, which names other files" if _is_playlist(self.path) else _message(error)
             return
@@ -173,7 +221,7 @@ class VideoFrames:
             if not container.streams.video:
                 self.damage = "it has no video stream"
                 return
-            stream = container.streams.video[0]
+            stream: Any = container.streams.video[0] if self._film is None else container.streams[self._film]
             if stream.codec_context is None:
                 self.damage = "nothing here decodes its kind of video"
                 return
@@ -182,35 +230,33 @@ class VideoFrames:
             width, height = stream.codec_context.width, stream.codec_context.height
             if width and height:  # zero where only the frames say it
                 require_drawable(self.path, width, height, HELD_BYTES // BYTES_PER_PIXEL)
-            aspect = stream.sample_aspect_ratio
-            self.pixel_aspect = float(aspect) if aspect else None
+            self._pixel_aspect, self._average_rate = stream.sample_aspect_ratio, stream.average_rate
+            self._time_base = Fraction(stream.time_base)
             self.announced = int(stream.frames)
             if len(container.streams) == 1 and container.duration:
                 self.announced_seconds = container.duration / av.time_base
+            elif stream.duration:
+                self.announced_seconds = float(stream.duration * stream.time_base)
             if seek_to is not None:
                 try:
                     container.seek(seek_to, backward=True, stream=stream)
                 except av.FFmpegError as error:
                     self.damage = _message(error)
                     return
-            yield from self._timed(container, stream)
+            frames = self._undamaged(container, stream)
+            yield from with_decode_times(frames) if container.format.name == "avi" else _with_own_times(frames)
 
-    def _timed(self, container: Any, stream: Any) -> "Iterator[tuple[int, float, av.VideoFrame]]":
-        first = previous = None
-        for position, frame in enumerate(self._undamaged(container, stream)):
-            if frame.pts is None and position == 0:
-                self._has_timestamps = False
-                self.notes.append("the video has no timestamps: frames are taken at its average rate.")
-            if not self._has_timestamps:
-                yield position, position / float(stream.average_rate or 30), frame
-                continue
-            if frame.pts is None or (previous is not None and frame.pts <= previous):
-                # A repeated or missing timestamp cannot be placed in time.
-                self._note_once("frames without a timestamp of their own are left out.")
-                continue
-            first = frame.pts if first is None else first
-            previous = frame.pts
-            yield frame.pts, float((frame.pts - first) * stream.time_base), frame
+    def _opened(self) -> Any:
+        import av
+
+        # Without "file:" a name such as "concat:a|b" would be a protocol's.
+        return av.open(f"file:{self.path}", options=self._rules)
+
+    def _choose_film(self, container: Any) -> None:
+        if self._film is None:
+            film, notes = film_stream(container)
+            self._film = int(film.index)
+            self.notes += notes
 
     def _undamaged(self, container: Any, stream: Any) -> "Iterator[av.VideoFrame]":
         """Frames until the file ends or cannot be demultiplexed; packets that cannot be decoded are skipped."""
@@ -225,6 +271,7 @@ class VideoFrames:
             except (av.FFmpegError, OSError) as error:
                 self.damage = _message(error)
                 return
+            self.packets += packet.size > 0
             try:
                 for frame in packet.decode():
                     if frame.is_corrupt:
@@ -235,18 +282,14 @@ class VideoFrames:
                 if not isinstance(error, av.EOFError):
                     self.damage = _message(error)
 
-    def _note_once(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
-
     def read(self, index: int) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) RGB of a chosen frame: decoding goes on from where it was, or from a key frame before it."""
         if self._forward is not None and 0 < index - self._index <= READ_ON:
             found = self._advance(index)
             if found is not None:
                 return found
-        for seek_to in (self.keys[index], None) if self._has_timestamps else (None,):
-            self._forward = self.decode(seek_to)
+        for seek_to in (self.keys[index][1], None) if self._stamps_increase else (None,):
+            self._forward = enumerate(self.decode(seek_to))
             found = self._advance(index)
             if found is not None:
                 return found
@@ -255,23 +298,36 @@ class VideoFrames:
     def _advance(self, index: int) -> NDArray[np.uint8] | None:
         """Decode on to chosen frame `index`; None when it does not come."""
         assert self._forward is not None
-        for key, _, frame in self._forward:
-            if key == self.keys[index]:
+        wanted = self.keys[index]
+        for position, (stamp, frame) in self._forward:
+            here, there = (stamp, wanted[1]) if self._stamps_increase else (position, wanted[0])
+            if here == there:
                 self._index = index
-                return _pixels(frame)
-            if key > self.keys[index]:
+                return self.pixels_of(frame).rgb(frame)
+            if here is not None and there is not None and here > there:
                 break
         self._forward = None
         return None
 
 
+def _with_own_times(frames: "Iterator[av.VideoFrame]") -> "Iterator[tuple[int | None, av.VideoFrame]]":
+    return ((frame.pts, frame) for frame in frames)
+
+
 def _what_is_missing(frames: "VideoFrames", seen: int, last: float) -> str:
-    """What a file that ended without an error announced and did not hold, empty when nothing is missing."""
-    if frames.announced > seen:
-        return f"it announces {frames.announced} frames"
+    """What a file that ended without an error announced and did not hold, empty when nothing is missing.
+
+    The number of frames alone is no proof: an edit list hides frames, and a capture card announces dropped ones.
+    """
+    timeline = frames.timeline
+    if timeline is None or timeline.restarts or timeline.pauses:
+        return ""
+    step = last / max(1, seen - 1)
+    if frames.announced > frames.packets:
+        is_shorter = frames.announced_seconds > last + 1.5 * step or not frames.announced_seconds
+        return f"it announces {frames.announced} frames" if is_shorter else ""
     # Two frame intervals of slack: durations are rounded, and may or may not count the last frame's own.
-    slack = 2 * last / max(1, seen - 1) + 0.1
-    if not frames.announced and seen > 1 and frames.announced_seconds > last + slack:
+    if not frames.announced and seen > 1 and frames.announced_seconds > last + 2 * step + 0.1:
         return f"it announces {frames.announced_seconds:.2f} s and ends at {last:.2f} s"
     return ""
 
@@ -284,10 +340,6 @@ def _is_playlist(path: Path) -> bool:
     except OSError:
         return False
     return begin.startswith((b"#EXTM3U", b"ffconcat", b"v=0", b"[playlist]")) or b"<MPD" in begin
-
-
-def _pixels(frame: Any) -> NDArray[np.uint8]:
-    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 def _message(error: Exception) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from endogs.clip import Clip
 from endogs.pictures.beside_clip import beside_clip
 from endogs.pictures.scene_frames import scene_depth_range
-from endogs.pictures.video import frame_rate, write_video
+from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.scene import Scene
 from endogs.scene.source_clip import check_frames
 
@@ -40,4 +40,5 @@ def write_preview(
             if progress is not None:
                 progress(i + 1, len(clip))
 
-    write_video(path, frames(), frame_rate(clip.times))
+    aspect = pixel_aspect(clip.K[0])
+    write_video(path, frames(), frame_rate(clip.times), times=clip.times, pixel_aspect=aspect)

@@ -14,7 +14,7 @@ from endogs.evaluate.config import RenderScene
 from endogs.output import new_folder
 from endogs.pictures.drawing_device import drawing_device
 from endogs.pictures.scene_frames import picture, scene_depth_range
-from endogs.pictures.video import frame_rate, write_video
+from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.appearance import Light
@@ -52,9 +52,11 @@ def run_render(config: RenderScene) -> list[Path]:
         )
     frames = pictures(scene, times, config.what, config.scale, config.backend)
     if is_video:
-        rate = frame_rate(times if len(times) > 1 and (np.diff(times) > 0).all() else scene.times)
+        are_in_order = len(times) > 1 and bool((np.diff(times) > 0).all())
+        rate = frame_rate(times if are_in_order else scene.times)
         written = [config.out]
-        write_video(config.out, frames, rate)
+        aspect = pixel_aspect(np.asarray(scene.K[0]))
+        write_video(config.out, frames, rate, times=times if are_in_order else None, pixel_aspect=aspect)
     else:
         written = write_pictures(config.out, frames)
     print(f"wrote {plain(config.out)} ({len(times)} frame{'s' * (len(times) != 1)})")

@@ -54,7 +54,7 @@ def export_points(
         elif chosen == "pcd":
             write_pcd(file, columns, at.comments)
         elif chosen == "xyz":
-            _write_xyz(file, columns, at.comments)
+            _write_xyz(file, columns)
         else:
             _write_npz(file, columns, at, scene)
 
@@ -79,12 +79,10 @@ def point_columns(at: Moment, normals: NDArray[np.float32]) -> dict[str, NDArray
     return columns
 
 
-def _write_xyz(path: Path, columns: dict[str, NDArray], comments: tuple[str, ...]) -> None:
-    names = [name for name in columns if name not in ("nx", "ny", "nz")]
-    header = "\n".join([*comments, " ".join(names)])
-    formats = ["%.6f" if columns[name].dtype.kind == "f" else "%d" for name in names]
-    table = np.stack([columns[name].astype(np.float64) for name in names], 1)
-    np.savetxt(path, table, fmt=formats, header=header, encoding="utf-8")
+def _write_xyz(path: Path, columns: dict[str, NDArray]) -> None:
+    """Six columns and nothing else: MeshLab reads no other `.xyz` than of three or six numbers a line, no comments."""
+    table = np.stack([columns[name].astype(np.float64) for name in ("x", "y", "z", "red", "green", "blue")], 1)
+    np.savetxt(path, table, fmt=["%.6f"] * 3 + ["%d"] * 3, encoding="utf-8")
 
 
 def _write_npz(path: Path, columns: dict[str, NDArray], at: Moment, scene: Scene) -> None:

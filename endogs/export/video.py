@@ -16,7 +16,7 @@ from endogs.export.orbit import orbiting
 from endogs.export.units import units_phrase
 from endogs.pictures.beside_clip import beside_clip
 from endogs.pictures.scene_frames import picture, scene_depth_range
-from endogs.pictures.video import frame_rate, write_video
+from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.scene import Scene
 from endogs.scene.source_clip import judged_masks, load_source_clip
 
@@ -77,7 +77,8 @@ def export_video(scene: Scene, config: ExportVideo, path: Path) -> int:
         frames = (beside_clip(scene, clip, time, config.scale, (low, high)) for time in times)
     else:
         frames = _without_instruments(scene, clip, times, config)
-    return write_video(path, frames, rate, config.crf, comment)
+    shown_at = np.array(times) if config.fps is None and len(set(times)) == len(times) else None
+    return write_video(path, frames, rate, config.crf, comment, shown_at, pixel_aspect(np.asarray(scene.K[0])))
 
 
 def _times(scene: Scene, config: ExportVideo) -> tuple[list[float], float]:

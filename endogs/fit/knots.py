@@ -20,6 +20,9 @@ REST = 0.25
 """Knots of resting tissue, as a share of those of moving tissue."""
 MISSING_POWER = 0.7
 """A gap of n frame intervals gets as many knots as n to this power: more would have nothing to hold on to."""
+LONGEST_GAP = 30
+"""Frame intervals that a longer gap counts as: knots are stored for every Gaussian, and their number must follow from
+what was seen, not from a timestamp."""
 
 
 def clip_knots(clip: Clip, observations: Observations, knot_frames: float) -> Knots:
@@ -39,7 +42,11 @@ def clip_knots(clip: Clip, observations: Observations, knot_frames: float) -> Kn
         speeds = np.array([_speed(observations, k, clip.static_camera) for k in range(len(gaps))]) / gaps
     else:
         speeds = np.full(len(gaps), np.inf)
-    dense = _smoothed(np.clip(speeds / (FAST * clip.width), REST, 1)) * gaps**MISSING_POWER / knot_frames
+    dense = (
+        _smoothed(np.clip(speeds / (FAST * clip.width), REST, 1))
+        * np.minimum(gaps, LONGEST_GAP) ** MISSING_POWER
+        / knot_frames
+    )
     passed = np.concatenate([[0], np.cumsum(dense)])
     breakpoints = np.interp(np.linspace(0, passed[-1], max(1, int(np.ceil(passed[-1] - 1e-6))) + 1), passed, times)
     # A frame or two at the ends may be held out; they belong to the outermost intervals.

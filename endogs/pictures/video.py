@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +14,39 @@ from endogs.output import new_file
 LARGEST_SIDE = 16384
 """Pixels of a side that x264 encodes."""
 
+CLOCK = 90000
+"""Ticks per second of uneven videos."""
+EVEN = 0.1
+"""Frame intervals by which frames may miss an even grid and still be shown on it."""
+SQUARE = 0.01
+"""Difference of fx and fy up to which pixels are square: calibrations differ by less from one to the next."""
+BT709, LIMITED = 1, 1
+"""Codes of ITU-T H.273 for primaries, transfer and matrix, and FFmpeg's of the range 16 to 235."""
 
-def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf: int = 18, comment: str = "") -> int:
+
+def write_video(
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    fps: float,
+    crf: int = 18,
+    comment: str = "",
+    times: NDArray[np.float64] | None = None,
+    pixel_aspect: float = 1.0,
+) -> int:
     """Write RGB uint8 frames (H, W, 3) as MP4 (H.264, yuv420p, index first) and return how many there were.
 
-    `crf` is x264's quality, 0 lossless to 51; `comment` becomes the file's metadata of that name. Odd sizes get their
-    last row or column repeated, as 4:2:0 needs even ones. The file appears under its name only when complete. Raises
-    InputError when the folder cannot be written to, PyAV has no H.264 encoder or a picture is larger than it encodes,
-    and ValueError for no frames.
+    Colours are BT.709's, limited range, and say so. With `times`, the frames' seconds, an uneven clip, or one of fewer
+    frames a second than `frame_rate` tells, is shown at its own times, and `fps` only for even ones. `pixel_aspect` is
+    the width of a pixel over its height. `crf` is x264's quality, 0 lossless to 51; `comment` becomes the file's
+    metadata of that name. Odd sizes get their last row or column repeated, as 4:2:0 needs even ones. The file appears
+    under its name only when complete. Raises InputError when the folder cannot be written to, PyAV has no H.264
+    encoder or a picture is larger than it encodes, and ValueError for no frames, or times that do not increase.
     """
     import av
 
     if "libx264" not in av.codecs_available:
         raise InputError(f"{path}: this PyAV has no H.264 encoder (libx264); install PyAV from PyPI")
+    stamps = _stamps(times, fps)
     count = 0
     options = {"movflags": "faststart"}
     with new_file(path) as partial, av.open(str(partial), "w", format="mp4", options=options) as container:
@@ -42,14 +63,50 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf
                     )
                 rate = Fraction(fps).limit_denominator(1001)
                 stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
-                stream.height, stream.width = even.shape[:2]
-                stream.pix_fmt = "yuv420p"
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")))
+                _describe(stream, even.shape[1], even.shape[0], pixel_aspect)
+                if stamps is not None:
+                    stream.codec_context.time_base = Fraction(1, CLOCK)
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+            picture = picture.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED)
+            if stamps is not None:
+                picture.pts, picture.time_base = stamps[count], Fraction(1, CLOCK)
+                picture.duration = stamps[count + 1] - stamps[count]
+            container.mux(stream.encode(picture))
             count += 1
         if stream is None:
             raise ValueError("a video needs at least one frame")
         container.mux(stream.encode())
     return count
+
+
+def _describe(stream: Any, width: int, height: int, pixel_aspect: float) -> None:
+    context = stream.codec_context
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = LIMITED
+    if pixel_aspect != 1:
+        context.sample_aspect_ratio = Fraction(pixel_aspect).limit_denominator(1000)
+
+
+def _stamps(times: NDArray[np.float64] | None, fps: float) -> list[int] | None:
+    """Ticks of CLOCK at which each frame is shown, and where the last one ends; None for frames `fps` will do for."""
+    if times is None or len(times) < 2:
+        return None
+    steps = np.diff(times)
+    if not (steps > 0).all():
+        raise ValueError("times must increase")
+    off_the_grid = np.abs(times - times[0] - np.arange(len(times)) / fps).max()
+    if off_the_grid * fps <= EVEN:
+        return None
+    ends = np.append(times - times[0], times[-1] - times[0] + np.median(steps))
+    ticks = np.round(ends * CLOCK).astype(np.int64)
+    return [int(tick) for tick in np.maximum.accumulate(ticks - np.arange(len(ticks))) + np.arange(len(ticks))]
+
+
+def pixel_aspect(K: NDArray[np.floating]) -> float:
+    """Width of a pixel over its height, from intrinsics (3, 3) that count focal lengths in pixels; 1 when near it."""
+    aspect = float(K[1, 1] / K[0, 0])
+    return 1.0 if abs(aspect - 1) <= SQUARE else aspect
 
 
 def frame_rate(times: NDArray[np.float64]) -> float:

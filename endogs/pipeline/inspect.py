@@ -11,7 +11,7 @@ from endogs.clip import Clip, load_clip
 from endogs.clip.contact_sheet import contact_sheet, mask_overlay, write_png
 from endogs.clip.coverage import coverage
 from endogs.clip.inspect import describe
-from endogs.pictures.video import frame_rate, write_video
+from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.pipeline.config import Inspect
 from endogs.priors.instruments.choose import with_instrument_masks
 
@@ -46,7 +46,8 @@ def inspect(config: Inspect) -> None:
     console.print(f"contact sheet: {out}", markup=False, soft_wrap=True)
     if config.masks:
         video = out.with_suffix(".mp4")
-        write_video(video, _overlays(clip), frame_rate(clip.times))
+        aspect = pixel_aspect(clip.K[0])
+        write_video(video, _overlays(clip), frame_rate(clip.times), times=clip.times, pixel_aspect=aspect)
         console.print(f"masks over every frame: {video}", markup=False, soft_wrap=True)
 
 

@@ -1,1 +1,1 @@
-"""What lies in a clip's files, before it is known what it means."""
+"""What files of pictures and videos say about themselves, and which of them are frames."""

@@ -1,0 +1,226 @@
+"""Which files of a folder are the clip's frames: names without their numbers are families, and one of them is it."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from endogs.clip.files.picture_kinds import Kind, look_alike, picture_kind
+from endogs.clip.image_files import image_size, list_images, natural_key
+from endogs.errors import InputError
+from endogs.plain_text import plain
+
+NO_FRAMES = re.compile(
+    r"masks?|labels?|seg|segmentation|annotations?|gt|groundtruth|watershed|overlay|matte|trimap|depths?|disp|disparity|"
+    r"normals?|flow|occlusion|thumbs?|thumbnails?|previews?|confidence|uncertainty"
+)
+"""Words in names that say that a file belongs to a frame and is none."""
+CAMERA_WORDS = ("cam", "camera", "eye", "view", "lens")
+"""Words before a number that counts cameras and not frames."""
+LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
+UNREAD = (
+    *(".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jfif", ".jpe", ".dng", ".raw", ".nef", ".cr2", ".cr3"),
+    *(".arw", ".gif", ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".dcm"),
+)
+"""Endings of pictures that are not read as frames of a folder."""
+NAMED = 4
+"""Families and jumps that a sentence names before it counts the rest."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Files whose names differ in their numbers only."""
+
+    pattern: str
+    """Their name with # for every number; "*" as the ending where there are several."""
+    paths: tuple[Path, ...]
+    """In natural order."""
+
+    @property
+    def numbers(self) -> set[tuple[int, ...]]:
+        """The numbers in the names."""
+        return {_numbers(path) for path in self.paths}
+
+    @property
+    def is_series(self) -> bool:
+        """Whether these are several numbered files."""
+        return len(self.paths) > 1 and "#" in self.pattern
+
+    @property
+    def says_no_frames(self) -> bool:
+        """Whether a word in the name says that these are no frames."""
+        return any(NO_FRAMES.fullmatch(word) for word in re.findall(r"[a-z]+", self.pattern.rsplit(".", 1)[0]))
+
+    @property
+    def words(self) -> str:
+        """How many they are, and their pattern."""
+        return f"{len(self.paths)} like {plain(self.pattern)}" if len(self.paths) > 1 else plain(self.paths[0].name)
+
+
+def frames_of(folder: Path, wanted: str | None, notes: list[str]) -> list[Path]:
+    """The frames among the pictures of `folder`, in natural order; what is left out is noted, with its number.
+
+    `wanted` is --images. Raises InputError where several families could be the frames, naming them, where pictures of a
+    kind that is not read stand between the frames, and when nothing is like `wanted`.
+    """
+    paths = list_images(folder)
+    if wanted is not None:
+        return _wanted(folder, paths, wanted, notes)
+    found = families(paths)
+    _check_unread(folder, paths, notes)
+    frames = paths if len(found) < 2 else _certain(folder, found, notes)
+    _say_jumps(frames, notes)
+    return frames
+
+
+def families(paths: list[Path]) -> list[Family]:
+    """The families of `paths`, the largest first; endings tell files apart only where their numbers repeat."""
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(_pattern(path), []).append(path)
+    found = []
+    for pattern, group in groups.items():
+        stems = Counter(path.stem.lower() for path in group)
+        endings = sorted({path.suffix.lower() for path in group})
+        if max(stems.values()) == 1:
+            found.append(Family(pattern + (endings[0] if len(endings) == 1 else ".*"), tuple(group)))
+            continue
+        for ending in endings:
+            found.append(Family(pattern + ending, tuple(path for path in group if path.suffix.lower() == ending)))
+    return sorted(found, key=lambda family: (-len(family.paths), len(family.pattern), family.pattern))
+
+
+def _certain(folder: Path, found: list[Family], notes: list[str]) -> list[Path]:
+    """The frames of a folder of several families, or InputError."""
+    if len(found) > max(8, sum(len(family.paths) for family in found) // 2):  # names that follow no pattern
+        return sorted((path for family in found for path in family.paths), key=natural_key)
+    named = [family for family in found if not family.says_no_frames] or found
+    series = [family for family in named if family.is_series]
+    candidates = series or named
+    kinds: dict[str, Kind] = {family.pattern: picture_kind(family.paths[0]) for family in found}
+    views = [family for family in candidates if kinds[family.pattern] == "pictures"] or candidates
+    if len(views[0].paths) < max(len(family.paths) for family in candidates):
+        raise _which(folder, candidates)
+    views, twins = _without_twins(views)
+    if any(one.numbers & other.numbers for i, one in enumerate(views) for other in views[:i]):
+        raise _which(folder, views)
+    frames = sorted((path for family in views for path in family.paths), key=natural_key)
+    if len(views) > 1 and series:
+        if len({image_size(family.paths[0]) for family in views}) > 1:
+            raise _which(folder, views)
+        names = ", ".join(family.words for family in views[:NAMED])
+        notes.append(f"the frames' names are of {len(views)} kinds, read one after the other: {names}.")
+    left_out = [family for family in found if family not in views]
+    if left_out:
+        what = ", ".join(
+            f"{family.words} ({'the same pictures again' if family in twins else kinds[family.pattern]})"
+            for family in left_out[:NAMED]
+        )
+        more = f" and {len(left_out) - NAMED} kinds more" if len(left_out) > NAMED else ""
+        count = sum(len(family.paths) for family in left_out)
+        notes.append(
+            f"{len(frames)} pictures like {plain(views[0].pattern)} are the frames; {count} other files beside them "
+            f"are left out: {what}{more}. --images chooses others."
+        )
+    return frames
+
+
+def _without_twins(views: list[Family]) -> tuple[list[Family], list[Family]]:
+    """The views without those that show the same as another one: the largest and least compressed is kept."""
+
+    def worth(family: Family) -> tuple[int, int, bool, int]:
+        width, height = image_size(family.paths[0])
+        lossless = family.paths[0].suffix.lower() in LOSSLESS
+        return len(family.paths), width * height, lossless, -len(family.pattern)
+
+    kept: list[Family] = []
+    twins: list[Family] = []
+    for family in sorted(views, key=worth, reverse=True):
+        is_twin = any(family.numbers <= other.numbers and _same_pictures(family, other) for other in kept)
+        (twins if is_twin else kept).append(family)
+    return kept, twins
+
+
+def _same_pictures(one: Family, other: Family) -> bool:
+    there = {_numbers(path): path for path in other.paths}
+    looked_at = (one.paths[0], one.paths[len(one.paths) // 2], one.paths[-1])
+    return all(look_alike(path, there[_numbers(path)]) for path in looked_at)
+
+
+def _which(folder: Path, found: list[Family]) -> InputError:
+    names = ", ".join(family.words for family in found[:NAMED])
+    more = f" and {len(found) - NAMED} kinds more" if len(found) > NAMED else ""
+    return InputError(
+        f"{folder}: holds pictures of {len(found)} kinds, and which ones are the frames is not certain: {names}{more}; "
+        f'choose with --images, such as --images "{plain(found[0].pattern)}".'
+    )
+
+
+def _wanted(folder: Path, paths: list[Path], wanted: str, notes: list[str]) -> list[Path]:
+    """The paths whose names are like `wanted`: # stands for a number, * for anything; the ending may be left out."""
+    signs = {"#": r"\d+", "*": ".*"}
+    expression = re.compile("".join(signs.get(sign, re.escape(sign)) for sign in wanted), re.IGNORECASE)
+    chosen = [path for path in paths if expression.fullmatch(path.name) or expression.fullmatch(path.stem)]
+    if not chosen:
+        there = ", ".join(family.words for family in families(paths)[:NAMED])
+        raise InputError(
+            f'{folder}: no picture is like --images "{plain(wanted)}", in which # stands for a number and * for '
+            f"anything; there are {there}."
+        )
+    if len(chosen) < len(paths):
+        notes.append(f"--images leaves out {len(paths) - len(chosen)} of the {len(paths)} pictures of {folder.name}/.")
+    return chosen
+
+
+def _check_unread(folder: Path, paths: list[Path], notes: list[str]) -> None:
+    """InputError for pictures of other formats that are part of the frames' series, a note for others."""
+    unread = list_images(folder, UNREAD)
+    if not unread:
+        return
+    read = {(_pattern(path), _numbers(path)) for path in paths}
+    patterns = {pattern for pattern, _ in read}
+    between = [path for path in unread if _pattern(path) in patterns and (_pattern(path), _numbers(path)) not in read]
+    endings = ", ".join(sorted({path.suffix[1:].upper() for path in between or unread}))
+    if between:
+        raise InputError(
+            f"{folder}: {len(between)} of its {len(paths) + len(between)} pictures are {endings} files "
+            f"({plain(between[0].name)}), which are not read: save them as PNG or JPEG under the same names."
+        )
+    notes.append(f"{len(unread)} {endings} files in {folder.name}/ are not read.")
+
+
+def _say_jumps(frames: list[Path], notes: list[str]) -> None:
+    """A note when the frames' numbers do not go up evenly."""
+    names = [_numbers(path) for path in frames]
+    if len(frames) < 3 or len({len(numbers) for numbers in names}) > 1 or not names[0]:
+        return
+    varying = [place for place in range(len(names[0])) if len({numbers[place] for numbers in names}) > 1]
+    if len(varying) != 1:
+        return
+    counts = [numbers[varying[0]] for numbers in names]
+    steps = [after - before for before, after in pairwise(counts)]
+    usual = Counter(steps).most_common(1)[0][0]
+    jumps = [f"{a} to {b}" for a, b in pairwise(counts) if b - a != usual]
+    if jumps:
+        shown = ", ".join(jumps[:NAMED]) + (", ..." if len(jumps) > NAMED else "")
+        notes.append(
+            f"the numbers in the frames' names jump {len(jumps)} times ({shown}); "
+            "frames are taken as equally far apart."
+        )
+
+
+def _pattern(path: Path) -> str:
+    """The name without its ending, with # for every number but those that count cameras."""
+    stem = path.stem.lower()
+    parts = re.split(r"(\d+)", stem)
+    for place in range(1, len(parts), 2):
+        word = re.findall(r"[a-z]+", parts[place - 1])
+        last_number = place + 2 >= len(parts)
+        if not (word and word[-1] in CAMERA_WORDS and not last_number):
+            parts[place] = "#"
+    return "".join(parts)
+
+
+def _numbers(path: Path) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", path.stem))
