@@ -1,6 +1,5 @@
 """Whose a result's folder is, what a run may replace in it, and what is left when it is killed at any moment."""
 
-import gc
 import json
 import os
 import subprocess
@@ -194,7 +193,6 @@ def test_without_a_name_runs_are_numbered(tmp_path, monkeypatch):
     fill(folder, "part", ("checkpoints/last.safetensors",))
     folder.release()
     assert claim(None, "clip", True, False).out == Path("clip_endogs-3")
-    gc.collect()
     assert run(None, "fresh", complete=False) == Path("clip_endogs-4")
     with pytest.raises(InputError, match=r"2 runs were interrupted; say which to resume \(--out clip_endogs-3\)"):
         claim(None, "clip", True, False)
@@ -330,7 +328,6 @@ def test_killed_between_any_two_changes_one_result_is_whole_and_the_next_run_men
         except Killed:
             killed = True
         kill_before(10**9)
-        gc.collect()
         seen.add(token_of(standing(out)))
         mine = [path for path in out.parent.rglob("notes.txt") if path.read_text() == "mine"]
         assert len(mine) == 1

@@ -18,6 +18,8 @@ from endogs.scene.appearance.appearance import COLORS_OF, EXPOSURE
 
 PREFIX = "appearance."
 """Where the names of its tensors begin in a checkpoint."""
+PER_NEIGHBOUR = (f"{PREFIX}{COLORS_OF}neighbours", f"{PREFIX}{COLORS_OF}tangents")
+"""Names there of (N, k) and (N, k, 2), of which k depends on how many Gaussians there are."""
 BETAS, EPS = (0.9, 0.999), 1e-8
 
 

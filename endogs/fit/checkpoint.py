@@ -28,6 +28,8 @@ FORMAT = "endogs-checkpoint-2"
 BREAKPOINTS, TRACK_BREAKPOINTS = "breakpoints", "track_breakpoints"
 """Names of the tensors that hold the knots of the deformation, or of the splines that it starts from."""
 MOST_KNOTS = 1_000_000
+ANY, MOST_ANY = -1, 64
+"""In a layout, a size from 1 to MOST_ANY that the number of Gaussians decides, such as that of their neighbours."""
 DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "I32": torch.int32, "U8": torch.uint8}
 """Types of a checkpoint's tensors, by their names in the file."""
 Layout = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
@@ -171,6 +173,10 @@ def check_layout(found: Layout, expected: Layout, most: int, optional: Layout) -
     for name, (dtype, shape) in found.items():
         kind, form = expected[name] if name in expected else optional[name]
         wanted = tuple(size or count for size in form)
+        if len(shape) == len(form):
+            wanted = tuple(
+                has if size == ANY and 1 <= has <= MOST_ANY else size for has, size in zip(shape, wanted, strict=True)
+            )
         if (dtype, shape) != (kind, wanted):
             raise ValueError(f"{name} is {shape} {dtype}, not {wanted} {kind}")
 

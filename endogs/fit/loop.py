@@ -15,10 +15,10 @@ from torch import Tensor
 
 from endogs import native
 from endogs.errors import FitDiverged, InputError
-from endogs.fit.appearance import AppearanceAdam
+from endogs.fit.appearance import PER_NEIGHBOUR, AppearanceAdam
 from endogs.fit.bending import relax_bending
 from endogs.fit.bloop import Bloop
-from endogs.fit.checkpoint import Checkpoint, Layout, check_layout, check_values, layout_of
+from endogs.fit.checkpoint import ANY, Checkpoint, Layout, check_layout, check_values, layout_of
 from endogs.fit.checkpoint_clock import CheckpointClock
 from endogs.fit.config import COPYING, FitConfig
 from endogs.fit.cuda_steps import CudaSteps
@@ -133,8 +133,11 @@ class Fit:
     def _empty_layout(self) -> Layout:
         """The tensors that a checkpoint of this fit has, with zeros for the number of Gaussians; drops those here."""
         self._population.keep(torch.zeros(len(self._population), dtype=torch.bool, device=self.optimizer.base.device))
-        known = set(self._optional_layout())
-        return {name: form for name, form in layout_of(self.checkpoint().tensors).items() if name not in known}
+        known, found = set(self._optional_layout()), {}
+        for name, (dtype, shape) in layout_of(self.checkpoint().tensors).items():
+            if name not in known:
+                found[name] = (dtype, (shape[0], ANY, *shape[2:]) if name in PER_NEIGHBOUR else shape)
+        return found
 
     def _optional_layout(self) -> Layout:
         return {} if self._rigidity is None else self._rigidity.layout()
