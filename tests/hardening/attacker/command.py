@@ -9,7 +9,7 @@ from pathlib import Path
 from attacker import report
 from attacker.families import FAMILIES
 from attacker.outcome import FAULTS, Finding
-from attacker.server import PATIENCE, attack, import_everything
+from attacker.server import BESIDE, PATIENCE, attack, import_everything
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", type=Path, help="JSON file of the numbers and failures")
     parser.add_argument("--keep", type=Path, help="folder where cases stay")
     options = parser.parse_args(arguments)
-    import_everything()
+    slow = () if options.family and "models" not in options.family else ("transformers", "open3d")
+    import_everything((*BESIDE, *slow))
     keep = options.keep
     if options.only and keep is None:
         keep = Path("attack-replay").resolve()

@@ -27,17 +27,8 @@ PATIENCE = 20.0
 """Seconds after which a case that has worked for half of them hangs."""
 LAST_PATIENCE = 90.0
 """Seconds after which it hangs even if other processes took the processor."""
-BESIDE = (
-    "cv2",
-    "av",
-    "open3d",
-    "scipy.stats",
-    "scipy.ndimage",
-    "scipy.spatial",
-    "viser",
-    "transformers",
-    "torch._dynamo",
-)
+BESIDE = ("cv2", "av", "scipy.stats", "scipy.ndimage", "scipy.spatial", "viser", "torch._dynamo")
+"""Libraries that verbs import when they need them."""
 
 
 @dataclass
@@ -57,15 +48,17 @@ class Running:
     """Whether it has closed its end of the pipe: it ended, or is about to."""
 
 
-def import_everything() -> None:
-    """Import what a verb imports when it runs, so that no child has to. Nothing may draw here: children of a process
-    whose kernels have worked are another case."""
+def import_everything(beside: Iterable[str] = BESIDE) -> None:
+    """Import what a verb imports when it runs, and the libraries `beside`, so that no child has to.
+
+    Nothing may draw here: children of a process whose kernels have worked are another case.
+    """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     cli = import_module("endogs.cli")
     for runner in cli.RUNNERS.values():
         import_module(runner.split(":")[0])
-    for name in (*BESIDE, "endogs._native"):
+    for name in (*beside, "endogs._native"):
         with contextlib.suppress(ImportError):
             import_module(name)
     cli.parse(["inspect", "x"], cli.Verb)  # reads all docstrings once
