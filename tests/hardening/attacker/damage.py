@@ -201,7 +201,7 @@ def harm_disk(random: Random, root: Path, file: Path) -> str:
         (file.parent / (random.choice(names)[:200] + file.suffix)).write_bytes(file.read_bytes())
         return "a stranger's name beside it"
     if act == "double":
-        shutil.copytree(file.parent, root.parent / "double", dirs_exist_ok=True)
+        shutil.copytree(file.parent, root.parent / "double", symlinks=True, dirs_exist_ok=True)
         (file.parent / "double").symlink_to(root)
         return "a folder that contains itself"
     if act == "renamed":

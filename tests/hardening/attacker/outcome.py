@@ -16,10 +16,11 @@ KINDS = (
     "network",
     "changed",
     "code",
+    "wrong",
     "litter",
     "attacker",
 )
-"""From the best to the worst; `attacker` is a fault of the attack itself."""
+"""`wrong` is a page that a stranger's text broke, `attacker` a fault of the attack itself."""
 FAULTS = KINDS[2:]
 MOST_GROWTH = 1.2e9
 """Bytes by which a case's memory may grow; inputs have at most a few MB, so more was promised by a number in a file."""
@@ -99,6 +100,8 @@ def judge(
         found.outcome, found.place = "over-memory", f"grew by {found.growth / 1e9:.1f} GB"
     elif "Traceback (most recent call last)" in shown:
         found.outcome, found.place = "traceback", f"printed, {last_frame(shown)}"
+    elif told.get("wrong"):
+        found.outcome, found.place = "wrong", ", ".join(told["wrong"])[:300]
     elif told.get("litter"):
         found.outcome, found.place = "litter", ", ".join(told["litter"])[:300]
     elif code not in (0, None):

@@ -72,6 +72,8 @@ def table(report: dict[str, Any]) -> str:
         "network",
         "changed",
         "code",
+        "wrong",
+        "wrong",
         "litter",
         "words",
         "attacker",

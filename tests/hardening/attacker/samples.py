@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Callable
@@ -115,7 +114,7 @@ class Samples:
         self.root = root
 
     def __call__(self, name: str) -> Path:
-        """The folder of that name: a clip's, `scene-KIND`, `checkpoint` or `files`."""
+        """The folder of that name: a clip's, `scene-KIND`, `cached` (with guessed depth), `checkpoint` or `files`."""
         place = self.root / name
         if place.exists():
             return place
@@ -140,6 +139,8 @@ class Samples:
             root = Path(made) / name
             if name in CLIPS:
                 CLIPS[name][0](root)
+            elif name == "cached":
+                _fitted(root, (), keep_priors=True)
             elif name == "checkpoint":
                 _interrupted(root)
             elif name == "files":
@@ -159,17 +160,21 @@ def clip_at(name: str, root: Path) -> tuple[Path, tuple[str, ...]]:
     return root / inner if inner else root, tuple(option.format(root=root) for option in options)
 
 
-def _fitted(root: Path, options: tuple[str, ...]) -> None:
-    """A clip and what a short fit of it leaves."""
+def _fitted(root: Path, options: tuple[str, ...], keep_priors: bool = False) -> None:
+    """A clip and what a short fit of it leaves; with `keep_priors` the clip has no depth, so that it was guessed."""
     from endogs.cli import main
 
     root.mkdir()
     os.chdir(root)
-    write_calibrated(root / "clip", FRAMES)
+    if keep_priors:
+        write_endonerf(root / "clip", FRAMES)
+    else:
+        write_calibrated(root / "clip", FRAMES)
     code = main(["reconstruct", "clip", "--out", "out", *SMALL_FIT, *options])
     if code:
         raise RuntimeError(f"reconstruct {options} ended with {code}")
-    shutil.rmtree(root / "out" / "priors", ignore_errors=True)
+    if keep_priors and not list((root / "out").glob("priors/*/*")):
+        raise RuntimeError("the fit kept no guessed depth")
 
 
 def _interrupted(root: Path) -> None:
@@ -194,7 +199,7 @@ def _interrupted(root: Path) -> None:
 
     with contextlib.suppress(SystemExit):
         run(parse(["reconstruct", "clip", "--out", "out", *INTERRUPTED_FIT], Verb), Stopper())
-    if not list((root / "out" / "checkpoints").glob("*.safetensors")):
+    if not list(root.glob("*/checkpoints/*.safetensors")):
         raise RuntimeError("the interrupted fit left no checkpoint")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from attacker.case import Case, Family, Workplace
 from attacker.outcome import MOST_GROWTH
+from attacker.pages import page_faults
 from attacker.samples import Samples
 
 ROOM = 1_600_000_000
@@ -114,6 +115,8 @@ def _meet(case: Case, before: dict[str, str], folder: Path) -> dict[str, Any]:
         traceback.print_exc()
     signal.setitimer(signal.ITIMER_REAL, 0)
     told["growth"] = _status("VmHWM") - start
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        told["wrong"] = [fault for page in folder.rglob("*.html") if page.is_file() and (fault := page_faults(page))]
     if told.get("code") not in (0, None, 130):
         new = set(snapshot(folder)) - set(before)
         told["litter"] = sorted(name for name in new if ".partial" in name)

@@ -5,19 +5,22 @@ from pathlib import Path
 
 from attacker import evil
 from attacker.case import Case, Workplace
-from attacker.damage import harm_disk
+from attacker.damage import harm_disk, harm_file
+from attacker.families.options import options_of
 from attacker.pickles import pickle_that_makes, torch_file_that_makes
-from attacker.samples import INTERRUPTED_FIT
+from attacker.samples import INTERRUPTED_FIT, SMALL_FIT
 from attacker.tensors import Tensors, harm_metadata, harm_tensors
 
 
 def damaged_checkpoint(at: Workplace) -> Case:
     """What Ctrl-C left, with a damaged checkpoint or something else of the run, resumed."""
     random = at.random
+    if random.random() < 0.2:
+        return _damaged_guess(at)
     shutil.copytree(at.sample("checkpoint"), at.folder, dirs_exist_ok=True)
-    out = at.folder / "out"
+    checkpoint = next(at.folder.glob("*/checkpoints/*.safetensors"))
+    out = checkpoint.parents[1]
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    checkpoint = next(path for path in files if path.parent.name == "checkpoints" and path.suffix == ".safetensors")
     turn = random.random()
     names = ["out", "checkpoints", checkpoint.name, "clip"]
     if turn < 0.75:
@@ -31,7 +34,29 @@ def damaged_checkpoint(at: Workplace) -> Case:
         other.write_bytes(changed)
         said = f"{other.name}: {what}"
     arguments = ("reconstruct", "clip", "--out", "out", *INTERRUPTED_FIT, "--resume")
-    return Case(f"checkpoint: {said}", arguments, tuple(names), owned=("out",))
+    return Case(f"checkpoint: {said}", arguments, tuple(names), owned=("out", "out.unfinished"))
+
+
+def _damaged_guess(at: Workplace) -> Case:
+    """What was guessed for an earlier run, damaged, in the way of the same run once more."""
+    shutil.copytree(at.sample("cached"), at.folder, dirs_exist_ok=True)
+    kept = sorted(path for path in (at.folder / "out" / "priors").rglob("*") if path.is_file())
+    said = []
+    for _ in range(at.random.choice((1, 2, 5))):
+        file = at.random.choice(kept)
+        if not file.is_file() or at.random.random() < 0.1:
+            continue
+        if file.suffix == ".safetensors" and at.random.random() < 0.7:
+            tensors = Tensors.read(file) if not said else None
+            if tensors is not None:
+                said.append(harm_tensors(at.random, tensors))
+                tensors.write(file)
+                continue
+        said.append(harm_file(at.random, file, at.canary))
+    again = ("--overwrite",) if "--overwrite" in options_of("reconstruct") else ()
+    arguments = ("reconstruct", "clip", "--out", "out", *SMALL_FIT, *again)
+    names = ("out", "priors", "clip", *(file.name for file in kept))
+    return Case(f"guessed depth: {'; '.join(said)}", arguments, names, owned=("out", "out.unfinished"))
 
 
 def _harm(at: Workplace, path: Path) -> str:
