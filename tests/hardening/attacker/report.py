@@ -73,7 +73,6 @@ def table(report: dict[str, Any]) -> str:
         "changed",
         "code",
         "wrong",
-        "wrong",
         "litter",
         "words",
         "attacker",
