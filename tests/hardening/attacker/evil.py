@@ -2,6 +2,7 @@
 
 import copy
 import re
+import struct
 from random import Random
 from typing import Any
 
@@ -113,30 +114,22 @@ def json_values(random: Random) -> Any:
     )
 
 
-def places(value: Any, limit: int = 4000) -> list[tuple[Any, Any]]:
-    """Every (holder, key) of a JSON value, outermost first."""
-    found: list[tuple[Any, Any]] = []
-    level = [value]
-    while level and len(found) < limit:
-        inner = []
-        for holder in level:
-            keys = holder.keys() if isinstance(holder, dict) else range(len(holder)) if isinstance(holder, list) else ()
-            for key in keys:
-                found.append((holder, key))
-                inner.append(holder[key])
-        level = inner
-    return found
+def place_in(random: Random, value: Any) -> tuple[Any, Any] | None:
+    """A holder and its key, found by going down: what stands at the top is met as often as all that lies deep."""
+    holder, key = None, None
+    while isinstance(value, dict | list) and value and (holder is None or random.random() < 0.6):
+        holder, key = value, random.choice(sorted(value) if isinstance(value, dict) else range(len(value)))
+        value = holder[key]
+    return None if holder is None else (holder, key)
 
 
 def harm_json(random: Random, value: Any) -> tuple[Any, str]:
     """A copy with one place made worse, and what was done."""
     value = copy.deepcopy(value)
-    found = places(value)
-    if not found or random.random() < 0.04:
+    place = place_in(random, value)
+    if place is None or random.random() < 0.03:
         return json_values(random), "the whole value replaced"
-    # Numbers in long lists would take nearly every turn.
-    named = [place for place in found if isinstance(place[0], dict)]
-    holder, key = random.choice(named if named and random.random() < 0.7 else found)
+    holder, key = place
     act = random.choice(
         ("replace", "replace", "replace", "replace", "drop", "rename", "list", "longer", "shorter", "text")
     )
@@ -223,7 +216,7 @@ def harm_text(random: Random, text: str) -> tuple[str, str]:
 def harm_bytes(random: Random, content: bytes) -> tuple[bytes, str]:
     """Bytes with flips, holes, additions, or cut off."""
     changed = bytearray(content)
-    act = random.choice(("flip", "flip", "header", "cut", "hole", "add", "words", "empty", "double"))
+    act = random.choice(("flip", "flip", "header", "cut", "hole", "add", "words", "words", "floats", "empty", "double"))
     if not changed or act == "empty":
         return b"", "emptied"
     if act in ("flip", "header"):
@@ -242,6 +235,10 @@ def harm_bytes(random: Random, content: bytes) -> tuple[bytes, str]:
         value = random.choice((0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0x10000, 0))
         start = random.randrange(max(len(changed) - 8, 1))
         changed[start : start + 4] = value.to_bytes(4, random.choice(("little", "big")))
+    elif act == "floats":
+        start = random.randrange(max(len(changed) - 8, 1))
+        value = random.choice((float("nan"), float("inf"), -1e300, 1e300, 1e-310, 0.0))
+        changed[start : start + 8] = struct.pack("<d", value)
     else:
         changed += content
     return bytes(changed), f"bytes: {act}"

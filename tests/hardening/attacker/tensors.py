@@ -74,7 +74,8 @@ def harm_tensors(random: Random, file: Tensors) -> str:
     """One tensor made worse; returns what was done."""
     if not file.tensors:
         return "nothing to harm"
-    name = random.choice(sorted(file.tensors))
+    inner = [name for name in sorted(file.tensors) if name.startswith(("deformation.", "appearance."))]
+    name = random.choice(inner if inner and random.random() < 0.5 else sorted(file.tensors))
     kind, shape, content = file.tensors[name]
     acts = (
         "values",
@@ -115,9 +116,9 @@ def harm_tensors(random: Random, file: Tensors) -> str:
             file.put(name, file.array(name).astype(NUMPY[other]), other)
         return f"{name}: {kind} became {other}"
     if act == "retype":
-        fits = [other for other, size in sorted(SIZES.items()) if size == SIZES.get(kind) and other != kind]
-        other = random.choice(fits or ["C64"])
-        file.tensors[name] = (other, shape, content)
+        other = random.choice(sorted(SIZES))
+        bytes_needed = int(np.prod(shape, dtype=np.int64)) * SIZES[other]
+        file.tensors[name] = (other, shape, (content * (bytes_needed // max(len(content), 1) + 1))[:bytes_needed])
         return f"{name}: {kind} called {other}"
     if act in ("rows", "cut"):
         array = file.array(name)
@@ -157,6 +158,73 @@ def harm_metadata(random: Random, file: Tensors, key: str = "endogs") -> str:
         text, said = evil.harm_text(random, file.metadata[key])
         file.metadata[key] = text
         return f"metadata: {said}"
-    value, said = evil.harm_json(random, json.loads(file.metadata[key]))
+    try:
+        found = json.loads(file.metadata[key])
+    except (ValueError, RecursionError):
+        return "metadata: no object any more"
+    value, said = evil.harm_json(random, found)
     file.metadata[key] = json.dumps(value)
     return f"metadata {said}"
+
+
+def resize_all(random: Random, file: Tensors) -> str:
+    """Another size wherever one stands, so that the tensors still fit each other; returns what was done."""
+    known = [name for name in file.tensors if file.tensors[name][0] in NUMPY]
+    sizes = sorted({size for name in known for size in file.tensors[name][1] if size > 0})
+    if not sizes:
+        return "nothing to resize"
+    old = random.choice(sizes)
+    new = random.choice((old + 1, old - 1, 1, 2 * old, 3, 0))
+    for name in known:
+        array = file.array(name)
+        for axis, size in enumerate(array.shape):
+            if size == old:
+                array = np.take(array, np.arange(new) % old, axis)
+        file.put(name, array)
+    return f"size {old} became {new}"
+
+
+FINITE = (
+    0.0,
+    1e-45,
+    1e-40,
+    1e-20,
+    1e-8,
+    80.0,
+    88.7,
+    -88.0,
+    -104.0,
+    1e4,
+    -1e4,
+    1e10,
+    -1e10,
+    1e19,
+    -1e19,
+    1e30,
+    3.4e38,
+    -3.4e38,
+)
+
+
+def strain(random: Random, file: Tensors) -> str:
+    """Finite float32 values at the ends of what there is, in a tensor, a column or a row; returns what was done."""
+    floats = [name for name in sorted(file.tensors) if file.tensors[name][0] == "F32" and file.array(name).size]
+    if not floats:
+        return "nothing to strain"
+    name = "base" if "base" in floats and random.random() < 0.4 else random.choice(floats)
+    array, value = file.array(name), np.float32(random.choice(FINITE))
+    where = random.choice(("all", "column", "column", "columns", "row", "times"))
+    if where == "all" or array.ndim == 0:
+        array[...] = value
+    elif where == "columns":
+        start = random.randrange(array.shape[-1])
+        array[..., start : start + 4] = value
+    elif where == "column":
+        array[..., random.randrange(array.shape[-1])] = value
+    elif where == "row":
+        array[random.randrange(array.shape[0])] = value
+    else:
+        with np.errstate(all="ignore"):
+            array = np.nan_to_num(array * value)
+    file.put(name, array)
+    return f"{name}: {where} {value}"

@@ -11,7 +11,7 @@ from attacker.case import Case, Workplace
 from attacker.families.verbs import scene_command
 from attacker.pickles import pickle_that_makes, torch_file_that_makes
 from attacker.samples import SCENES
-from attacker.tensors import Tensors, harm_metadata, harm_tensors
+from attacker.tensors import Tensors, harm_metadata, harm_tensors, resize_all, strain
 
 
 def damaged_scene(at: Workplace) -> Case:
@@ -29,8 +29,12 @@ def damaged_scene(at: Workplace) -> Case:
         file, done = Tensors.read(path), []
         for _ in range(random.choice((1, 1, 1, 2, 3))):
             act = random.random()
-            if act < 0.45:
+            if act < 0.3:
                 done.append(harm_tensors(random, file))
+            elif act < 0.4:
+                done.append(resize_all(random, file))
+            elif act < 0.52:
+                done.append(strain(random, file))
             elif act < 0.8:
                 done.append(harm_metadata(random, file))
             else:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from attacker.case import Case, Workplace
 from attacker.families.verbs import scene_command
 from attacker.samples import SCENES
-from attacker.tensors import Tensors
+from attacker.tensors import Tensors, strain
 
 GAUSSIANS = (
     "none",
@@ -53,7 +54,12 @@ def strange_scene(at: Workplace) -> Case:
     about = json.loads(file.metadata["endogs"])
     done = []
     for _ in range(random.choice((1, 1, 2))):
-        if random.random() < 0.6:
+        turn = random.random()
+        if turn < 0.3:
+            done.append(strain(random, file))
+        elif turn < 0.4:
+            done.append(_strain_numbers(random, about))
+        elif turn < 0.7:
             done.append(random.choice(GAUSSIANS))
             _change_gaussians(file, done[-1], kind)
         else:
@@ -65,6 +71,29 @@ def strange_scene(at: Workplace) -> Case:
     return Case(
         f"{kind} scene: {', '.join(done)}", arguments, ("scene.safetensors", "out", "clip"), view_seconds=seconds
     )
+
+
+def _strain_numbers(random: Random, about: dict[str, Any]) -> str:
+    """A number of the metadata at the end of what a double holds."""
+    holders: list[tuple[Any, Any]] = [
+        (about["deformation"]["settings"], key) for key in about["deformation"]["settings"]
+    ]
+    holders += [(about, "times"), (about["cameras"]["K"][0], 0), (about["cameras"]["K"][0], 1)]
+    holders += [(about["cameras"]["world_to_camera"][0], row) for row in range(3)]
+    for key in ("colors", "exposure"):
+        if about.get("appearance", {}).get(key):
+            inner = about["appearance"][key].get("settings") or about["appearance"][key]
+            holders += [(inner, name) for name in inner]
+    holder, key = random.choice(holders)
+    factor = random.choice((1e-300, 1e-30, 1e30, 1e150, 1e300, 0.0))
+    value = holder[key]
+    if isinstance(value, list):
+        holder[key] = [min(one * factor, 1e308) if isinstance(one, int | float) else one for one in value]
+    elif isinstance(value, int | float):
+        holder[key] = random.choice(
+            (min(value * factor, 1e308), int(min(value, 1e6)) + random.choice((-1, 1, 63, 1000)))
+        )
+    return f"{key}: by {factor:g}"
 
 
 def _change_gaussians(file: Tensors, act: str, kind: str) -> None:
