@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test attack lint clean
 
 setup: $(VENV)/.ready
 
@@ -29,6 +29,12 @@ demo: setup
 
 test: setup lint
 	$(BIN)/python -m pytest
+
+# Strangers' files, kills and bombs in their long forms, then thousands of seeded cases; about 20 minutes on two cores.
+attack: setup
+	ENDOGS_ATTACK=1 $(BIN)/python -m pytest tests/hardening
+	mkdir -p build
+	$(BIN)/python tests/hardening/attack.py --seed 7 --cases 8000 --report build/attack.json
 
 lint: setup
 	$(BIN)/ruff check .
