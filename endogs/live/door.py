@@ -13,7 +13,8 @@ from typing import cast
 
 from endogs.live.backend import Backend
 from endogs.live.browser_connection import BrowserConnection
-from endogs.live.gate import Gate, answer
+from endogs.live.gate import NOT_YOURS, Gate, answer
+from endogs.live.peer_owner import belongs_to_another
 from endogs.live.request_head import LONGEST_HEAD, BadHead, RequestHead, read_head
 
 log = logging.getLogger("endogs.live")
@@ -88,9 +89,13 @@ class Door:
                     self._tell(failure)
                     await asyncio.sleep(REST_SECONDS)
                 continue
-            peer = str(address[0]) if address else ""
+            if not self._gate.asks_for_token and belongs_to_another(address[1], listener.getsockname()[1]):
+                with suppress(OSError):
+                    connection.send(answer("403 Forbidden", NOT_YOURS))
+                connection.close()
+                continue
             try:
-                await loop.connect_accepted_socket(partial(Newcomer, self, peer), connection)
+                await loop.connect_accepted_socket(partial(Newcomer, self, str(address[0])), connection)
             except OSError:
                 connection.close()
 

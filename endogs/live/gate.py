@@ -14,6 +14,7 @@ from endogs.live.request_head import RequestHead, host_name, is_loopback
 PATHS = ("/", "/index.html")
 """What the viewer consists of: viser's page is one file, and its websocket is at the root."""
 FOREIGN = "This view answers only to its own page."
+NOT_YOURS = "This view belongs to another user of this machine."
 NO_TOKEN = "This view needs the whole URL that endogs printed, with its token."
 NOT_HERE = "There is nothing here."
 NO_QUERY = "This view takes no options in its URL."
@@ -30,6 +31,9 @@ PRIVACY = (
 
 class Gate:
     """Judges requests to a server that only this machine reaches: a page of its own must have sent them."""
+
+    asks_for_token = False
+    """Whether a token says who may come; else it is whoever uses this machine as the same user."""
 
     def judge(self, head: RequestHead) -> bytes | None:
         """The answer to a request, or None when it may pass."""
@@ -50,6 +54,8 @@ class TokenGate(Gate):
     Any name of the machine will do, since tunnels and addresses give it many: a website that lets its own name point
     here (DNS rebinding) has neither token nor cookie, which browsers keep by name.
     """
+
+    asks_for_token = True
 
     def __init__(self, port: int) -> None:
         """`token` is new every time; browsers share cookies among the ports of a host, so the cookie names `port`."""

@@ -12,9 +12,8 @@ from endogs.scene import Scene
 
 SURE = 0.5
 """Depth is shown where the Gaussians stop at least this share of the light."""
-
-LARGEST_LOOK = 1024
-"""Pixels of the longer side at which the range of depths is looked up: a larger picture has no other."""
+LONGEST_LOOK = 1024
+"""Longest side in pixels of the pictures in which a depth range is looked for."""
 
 
 def picture(
@@ -39,7 +38,10 @@ def depth_picture(scene: Scene, time: float, scale: float = 1.0) -> NDArray[np.f
 
 
 def scene_depth_range(scene: Scene, backend: str = "auto", looks: int = 8) -> tuple[float, float]:
-    """The robust depth range of the scene over `looks` instants spread evenly over the clip."""
+    """The robust depth range of the scene over `looks` instants spread evenly over the clip.
+
+    Looked for in pictures of half the size, or of `LONGEST_LOOK` pixels where that is less.
+    """
+    scale = min(0.5, LONGEST_LOOK / max(scene.width, scene.height))
     frames = np.unique(np.linspace(0, len(scene.times) - 1, looks).round().astype(int))
-    scale = min(0.5, LARGEST_LOOK / max(scene.width, scene.height))
     return robust_range(picture(scene, float(scene.times[i]), scale, backend)[1] for i in frames)

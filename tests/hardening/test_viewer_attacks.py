@@ -9,55 +9,22 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
-import numpy as np
 import pytest
-import viser
+from attacked_view import UPGRADE, all_of, ask, connected, frame, is_served, request, served, websocket
 from live_client import CANVAS, LookingClient, picture, until
-from live_scene import stretching_scene
 
-from endogs.clip import load_clip
 from endogs.errors import InputError
-from endogs.live import backend, browser_connection, door, layers
+from endogs.live import backend, browser_connection, door
 from endogs.live.downloads import offer
-from endogs.live.face import Face
-from endogs.live.playback import Playback
-from endogs.live.schedule import Wish
+from endogs.live.peer_owner import belongs_to_another
 from endogs.live.server import LiveServer, free_port
-from endogs.live.studio import MOST_JOBS, SAVED_PIXELS, Studio, within
-from endogs.live.view_command import describe
-from endogs.live.viewpoint import LARGEST
 
 MORE = 10 if os.environ.get("ENDOGS_ATTACK") else 1
 EVIL = "http://evil.example"
-UPGRADE = {
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Protocol": f"viser-v{viser.__version__}",
-}
-
-
-@contextmanager
-def served(host="127.0.0.1"):
-    """A view: (server, studio, port)."""
-    studio = Studio(stretching_scene())
-    server = LiveServer(host, 0)
-    playback = None
-    try:
-        Face(server.viser, studio, "sheet")
-        playback = Playback(studio)
-        yield server, studio, urlsplit(server.url).port
-    finally:
-        if playback is not None:
-            playback.stop()
-        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -73,67 +40,6 @@ def silence(capfd, caplog):
     said = capfd.readouterr()
     assert "Traceback" not in said.out + said.err + caplog.text
     assert len((said.err + caplog.text).splitlines()) < 20
-
-
-def request(port, target="/", **fields):
-    named = {"Host": f"127.0.0.1:{port}"} | {name.replace("_", "-"): value for name, value in fields.items()}
-    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
-
-
-def connected(port):
-    line = socket.create_connection(("127.0.0.1", port), timeout=5)
-    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return line
-
-
-def ask(port, *parts, pause=0.0):
-    """All that comes back for some bytes, until the other side ends it."""
-    with connected(port) as line:
-        with suppress(OSError):
-            for part in parts:
-                line.sendall(part)
-                time.sleep(pause)
-        return all_of(line)
-
-
-def all_of(line):
-    got = b""
-    with suppress(OSError):
-        while part := line.recv(65_536):
-            got += part
-    return got
-
-
-def websocket(port):
-    """A raw websocket, open."""
-    line = connected(port)
-    line.sendall(request(port, **UPGRADE))
-    got = b""
-    while b"\r\n\r\n" not in got:
-        got += line.recv(1)
-    assert got.startswith(b"HTTP/1.1 101 ")
-    return line
-
-
-def frame(opcode, content=b"", final=True, length=None):
-    """A masked websocket frame with a mask of zeros; `length` may be said longer than it is."""
-    size = len(content) if length is None else length
-    first = bytes([opcode | 0x80 * final])
-    if size < 126:
-        return first + bytes([0x80 | size]) + bytes(4) + content
-    return first + b"\xff" + size.to_bytes(8, "big") + bytes(4) + content
-
-
-def is_served(view):
-    """A good browser comes, and gets the page and a picture."""
-    _, studio, port = view
-    assert urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5).status == 200
-    client = LookingClient(f"http://127.0.0.1:{port}")
-    client.look(size=CANVAS)
-    assert picture(client).shape == (CANVAS[1], CANVAS[0], 3)
-    client.close()
-    until(lambda: len(studio.schedule) == 0)
 
 
 # Who may not come in
@@ -234,6 +140,44 @@ def test_an_odd_host_is_told_in_one_plain_sentence(host):
     with pytest.raises(InputError, match="is not an address of this machine") as told:
         free_port(host, 0)
     assert str(told.value).isprintable()
+
+
+AS_NOBODY = """
+import encodings.idna, os, socket, sys
+os.setuid(65534)
+line = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=5)
+try:
+    line.sendall(b"GET / HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\n\\r\\n")
+except OSError:
+    pass
+print(line.recv(100))
+"""
+
+
+@pytest.mark.skipif(getattr(os, "getuid", lambda: 1)() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux tells whose a socket is")
+def test_another_user_of_the_machine_is_refused(view):
+    command = [sys.executable, "-S", "-c", AS_NOBODY, str(view[2])]
+    for _ in range(3):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        assert "403 Forbidden" in done.stdout, (done.stdout, done.stderr)
+    is_served(view)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="users have numbers on POSIX")
+def test_whose_a_connection_is_stands_in_the_systems_list(tmp_path):
+    def row(local, remote, uid):
+        return f"   0: {local} {remote} 01 00000000:00000000 00:00000000 00000000 {uid}  0 12345 1 0 20 4 0 10 -1"
+
+    table, own = tmp_path / "tcp", os.getuid()
+    rows = [row("0100007F:1F90", "0100007F:C350", own), row("0100007F:C350", "0100007F:1F90", own + 4321)]
+    table.write_text("\n".join(["  sl  local_address rem_address", *rows]))
+    assert belongs_to_another(0xC350, 0x1F90, (table,))
+    assert not belongs_to_another(0xC350, 0x1F91, (table,)), "of another connection"
+    assert not belongs_to_another(0x1F90, 0xC350, (table,)), "its own end"
+    table.write_text("\n".join(["", row("0200007F:C350", "0200007F:1F90", own), *rows]))
+    assert belongs_to_another(0xC350, 0x1F90, (table,)), "an own one with the same ports hides nothing"
+    assert not belongs_to_another(0xC350, 0x1F90, (tmp_path / "none",))
 
 
 # Who misbehaves
@@ -403,7 +347,7 @@ def test_those_who_do_not_look_make_room_and_a_crowd_is_told_so(view, monkeypatc
 
 
 OUT_OF_HANDLES = """
-import logging, os, resource, socket, sys, threading, time
+import os, resource, sys, time
 sys.path.insert(0, sys.argv[1])
 from live_client import CANVAS, LookingClient, picture
 from live_scene import stretching_scene
@@ -454,76 +398,3 @@ def test_out_of_file_handles_it_waits_and_says_so_once():
     assert out.strip() == "served True", (out, err)
     assert len(err.splitlines()) == 1, err
     assert "no more browsers can be served for the moment" in err
-
-
-# What one may ask for
-
-
-def test_one_browsers_jobs_wait_within_bounds_and_in_turn_with_pictures():
-    studio = Studio(stretching_scene())
-    studio.schedule.update(7, CANVAS, None)
-    order = []
-    studio.on_picture = lambda browser, shown: order.append("picture")
-    for _ in range(100):
-        studio.do(lambda: order.append("job"), browser=3)
-    studio.do(lambda: order.append("other"), browser=4)
-    while studio.tick():
-        studio.schedule.all_changed()
-        if len(order) > 50:
-            break
-    assert order.count("job") == MOST_JOBS
-    assert order.count("other") == 1
-    assert order[:6] == ["job", "picture"] * 3
-
-
-def test_pictures_have_bounded_sizes_whatever_canvas_is_asked_for():
-    for canvas in ((16_384, 16_384), (16_384, 1), (1, 16_384), (0, 0), (3840, 2160)):
-        width, height = within(canvas, SAVED_PIXELS)
-        assert max(width, height) <= LARGEST
-        assert width * height <= 1.01 * max(SAVED_PIXELS, 16 * LARGEST)
-    studio = Studio(stretching_scene())
-    studio.schedule.update(1, (16_384, 16_384), None)
-    assert studio.paint(Wish(1, (16_384, 16_384), None, True, (0, 0))).image.size < 3 * 2_600_000
-    studio.schedule.update(1, (0, 0), None)
-    assert studio.pick(1, 0.5, 0.5) is None
-
-
-def test_what_fails_again_and_again_is_logged_once(caplog):
-    studio = Studio(stretching_scene())
-    told = []
-    studio.on_error = told.append
-    for _ in range(50):
-        studio.do(lambda: [][1])
-        studio.tick()
-    assert len(told) == 50
-    assert len(caplog.records) == 1
-
-
-def test_instruments_are_searched_once_for_all_pictures(tmp_path, monkeypatch):
-    from endogs.cli import main
-
-    assert main(["phantom", str(tmp_path / "clip"), "--frames", "4", "--width", "64", "--height", "48"]) == 0
-    clip = load_clip(tmp_path / "clip")
-    scene = replace(
-        stretching_scene(), times=clip.times, K=clip.K, world_to_camera=clip.world_to_camera, width=64, height=48
-    )
-    searches = []
-    true = layers.judged_masks
-    monkeypatch.setattr(layers, "judged_masks", lambda scene, clip: searches.append(1) or true(scene, clip))
-    studio = Studio(scene, clip)
-    studio.session.choose_layer("Instruments marked")
-    pictures = []
-    for time_ in clip.times:
-        studio.session.timeline.seek(float(time_))
-        pictures.append(studio.picture(None, (64, 48)).image)
-    assert len(searches) == 1
-    assert not np.array_equal(pictures[0], pictures[-1])
-
-
-def test_a_scenes_name_is_text_in_the_heading():
-    scene = replace(stretching_scene(), metadata={"clip": "<script>x</script>\n# **a** [b](http://c) \x1b]0;t\x07"})
-    heading = describe(scene, None)
-    assert "<script" not in heading
-    assert "\n" not in heading
-    assert "\x1b" not in heading
-    assert "&#60;script&#62;" in heading
