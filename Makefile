@@ -17,12 +17,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard cuda_ext/*.* cuda_ext/
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps 'evo; python_version >= "3.11"'
 	touch $@
 
-# The bundled demo: a synthetic clip with exact truth, made here, then reconstructed, measured and exported.
+# The bundled demo: a synthetic clip with exact truth, made here, then reconstructed, measured and exported. Made again, it
+# keeps the clip and replaces the rest file by file, so that nothing else in demo/ is touched.
 demo: setup
-	rm -rf demo
-	$(BIN)/endogs phantom demo/clip --frames 40 --width 320 --height 256 --view stereo
-	$(BIN)/endogs reconstruct demo/clip --out demo/scene --preset fast
-	$(BIN)/endogs export points demo/scene --time 0 1 --out demo/points
+	test -e demo/clip/calibration.json || $(BIN)/endogs phantom demo/clip --frames 40 --width 320 --height 256 --view stereo
+	$(BIN)/endogs reconstruct demo/clip --out demo/scene --preset fast --overwrite
+	$(BIN)/endogs export points demo/scene --time 0 --out demo/points/000000.ply
+	$(BIN)/endogs export points demo/scene --time 1 --out demo/points/000001.ply
 	$(BIN)/endogs export splats demo/scene --out demo/splats.ply
 	$(BIN)/endogs export html demo/scene --out demo/player.html
 	@echo "Made:" && ls demo/scene/* demo/points/* demo/splats.ply demo/player.html
@@ -42,4 +43,4 @@ lint: setup
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build demo
+	rm -rf $(VENV) build

@@ -123,7 +123,8 @@ def print_fits(clips: dict[str, Path], phantom: Path, work: Path, preset: str) -
             continue
         for depth in FIT_DEPTHS:
             out = work / f"{path.name}_{depth}"
-            endogs("reconstruct", str(path), "--out", str(out), "--depth", depth, "--preset", preset, *options)
+            how = ["--depth", depth, "--preset", preset, *options]
+            endogs("reconstruct", str(path), "--out", str(out), "--overwrite", *how)
             metrics = json.loads((out / "metrics.json").read_text())
             mean, total = metrics["mean"], json.loads((out / "run.json").read_text())["seconds"]["total"]
             error = mean.get("depth_median_abs_mm", mean.get("depth_median_abs"))

@@ -72,7 +72,7 @@ def fits(name: str, folder: Path, options: ClipOptions, preset: str, work: Path)
     clip = load_clip(folder, options)
     for masks in ("given", "color", "none"):
         out = work / f"{folder.name}-{masks}"
-        scene = reconstruct(folder, clip=options, masks=masks, preset=preset, out=out).scene
+        scene = reconstruct(folder, clip=options, masks=masks, preset=preset, out=out, overwrite=True).scene
         judged = evaluate_scene(scene, clip, "standard", tissue_mask=clip.tissue_mask).mean
         depth = f"{judged['depth_median_abs_mm']:.2f} mm, abs-rel {judged['depth_abs_rel']:.4f}"
         if folder.name == "phantom":

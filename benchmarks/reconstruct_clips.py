@@ -115,7 +115,7 @@ def main() -> None:
             print(f"| {experiment.name} | no {clip_folder.name} in {options.clips.name} | | | | | | | |")
             continue
         out = work / experiment.name.replace(", ", "_").replace(" ", "-")
-        endogs("reconstruct", str(clip_folder), "--out", str(out), *experiment.options)
+        endogs("reconstruct", str(clip_folder), "--out", str(out), "--overwrite", *experiment.options)
         print(row(experiment, out, clip_folder), flush=True)
 
 

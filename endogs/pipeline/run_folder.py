@@ -142,11 +142,11 @@ class RunFolder:
 
         That is the working folder for a result that may not replace what stands there: one of an interrupted run where
         there is a complete one or another run's, and any where somebody else put something in the meantime. Raises
-        InputError where the system refuses; the result is then whole in the working folder.
+        InputError where the system refuses; the result is then in the working folder.
         """
         about = ResultFiles(self.run, uuid.uuid4().hex, self.replaces, complete, {})
         try:
-            if complete:
+            if complete and (self.work / CHECKPOINT_FILE).is_file():
                 remove_files(self.checkpoints, [Path(CHECKPOINT_FILE).name])
             about = ResultFiles(about.run, about.result, about.replaces, complete, written(self.work))
             for name in about.files:
@@ -158,8 +158,8 @@ class RunFolder:
             put_in_place(self.work, self.place)
         except OSError as failure:
             raise InputError(
-                f"{self.out}: the result could not be put there ({failure.strerror or failure}); it is whole in "
-                f"{self.work}: copy it from there."
+                f"{self.out}: the result could not be put there ({failure.strerror or failure}); what was "
+                f"made is in {self.work}: copy it from there."
             ) from failure
         return self.out
 

@@ -1,0 +1,23 @@
+"""The long form of test_kills.py: `python tests/hardening/long_kills.py [--kills 150] [--seed 1]`, some s a kill."""
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from test_kills import kill_often
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=150)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        tally = kill_often(Path(folder), asked.kills, asked.seed)
+    print(f"{sum(tally.tried.values())} kills: {len(tally.lost)} lost something, {len(tally.mixed)} left a mixture")
+    for name, count in sorted(tally.tried.items()):
+        print(f"  {name}: {count}")
+    print(*tally.lost, *tally.mixed, sep="\n")
+    sys.exit(bool(tally.lost or tally.mixed))
