@@ -1,5 +1,6 @@
 """A set of 3D Gaussians, and its packed form, one row of 14 numbers each."""
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -50,3 +51,14 @@ class Gaussians:
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Gaussians":
         """The same Gaussians on another device or in another precision."""
         return Gaussians(**{f.name: getattr(self, f.name).to(device, dtype) for f in fields(self)})
+
+
+def all_finite(value: Tensor) -> bool:
+    """Whether no entry is NaN or infinite; one pass, and no other tensor of its size."""
+    if not value.is_floating_point() or value.numel() == 0:
+        return True
+    value = value.detach()
+    if math.isfinite(float(value.sum())):  # a NaN or an infinity would be in it
+        return True
+    low, high = value.aminmax()  # large numbers may add up to infinity; NaN goes through both
+    return math.isfinite(low) and math.isfinite(high)

@@ -84,7 +84,12 @@ def fuse(views: Sequence[DepthView], voxel: float) -> Mesh:
         depth = open3d.t.geometry.Image(np.ascontiguousarray(view.depth))
         color = open3d.t.geometry.Image(np.ascontiguousarray(view.color))
         limits = (1.0, float(view.depth.max()) + TRUNCATION * voxel)
-        blocks = grid.compute_unique_block_coordinates(depth, intrinsic, extrinsic, *limits, TRUNCATION)
+        try:
+            blocks = grid.compute_unique_block_coordinates(depth, intrinsic, extrinsic, *limits, TRUNCATION)
+        except RuntimeError as error:
+            if "No block is touched" not in str(error):
+                raise
+            continue  # its surface lies beyond the integers that count voxels
         grid.integrate(blocks, depth, color, intrinsic, extrinsic, *limits, TRUNCATION)
     if not len(grid.hashmap().active_buf_indices()):
         return _empty()

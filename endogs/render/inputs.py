@@ -1,10 +1,9 @@
 """The one gate every backend puts its inputs through."""
 
-import torch
 from torch import Tensor
 
 from endogs.camera import Camera
-from endogs.gaussians import ATTRIBUTES, CHANNELS
+from endogs.gaussians import ATTRIBUTES, CHANNELS, all_finite
 
 
 def check_inputs(
@@ -27,9 +26,9 @@ def check_inputs(
         raise ValueError(f"K has shape {tuple(camera.K.shape)}, expected (3, 3)")
     if camera.width < 1 or camera.height < 1:
         raise ValueError(f"the image is {camera.width} x {camera.height} pixels, expected at least 1 x 1")
-    if not _finite(packed):
+    if not all_finite(packed):
         for name, columns in ATTRIBUTES.items():
-            if not _finite(packed[:, columns]):
+            if not all_finite(packed[:, columns]):
                 raise ValueError(f"{name} is not finite")
     named = {
         "features": features,
@@ -38,9 +37,5 @@ def check_inputs(
         "K": camera.K,
     }
     for name, value in named.items():
-        if value is not None and not _finite(value):
+        if value is not None and not all_finite(value):
             raise ValueError(f"{name} is not finite")
-
-
-def _finite(value: Tensor) -> bool:
-    return bool(torch.isfinite(value.detach()).all())

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from endogs.camera import Camera
-from endogs.gaussians import Gaussians
+from endogs.errors import InputError
+from endogs.gaussians import Gaussians, all_finite
 from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.deformation import Deformation
 from endogs.scene.origin import Origin
@@ -54,8 +55,11 @@ class Scene:
 
     @torch.no_grad()
     def packed_at(self, time: float) -> Tensor:
-        """The packed Gaussians (N, 14) at `time`, seconds, before their appearance: see `shown_at` for colours."""
-        return self.deformation.packed_at(self.base, time)
+        """The packed Gaussians (N, 14) at `time`, seconds, before their appearance: see `shown_at` for colours.
+
+        Raises InputError where the deformation's numbers are so large that the Gaussians are not finite.
+        """
+        return _finite(self.deformation.packed_at(self.base, time), time)
 
     @torch.no_grad()
     def shown_at(self, time: float, camera: Camera | None = None) -> Tensor:
@@ -67,7 +71,7 @@ class Scene:
         if self.appearance.plain:
             return packed
         camera = self.camera(self.nearest_frame(time)) if camera is None else camera.to(packed.device)
-        return self.appearance.shown(packed, camera, time)
+        return _finite(self.appearance.shown(packed, camera, time), time)
 
     def gaussians_at(self, time: float, camera: Camera | None = None) -> Gaussians:
         """`shown_at` with unit quaternions."""
@@ -116,3 +120,12 @@ class Scene:
     def nearest_frame(self, time: float) -> int:
         """The clip's frame nearest to `time`, seconds."""
         return int(np.argmin(np.abs(self.times - time)))
+
+
+def _finite(packed: Tensor, time: float) -> Tensor:
+    if not all_finite(packed):
+        raise InputError(
+            f"the scene's Gaussians are not finite at {time:g} s: its deformation or appearance is damaged; copy it or "
+            "fit it again"
+        )
+    return packed

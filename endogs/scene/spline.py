@@ -24,6 +24,9 @@ from endogs.scene.deformation import Deformation, check_names, number_of, usable
 ACTIVE = 4
 """Control points that touch one instant."""
 
+CLOSEST = 1e-9
+"""Part of the clip that a knot interval in a file lasts at least."""
+
 
 def spline_evaluate(base: Tensor, control_slice: Tensor, weights: tuple[float, ...]) -> Tensor:
     """base (N, 14) + sum_k weights[k] * control_slice[k], control_slice (4, N, 14); contiguous ones are not copied."""
@@ -80,8 +83,15 @@ class Knots:
 
     @staticmethod
     def of(settings: Mapping[str, Any]) -> "Knots":
-        """The knots in a scene file's settings. Raises KeyError, TypeError or ValueError where they are none."""
-        return Knots(tuple(usable_number(time, "breakpoints") for time in settings["breakpoints"]))
+        """The knots in a scene file's settings.
+
+        Raises KeyError, TypeError or ValueError where they are none, or two are so close that nothing lies between.
+        """
+        knots = Knots(tuple(usable_number(time, "breakpoints") for time in settings["breakpoints"]))
+        ends = knots.breakpoints
+        if min(b - a for a, b in pairwise(ends)) < CLOSEST * (ends[-1] - ends[0]):
+            raise ValueError(f"two breakpoints are closer than {CLOSEST:g} of the clip")
+        return knots
 
     @staticmethod
     def over(first: float, last: float, interval: float) -> "Knots":

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from endogs.bounded_files import parse_json
 from endogs.errors import InputError
+from endogs.gaussians import all_finite
 from endogs.memory_budget import require_memory
 from endogs.output import new_file
 from endogs.plain_text import plain
@@ -96,7 +97,7 @@ class TensorFile:
                     file.seek(self.offsets[name])
                     if file.readinto(value.numpy().reshape(-1).view(np.uint8).data) != like.nbytes:
                         raise InputError(f"{self.path}: not a whole scene file; it changed while it was read")
-                    if not is_finite(value):
+                    if not all_finite(value):
                         raise broken(self.path, f"its tensor '{name}' is not finite")
                     found[name] = value.to(device)
         except OSError as error:
@@ -113,7 +114,7 @@ def write_tensor_file(path: Path | str, tensors: Mapping[str, Tensor], metadata:
     """
     path = Path(path)
     for name, value in tensors.items():
-        if not is_finite(value):
+        if not all_finite(value):
             raise ValueError(f"'{name}' is not finite; the scene was not written to {path}")
     text = json.dumps(_plain(metadata), allow_nan=False, separators=(",", ":"))
     with new_file(path) as partial, system_errors():
@@ -128,14 +129,6 @@ def write_tensor_file(path: Path | str, tensors: Mapping[str, Tensor], metadata:
 def broken(path: Path, what: str) -> InputError:
     """The sentence for a file that cannot be a scene, because of `what`."""
     return InputError(f"{path}: not a valid scene, {plain(what, LONGEST_REASON)}; write it again")
-
-
-def is_finite(value: Tensor) -> bool:
-    """Whether no entry is NaN or infinite, without another tensor of its size."""
-    if not value.is_floating_point() or value.numel() == 0:
-        return True
-    low, high = value.aminmax()  # NaN goes through both
-    return math.isfinite(low) and math.isfinite(high)
 
 
 def _is_text(path: Path) -> bool:
