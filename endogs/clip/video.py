@@ -34,6 +34,8 @@ CONTAINERS = (
 )
 """FFmpeg's demuxers that read one file of video and nothing else. Playlists, scripts and patterns of names (hls, dash,
 concat, sdp, image2 ...) would open other files, or the network, for whoever wrote them."""
+PATIENCE = 10.0
+"""Seconds in which a packet must come; gigabytes without any, as in a download that was given up, are not searched."""
 HELD_BYTES = 72
 """Per pixel of a frame while a decoder works: 16 frames that others refer to and one per thread, of 1.5 to 6 bytes."""
 
@@ -165,7 +167,7 @@ class VideoFrames:
             return
         try:
             # Without "file:" a name such as "concat:a|b" would be a protocol's.
-            container = av.open(f"file:{self.path}", options=self._rules)
+            container = av.open(f"file:{self.path}", options=self._rules, timeout=PATIENCE)
         except (av.FFmpegError, OSError, ValueError) as error:
             self.damage = "it is a playlist, which names other files" if _is_playlist(self.path) else _message(error)
             return
@@ -291,4 +293,8 @@ def _pixels(frame: Any) -> NDArray[np.uint8]:
 
 
 def _message(error: Exception) -> str:
+    import av
+
+    if isinstance(error, av.ExitError):
+        return f"nothing came for {PATIENCE:g} s"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
