@@ -6,13 +6,14 @@ import zipfile
 import zlib
 from pathlib import Path
 from tokenize import TokenError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from endogs.bounded_files import ALWAYS_FITS, read_bytes
+from endogs.bounded_files import ALWAYS_FITS, open_file, read_bytes
 from endogs.errors import InputError
 from endogs.memory_budget import require_memory
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 LONGEST_ARRAY = 2**30
@@ -26,23 +27,35 @@ def read_npy(path: Path, longest: int = LONGEST_ARRAY) -> "NDArray[Any]":
 
     Raises InputError for a file that is none, holds anything else, or less than its header says.
     """
-    data = read_bytes(path, longest)
+    import numpy as np
+
     try:
-        return parse_npy(data)
+        with open_file(path, longest) as (file, size):
+            shape, by_columns, kind = _npy_header(file, size)
+            found = np.fromfile(file, kind, math.prod(shape))
+        return found.reshape(shape, order="F" if by_columns else "C")
     except ValueError as error:
         raise InputError(f"{path}: not a readable .npy array ({error}): write it again with numpy.save.") from error
 
 
 def parse_npy(data: bytes) -> "NDArray[Any]":
-    """The array of numbers or truth values in the bytes of an .npy file; the caller's own.
-
-    Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. Raises ValueError, saying what is
-    wrong, before anything of the size that the header asks for is allocated.
-    """
+    """The array of numbers or truth values in the bytes of an .npy file. Raises ValueError, saying what is wrong."""
     import numpy as np
-    from numpy.lib import format as npy
 
     file = io.BytesIO(data)
+    shape, by_columns, kind = _npy_header(file, len(data))
+    found = np.frombuffer(data, kind, offset=file.tell()) if math.prod(shape) else np.zeros(0, kind)
+    return found.reshape(shape, order="F" if by_columns else "C").copy()
+
+
+def _npy_header(file: BinaryIO, size: int) -> "tuple[tuple[int, ...], bool, np.dtype[Any]]":
+    """Shape, whether columns come first, and type of the array in a file of so many bytes, whose data are next.
+
+    Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. Raises ValueError, saying what is
+    wrong, for anything but as many numbers as the header says.
+    """
+    from numpy.lib import format as npy
+
     try:
         version = npy.read_magic(file)
         if version not in ((1, 0), (2, 0)):  # the third has names of fields that are not Latin
@@ -55,11 +68,10 @@ def parse_npy(data: bytes) -> "NDArray[Any]":
         raise ValueError("its header is damaged") from error
     if kind.kind not in "biuf":
         raise ValueError(f"it holds {kind}, not numbers")
-    count = math.prod(shape)
-    if min(shape, default=0) < 0 or len(shape) > 8 or count * kind.itemsize != len(data) - file.tell():
-        raise ValueError(f"{len(data) - file.tell()} bytes follow a header of shape {shape} and type {kind}")
-    found = np.frombuffer(data, kind, count, file.tell()).copy() if count else np.zeros(0, kind)
-    return found.reshape(shape, order="F" if by_columns else "C")
+    held = size - file.tell()
+    if min(shape, default=0) < 0 or len(shape) > 8 or math.prod(shape) * kind.itemsize != held:
+        raise ValueError(f"{held} bytes follow a header of shape {str(shape)[:60]} and type {kind}")
+    return shape, by_columns, kind
 
 
 def read_npz(path: Path, names: tuple[str, ...], longest: int = LONGEST_ARRAY) -> "dict[str, NDArray[Any]]":

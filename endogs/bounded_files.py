@@ -6,8 +6,10 @@ Pipes, devices and other files without an end are refused before they are opened
 import json
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from endogs.errors import InputError
 from endogs.memory_budget import require_memory
@@ -66,8 +68,12 @@ def why(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def read_bytes(path: Path, longest: int) -> bytes:
-    """A regular file's bytes. Raises InputError when it is none, cannot be read, or has more than `longest` bytes."""
+@contextmanager
+def open_file(path: Path, longest: int) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file, opened to read bytes, and its size, for whose double there is memory.
+
+    Raises InputError when it is none, cannot be read, or has more than `longest` bytes.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -79,12 +85,22 @@ def read_bytes(path: Path, longest: int) -> bytes:
             )
         if status.st_size > ALWAYS_FITS:
             require_memory(2.0 * status.st_size, f"{path}: reading it", "use a machine with more memory")
-        with path.open("rb") as file:
-            found = file.read(status.st_size + 1)
-            while len(found) > status.st_size and len(found) <= longest and (more := file.read(2**20)):
-                found += more  # files of /proc and the like announce no size
+        file = path.open("rb")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be opened ({why(error)}): check that the file is there.") from error
+    with file:
+        try:
+            yield file, status.st_size
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read to its end ({why(error)}): copy it again.") from error
+
+
+def read_bytes(path: Path, longest: int) -> bytes:
+    """A regular file's bytes. Raises InputError when it is none, cannot be read, or has more than `longest` bytes."""
+    with open_file(path, longest) as (file, size):
+        found = file.read(size + 1)
+        while len(found) > size and len(found) <= longest and (more := file.read(2**20)):
+            found += more  # files of /proc and the like announce no size
     if len(found) > longest:
         raise InputError(f"{path}: more than {longest} bytes: check that it is what its name says.")
     return found

@@ -41,6 +41,8 @@ CONTAINERS = (
 )
 """FFmpeg's demuxers that read one file of video and nothing else. Playlists, scripts and patterns of names (hls, dash,
 concat, sdp, image2 ...) would open other files, or the network, for whoever wrote them."""
+PATIENCE = 10.0
+"""Seconds in which a packet must come; gigabytes without any, as in a download that was given up, are not searched."""
 HELD_BYTES = 72
 """Per pixel of a frame while a decoder works: 16 frames that others refer to and one per thread, of 1.5 to 6 bytes."""
 
@@ -250,7 +252,7 @@ class VideoFrames:
         import av
 
         # Without "file:" a name such as "concat:a|b" would be a protocol's.
-        return av.open(f"file:{self.path}", options=self._rules)
+        return av.open(f"file:{self.path}", options=self._rules, timeout=PATIENCE)
 
     def _choose_film(self, container: Any) -> None:
         if self._film is None:
@@ -343,4 +345,8 @@ def _is_playlist(path: Path) -> bool:
 
 
 def _message(error: Exception) -> str:
+    import av
+
+    if isinstance(error, av.ExitError):
+        return f"nothing came for {PATIENCE:g} s"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from bombs import BOMBS, opened
+from bomb_parts import opened
+from bombs import BOMBS
 
 HERE = Path(__file__).parent
 

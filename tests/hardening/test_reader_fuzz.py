@@ -3,6 +3,7 @@
 ENDOGS_ATTACK=1 tries thousands, with the seed ENDOGS_ATTACK_SEED.
 """
 
+import json
 import os
 import resource
 import shutil
@@ -12,6 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -33,16 +35,23 @@ from layouts.stereomis import write_stereomis, write_stereomis_frames
 from layouts.tum_rgbd import write_tum
 from mutations import mutate_folder
 
-from endogs.clip import load_clip
+from endogs.bounded_arrays import read_npz
+from endogs.clip import ClipOptions, load_clip
 from endogs.clip.coverage import coverage
 from endogs.clip.inspect import describe
 from endogs.errors import InputError
+from endogs.evaluate.trajectory import read_tum
+from endogs.phantom.config import Phantom
+from endogs.phantom.visibility import PhantomTruth
+from endogs.pipeline.recipe import load_recipe, scenes_folder
+from endogs.priors.learned_input import read_preprocessing
+from endogs.priors.model_licence import read_licence
 
 ATTACK = os.environ.get("ENDOGS_ATTACK") == "1"
 SEED = int(os.environ.get("ENDOGS_ATTACK_SEED", "1"))
 CASES = 170 if ATTACK else 12
-LONGEST = 30
-"""Seconds for one clip of a few frames; more is a hang."""
+LONGEST = 60
+"""Seconds for one clip of a few frames; more is a hang. A video with 12 GB of nothing takes half of it."""
 ROOM = 3 << 30
 """Bytes that reading may take; more is a MemoryError."""
 
@@ -135,6 +144,79 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
 }
 
 
+def _one(name: str, text: str) -> Callable[[Path], Path]:
+    """A single file, named by its suffix or, with a whole name, in a folder of its own."""
+
+    def written(root: Path) -> Path:
+        file = root.with_suffix(name) if name.startswith(".") else root / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return file if name.startswith(".") else root
+
+    return written
+
+
+def _tracks(root: Path) -> Path:
+    positions = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+    file = root.with_suffix(".npz")
+    np.savez_compressed(file, positions=positions, visible=positions[..., 0] > 3, times=np.array([0.0, 0.1]))
+    return file
+
+
+def _phantom(root: Path) -> Path:
+    options = {name: value for name, value in asdict(Phantom(root)).items() if name != "out"}
+    options.update(width=24, height=16, frames=1)
+    (root / "truth" / "depth_without_instruments").mkdir(parents=True)
+    (root / "truth" / "phantom.json").write_text(json.dumps(options))
+    np.savez(root / "truth" / "tracks.npz", positions=np.zeros((1, 5, 3)), visible=np.ones((1, 5), bool))
+    write_masks(root / "masks", 1, name="{:06d}.png")
+    write_depth(root / "truth" / "depth_without_instruments", 1, name="{:06d}.png")
+    return root
+
+
+def _truth(folder: Path) -> object:
+    truth = PhantomTruth.read(folder)
+    return truth.tissue_depth(0), truth.instrument(0), truth.tracks(), truth.K
+
+
+def _ignoring(mask: Path) -> None:
+    """A whole clip with a damaged mask of what to ignore."""
+    clip = write_endonerf(mask.parent / "clip") if not (mask.parent / "clip").exists() else mask.parent / "clip"
+    if look_through(clip, ClipOptions(ignore_mask=mask)) == "refused":
+        raise InputError("refused")
+
+
+def _ignore_mask(root: Path) -> Path:
+    mask = np.zeros((16, 24), np.uint8)
+    mask[:3] = 255
+    file = root.with_suffix(".png")
+    cv2.imwrite(str(file), mask)
+    return file
+
+
+POSES = "# time_offset 0.5\n" + "".join(f"{0.1 * i:.2f} {i} 0.5 -2 0 0 0 1\n" for i in range(4))
+RECIPE = (scenes_folder() / "scared.toml").read_text()
+PREPROCESSOR = {
+    "do_resize": True,
+    "size": {"height": 518, "width": 518},
+    "ensure_multiple_of": 14,
+    "resample": 3,
+    "rescale_factor": 0.00392156862745098,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+}
+CARD = "---\nlicense: other\nlicense_name: cc-by-nc-4.0\n---\n\n# A model\n"
+OTHERS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
+    "trajectory": (_one(".txt", POSES), read_tum),
+    "tracks": (_tracks, lambda path: read_npz(path, ("positions", "visible", "times"))),
+    "recipe": (_one(".toml", RECIPE), load_recipe),
+    "phantom": (_phantom, _truth),
+    "preprocessing": (_one("preprocessor_config.json", json.dumps(PREPROCESSOR)), read_preprocessing),
+    "model card": (_one("README.md", CARD), read_licence),
+    "ignore mask": (_ignore_mask, _ignoring),
+}
+
+
 class Hang(Exception):
     """A case that took LONGEST."""
 
@@ -162,19 +244,29 @@ def within_time() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def look_through(path: Path) -> str:
-    """ "read" for a clip whose first and last frame can be had, "refused" for one that ends in an InputError."""
+def look_through(path: Path, options: ClipOptions | None = None) -> str:
+    """How reading a clip, its first and its last frame, and what `inspect` says of it, ends."""
+
+    def look() -> None:
+        clip = load_clip(path, options)
+        for i in (0, len(clip) - 1):
+            assert clip.image(i).shape == (clip.height, clip.width, 3)
+            assert clip.tissue_mask(i).shape == (clip.height, clip.width)
+            depth = clip.depth(i)
+            assert depth is None or (depth >= 0).all()
+            right = clip.right_image(i)
+            assert right is None or right.shape == clip.image(i).shape
+        describe(clip, coverage(clip))
+
+    return ending(look)
+
+
+def ending(read: Callable[[], object]) -> str:
+    """ "read", or "refused" for what ends in an InputError of one sentence; other exceptions pass."""
     try:
         with within_time(), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            clip = load_clip(path)
-            for i in (0, len(clip) - 1):
-                assert clip.image(i).shape == (clip.height, clip.width, 3)
-                assert clip.tissue_mask(i).shape == (clip.height, clip.width)
-                depth = clip.depth(i)
-                assert depth is None or (depth >= 0).all()
-                assert clip.right_image(i) is None or clip.right_image(i).shape == clip.image(i).shape
-            describe(clip, coverage(clip))
+            read()
     except InputError as error:
         said = str(error)
         assert len(said) < 5000, said[:200]
@@ -182,31 +274,42 @@ def look_through(path: Path) -> str:
     return "read"
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_damaged_clip_is_read_or_refused(layout, tmp_path):
-    (tmp_path / "whole").mkdir()
-    whole = LAYOUTS[layout](tmp_path / "whole" / "clip")
-    assert look_through(whole) == "read"
+def attack(name: str, whole: Path, place: Path, open_it: Callable[[Path], str]) -> None:
+    """Damage copies of `whole`, a file or folder in a folder of its own, CASES times; every one is read or refused."""
+    assert open_it(whole) == "read"
     counts, faults = {"read": 0, "refused": 0}, []
     for case in range(CASES):
-        rng = np.random.default_rng([SEED, zlib.crc32(layout.encode()), case])
-        place = tmp_path / f"case-{case}"
-        shutil.copytree(tmp_path / "whole", place)
-        damaged = place / whole.relative_to(tmp_path / "whole")
-        how = mutate_folder(place / damaged.relative_to(place).parts[0], rng)
+        rng = np.random.default_rng([SEED, zlib.crc32(name.encode()), case])
+        copy = place / f"case-{case}"
+        shutil.copytree(whole.parent, copy)
+        how = mutate_folder(copy / whole.name, rng)
         try:
-            counts[look_through(damaged)] += 1
-        except BaseException as fault:  # every kind is what is looked for
-            if isinstance(fault, KeyboardInterrupt):
-                raise
-            faults.append(f"{layout} case {case} ({how}): {traceback.format_exc()}")
-        shutil.rmtree(place, ignore_errors=True)
+            counts[open_it(copy / whole.name)] += 1
+        except Exception as fault:  # every kind is what is looked for
+            faults.append(f"{name} case {case} ({how}): {type(fault).__name__} {traceback.format_exc()}")
+        shutil.rmtree(copy, ignore_errors=True)
     if ATTACK:
-        record(layout, counts, faults)
+        hangs = sum("): Hang " in fault for fault in faults)
+        print(f"\n{name}: tried {CASES}, {counts}, traceback {len(faults) - hangs}, hang {hangs}", flush=True)
     assert not faults, "\n\n".join(faults[:5])
 
 
-def record(layout: str, counts: dict[str, int], faults: list[str]) -> None:
-    """Print one line of the long run, for its table."""
-    hangs = sum("Hang" in fault for fault in faults)
-    print(f"\n{layout}: tried {CASES}, {counts}, traceback {len(faults) - hangs}, hang {hangs}", flush=True)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_damaged_clip_is_read_or_refused(layout, tmp_path):
+    (tmp_path / "whole").mkdir()
+    clip = LAYOUTS[layout](tmp_path / "whole" / "clip")
+    inside = clip.relative_to(tmp_path / "whole")  # a few layouts keep a calibration above the clip
+    attack(
+        layout,
+        tmp_path / "whole" / inside.parts[0],
+        tmp_path,
+        lambda damaged: look_through(damaged.parent / inside),
+    )
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_damaged_files_are_read_or_refused(kind, tmp_path):
+    write, read = OTHERS[kind]
+    (tmp_path / "whole").mkdir()
+    whole = write(tmp_path / "whole" / "given")
+    attack(kind, whole, tmp_path, lambda damaged: ending(lambda: read(damaged)))
