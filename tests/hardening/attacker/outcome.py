@@ -168,7 +168,8 @@ def names_something(sentence: str, names: Iterable[str]) -> bool:
         return True
     letters = re.compile(r"[^\w./ -]")
     flat = letters.sub("", sentence)
-    return any(name and letters.sub("", name)[:30] in flat for name in names)
+    plain = (letters.sub("", name.replace("//", "/")) for name in names)
+    return any(name and name[:30] in flat for name in plain)
 
 
 def steers(letter: str) -> bool:

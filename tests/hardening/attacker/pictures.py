@@ -69,10 +69,9 @@ def harm_picture(random: Random, file: Path) -> str:
     elif act == "values":
         image = np.full_like(image, random.choice((0, 255, 1)))
     elif act == "other":
-        coded = cv2.imencode(random.choice((".jpg", ".bmp", ".webp", ".png", ".tiff", ".ppm")), image.astype(np.uint8))[
-            1
-        ]
-        file.write_bytes(coded.tobytes())
+        ending = random.choice((".jpg", ".bmp", ".webp", ".png", ".tiff", ".ppm"))
+        flat = image if image.ndim == 2 or image.shape[2] == 3 else image[..., 0]
+        file.write_bytes(cv2.imencode(ending, np.ascontiguousarray(flat, np.uint8))[1].tobytes())
         return "coded as another kind"
     else:
         image = _another_kind(random, image, ending)

@@ -21,7 +21,7 @@ NAMES = (
         b"\xff\xfe\xfa".decode("utf-8", "surrogateescape"),
         "\u2028sep",
         "[bold red]x[",
-        "[/]",
+        "[b]",
         "a[0]",
         "%s%d",
         "{x}",
