@@ -18,7 +18,10 @@ def frame_rows() -> list[Row]:
             for c in ("444", "420")
         ),
         *(Row("02-color-matrix", n, lambda o: near(o, "f", 8)) for n in ("mjpeg.avi", "prores.mov", "hevc10.mp4")),
-        *(Row("03-hdr", f"hdr_{n}.mp4", lambda o: near(o, "f", 8) or o.says("HDR")) for n in ("arib-std-b67", "smpte2084")),
+        *(
+            Row("03-hdr", f"hdr_{n}.mp4", lambda o: near(o, "f", 8) or o.says("HDR"))
+            for n in ("arib-std-b67", "smpte2084")
+        ),
         Row("04-edit-list", "trimmed.mp4", lambda o: o.holds(14) and not o.says("damaged")),
         *(
             Row("05-cover-art", n, lambda o: shows(o, 12, (160, 128)))
