@@ -36,7 +36,7 @@ def image_size(path: Path) -> tuple[int, int]:
         size = _jpeg_size(file) if header[:2] == b"\xff\xd8" else None
     if size is not None:
         return size
-    height, width = read_color(path).shape[:2]
+    height, width = read_raw(path).shape[:2]
     return width, height
 
 
