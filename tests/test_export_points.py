@@ -170,3 +170,13 @@ def test_nothing_seen_is_told(tmp_path):
     scene.visibility = Visibility(nothing, nothing)
     with pytest.raises(InputError, match="No Gaussian at 0 s is seen"):
         export_points(scene, "first", tmp_path / "a.ply", selection=Selection(show="seen"))
+
+
+def test_xyz_is_six_columns_and_nothing_else(tmp_path):
+    """MeshLab reads 0 points from files with a heading or with other numbers of columns, without a word."""
+    scene = sheet()
+    (path,) = export_points(scene, "first", tmp_path / "a.xyz")
+    lines = path.read_text().splitlines()
+    assert len(lines) > 100
+    assert {len(line.split()) for line in lines} == {6}
+    assert not any(line.startswith("#") for line in lines)

@@ -35,7 +35,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     folder = _model(path)
     assert folder is not None
     cameras, registered = read_model(folder)
-    files = {file.name: i for i, file in enumerate(list_images(path / "images"))}
+    images = list_images(path / "images")
+    files = {file.name: i for i, file in enumerate(images)}
     nested = next((image.name for image in registered if "/" in image.name or "\\" in image.name), None)
     if nested is not None:
         raise InputError(f"{folder}: {nested} is in a subfolder of images/: only images in images/ itself are read.")
@@ -47,7 +48,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
         )
     of_frame = {files[image.name]: image for image in registered}
     usable = np.array([i in of_frame for i in range(len(files))])
-    frames = read_frame_folders(path, path / "images", options, fps=None, usable=usable, instrument_value=0)
+    frames = read_frame_folders(
+        path, path / "images", options, fps=None, usable=usable, known=images, instrument_value=0
+    )
     notes = list(frames.notes)
     if not usable.all():
         notes.append(f"{(~usable).sum()} of {len(files)} images have no pose in the model and are left out.")

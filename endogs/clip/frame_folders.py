@@ -13,7 +13,7 @@ from endogs.clip.files.frame_families import frames_of
 from endogs.clip.files.frame_images import ImageFiles, image_files
 from endogs.clip.files.image_turns import turn_of
 from endogs.clip.files.transparency import without_transparent
-from endogs.clip.image_files import check_sizes, image_size, list_images
+from endogs.clip.image_files import IMAGE_SUFFIXES, check_sizes, image_size, list_images
 from endogs.clip.mask_files import mask_files
 from endogs.clip.pairing import pair_with_images
 from endogs.clip.recording import FrameReader
@@ -65,8 +65,9 @@ def read_frame_folders(
     usable: NDArray[np.bool_] | None = None,
     instrument_value: int = 255,
     keep_outside: bool = False,
+    known: list[Path] | None = None,
 ) -> FrameFolders:
-    """The frames in `image_folder`, as `frames_of` tells them from other pictures, and what lies beside them in `root`.
+    """The frames in `image_folder` and what lies beside them in `root`; `frames_of` finds them if they are not `known`.
 
     `fps` is the frame rate that the data set states, `times` (F_total,) its timestamps; --fps goes before both, and
     without any of them it is 30 with a note. `instrument_value` is the layout's own. Of the chosen frames only the
@@ -75,7 +76,7 @@ def read_frame_folders(
     views that do not match the images, and for the options of selection.
     """
     family_notes: list[str] = []
-    paths = frames_of(image_folder, options.images, family_notes)
+    paths = frames_of(image_folder, options.images, family_notes) if known is None else known
     if not paths:
         raise InputError(f"{image_folder}: no PNG, JPEG, BMP, TIFF or WebP files: put the frames there.")
     mask_folders = [root / name for name in MASK_FOLDERS if list_images(root / name)]
@@ -97,8 +98,8 @@ def read_frame_folders(
         f"{folder.name}/ is not used: {mask_folders[0].name}/ holds masks too." for folder in mask_folders[1:]
     )
     for name in ("images_right", "depth", *MASK_FOLDERS):
-        known = DEPTH_SUFFIXES if name == "depth" else None
-        if (root / name).is_dir() and not (list_images(root / name, known) if known else list_images(root / name)):
+        suffixes = DEPTH_SUFFIXES if name == "depth" else IMAGE_SUFFIXES
+        if (root / name).is_dir() and not list_images(root / name, suffixes):
             frames.notes.append(f"{name}/ holds no readable files and is not used.")
     return frames
 

@@ -137,6 +137,8 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
     """InputError for options that this layout would not use."""
     if options.calibration is not None and kind not in ("video", "image-folder", "image-stack", "stereo-video"):
         raise InputError(f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}.")
+    if options.images is not None and kind not in ("image-folder", "calibrated-folder", "endonerf"):
+        raise InputError(f"{path}: --images is for folders of images that no file lists, but this is a {kind}.")
     if options.stereo is not None and kind != "video":
         raise InputError(f"{path}: --stereo is for one video file that holds both views, but this is a {kind}.")
 

@@ -62,7 +62,11 @@ def write_video(
                         f"{LARGEST_SIDE} a side; draw smaller ones with --scale"
                     )
                 rate = Fraction(fps).limit_denominator(1001)
-                stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
+                settings = {"crf": str(crf), "preset": "veryfast"}
+                if stamps is not None:
+                    # The MP4 muxer takes a track's length from decoding times, which B-frames of uneven times delay.
+                    settings["bf"] = "0"
+                stream = container.add_stream("libx264", rate=rate, options=settings)
                 _describe(stream, even.shape[1], even.shape[0], pixel_aspect)
                 if stamps is not None:
                     stream.codec_context.time_base = Fraction(1, CLOCK)

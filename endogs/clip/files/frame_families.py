@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from endogs.clip.files.picture_kinds import Kind, look_alike, picture_kind
+from endogs.clip.files.picture_kinds import Kind, is_label_picture, look_alike, picture_kind
 from endogs.clip.image_files import image_size, list_images, natural_key
 from endogs.errors import InputError
 from endogs.plain_text import plain
 
 NO_FRAMES = re.compile(
-    r"masks?|labels?|seg|segmentation|annotations?|gt|groundtruth|watershed|overlay|matte|trimap|depths?|disp|disparity|"
+    r"masks?|labels?|seg|segmentation|annotations?|gt|groundtruth|watershed|overlay|matte|trimap|depths?|depthmaps?|disp|disparity|"
     r"normals?|flow|occlusion|thumbs?|thumbnails?|previews?|confidence|uncertainty"
 )
 """Words in names that say that a file belongs to a frame and is none."""
@@ -38,8 +38,8 @@ class Family:
     """In natural order."""
 
     @property
-    def numbers(self) -> set[tuple[int, ...]]:
-        """The numbers in the names."""
+    def numbers(self) -> set[tuple[object, ...]]:
+        """What tells the files apart: the numbers in the names."""
         return {_numbers(path) for path in self.paths}
 
     @property
@@ -70,6 +70,10 @@ def frames_of(folder: Path, wanted: str | None, notes: list[str]) -> list[Path]:
     found = families(paths)
     _check_unread(folder, paths, notes)
     frames = paths if len(found) < 2 else _certain(folder, found, notes)
+    if frames and is_label_picture(frames[len(frames) // 2]):
+        notes.append(
+            f"the frames, such as {plain(frames[0].name)}, hold few different values: are they masks or labels?"
+        )
     _say_jumps(frames, notes)
     return frames
 
@@ -120,8 +124,8 @@ def _certain(folder: Path, found: list[Family], notes: list[str]) -> list[Path]:
         more = f" and {len(left_out) - NAMED} kinds more" if len(left_out) > NAMED else ""
         count = sum(len(family.paths) for family in left_out)
         notes.append(
-            f"{len(frames)} pictures like {plain(views[0].pattern)} are the frames; {count} other files beside them "
-            f"are left out: {what}{more}. --images chooses others."
+            f"{len(frames)} pictures like {plain(views[0].pattern)} are the frames; {count} beside them "
+            f"{'is' if count == 1 else 'are'} left out: {what}{more}. --images chooses others."
         )
     return frames
 
@@ -193,12 +197,14 @@ def _check_unread(folder: Path, paths: list[Path], notes: list[str]) -> None:
 def _say_jumps(frames: list[Path], notes: list[str]) -> None:
     """A note when the frames' numbers do not go up evenly."""
     names = [_numbers(path) for path in frames]
-    if len(frames) < 3 or len({len(numbers) for numbers in names}) > 1 or not names[0]:
+    if len(frames) < 3 or len({len(numbers) for numbers in names}) > 1:
         return
     varying = [place for place in range(len(names[0])) if len({numbers[place] for numbers in names}) > 1]
     if len(varying) != 1:
         return
-    counts = [numbers[varying[0]] for numbers in names]
+    counts = [number for numbers in names if isinstance(number := numbers[varying[0]], int)]
+    if len(counts) < len(names):
+        return
     steps = [after - before for before, after in pairwise(counts)]
     usual = Counter(steps).most_common(1)[0][0]
     jumps = [f"{a} to {b}" for a, b in pairwise(counts) if b - a != usual]
@@ -212,15 +218,21 @@ def _say_jumps(frames: list[Path], notes: list[str]) -> None:
 
 def _pattern(path: Path) -> str:
     """The name without its ending, with # for every number but those that count cameras."""
-    stem = path.stem.lower()
-    parts = re.split(r"(\d+)", stem)
-    for place in range(1, len(parts), 2):
-        word = re.findall(r"[a-z]+", parts[place - 1])
-        last_number = place + 2 >= len(parts)
-        if not (word and word[-1] in CAMERA_WORDS and not last_number):
-            parts[place] = "#"
-    return "".join(parts)
+    return "".join("#" if is_number else part for part, is_number in _parts(path))
 
 
-def _numbers(path: Path) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", path.stem))
+def _numbers(path: Path) -> tuple[object, ...]:
+    """The numbers that `_pattern` leaves out; of a name without any the name, the same for a left and a right one."""
+    found = tuple(int(part) for part, is_number in _parts(path) if is_number)
+    return found or (re.sub("left|right", "", path.stem.lower()),)
+
+
+def _parts(path: Path) -> list[tuple[str, bool]]:
+    """The parts of a name, and whether each is a number that counts frames."""
+    parts = re.split(r"(\d+)", path.stem.lower())
+    found = []
+    for place, part in enumerate(parts):
+        word = re.findall(r"[a-z]+", parts[place - 1]) if place % 2 else []
+        counts_cameras = bool(word) and word[-1] in CAMERA_WORDS and place + 2 < len(parts)
+        found.append((part, place % 2 == 1 and not counts_cameras))
+    return found
