@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from endogs.bounded_files import exists, expanded, is_file
 from endogs.errors import InputError
 from endogs.priors.brightness import view_mask
 from endogs.priors.learned_models import DepthModel, OnnxModel, TransformersModel
@@ -36,13 +37,15 @@ class LearnedDepth:
         if output is not None and output not in RELATIVE:
             raise InputError(f"--depth-model-output {output} must be one of {', '.join(RELATIVE)}")
         self.name = model or DEFAULT_MODEL
-        path = Path(self.name).expanduser()
+        path = expanded(Path(self.name))
         if path.suffix.lower() == ".onnx":
-            if not path.is_file():
+            if not is_file(path):
                 raise InputError(f"{path}: no such file; give an ONNX file, a model folder or a hub id")
             self._model: DepthModel = OnnxModel(path, output)
         else:
-            self._model = TransformersModel(path if path.is_dir() else downloaded(self.name), output, device)
+            self._model = TransformersModel(
+                path if exists(path) and path.is_dir() else downloaded(self.name), output, device
+            )
         self.kind: DepthKind = self._model.output
 
     def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from endogs.bounded_files import is_file, read_json
+from endogs.bounded_files import exists, expanded, is_file, read_json
 from endogs.clip.number_files import json_numbers
 from endogs.errors import InputError
 from endogs.priors.instruments.by_color import Findings, find_by_color
@@ -66,8 +66,8 @@ def load_model(name: str) -> Any:
 
     logging.disable_progress_bar()
     getLogger("huggingface_hub").setLevel(ERROR)  # one sentence of ours says what its many retries led to
-    folder = Path(name).expanduser()
-    if folder.exists():
+    folder = expanded(Path(name))
+    if exists(folder):
         kind = _json(folder / "config.json").get("model_type")
         if kind not in MODEL_TYPES:
             raise InputError(
@@ -77,7 +77,7 @@ def load_model(name: str) -> Any:
         if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
             raise InputError(f"{folder}: holds no weights (*.safetensors); download the whole model folder.")
     try:
-        return Sam2VideoModel.from_pretrained(str(folder) if folder.exists() else name).eval()
+        return Sam2VideoModel.from_pretrained(str(folder) if exists(folder) else name).eval()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
@@ -188,7 +188,7 @@ def _prompts_by_color(clip: "Clip") -> list[Prompt]:
 
 def _normalization(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation from the model's own files where they say so, ImageNet's otherwise."""
-    folder = Path(name).expanduser()
+    folder = expanded(Path(name))
     for file in ("video_preprocessor_config.json", "preprocessor_config.json"):
         if is_file(folder / file):
             values = _json(folder / file)
