@@ -1,5 +1,6 @@
 """H.264 video files that every browser and player opens."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -74,13 +75,21 @@ def write_video(
             picture = picture.reformat(format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED)
             if stamps is not None:
                 picture.pts, picture.time_base = stamps[count], Fraction(1, CLOCK)
-                picture.duration = stamps[count + 1] - stamps[count]
-            container.mux(stream.encode(picture))
+            container.mux(_lasting(stream.encode(picture), stamps))
             count += 1
         if stream is None:
             raise ValueError("a video needs at least one frame")
-        container.mux(stream.encode())
+        container.mux(_lasting(stream.encode(), stamps))
     return count
+
+
+def _lasting(packets: list[Any], stamps: list[int] | None) -> list[Any]:
+    """The packets, each as long as its frame is shown: the encoder knows only the mean rate."""
+    if stamps is not None:
+        for packet in packets:
+            place = bisect_left(stamps, round(packet.pts * packet.time_base * CLOCK))
+            packet.duration = round((stamps[place + 1] - stamps[place]) / CLOCK / packet.time_base)
+    return packets
 
 
 def _describe(stream: Any, width: int, height: int, pixel_aspect: float) -> None:
