@@ -161,7 +161,7 @@ def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path,
     with pytest.raises(FitDiverged, match=r"step 5.*opacit"):
         run_fit(fit, tmp_path, show=False, on_step=poison)
     kept = load_checkpoint(tmp_path)
-    assert kept.step == 4
+    assert 1 <= kept.step <= 4, "those after it were not finite, or still on their way to the disk"
     assert all(torch.isfinite(t).all() for t in kept.tensors.values())
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,12 +127,22 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
 
     Raises InputError when the place is not writable.
     """
-    path = folder / FILE_NAME
+    write_checkpoint(checkpoint, folder).close()
+    return folder / FILE_NAME
+
+
+def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> ExitStack:
+    """A whole checkpoint under a temporary name; when what is returned is closed it is on the disk, and the folder's.
+
+    Both raise InputError when the place is not writable. Closing may be left to another thread.
+    """
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in checkpoint.tensors.items()}
     text = checkpoint._text()
-    with new_file(path, durable=True) as partial, system_errors():
-        save_file(tensors, partial, {"endogs": text, "checksum": checksum_of(text, tensors)})
-    return path
+    with ExitStack() as stack:
+        partial = stack.enter_context(new_file(folder / FILE_NAME, durable=True))
+        with system_errors():
+            save_file(tensors, partial, {"endogs": text, "checksum": checksum_of(text, tensors)})
+        return stack.pop_all()
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

@@ -326,7 +326,8 @@ def run_fit(
     """
     if fit.slow_steps_note is not None:
         print(f"note: {fit.slow_steps_note}", file=sys.stderr, flush=True)
-    clock = CheckpointClock(checkpoints, fit.config.checkpoint_seconds)
+    size = sum(tensor.nbytes for tensor in fit.checkpoint().tensors.values())
+    clock = CheckpointClock(checkpoints, fit.config.checkpoint_seconds, size)
     started = time.monotonic()
     before = fit.log[-1]["seconds"] if fit.log else 0.0
     total = fit.config.iterations
@@ -335,7 +336,7 @@ def run_fit(
         check_finite(fit)
         return fit.checkpoint()
 
-    with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress:
+    with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress, clock:
         while fit.step < total and not interrupt.raised:
             try:
                 value, terms = fit.advance(CHECK_STEPS - fit.step % CHECK_STEPS)

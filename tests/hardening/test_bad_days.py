@@ -87,7 +87,7 @@ def test_a_full_disk_is_one_sentence_and_the_earlier_result_stays(clip, tmp_path
 
 def test_a_checkpoint_that_cannot_be_written_does_not_end_the_fit(clip, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("endogs.fit.checkpoint_clock.COST", 0)
-    monkeypatch.setattr("endogs.fit.loop.CheckpointClock", lambda folder, seconds: CheckpointClock(folder, 0.0))
+    monkeypatch.setattr("endogs.fit.loop.CheckpointClock", lambda folder, seconds, size: CheckpointClock(folder, 0.0))
 
     def block():
         (tmp_path / "scene.unfinished" / "checkpoints").write_text("in the way")
