@@ -23,7 +23,7 @@ from endogs.clip import (
 )
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
-from endogs.clip.pose_conventions import with_pose_convention
+from endogs.clip.pose_conventions import with_pose_convention, with_pose_unit
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
 
@@ -55,11 +55,12 @@ INNER = 20
 """Folders inside that are tried, to give advice."""
 
 
-def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
+def load_clip(path: Path | str, options: ClipOptions | None = None, look: bool = True) -> Clip:
     """Read a video file, an image folder or a data set in one of the `LAYOUTS`.
 
-    Raises InputError when the path is missing or has none of these layouts, saying why each was rejected, and for
-    anything wrong inside the layout that fits.
+    With `look` the clip's camera, views, depth and poses are compared with its pictures (`endogs.clip.look`); without,
+    as for a clip that was looked at before, its checks stay empty. Raises InputError when the path is missing or has
+    none of these layouts, saying why each was rejected, and for anything wrong inside the layout that fits.
     """
     path, options = Path(path).expanduser(), options or ClipOptions()
     _check_numbers(options)
@@ -72,7 +73,8 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
         reason = layout.why_not(path)
         if reason is None:
             _check_video_options(path, layout.KIND, options)
-            return _checked(with_pose_convention(layout.read(path, options), options), options)
+            recording = with_pose_convention(with_pose_unit(layout.read(path, options), options), options)
+            return _checked(recording, options, look)
         reasons.append((layout.KIND, reason))
     raise InputError(_rejected(path, reasons))
 
@@ -94,18 +96,17 @@ def _rejected(path: Path, reasons: list[tuple[str, str]]) -> str:
     return f"{path}: no known layout, {advice}; tried and rejected:{';'.join(lines)}."
 
 
-def _checked(recording: Recording, options: ClipOptions) -> Clip:
-    """The clip, with a note when its poses do not fit its images; a camera that stands still costs nothing."""
+def _checked(recording: Recording, options: ClipOptions, look: bool) -> Clip:
+    """The clip, with notes about options that change nothing and about what does not fit its pictures."""
     clip = Clip(recording, options)
     if options.undistorted_degrees is not None and recording.outside is None:
         clip.notes.append("--undistorted-degrees changes nothing: this camera's lens is not known to bend lines.")
     if options.depth_unit_mm is not None and not clip.has_depth:
         clip.notes.append("--depth-unit-mm changes nothing: the clip has no depth files.")
-    if not clip.static_camera:
-        from endogs.clip.pose_check import check_poses
+    if look:
+        from endogs.clip.look import look_at
 
-        clip.pose_check = check_poses(clip, recording)
-        clip.notes += clip.pose_check.notes if clip.pose_check is not None else []
+        look_at(clip, recording, options)
     return clip
 
 
@@ -119,7 +120,12 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
 
 def _check_numbers(options: ClipOptions) -> None:
     """InputError for options that no layout could use."""
-    for flag, value in (("--fps", options.fps), ("--depth-unit-mm", options.depth_unit_mm), ("--focal", options.focal)):
+    for flag, value in (
+        ("--fps", options.fps),
+        ("--depth-unit-mm", options.depth_unit_mm),
+        ("--focal", options.focal),
+        ("--pose-unit-mm", options.pose_unit_mm),
+    ):
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{flag} {value:g} must be a positive number.")
     if options.mask_instrument_value not in (None, 0, 255):

@@ -120,6 +120,15 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
         ) from error
 
 
+def check_looks(clip: Clip, judges_right_view: bool) -> None:
+    """InputError when what the clip's files say contradicts its pictures, so that the fit would be wrong."""
+    if clip.contradictions:
+        raise InputError(f"{clip.source}: {clip.contradictions[0].rstrip('.')}")
+    pair = clip.pair_check
+    if judges_right_view and pair is not None and (pair.fault is not None or pair.disagrees_with_given):
+        raise InputError(f"{clip.source}: {pair.notes[0].rstrip('.')}; use --split standard")
+
+
 def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) -> Result:
     out = config.out if config.out is not None else Path(f"{config.input.resolve().stem}_endogs")
     checkpoints = out / "checkpoints"
@@ -133,6 +142,7 @@ def _execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None) ->
         split = split_frames(len(clip), config.split)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
+        check_looks(clip, split.test_view == "right")
         device = with_room(device, clip, config)
         if config.deterministic and device.type == "cuda" and config.deformation_kind() not in ("spline", "none"):
             raise InputError(

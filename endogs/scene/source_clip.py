@@ -37,7 +37,7 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
         if not found:
             raise InputError(f"{scene_path}: its clip {source} is not there any more; name it with --clip")
         clip = found[0]
-    loaded = load_clip(clip, options_from_json(config.get("clip") or {}))
+    loaded = load_clip(clip, options_from_json(config.get("clip") or {}), look=False)
     check_frames(scene, loaded)
     return loaded
 
