@@ -108,7 +108,17 @@ ROWS = (
     ),
     Row("C3VD by EndoGSLAM, no camera", case("c3vd_endogslam"), is_refused("calibration.json", "undistorted")),
     Row("REIM-NeRF", reimnerf, is_read(kind="nerfstudio", units="mm", fx=383.7, static_camera=False)),
-    Row("OpenCV JSON, single view", case("frames_only"), is_read(fx=1073.6), "real_files/scared/4_1.json"),
+    Row(
+        "OpenCV JSON of a pair",
+        copied(
+            "scared_toolkit_pair_synthetic",
+            ("left_51.png", "images/51.png"),
+            ("right_51.png", "images_right/51.png"),
+            ("4_1.json", "calibration.json"),
+        ),
+        is_read(kind="calibrated-folder", units="mm", has_right=True),
+    ),
+    Row("OpenCV JSON for another size", case("frames_only"), is_refused("width is 1280"), "real_files/scared/4_1.json"),
     Row("NR-SLAM's PinHole", case("frames_only"), is_read(fx=766.4), f"{SETTINGS}/hamlyn_01/settings.yaml"),
     Row("NR-SLAM's folder", case("nrslam_endomapper"), is_read(fx=358.6, K_is_guess=False)),
     Row("SCARED of EndoDAC", case("scared_afsfm"), is_refused("data/left")),

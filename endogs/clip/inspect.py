@@ -4,6 +4,7 @@ import numpy as np
 
 from endogs.clip.clip import Clip
 from endogs.clip.coverage import Coverage
+from endogs.clip.pair_check import FEW
 
 
 def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
@@ -78,8 +79,10 @@ def _right(clip: Clip) -> str:
     if not clip.has_right:
         return "none"
     text, check = f"yes, {clip.baseline:.4g} {_unit(clip)} to the right", clip.pair_check
-    if check is None or not check.points:
+    if check is None:
         return text
+    if check.points < FEW:
+        return f"{text}; too few points match to check it"
     text += f"; rows {check.rows:.2f} pixels apart, disparity {check.disparity:.1f} (median of {check.points} points)"
     if check.over_given is not None:
         text += f"; its depth is {check.over_given:.3f} times the files'"

@@ -81,8 +81,6 @@ class PairCheck:
     @property
     def notes(self) -> list[str]:
         """Sentences a user should read, none when all is well."""
-        if self.points < FEW:
-            return ["stereo: too few points match to check that the views are a rectified pair in the right order."]
         if self.fault is not None:
             return [f"stereo: {self.fault}: --depth stereo and --split novel-view refuse it."]
         if self.disagrees_with_given:

@@ -65,7 +65,8 @@ class Recording:
     pose_unit_mm: float | None = None
     """Millimetres per unit of the files' poses, None when nothing says what they count in."""
     turn: NDArray[np.float64] | None = None
-    """(4, 4) from the camera that the file's poses are of to the frames' own, as after rectification; None = same."""
+    """(4, 4), or one for each frame, from the camera that the file's poses are of to the frames' own, as after
+    rectification; None = same."""
     outside: NDArray[np.bool_] | None = None
     """(height, width) True where frames show nothing, as around an undistorted view; None when they are full."""
     framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict)

@@ -42,8 +42,9 @@ def read_ros_camera(file: Path) -> RosCamera:
         found = parse_yaml(read_text(file, LONGEST))
     except ValueError as error:
         raise InputError(f"{file}: not readable as YAML ({error}): write it with ROS's camera_calibration.") from error
-    size = [found.get(f"image_{name}") for name in ("width", "height")] if isinstance(found, dict) else [None, None]
-    if not all(isinstance(side, int) and side > 0 for side in size):
+    found = found if isinstance(found, dict) else {}
+    width, height = found.get("image_width"), found.get("image_height")
+    if not (isinstance(width, int) and isinstance(height, int) and min(width, height) > 0):
         raise InputError(f"{file}: says no image_width and image_height: write it with ROS's camera_calibration.")
     model = found.get("distortion_model", found.get("camera_model"))
     if model is not None and model not in ("plumb_bob", "rational_polynomial"):
@@ -56,7 +57,7 @@ def read_ros_camera(file: Path) -> RosCamera:
         raise InputError(f"{file}: focal lengths in camera_matrix and projection_matrix must be positive: correct it.")
     bent = _matrix(found, "distortion_coefficients", (0, 4, 5, 8), file)
     R = _matrix(found, "rectification_matrix", (9,), file).reshape(3, 3)
-    return RosCamera((int(size[0]), int(size[1])), K, bent if bent.size else np.zeros(5), R, P)
+    return RosCamera((width, height), K, bent if bent.size else np.zeros(5), R, P)
 
 
 def ros_rectification(left: RosCamera, right: RosCamera, file: Path) -> Rectification:

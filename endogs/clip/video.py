@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import av
 
 KIND = "video"
+LANDMARKS: tuple[str, ...] = ()
+USES: tuple[str, ...] = ()
 READ_ON = 16
 """Chosen frames up to this far ahead are reached by decoding on, farther ones by seeking."""
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.matched_points import even_contrast
-from endogs.clip.pair_check import check_views
+from endogs.clip.pair_check import FEW, check_views
 from endogs.errors import InputError
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
 from endogs.priors.speculars import bright_mask
@@ -139,7 +139,8 @@ class StereoDepth:
                 f"{clip.source}: the left and right views have nothing in common that could be matched; check that "
                 "images_right/ shows the same moments, or use --depth photometric"
             )
-        return []
+        few = check is not None and check.points < FEW
+        return ["stereo: too few points match to check that the views are a pair in the right order."] if few else []
 
     def predict(self, frame: DepthInput) -> DepthPrediction:
         """Z-depth in world units, kind `metric`, 0 and confidence 0 in the holes: what fills them would be invented."""
