@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import read_text
 from endogs.clip.lenses import Brown, KannalaBrandt, Lens
 from endogs.errors import InputError
 from endogs.geometry import rotation_from_quaternion
@@ -73,6 +74,18 @@ class ColmapImage:
 def model_file(folder: Path, name: str) -> Path | None:
     """The file `name` ("cameras" or "images") of the model in `folder`, None when it has none."""
     return next((path for suffix in SUFFIXES if (path := folder / (name + suffix)).is_file()), None)
+
+
+def registered_count(folder: Path) -> int | None:
+    """How many images the model in `folder` seems to hold, from the beginning of its file; None without a model."""
+    file = model_file(folder, "images")
+    if file is None or model_file(folder, "cameras") is None:
+        return None
+    if file.suffix == ".bin":
+        with file.open("rb") as opened:
+            head = opened.read(8)
+        return int(struct.unpack("<Q", head)[0]) if len(head) == 8 else 0
+    return (len(_lines(file)) + 1) // 2
 
 
 def read_model(folder: Path) -> tuple[dict[int, ColmapCamera], list[ColmapImage]]:
@@ -194,7 +207,7 @@ def _text_images(file: Path) -> list[ColmapImage]:
 
 def _lines(file: Path) -> list[str]:
     """Lines without the comments; trailing empty ones are dropped."""
-    lines = [line.strip() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+    lines = [line.strip() for line in read_text(file).splitlines()]
     return [line for line in lines if not line.startswith("#")]
 
 

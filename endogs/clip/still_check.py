@@ -12,6 +12,10 @@ LEAST_SHARE = 0.2
 """What these points move, over the median motion: less is a picture of which a good part rests."""
 
 
+FASTEST_TISSUE = 0.01
+"""Width of the picture per frame: a third of it in a second, faster than breathing and heartbeat move all there is."""
+
+
 @dataclass(frozen=True)
 class StillCheck:
     """How far points move in front of a camera that is said to stand still."""
@@ -28,7 +32,8 @@ class StillCheck:
     @property
     def moves(self) -> bool:
         """Whether that looks as if the camera itself moved."""
-        return self.motion > ENOUGH_MOTION * self.width and self.resting > LEAST_SHARE * self.motion
+        far = self.motion > min(ENOUGH_MOTION, FASTEST_TISSUE * self.frames) * self.width
+        return far and self.resting > LEAST_SHARE * self.motion
 
     @property
     def notes(self) -> list[str]:
