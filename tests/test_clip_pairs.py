@@ -105,8 +105,13 @@ def test_a_baseline_that_is_wrong_shows_beside_the_depth_files(tmp_path, baselin
 @pytest.mark.parametrize("size", [None, 60])
 def test_poses_in_metres_are_refused_until_their_unit_is_said(tmp_path, size):
     root = write_pair(tmp_path / "clip", unit=1000.0)
-    with pytest.raises(InputError, match=r"disagree about lengths.*--pose-unit-mm 1000 \(metres\) would bring"):
+    with pytest.raises(
+        InputError, match=r"disagree about lengths.*--pose-unit-mm 1000 \(metres\) would bring.*--pose-unit-mm 1 keeps"
+    ):
         fit(root, tmp_path, clip=ClipOptions(max_size=size))
+    insisted = load_clip(root, ClipOptions(max_size=size, pose_unit_mm=1))
+    assert insisted.contradictions == []
+    assert "disagree about lengths" in insisted.notes[0]
     told = load_clip(root, ClipOptions(max_size=size, pose_unit_mm=1000))
     assert told.notes == told.contradictions == []
     assert told.pair_check.poses_over == pytest.approx(1, abs=0.05)

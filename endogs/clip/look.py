@@ -7,6 +7,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.followed_points import LookingView, followed_pairs
 from endogs.clip.pair_check import PairCheck, check_pair
 from endogs.clip.pose_check import PoseCheck, check_poses
+from endogs.clip.pose_conventions import poses_in_file
 from endogs.clip.recording import Recording
 from endogs.clip.still_check import check_still
 
@@ -35,7 +36,8 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
     pair = clip.pair_check = check_pair(clip, view, pairs)
     found = poses.notes if poses is not None else []
     if poses is not None and poses.remedy is not None and options.pose_convention == "auto":
-        clip.contradictions.append(poses.remedy)
+        as_it_is = poses_in_file(recording)[1]
+        clip.contradictions.append(f"{poses.remedy.rstrip('.')}; --pose-convention {as_it_is} keeps them as they are.")
     if not found:  # lengths by poses that do not fit mean nothing
         found = _lengths(clip, recording, options, poses, pair)
     clip.notes += [*found, *(pair.notes if pair is not None else [])]
@@ -63,7 +65,7 @@ def _lengths(
         f"{judge} says; {remedy}."
     )
     if not 1 / CONTRADICTION < ratio < CONTRADICTION and options.pose_unit_mm is None and options.depth_unit_mm is None:
-        clip.contradictions.append(note)
+        clip.contradictions.append(f"{note.rstrip('.')}; --pose-unit-mm {pose_unit or 1:.4g} keeps them as they are.")
     return [note]
 
 
