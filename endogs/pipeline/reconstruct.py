@@ -130,6 +130,15 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
         folder.release()
 
 
+def check_looks(clip: Clip, judges_right_view: bool) -> None:
+    """InputError when what the clip's files say contradicts its pictures, so that the fit would be wrong."""
+    if clip.contradictions:
+        raise InputError(f"{clip.source}: {clip.contradictions[0].rstrip('.')}")
+    pair = clip.pair_check
+    if judges_right_view and pair is not None and (pair.fault is not None or pair.disagrees_with_given):
+        raise InputError(f"{clip.source}: {pair.notes[0].rstrip('.')}; use --split standard")
+
+
 def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher: Watcher | None) -> Result:
     say([folder.place_note()])
     checkpoint = None if folder.resumes is None else load_checkpoint(folder.resumes)
@@ -141,6 +150,7 @@ def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher:
         split = split_frames(len(clip), config.split)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
+        check_looks(clip, split.test_view == "right")
         device = with_room(device, clip, config)
         if config.deterministic and device.type == "cuda" and config.deformation_kind() not in ("spline", "none"):
             raise InputError(
