@@ -188,11 +188,11 @@ class VideoFrames:
 
         self.packets = 0
         try:
-            container = av.open(str(self.path))
+            container = self._open()
             if len(container.streams.video) > 1:
                 with container:
                     self._choose_film(container)
-                container = av.open(str(self.path))
+                container = self._open()
         except (av.FFmpegError, OSError, ValueError) as error:
             self.damage = _message(error)
             return
@@ -213,6 +213,11 @@ class VideoFrames:
                 container.seek(seek_to, backward=True, stream=stream)
             frames = self._undamaged(container, stream)
             yield from with_decode_times(frames) if container.format.name == "avi" else _with_own_times(frames)
+
+    def _open(self) -> Any:
+        import av
+
+        return av.open(str(self.path))
 
     def _choose_film(self, container: Any) -> None:
         if self._film is None:
