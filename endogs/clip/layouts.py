@@ -8,6 +8,7 @@ from endogs.clip import (
     c3vd,
     calibrated_folder,
     colmap,
+    dicom,
     dvrk,
     endomapper,
     endonerf,
@@ -33,6 +34,7 @@ from endogs.clip.telling_files import has_landmark, telling, unused_note
 from endogs.errors import InputError
 
 LAYOUTS = (
+    dicom,
     video,
     calibrated_folder,
     scared,
@@ -56,7 +58,10 @@ LAYOUTS = (
 """Readers, the most specific first; each has KIND, why_not(path), read(path, options), LANDMARKS, patterns of
 what no other layout has, and USES, patterns of what it reads."""
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v")
+PLAIN = ("video", "dicom", "image-folder", "image-stack", "stereo-video")
+"""Layouts that come without a camera, and may be given one."""
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v", ".dcm")
 """Only to give advice; any file is tried as a video."""
 
 INNER = 20
@@ -176,7 +181,13 @@ def _checked(recording: Recording, options: ClipOptions, look: bool) -> Clip:
 
 def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
     """InputError for options that this layout would not use."""
-    if options.calibration is not None and kind not in ("video", "image-folder", "image-stack", "stereo-video"):
+    if options.calibration is not None and kind not in (
+        "video",
+        "dicom",
+        "image-folder",
+        "image-stack",
+        "stereo-video",
+    ):
         raise InputError(f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}.")
     if options.images is not None and kind not in ("image-folder", "calibrated-folder", "endonerf"):
         raise InputError(f"{path}: --images is for folders of images that no file lists, but this is a {kind}.")
