@@ -71,7 +71,7 @@ def at_step(monkeypatch, step, act):
         yield
 
 
-@pytest.mark.parametrize("size", [0, 150, 1000, 3000, 100_000])
+@pytest.mark.parametrize("size", [0, 1000, 100_000])
 def test_a_full_disk_is_one_sentence_and_the_earlier_result_stays(clip, tmp_path, capsys, size):
     out = tmp_path / "scene"
     assert reconstruct(clip, out, "--seed", "1") == 0
