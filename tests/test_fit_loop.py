@@ -115,10 +115,10 @@ def test_a_checkpoint_of_other_tensors_is_an_input_error(clip):
     fit = new_fit(clip)
     other = fit.checkpoint()
     other.tensors["control"] = other.tensors["control"][:-1]
-    with pytest.raises(InputError, match=r"does not fit this run .*without --resume"):
+    with pytest.raises(InputError, match=r"does not fit this run .*start anew with --overwrite"):
         fit.restore(other)
     del other.tensors["control"]
-    with pytest.raises(InputError, match=r"does not fit this run .*without --resume"):
+    with pytest.raises(InputError, match=r"does not fit this run .*start anew with --overwrite"):
         fit.restore(other)
 
 
@@ -288,7 +288,7 @@ def test_a_broken_or_missing_checkpoint_is_an_input_error(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [FILE_NAME]
     path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(InputError, match=r"cannot be resumed from \(.*\); run without --resume"):
+    with pytest.raises(InputError, match=r"cannot be resumed from \(.*\); start anew with --overwrite"):
         load_checkpoint(tmp_path)
 
 

@@ -11,13 +11,13 @@ from endogs.errors import InputError
 from endogs.fit.checkpoint import Checkpoint, save_checkpoint, write_checkpoint
 
 COST = 60
-"""Times what saving took that pass until the next time: a share of 1.6 %."""
+"""Times what all saving takes that a fit has to last: a share of 1.7 %."""
 FIRST_BYTES_PER_SECOND = 1e9
 """How fast the first one is expected to be; a page cache takes twice that from an idle machine."""
 
 
 class CheckpointClock:
-    """Saves a fit's state every `seconds`, or, where that is slow, after COST times as long as the fit stood still.
+    """Saves a fit's state every `seconds`, or, where that is slow, as soon as it keeps within its share of the time.
 
     The fit waits for the system to take the bytes; that they reach the disk, and only then replace the previous
     checkpoint, is left to a thread. Leaving the context waits for it.
@@ -28,7 +28,8 @@ class CheckpointClock:
         self.folder, self.seconds = folder, seconds
         self.cost = expected_bytes / FIRST_BYTES_PER_SECOND
         """Seconds that the last save took of the fit's time."""
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
+        self._spent = 0.0
         self._syncing: threading.Thread | None = None
         self._told = False
 
@@ -43,7 +44,8 @@ class CheckpointClock:
         """Whether it is time."""
         if self.folder is None or (self._syncing is not None and self._syncing.is_alive()):
             return False
-        return time.monotonic() - self._last > max(self.seconds, COST * self.cost)
+        now = time.monotonic()
+        return now - self._last > self.seconds and now - self._began > COST * (self._spent + self.cost)
 
     def save(self, state: Callable[[], Checkpoint]) -> None:
         """Saves now, to the disk. Raises InputError when the place is not writable."""
@@ -65,6 +67,7 @@ class CheckpointClock:
             self._syncing.start()
         self._last = time.monotonic()
         self.cost = self._last - begin
+        self._spent += self.cost
 
     def _finish(self, written: ExitStack) -> None:
         try:

@@ -18,7 +18,7 @@ from endogs.errors import FitDiverged, InputError
 from endogs.fit.appearance import PER_NEIGHBOUR, AppearanceAdam
 from endogs.fit.bending import relax_bending
 from endogs.fit.bloop import Bloop
-from endogs.fit.checkpoint import ANY, Checkpoint, Layout, check_layout, check_values, layout_of
+from endogs.fit.checkpoint import ANEW, ANY, Checkpoint, Layout, check_layout, check_values, layout_of
 from endogs.fit.checkpoint_clock import CheckpointClock
 from endogs.fit.config import COPYING, FitConfig
 from endogs.fit.cuda_steps import CudaSteps
@@ -126,7 +126,7 @@ class Fit:
             self._squared_error = float(read["squared_error"])
             self._changed_before = int(read["changed_before"])
         except (KeyError, ValueError) as error:
-            raise InputError(f"the checkpoint does not fit this run ({error}); run without --resume") from error
+            raise InputError(f"the checkpoint does not fit this run ({error}); {ANEW}") from error
         self.step, self.log = checkpoint.step, list(checkpoint.log)
         self._cuda_steps = None
 

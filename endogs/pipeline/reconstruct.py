@@ -18,7 +18,7 @@ from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
 from endogs.evaluate.preview import write_preview
 from endogs.evaluate.summary import value_text
-from endogs.fit.checkpoint import load_checkpoint
+from endogs.fit.checkpoint import ANEW, load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, gpu_fit_bytes, memory_note, require_room
@@ -123,9 +123,10 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
         say([folder.kept_note()])
         raise
     except InputError as error:
-        if folder.kept_note() is None:
+        kept = folder.kept_note()
+        if kept is None:
             raise
-        raise InputError(f"{error} {folder.kept_note()}") from error
+        raise InputError(f"{str(error).rstrip('.')}. {kept}") from error
     finally:
         folder.release()
 
@@ -224,13 +225,14 @@ def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher:
             if checkpoint.run != identity:
                 raise InputError(
                     f"{checkpoint.path}: the checkpoint belongs to a run with other input or options, or of another "
-                    f"version ({plain(differences(checkpoint.run, identity))}); repeat them or run without --resume"
+                    f"version ({plain(differences(checkpoint.run, identity))}); repeat them, or {ANEW}"
                 )
             fit.restore(checkpoint)
     if checkpoint is None:
         folder.forget_earlier()
     if watcher is not None:
         watcher.begin(fit, clip, views.metric)
+    folder.fitting = True
     with clock.stage("fit"):
         run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
     origin = Origin(
