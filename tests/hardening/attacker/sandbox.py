@@ -23,6 +23,8 @@ from attacker.samples import Samples
 ROOM = 1_600_000_000
 """Bytes of address space beyond what the process has at its start: MOST_GROWTH, and what threads reserve unused."""
 LARGEST_FILE = 2 << 30
+CODINGS = ("utf-8", "cp1252")
+"""Of standard output: what is usual, and what older terminals and pipes on Windows have."""
 assert ROOM > MOST_GROWTH
 
 
@@ -55,7 +57,7 @@ def run_case(number: int, seed: int, family: Family, samples: Samples, place: Pa
     os.setsid()
     folder, canary = place / "case", place / "canary"
     folder.mkdir()
-    _redirect(place)
+    _redirect(place, Random(f"{seed}:{number}:coding").choices(CODINGS, (0.9, 0.1))[0])
     stack = (place / "stack").open("w")
     faulthandler.enable(stack)
     faulthandler.register(signal.SIGUSR1, stack)
@@ -150,8 +152,8 @@ def _press_ctrl_c(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _redirect(place: Path) -> None:
-    """Words to files; whoever asks on standard input is told yes."""
+def _redirect(place: Path, coding: str) -> None:
+    """Words to files, stdout strictly in `coding`; whoever asks on standard input is told yes."""
     answers = place / "answers"
     answers.write_text("y\n" * 100)
     for descriptor, name, mode in ((0, "answers", os.O_RDONLY), (1, "stdout", os.O_WRONLY), (2, "stderr", os.O_WRONLY)):
@@ -159,7 +161,7 @@ def _redirect(place: Path) -> None:
         os.dup2(opened, descriptor)
         os.close(opened)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (for the rest of the process)
-    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding=coding, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
 
 
