@@ -210,6 +210,28 @@ def test_transforms_from_windows(tmp_path):
     np.testing.assert_allclose(load_clip(tmp_path / "c").world_to_camera[:, :3, :3], truth[:, :3, :3], atol=1e-9)
 
 
+def test_instant_ngps_word_for_a_fisheye(tmp_path):
+    write_nerfstudio(tmp_path / "c", "OPENCV_FISHEYE", count=4)
+    file = tmp_path / "c" / "transforms.json"
+    named = load_clip(tmp_path / "c").image(1)
+    found = json.loads(file.read_text())
+    del found["camera_model"]
+    file.write_text(json.dumps(found | {"is_fisheye": True}))
+    np.testing.assert_array_equal(load_clip(tmp_path / "c").image(1), named)
+
+
+def test_transforms_that_say_what_depth_counts_in(tmp_path):
+    write_nerfstudio(tmp_path / "c", count=4, depth=True)
+    file = tmp_path / "c" / "transforms.json"
+    depth = load_clip(tmp_path / "c").depth(0)
+    found = json.loads(file.read_text())
+    file.write_text(json.dumps(found | {"depth_unit_scale_factor": 0.0001}))
+    np.testing.assert_allclose(load_clip(tmp_path / "c").depth(0), 0.1 * depth, rtol=1e-6)
+    file.write_text(json.dumps(found | {"depth_unit_scale_factor": 0}))
+    with pytest.raises(InputError, match="depth_unit_scale_factor is 0 but must be positive"):
+        load_clip(tmp_path / "c")
+
+
 @pytest.mark.parametrize("place", ["colmap/sparse/0", "sparse_text", "distorted/sparse/0", "dense/0/sparse", "sparse"])
 def test_colmaps_other_places(tmp_path, place):
     truth = write_colmap(tmp_path / "c", binary="text" not in place)

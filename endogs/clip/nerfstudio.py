@@ -65,7 +65,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     camera-to-world with OpenGL's camera axes; `fl_x`, `fl_y`, `cx`, `cy`, `w`, `h`, `camera_model` and the distortion
     stand at the top or in each frame, pixel centres at +0.5; `camera_angle_x` in place of `fl_x` is Instant NGP's.
     Masks are black where nothing is to be learned: there instruments are. With `depth_file_path` poses are metres and
-    become millimetres, and depth is in millimetres unless --depth-unit-mm says otherwise; without depth lengths are
+    become millimetres, and depth is in millimetres unless --depth-unit-mm, or the file's depth_unit_scale_factor in
+    metres, says otherwise; without depth lengths are
     relative. Distorted cameras are undistorted, as long as all frames share one. Raises InputError for entries that
     are missing or not what they should be, camera models that are not read, and files that are not there.
 
@@ -106,7 +107,10 @@ def read(path: Path, options: ClipOptions) -> Recording:
             raise InputError(f"{file}: {len(found)} of {len(frames)} frames have a {name}: all or none must have one.")
     masks = mask_files(mask_paths, (width, height), value, notes, named=options.mask_values) if mask_paths else None
     depths, quantized = depth_files(depth_paths, (width, height), notes) if depth_paths else (None, False)
-    unit = options.depth_unit_mm or 1.0
+    factor = _number(frames[0].values, "depth_unit_scale_factor", file, 1 / METRES)
+    if factor <= 0:
+        raise InputError(f"{file}: depth_unit_scale_factor is {factor:g} but must be positive: correct it.")
+    unit = options.depth_unit_mm or METRES * factor
     matrices = np.stack([frame.matrix for frame in frames])
     if scene_scale > 0:
         matrices[:, :3, 3] /= scene_scale
@@ -116,7 +120,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     elif depths is not None:
         matrices[:, :3, 3] *= METRES
         if options.depth_unit_mm is None:
-            notes.append("depth: taken for millimetres and poses for metres, as nerfstudio does.")
+            stated = "millimetres" if "depth_unit_scale_factor" not in frames[0].values else f"steps of {unit:.4g} mm"
+            notes.append(f"depth: taken for {stated} and poses for metres, as nerfstudio does.")
     named = sorted(name for name in UNREAD if name in frames[0].values)
     if named:
         notes.append(f"not used of {file.name}: {', '.join(named)}.")

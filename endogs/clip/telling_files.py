@@ -12,7 +12,7 @@ TELLING = (
     ("a calibration", r"calib|intrinsic|^cam(era)?s?\b.*\.\w+$|^config\.ini$|^settings\.ya?ml$|camchain|geometrical"),
     ("depth", r"depth|disparit|distmap|scene_points"),
     ("masks", r"mask|segment|^labels?$"),
-    ("a COLMAP model", r"^(sparse\w*|colmap|dense|distorted)$"),
+    ("a COLMAP model", r"^(sparse\w*|colmap|dense|distorted|meta-?data)$"),
 )
 """What a file or folder seems to hold, by a pattern of its name."""
 WRITTEN_HERE = ("*-inspect.png", "*_endogs")
@@ -22,14 +22,19 @@ NAMED = 6
 FRAME_FOLDERS = ("images", "images_right", "masks", "gt_masks", "depth", "gt_depth", "depths")
 """What `endogs.clip.frame_folders` reads."""
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v")
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", *VIDEOS}
 
 
 def telling(folder: Path) -> list[tuple[str, str]]:
-    """Names in `folder`, folders with a slash, that seem to tell something, and what."""
+    """Names in `folder`, folders with a slash, that seem to tell something, and what; pictures and videos do not."""
     found = []
     for entry in sorted(listed(folder)):
         name = entry.name
-        if name.startswith(".") or any(fnmatch(name, pattern) for pattern in WRITTEN_HERE):
+        if (
+            Path(name).suffix.lower() in PICTURES
+            or name.startswith(".")
+            or any(fnmatch(name, pattern) for pattern in WRITTEN_HERE)
+        ):
             continue
         what = next((what for what, pattern in TELLING if re.search(pattern, name, re.I)), None)
         if what is not None:
@@ -40,8 +45,7 @@ def telling(folder: Path) -> list[tuple[str, str]]:
 def unused_note(path: Path, uses: tuple[str, ...]) -> list[str]:
     """A note naming what lies in the folder `path`, tells something and matches none of the patterns `uses`.
 
-    Beside a video file only when it is the only one there, since files beside several need not be its own. Pictures
-    of frames do not count, whatever they are called.
+    Beside a video file only when it is the only one there, since files beside several need not be its own.
     """
     folder = path if path.is_dir() else path.parent
     if path.is_file() and sum(other.suffix.lower() in VIDEOS for other in listed(folder)) > 1:
@@ -51,8 +55,6 @@ def unused_note(path: Path, uses: tuple[str, ...]) -> list[str]:
         for name, what in telling(folder)
         if not any(fnmatch(name.rstrip("/"), pattern) for pattern in uses) and folder / name != path
     ]
-    pictures = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", *VIDEOS}
-    unused = [(name, what) for name, what in unused if Path(name).suffix.lower() not in pictures]
     if not unused:
         return []
     named = ", ".join(plain(name, 60) for name, _ in unused[:NAMED])
