@@ -26,6 +26,7 @@ FULL = Origin(
     clip="clips/a:b.mp4",
     clip_name="a",
     clip_fingerprint="c0ffee",
+    clip_from_scene="../clips/a:b.mp4",
     clip_options={"fps": 25.0, "crop": (0, 0, 64, 40), "borders": "keep", "start": None},
     time_offset=1.5,
     split="gap",
@@ -174,10 +175,10 @@ def test_a_name_that_looks_like_a_protocol_is_opened_as_the_file_that_it_is(tmp_
     monkeypatch.chdir(tmp_path)
     Path("pipe:0.mp4").touch()
     opened = []
-    monkeypatch.setattr("endogs.scene.source_clip.load_clip", lambda path, options: opened.append(path))
+    monkeypatch.setattr("endogs.scene.source_clip.load_clip", lambda path, options, look: opened.append(path))
     monkeypatch.setattr("endogs.scene.source_clip.check_frames", lambda scene, clip: None)
     load_source_clip(replace(make_scene(), origin=Origin(clip="pipe:0.mp4")), Path("scene.safetensors"))
-    assert opened == [tmp_path / "pipe:0.mp4"]
+    assert opened == [Path("pipe:0.mp4")]  # which the reader of videos opens as a file, not as a protocol
 
 
 def test_files_of_reader_options_are_looked_for_like_the_clip(tmp_path):
@@ -266,3 +267,40 @@ def test_a_scene_with_a_tensor_of_no_memory_is_told(tmp_path):
     save_file({}, tmp_path / "s.safetensors")
     with pytest.raises(InputError, match="not a scene"):
         load_scene(tmp_path / "s.safetensors")
+
+
+@pytest.fixture
+def two_patients(tmp_path, monkeypatch):
+    """A folder per patient with a clip of the same name, length and size, and a scene fitted in the first."""
+    for number, patient in enumerate(("first", "second")):
+        write_sliding_clip(tmp_path / patient / "clip", frames=4)
+        for file in (tmp_path / patient / "clip" / "images").iterdir():
+            image = cv2.imread(str(file))
+            cv2.imwrite(str(file), cv2.flip(image, number))
+    monkeypatch.chdir(tmp_path / "first")
+    assert main(["reconstruct", "clip", "--out", "scene", "--iterations", "2", "--gaussians", "100"]) == 0
+    return tmp_path
+
+
+def test_a_scene_finds_its_own_clip_from_any_folder(two_patients, monkeypatch):
+    monkeypatch.chdir(two_patients / "second")  # where another clip of that name lies
+    scene = load_scene("../first/scene")
+    clip = load_source_clip(scene, Path("../first/scene"))
+    assert clip.source.resolve() == two_patients / "first" / "clip"
+    (two_patients / "first").rename(two_patients / "moved")
+    clip = load_source_clip(scene, two_patients / "moved" / "scene")
+    assert clip.source.resolve() == two_patients / "moved" / "clip"
+
+
+def test_another_clip_of_the_same_name_is_refused_and_a_named_one_is_noted(two_patients, monkeypatch, capsys):
+    (two_patients / "first" / "clip").rename(two_patients / "elsewhere")
+    monkeypatch.chdir(two_patients / "second")
+    capsys.readouterr()
+    assert main(["evaluate", "../first/scene"]) == 2
+    said = capsys.readouterr().err
+    assert "shows other pictures" in said
+    assert "--clip" in said
+    assert main(["evaluate", "../first/scene", "--clip", str(two_patients / "elsewhere")]) == 0
+    assert "same pictures" not in capsys.readouterr().err
+    assert main(["evaluate", "../first/scene", "--clip", "clip"]) == 0
+    assert "does not show the same pictures" in capsys.readouterr().err

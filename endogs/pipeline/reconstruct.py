@@ -50,7 +50,7 @@ from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.origin import Origin
 from endogs.scene.scene_file import FILE_NAME, save_scene
-from endogs.scene.source_clip import masks_in_use, options_as_json
+from endogs.scene.source_clip import masks_in_use, options_as_json, path_from
 from endogs.scene.stored_masks import StoredMasks
 from endogs.scene.visibility import find_visibility
 
@@ -237,6 +237,7 @@ def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher:
         run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
     origin = Origin(
         clip=str(config.input),
+        clip_from_scene=path_from(config.input, folder.place),
         clip_name=clip.name,
         clip_options=options_as_json(config.clip),
         clip_fingerprint=shows,

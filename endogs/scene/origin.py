@@ -30,6 +30,8 @@ class Origin:
 
     clip: str | None = None
     """The clip's path, as the user gave it: to be looked for, never to be trusted."""
+    clip_from_scene: str | None = None
+    """The clip's path from the scene's folder, where both lie on one drive; it holds when both move together."""
     clip_name: str | None = None
     """What the clip is called: its file's or folder's name, without an ending."""
     clip_fingerprint: str | None = None
@@ -181,6 +183,7 @@ def _shown(value: Any) -> str:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "clip": _text,
+    "clip_from_scene": _text,
     "clip_name": _text,
     "clip_fingerprint": _text,
     "clip_options": _options,

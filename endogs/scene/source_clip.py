@@ -5,8 +5,10 @@ protocol of FFmpeg's, no device or pipe, and a file only when its name ends as a
 it, and nothing is downloaded.
 """
 
+import os
 import re
 import stat
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import fields
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
+from endogs.clip.fingerprint import clip_fingerprint
 from endogs.clip.image_files import IMAGE_SUFFIXES
 from endogs.clip.layouts import VIDEO_SUFFIXES
 from endogs.clip.splits import SplitName
@@ -39,23 +42,54 @@ _NO_FILES = ("/dev/", "/proc/", "/sys/")
 def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -> Clip:
     """The clip at `clip`, or the one that the scene names, read with the options of the fit.
 
-    A relative name is looked for from the current folder, then from the scene's. Raises InputError when neither exists,
-    when the scene names none or something that is no clip on this machine, and when the frames found are not those of
-    the fit.
+    It is looked for where it lay beside the scene, under the name that was given, from the current folder, and under
+    that name from the scene's folder; of these the first that shows what the scene was fitted to is taken. Raises
+    InputError when there is none, when the scene names none or something that is no clip on this machine, and when
+    pictures or frames are not those of the fit. A `clip` with other pictures, as after another encoding, is taken with
+    a note on standard error.
     """
     folder = scene_path if scene_path.is_dir() else scene_path.parent
-    if clip is None:
-        if not scene.origin.clip:
-            raise InputError(f"{scene_path}: the scene does not say which clip it comes from; name it with --clip")
-        clip = _named_file(scene.origin.clip, folder, VIDEO_SUFFIXES)
-        if clip is None:
-            raise InputError(
-                f"{scene_path}: its clip {plain(scene.origin.clip)} is not there any more as a folder or a video; "
-                "name it with --clip"
+    options = clip_options(scene.origin, folder)
+    if clip is not None:
+        loaded = load_clip(clip, options, look=False)
+        check_frames(scene, loaded)
+        if not _shows_the_same(scene, loaded):
+            print(
+                f"note: {plain(clip)} does not show the same pictures as the clip that the scene was fitted to; "
+                "numbers beside it are only right if it is another encoding of that clip",
+                file=sys.stderr,
             )
-    loaded = load_clip(clip, clip_options(scene.origin, folder), look=False)
-    check_frames(scene, loaded)
-    return loaded
+        return loaded
+    if not scene.origin.clip:
+        raise InputError(f"{scene_path}: the scene does not say which clip it comes from; name it with --clip")
+    places = _named_files(scene.origin.clip, folder, VIDEO_SUFFIXES)
+    if scene.origin.clip_from_scene:
+        places = [*_named_files(str(folder / scene.origin.clip_from_scene), folder, VIDEO_SUFFIXES)[:1], *places]
+    if not places:
+        raise InputError(
+            f"{scene_path}: its clip {plain(scene.origin.clip)} is not there any more as a folder or a video; "
+            "name it with --clip"
+        )
+    for place in places:
+        try:
+            loaded = load_clip(place, options, look=False)
+            check_frames(scene, loaded)
+        except InputError:
+            if place == places[-1]:
+                raise
+            continue
+        if _shows_the_same(scene, loaded):
+            return loaded
+    raise InputError(
+        f"{scene_path}: {plain(places[-1])} has the name of its clip and shows other pictures; name the scene's own "
+        "clip with --clip"
+    )
+
+
+def _shows_the_same(scene: Scene, clip: Clip) -> bool:
+    """Whether the clip shows what the scene was fitted to, as far as the scene knows."""
+    known = scene.origin.clip_fingerprint
+    return known is None or known == clip_fingerprint(clip)
 
 
 def clip_options(origin: Origin, folder: Path) -> ClipOptions:
@@ -84,6 +118,14 @@ def options_as_json(options: ClipOptions) -> dict[str, OptionValue]:
     """The inverse of `clip_options`: an origin's entry, defaults too, which may be others one day."""
     values = {entry.name: getattr(options, entry.name) for entry in fields(options)}
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def path_from(clip: Path, folder: Path) -> str | None:
+    """The path of `clip` from the scene's `folder`, with `/`; None where no relative path leads there."""
+    try:
+        return Path(os.path.relpath(clip.expanduser().resolve(), folder.resolve())).as_posix()
+    except ValueError:  # on another drive of Windows
+        return None
 
 
 def masks_in_use(clip: Clip, asked: MaskChoice) -> FittedMasks:
@@ -141,26 +183,30 @@ def fitted_split(scene: Scene) -> SplitName | None:
     return cast(SplitName, name) if name in get_args(SplitName) else None
 
 
-def _named_file(named: str, folder: Path, endings: tuple[str, ...]) -> Path | None:
-    """The folder, or the file with one of `endings`, that a scene in `folder` names; None where there is none."""
+def _named_files(named: str, folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """The folders, or files with one of `endings`, that a scene in `folder` may mean: from the current folder, and its.
+
+    Empty for addresses, and for what is none of the user's files.
+    """
     if _ADDRESS.match(named) or not named.isprintable():
-        return None
-    try:
-        for path in (Path(named).expanduser(), folder / named):
-            resolved = path.resolve()
-            if resolved.as_posix().startswith(_NO_FILES) or not path.exists():
+        return []
+    found = []
+    for beside_scene in (False, True):
+        try:
+            path = folder / named if beside_scene else Path(named).expanduser()
+            if path.resolve().as_posix().startswith(_NO_FILES) or not path.exists():
                 continue
             kind = path.stat().st_mode
-            if stat.S_ISDIR(kind) or (stat.S_ISREG(kind) and path.suffix.lower() in endings):
-                return path.absolute() if ":" in named else path  # FFmpeg would take `pipe:0.mp4` for a protocol
-    except (OSError, ValueError, RuntimeError):  # names that are too long, loops of links, homes of nobody
-        return None
-    return None
+        except (OSError, ValueError, RuntimeError):  # names that are too long, loops of links, homes of nobody
+            continue
+        if stat.S_ISDIR(kind) or (stat.S_ISREG(kind) and path.suffix.lower() in endings):
+            found.append(path)
+    return found
 
 
 def _option_file(name: str, named: str, folder: Path) -> Path:
-    endings = (".json",) if name == "calibration" else IMAGE_SUFFIXES
-    found = _named_file(named, folder, endings)
+    endings = (".json", ".yaml", ".yml", ".txt", ".m") if name == "calibration" else IMAGE_SUFFIXES
+    found = next(iter(_named_files(named, folder, endings)), None)
     if found is None or found.is_dir():
         raise InputError(
             f"the scene says that its clip was read with the {name.replace('_', ' ')} {plain(named)}, which is not "
