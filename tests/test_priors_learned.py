@@ -179,7 +179,7 @@ def test_a_reconstruction_uses_the_model_and_records_its_licence(tmp_path, capsy
     assert (record["prior"], record["kind"], record["licence"]) == ("learned", "disparity", "cc-by-nc-4.0")
     assert record["frames_computed"] > 0
     assert first.scene.origin.depth_kind == "disparity"
-    again = endogs.reconstruct(clip.source, **options)
+    again = endogs.reconstruct(clip.source, overwrite=True, **options)
     assert again.record["depth"]["frames_computed"] == 0
 
 
