@@ -22,6 +22,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -90,11 +91,20 @@ class Backend:
         """
         assert self._served is not None
         connection = self._served.connect(self._control)
-        connection.lost = lost
+        connection.lost = partial(self._forget, lost)
         transport.set_protocol(connection)
         connection.connection_made(transport)
         connection.data_received(received)
         return connection
+
+    def _forget(self, lost: Callable[[BrowserConnection], None], connection: BrowserConnection) -> None:
+        # viser's handles refer to each other in circles: what waits for a browser that has left would wait for Python.
+        server = self.viser._websock_server
+        for browser, other in list(server._live_connections.items()):
+            state = server._client_state_from_id.get(browser)
+            if other is connection and state is not None:
+                state.message_buffer.remove_from_buffer(lambda message: True)
+        lost(connection)
 
     def _serve(self, *arguments: Any, **options: Any) -> "_Served":
         """What viser calls in place of websockets' `serve`. It does not raise: viser's start would wait for ever."""
