@@ -57,4 +57,8 @@ void return_buffer(void* memory) {
     if (dropped) release(dropped);
 }
 
+void hold_buffers() { mutex.lock(); }
+
+void let_go_of_buffers() { mutex.unlock(); }
+
 }  // namespace endogs

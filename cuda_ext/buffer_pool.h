@@ -8,6 +8,10 @@ namespace endogs {
 void* borrow_buffer(std::size_t bytes);
 void return_buffer(void* memory);
 
+// Around a fork (fork.cpp): nobody borrows or returns between the two calls.
+void hold_buffers();
+void let_go_of_buffers();
+
 // Always inlined: a copy compiled for a wide instruction set must not serve as everybody's.
 struct Buffer {
     void* memory;

@@ -10,10 +10,13 @@ inline void require(bool condition, const char* message) {
     if (!condition) throw std::invalid_argument(message);
 }
 
+constexpr int kMaxSide = 65535;  // pixels of an image's side: tiles are counted in 16 bits
+
 // world_to_camera (4, 4) and K (3, 3), row-major.
 inline CameraView camera_view(const float* world_to_camera, const float* K, int width, int height, float near,
                               bool antialiased) {
-    require(width > 0 && height > 0 && width <= 65535 && height <= 65535, "image sides must be in 1..65535 pixels");
+    require(width > 0 && height > 0 && width <= kMaxSide && height <= kMaxSide,
+            "image sides must be in 1..65535 pixels");
     CameraView view{};
     const float *w = world_to_camera, *k = K;
     for (int row = 0; row < 3; ++row) {

@@ -12,6 +12,8 @@
 
 #include "buffer_pool.h"
 #include "camera_view.h"
+#include "fork.h"
+#include "forward_state.h"
 #include "kernels.h"
 #include "parallel.h"
 
@@ -74,21 +76,23 @@ nb::object pooled_bytes(void* memory, std::size_t bytes) {
     return nb::cast(nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>>(memory, {bytes}, owner));
 }
 
-// In front of the bins, so that a backward pass recognizes the forward pass it belongs to.
-struct alignas(64) BinsHeader {
-    const Kernels* kernels;
-    int64_t slot_count;
-};
-
 struct Layers {  // 5 planes, then the extra features
     int width, height, features;
     std::size_t pixels() const { return static_cast<std::size_t>(width) * height; }
 };
 
 Layers layers_of(const Array<float, nb::ndim<3>>& image) {
-    require(image.shape(0) >= kPlanes, "an image has at least 5 planes");
+    require(image.shape(0) >= kPlanes && image.shape(0) <= kMaxSide, "an image has at least 5 planes and at most 65535");
+    require(image.shape(1) >= 1 && image.shape(1) <= kMaxSide && image.shape(2) >= 1 && image.shape(2) <= kMaxSide,
+            "an image's sides must be in 1..65535 pixels");
     return {static_cast<int>(image.shape(2)), static_cast<int>(image.shape(1)),
             static_cast<int>(image.shape(0)) - kPlanes};
+}
+
+int64_t gaussians_in(const Matrix& packed) {
+    require(packed.shape(1) == kChannels, "packed Gaussians must be (N, 14)");
+    require(packed.shape(0) < (std::size_t{1} << 31), "packed has too many Gaussians: at most 2 147 483 647");
+    return static_cast<int64_t>(packed.shape(0));
 }
 
 // Four feature channels at a time, padded with zeros.
@@ -100,15 +104,15 @@ void copy_features(const float* features, int64_t count, int total, int first, f
 nb::tuple render_forward(const Matrix& packed, const Matrix& world_to_camera, const Matrix& K, float near,
                          bool antialiased, std::optional<Matrix> features, Array<float, nb::ndim<3>> image) {
     const Kernels& k = *active();
-    require(packed.shape(1) == kChannels, "packed Gaussians must be (N, 14)");
+    const int64_t count = gaussians_in(packed);
     const Layers layers = layers_of(image);
-    const int64_t count = static_cast<int64_t>(packed.shape(0));
-    const int feature_count = features ? static_cast<int>(features->shape(1)) : 0;
-    require(feature_count == layers.features, "the image must have 5 planes and one per feature");
+    const std::size_t feature_count = features ? features->shape(1) : 0;
+    require(feature_count == static_cast<std::size_t>(layers.features),
+            "the image must have 5 planes and one per feature");
     require(!features || static_cast<int64_t>(features->shape(0)) == count, "features must have one row per Gaussian");
     const CameraView view = camera_view(world_to_camera, K, layers.width, layers.height, near, antialiased);
     void *splats = nullptr, *bins = nullptr;
-    std::size_t splat_bytes = k.splat_bytes * count + 64, bin_bytes = 0;
+    std::size_t splat_bytes = splats_bytes(k, count), bin_bytes = 0;
     int64_t slots = 0;
     {
         nb::gil_scoped_release release;
@@ -118,21 +122,20 @@ nb::tuple render_forward(const Matrix& packed, const Matrix& world_to_camera, co
         if (slots < 0) throw std::domain_error("a Gaussian is not finite");
         if (slots >= (int64_t{1} << 32)) throw std::length_error("the Gaussians cover too many tiles to be rasterized");
         state.slot_count = slots;
-        bin_bytes = sizeof(BinsHeader) + k.bins_bytes(slots, layers.width, layers.height);
+        bin_bytes = bins_bytes(k, slots, layers.width, layers.height);
         Buffer bin_buffer(bin_bytes);
-        *static_cast<BinsHeader*>(bin_buffer.memory) = BinsHeader{&k, slots};
-        state.bins = static_cast<char*>(bin_buffer.memory) + sizeof(BinsHeader);
+        begin_bins(k, state, bin_buffer.memory, layers.width, layers.height);
         k.bin(state, layers.width, layers.height);
         float* out = image.data();
         const std::size_t pixels = layers.pixels();
         k.rasterize(state, nullptr, layers.width, layers.height, out, out + 4 * pixels);
         if (feature_count > 0) {
             Buffer rows(sizeof(float) * 4 * (count + 1)), drawn(sizeof(float) * 4 * pixels);
-            for (int first = 0; first < feature_count; first += 4) {
-                copy_features(features->data(), count, feature_count, first, static_cast<float*>(rows.memory));
+            for (int first = 0; first < layers.features; first += 4) {
+                copy_features(features->data(), count, layers.features, first, static_cast<float*>(rows.memory));
                 k.rasterize(state, static_cast<float*>(rows.memory), layers.width, layers.height,
                             static_cast<float*>(drawn.memory), nullptr);
-                const int copied = std::min(4, feature_count - first);
+                const int copied = std::min(4, layers.features - first);
                 std::copy_n(static_cast<float*>(drawn.memory), copied * pixels, out + (kPlanes + first) * pixels);
             }
         }
@@ -150,9 +153,8 @@ void render_backward(const Matrix& packed, const Matrix& world_to_camera, const 
                      std::optional<Array<float, nb::ndim<1>>> absolute_grad) {
     const Kernels& k = *active();
     const Layers layers = layers_of(image);
-    const int64_t count = static_cast<int64_t>(packed.shape(0));
+    const int64_t count = gaussians_in(packed);
     const std::size_t feature_count = features ? features->shape(1) : 0;
-    require(packed.shape(1) == kChannels, "packed Gaussians must be (N, 14)");
     require(feature_count == static_cast<std::size_t>(layers.features),
             "the image must have 5 planes and one per feature");
     require(!features || features->shape(0) == packed.shape(0), "features must have one row per Gaussian");
@@ -165,16 +167,12 @@ void render_backward(const Matrix& packed, const Matrix& world_to_camera, const 
                                features_grad->shape(1) == feature_count),
             "features_grad must have the shape of the features");
     require(!absolute_grad || absolute_grad->shape(0) == packed.shape(0), "absolute_grad must be (N,)");
-    require(bins.shape(0) >= sizeof(BinsHeader), "the state of the forward pass is damaged");
-    const BinsHeader header = *reinterpret_cast<const BinsHeader*>(bins.data());
-    const int64_t slot_count = header.slot_count;
-    require(header.kernels == active(), "the instruction set changed between the forward and the backward pass");
-    require(bins.shape(0) == sizeof(BinsHeader) + k.bins_bytes(slot_count, layers.width, layers.height) &&
-                splats.shape(0) == k.splat_bytes * count + 64,
-            "the state of the forward pass belongs to another image");
+    const RasterState state =
+        state_in(k, splats.data(), splats.shape(0), bins.data(), bins.shape(0), layers.width, layers.height);
+    require(state.gaussian_count == count, "packed has another number of Gaussians than the forward pass had");
+    const int64_t slot_count = state.slot_count;
     const CameraView view = camera_view(world_to_camera, K, layers.width, layers.height, near, antialiased);
     nb::gil_scoped_release release;
-    const RasterState state{splats.data(), bins.data() + sizeof(BinsHeader), count, slot_count};
     if (pose_grad) std::fill_n(pose_grad->data(), 12, 0.0);
     if (count == 0) return;
     Buffer slots(sizeof(float) * 16 * (slot_count + 1));
@@ -211,11 +209,10 @@ void render_backward(const Matrix& packed, const Matrix& world_to_camera, const 
 }
 
 int64_t contributing_pairs(const Bytes& splats, const Bytes& bins, int width, int height) {
-    require(bins.shape(0) >= sizeof(BinsHeader), "the state of the forward pass is damaged");
-    const BinsHeader header = *reinterpret_cast<const BinsHeader*>(bins.data());
-    require(header.kernels == active(), "the instruction set changed since the forward pass");
-    const RasterState state{splats.data(), bins.data() + sizeof(BinsHeader), 0, header.slot_count};
-    return active()->contributing_pairs(state, width, height);
+    const Kernels& k = *active();
+    const RasterState state = state_in(k, splats.data(), splats.shape(0), bins.data(), bins.shape(0), width, height);
+    nb::gil_scoped_release release;
+    return k.contributing_pairs(state, width, height);
 }
 
 void spline_forward(const Matrix& base, const Array<float, nb::ndim<3>>& control, std::vector<float> weights,
@@ -297,6 +294,7 @@ std::string cuda_self_check() {
 }  // namespace
 
 NB_MODULE(_native, m) {
+    survive_forks();
     m.doc() = "Compiled kernels of endogs. See endogs/native.py for the typed face.";
     m.def("instruction_sets", [] {
         std::vector<std::string> names;
@@ -311,6 +309,7 @@ NB_MODULE(_native, m) {
         set_thread_count(count);
     }, "count"_a);
     m.def("peak_fma", [](int64_t iterations) {
+        require(iterations >= 1 && iterations <= 1'000'000'000, "iterations must be in 1..1 000 000 000");
         nb::gil_scoped_release release;
         return active()->peak_fma(iterations);
     }, "iterations"_a);
@@ -322,15 +321,18 @@ NB_MODULE(_native, m) {
 #else
     m.attr("compiled_with_cuda") = false;
 #endif
+    // An array that is written to is never converted: results in a converted copy would be lost without a word.
     m.def("render_forward", &render_forward, "packed"_a, "world_to_camera"_a, "K"_a, "near"_a, "antialiased"_a,
-          "features"_a.none(), "image"_a);
-    m.def("contributing_pairs", &contributing_pairs, "splats"_a, "bins"_a, "width"_a, "height"_a);
+          "features"_a.none(), "image"_a.noconvert());
+    m.def("contributing_pairs", &contributing_pairs, "splats"_a.noconvert(), "bins"_a.noconvert(), "width"_a, "height"_a);
     m.def("render_backward", &render_backward, "packed"_a, "world_to_camera"_a, "K"_a, "near"_a, "antialiased"_a,
-          "features"_a.none(), "image"_a, "splats"_a, "bins"_a, "image_grad"_a, "packed_grad"_a,
-          "pose_grad"_a.none(), "features_grad"_a.none(), "absolute_grad"_a.none());
-    m.def("spline_forward", &spline_forward, "base"_a, "control"_a, "weights"_a, "out"_a);
-    m.def("adam_step", &adam_step, "parameters"_a, "first"_a, "second"_a, "gradient"_a, "gradient_scale"_a, "rates"_a,
-          "first_correction"_a, "second_correction"_a, "beta1"_a, "beta2"_a, "eps"_a);
+          "features"_a.none(), "image"_a, "splats"_a.noconvert(), "bins"_a.noconvert(), "image_grad"_a,
+          "packed_grad"_a.noconvert(), "pose_grad"_a.none().noconvert(), "features_grad"_a.none().noconvert(),
+          "absolute_grad"_a.none().noconvert());
+    m.def("spline_forward", &spline_forward, "base"_a, "control"_a, "weights"_a, "out"_a.noconvert());
+    m.def("adam_step", &adam_step, "parameters"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(), "gradient"_a,
+          "gradient_scale"_a, "rates"_a, "first_correction"_a, "second_correction"_a, "beta1"_a, "beta2"_a, "eps"_a);
     m.def("photometric_loss", &photometric_loss, "image"_a, "target"_a, "color_weight"_a, "depth_target"_a.none(),
-          "depth_weight"_a.none(), "color_scale"_a, "ssim_scale"_a, "depth_scale"_a, "image_grad"_a);
+          "depth_weight"_a.none(), "color_scale"_a, "ssim_scale"_a, "depth_scale"_a,
+          "image_grad"_a.noconvert());
 }

@@ -1,11 +1,10 @@
 #include "parallel.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -27,7 +26,11 @@ inline void relax() {
 class Pool {
    public:
     explicit Pool(int threads) {
-        for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+        workers_.reserve(static_cast<std::size_t>(threads));
+        try {
+            for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {  // the system allows no more: those that started do the work
+        }
     }
 
     ~Pool() {
@@ -97,19 +100,16 @@ class Pool {
 };
 
 std::mutex pool_mutex;  // one parallel region at a time, from whichever Python thread
-// Never destroyed at exit: a forked child that never ran a region would wait there for threads it does not have.
-Pool* pool = nullptr;
-pid_t pool_process = 0;
+Pool* pool = nullptr;  // never destroyed at exit, where its threads may already be gone
 int wanted_threads = 0;
 
 Pool& current_pool() {
-    // A forked child inherits the object but not its threads: leave the old one alone and start anew.
-    if (pool && pool_process != getpid()) pool = nullptr;
     if (wanted_threads == 0) wanted_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     if (!pool || pool->threads() != wanted_threads) {
         delete pool;
+        pool = nullptr;
         pool = new Pool(wanted_threads);
-        pool_process = getpid();
+        wanted_threads = pool->threads();  // a system that allows no more has given fewer
     }
     return *pool;
 }
@@ -129,6 +129,14 @@ int thread_count() {
 void set_thread_count(int count) {
     std::lock_guard lock(pool_mutex);
     wanted_threads = count;
+}
+
+void hold_pool() { pool_mutex.lock(); }
+
+void let_go_of_pool(bool in_child) {
+    // A child inherits the object but not its threads: it leaves the old one alone and starts anew.
+    if (in_child) pool = nullptr;
+    pool_mutex.unlock();
 }
 
 }  // namespace endogs

@@ -12,6 +12,10 @@ void parallel_chunks(int chunks, ChunkFunction function, void* context);
 int thread_count();
 void set_thread_count(int count);
 
+// Around a fork (fork.cpp): no region runs between the two calls; in the child the pool is made anew.
+void hold_pool();
+void let_go_of_pool(bool in_child);
+
 template <class Body>
 inline void parallel_for(int chunks, Body& body) {
     parallel_chunks(chunks, [](void* context, int chunk) { (*static_cast<Body*>(context))(chunk); }, &body);

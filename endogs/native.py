@@ -1,10 +1,26 @@
 """The compiled kernels (`endogs._native`), or the reason why they are not there."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+
+
+def _keep_torch_to_one_thread() -> None:
+    """In a forked child: torch's OpenMP still counts on the parent's threads, and waits for them at its next loop.
+
+    One thread needs no others; torch's own data loaders do the same (`torch.utils.data._utils.worker`). Our kernels
+    start threads of their own in the child (`cuda_ext/fork.cpp`), and lose nothing.
+    """
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_torch_to_one_thread)
 
 
 @cache

@@ -69,6 +69,7 @@ Fit::Fit(const FitSetup& setup, void* workspace, int first, cudaStream_t stream)
     sums_ = blocks.sums;
     planes_ = blocks.planes;
     planes_grad_ = blocks.planes_grad;
+    enqueued_ = first;
     Progress start{};
     start.steps_done = first;
     check(cudaMemcpyAsync(gaussians_.progress, &start, sizeof start, cudaMemcpyHostToDevice, stream), "starting a fit");
@@ -128,6 +129,9 @@ cudaGraphExec_t Fit::captured(bool with_extra, cudaStream_t stream) {
 }
 
 void Fit::run(const std::vector<uint8_t>& with_extra, bool as_graph, cudaStream_t stream) {
+    if (enqueued_ + static_cast<int64_t>(with_extra.size()) > setup_.step_count)
+        throw std::invalid_argument("there are fewer steps left than flags");
+    enqueued_ += static_cast<int64_t>(with_extra.size());
     for (const uint8_t extra : with_extra) {
         if (as_graph)
             check(cudaGraphLaunch(captured(extra != 0, stream), stream), "replaying a step");

@@ -16,6 +16,7 @@ namespace endogs::cuda {
 
 struct FitSetup {
     int64_t count, capacity;  // Gaussians; entries that there is room for
+    int64_t step_count;       // rows of `steps`
     int width, height;
     bool with_ssim, deterministic;
     Parameters parameters;
@@ -34,7 +35,8 @@ class Fit {
     Fit(const Fit&) = delete;
     Fit& operator=(const Fit&) = delete;
 
-    // One step per flag; a set flag asks for the extra losses too. Enqueues and returns.
+    // One step per flag; a set flag asks for the extra losses too. Enqueues and returns. Throws std::invalid_argument
+    // for more steps than are left in the table.
     void run(const std::vector<uint8_t>& with_extra, bool as_graph, cudaStream_t stream);
     Progress progress(cudaStream_t stream) const;  // waits for the stream
 
@@ -48,6 +50,7 @@ class Fit {
     EntryMemory entries_;
     LossMemory loss_;
     float *packed_, *sums_, *planes_, *planes_grad_;
+    int64_t enqueued_;  // steps, with those before `first`
     cudaGraphExec_t graphs_[2] = {nullptr, nullptr};
 };
 

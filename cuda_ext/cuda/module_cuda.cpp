@@ -37,28 +37,42 @@ auto* data_or_null(const std::optional<Array>& array) {
     return array ? array->data() : nullptr;
 }
 
+// Sizes as they come from Python, before any memory is measured by them.
+void require_sizes(int64_t count, int64_t entries, int64_t width, int64_t height) {
+    require(count >= 0 && count < kMaxGaussians, "too many Gaussians for one rendering on the GPU: at most 16 777 215");
+    require(entries >= 0 && entries <= std::numeric_limits<int32_t>::max(), "entries must be in 0..2^31 - 1");
+    require(width > 0 && height > 0 && width <= kMaxSide && height <= kMaxSide,
+            "image sides must be in 1..65535 pixels");
+}
+
 // A rendering's two blocks of memory, and what is needed to walk through them again.
 struct Frame {
     Grid grid;
     GaussianMemory gaussians;
     EntryMemory entries;
 
-    Frame(const Memory& state, const std::optional<Memory>& bins, int64_t count, int64_t entry_count, int width,
-          int height, bool deterministic)
-        : grid(width, height), gaussians(state.data(), count, grid),
+    Frame(const Memory& state, const std::optional<Memory>& bins, int64_t count, int64_t entry_count, int64_t width,
+          int64_t height, bool deterministic)
+        : grid(checked_grid(count, entry_count, width, height)), gaussians(state.data(), count, grid),
           entries(bins ? bins->data() : nullptr, entry_count, count, deterministic,
                   deterministic ? order_scratch_bytes(entry_count, count) : 0) {
         require(state.shape(0) >= gaussians.bytes, "the state is too small for these Gaussians");
         require(!bins || bins->shape(0) >= entries.bytes, "the bins are too small for these entries");
     }
+
+    static Grid checked_grid(int64_t count, int64_t entries, int64_t width, int64_t height) {
+        require_sizes(count, entries, width, height);
+        return Grid(static_cast<int>(width), static_cast<int>(height));
+    }
 };
 
 std::size_t state_bytes(int64_t count, int width, int height) {
-    require(count < kMaxGaussians, "too many Gaussians for one rendering on the GPU: at most 16 777 215");
+    require_sizes(count, 0, width, height);
     return GaussianMemory(nullptr, count, Grid(width, height)).bytes;
 }
 
 std::size_t bins_bytes(int64_t entries, int64_t count, bool deterministic) {
+    require_sizes(count, entries, 1, 1);
     const std::size_t scratch = deterministic ? order_scratch_bytes(entries, count) : 0;
     return EntryMemory(nullptr, entries, count, deterministic, scratch).bytes;
 }
@@ -95,7 +109,7 @@ int64_t project_gaussians(const Rows& packed, const HostMatrix& world_to_camera,
 void rasterize_image(const Memory& state, const Memory& bins, int64_t count, int64_t entries,
                      const std::optional<Planes>& channels, const Planes& image, bool deterministic,
                      std::uintptr_t stream) {
-    const int height = static_cast<int>(image.shape(1)), width = static_cast<int>(image.shape(2));
+    const int64_t height = static_cast<int64_t>(image.shape(1)), width = static_cast<int64_t>(image.shape(2));
     const std::size_t groups = channels ? channels->shape(0) : 0;
     require(image.shape(0) == kPlanes + 4 * groups, "the image must have 5 planes and four per group of channels");
     require(!channels || (channels->shape(1) == static_cast<std::size_t>(count) && channels->shape(2) == 4),
@@ -117,11 +131,15 @@ void rasterize_image_backward(const Memory& state, const Memory& bins, int64_t c
                               const std::optional<Planes>& channels, int group, const Planes& image,
                               const Planes& image_grad, const Rows& sums, bool absolute, bool deterministic,
                               std::uintptr_t stream) {
-    const int height = static_cast<int>(image.shape(1)), width = static_cast<int>(image.shape(2));
+    const int64_t height = static_cast<int64_t>(image.shape(1)), width = static_cast<int64_t>(image.shape(2));
+    const std::size_t groups = channels ? channels->shape(0) : 0;
+    require(image.shape(0) == kPlanes + 4 * groups, "the image must have 5 planes and four per group of channels");
+    require(!channels || (channels->shape(1) == static_cast<std::size_t>(count) && channels->shape(2) == 4),
+            "channels must be (G, N, 4)");
     for (int side = 0; side < 3; ++side)
         require(image_grad.shape(side) == image.shape(side), "the image and its gradient must have one shape");
     require(sums.shape(0) == static_cast<std::size_t>(count) && sums.shape(1) == kSums, "sums must be (N, 12)");
-    require(group < 0 || (channels && static_cast<std::size_t>(group) < channels->shape(0)), "no such group");
+    require(group < 0 || static_cast<std::size_t>(group) < groups, "no such group");
     const Frame frame(state, bins, count, entries, width, height, deterministic);
     nb::gil_scoped_release release;
     const cudaStream_t s = stream_of(stream);
@@ -140,11 +158,13 @@ void project_gaussians_backward(const Memory& state, const Rows& packed, const R
                                 const std::optional<Device<float, nb::ndim<1>>>& absolute_grad, int width, int height,
                                 std::uintptr_t stream) {
     const int64_t count = static_cast<int64_t>(packed.shape(0));
+    require(packed.shape(1) == kChannels, "packed Gaussians must be (N, 14)");
+    require(sums.shape(0) == packed.shape(0) && sums.shape(1) == kSums, "sums must be (N, 12)");
     require(packed_grad.shape(0) == packed.shape(0) && packed_grad.shape(1) == kChannels,
             "packed_grad must have the shape of the Gaussians");
     require(!absolute_grad || absolute_grad->shape(0) == packed.shape(0), "absolute_grad must be (N,)");
-    require(!pose_parts || pose_parts->shape(0) == blocks_for(count, 128),
-            "pose_parts must have a row per 128 Gaussians");
+    require(!pose_parts || (pose_parts->shape(0) == blocks_for(count, 128) && pose_parts->shape(1) == 12),
+            "pose_parts must have a row of 12 per 128 Gaussians");
     const Frame frame(state, std::nullopt, count, 0, width, height, false);
     nb::gil_scoped_release release;
     project_backward(frame.gaussians, packed.data(), count, sums.data(), packed_grad.data(),
@@ -173,6 +193,7 @@ nb::bytes view_record(const HostMatrix& world_to_camera, const HostMatrix& K, in
                       const std::optional<Rows>& depth_target, const std::optional<Device<uint8_t, nb::ndim<2>>>& hidden,
                       float color_scale, float ssim_scale, float depth_scale, float hidden_scale, int depth_mode,
                       int knot, std::vector<float> spline, int frame) {
+    require_sizes(0, 0, width, height);
     const std::size_t h = height, w = width;
     auto sized = [&](const auto& array) { return array.shape(0) == h && array.shape(1) == w; };
     require(sized(image) && image.shape(2) == 3 && sized(color_weight), "image (H, W, 3) and color_weight (H, W)");
@@ -180,6 +201,7 @@ nb::bytes view_record(const HostMatrix& world_to_camera, const HostMatrix& K, in
     require(depth_mode == kNoDepth || (depth_weight && depth_target && sized(*depth_weight) && sized(*depth_target)),
             "depth needs a target and a weight (H, W)");
     require(depth_mode >= kNoDepth && depth_mode <= kDisparity, "no such kind of depth");
+    require(knot >= 0 && frame >= -1, "knot and frame must be row numbers; frame may be -1");
     require(spline.size() == 4, "a cubic spline has 4 weights");
     require(world_to_camera.shape(0) == 4 && world_to_camera.shape(1) == 4 && K.shape(0) == 3 && K.shape(1) == 3,
             "world_to_camera must be (4, 4) and K (3, 3)");
@@ -209,6 +231,8 @@ nb::bytes step_records(const Host<int32_t, nb::ndim<1>>& views, const Host<float
     require(smooth.shape(0) == steps && rates.shape(0) == steps && roots.shape(0) == steps &&
                 rates.shape(1) == kSlices && roots.shape(1) == kSlices,
             "one of everything per step");
+    require(std::all_of(views.data(), views.data() + steps, [](int32_t view) { return view >= 0; }),
+            "views must be row numbers");
     std::vector<StepRecord> records(steps);
     for (std::size_t i = 0; i < steps; ++i) {
         records[i].view = views.data()[i];
@@ -219,6 +243,12 @@ nb::bytes step_records(const Host<int32_t, nb::ndim<1>>& views, const Host<float
     return bytes_of(records);
 }
 
+std::size_t workspace_bytes(int64_t count, int64_t capacity, int width, int height, bool with_ssim,
+                            bool deterministic) {
+    require_sizes(count, capacity, width, height);
+    return Fit::workspace_bytes(count, capacity, width, height, with_ssim, deterministic);
+}
+
 Fit* new_fit(const Rows& base, const Rows& base_m, const Rows& base_v, const std::optional<Planes>& control,
              const std::optional<Planes>& control_m, const std::optional<Planes>& control_v, const Rows& rates,
              std::vector<float> adam, const Memory& views, const Memory& steps, const Memory& workspace,
@@ -227,6 +257,7 @@ Fit* new_fit(const Rows& base, const Rows& base_m, const Rows& base_v, const std
              const std::optional<Planes>& residual_depth, const Device<double, nb::ndim<2>>& log, int first,
              std::uintptr_t stream) {
     const std::size_t count = base.shape(0);
+    require_sizes(static_cast<int64_t>(count), capacity, width, height);
     for (const Rows* rows : {&base, &base_m, &base_v})
         require(rows->shape(0) == count && rows->shape(1) == kChannels, "rows must be (N, 14)");
     require(control.has_value() == control_m.has_value() && control.has_value() == control_v.has_value(),
@@ -236,20 +267,29 @@ Fit* new_fit(const Rows& base, const Rows& base_m, const Rows& base_v, const std
             require(slices->shape(0) == control->shape(0) && slices->shape(1) == count &&
                         slices->shape(2) == kChannels,
                     "control points must be (Kn, N, 14)");
+    require(!control || control->shape(0) >= 4, "a cubic spline has at least 4 control points");
     require(rates.shape(0) == 2 && rates.shape(1) == kChannels, "rates must be (2, 14)");
     require(adam.size() == 3 && depth.size() == 4, "three numbers of Adam and four of relative depth");
     require(steps.shape(0) % sizeof(StepRecord) == 0 && views.shape(0) % sizeof(ViewRecord) == 0, "damaged tables");
     const std::size_t step_count = steps.shape(0) / sizeof(StepRecord);
     require(log.shape(0) == step_count && log.shape(1) == kTerms, "the log must have a row of 8 per step");
+    require(first >= 0 && static_cast<std::size_t>(first) <= step_count, "first must be one of the steps");
+    require(views.shape(0) > 0 || step_count == 0, "steps need views");
     require(!unseen || (unseen->shape(0) == static_cast<std::size_t>(height) &&
                         unseen->shape(1) == static_cast<std::size_t>(width)),
             "unseen must be (H, W)");
     require(residual.has_value() == residual_depth.has_value(), "residual maps come in pairs");
+    for (const std::optional<Planes>* maps : {&residual, &residual_depth})
+        require(!*maps || ((*maps)->shape(0) == residual->shape(0) &&
+                           (*maps)->shape(1) == static_cast<std::size_t>((height + 1) / 2) &&
+                           (*maps)->shape(2) == static_cast<std::size_t>((width + 1) / 2)),
+                "residual maps must be (F, ceil(H / 2), ceil(W / 2))");
     require(workspace.shape(0) >= Fit::workspace_bytes(count, capacity, width, height, with_ssim, deterministic),
             "the workspace is too small");
     FitSetup setup{};
     setup.count = static_cast<int64_t>(count);
     setup.capacity = capacity;
+    setup.step_count = static_cast<int64_t>(step_count);
     setup.width = width;
     setup.height = height;
     setup.with_ssim = with_ssim;
@@ -272,24 +312,26 @@ Fit* new_fit(const Rows& base, const Rows& base_m, const Rows& base_v, const std
 }  // namespace
 
 void bind(nb::module_& m) {
+    // An array that is written to, or that a fit keeps a pointer to, is never converted: it would be a copy.
     m.attr("log_terms") = kTerms;
     m.def("state_bytes", &state_bytes, "count"_a, "width"_a, "height"_a);
     m.def("bins_bytes", &bins_bytes, "entries"_a, "count"_a, "deterministic"_a);
     m.def("project", &project_gaussians, "packed"_a, "world_to_camera"_a, "K"_a, "width"_a, "height"_a, "near"_a,
-          "antialiased"_a, "state"_a, "stream"_a);
-    m.def("rasterize", &rasterize_image, "state"_a, "bins"_a, "count"_a, "entries"_a, "channels"_a.none(), "image"_a,
+          "antialiased"_a, "state"_a.noconvert(), "stream"_a);
+    m.def("rasterize", &rasterize_image, "state"_a.noconvert(), "bins"_a.noconvert(), "count"_a, "entries"_a,
+          "channels"_a.none(), "image"_a.noconvert(), "deterministic"_a, "stream"_a);
+    m.def("rasterize_backward", &rasterize_image_backward, "state"_a.noconvert(), "bins"_a.noconvert(), "count"_a,
+          "entries"_a, "channels"_a.none(), "group"_a, "image"_a, "image_grad"_a, "sums"_a.noconvert(), "absolute"_a,
           "deterministic"_a, "stream"_a);
-    m.def("rasterize_backward", &rasterize_image_backward, "state"_a, "bins"_a, "count"_a, "entries"_a,
-          "channels"_a.none(), "group"_a, "image"_a, "image_grad"_a, "sums"_a, "absolute"_a, "deterministic"_a,
-          "stream"_a);
-    m.def("project_backward", &project_gaussians_backward, "state"_a, "packed"_a, "sums"_a, "packed_grad"_a,
-          "pose_parts"_a.none(), "absolute_grad"_a.none(), "width"_a, "height"_a, "stream"_a);
-    m.def("spline_forward", &evaluate_spline, "base"_a, "control"_a, "weights"_a, "out"_a, "stream"_a);
+    m.def("project_backward", &project_gaussians_backward, "state"_a.noconvert(), "packed"_a, "sums"_a,
+          "packed_grad"_a.noconvert(), "pose_parts"_a.none().noconvert(), "absolute_grad"_a.none().noconvert(),
+          "width"_a, "height"_a, "stream"_a);
+    m.def("spline_forward", &evaluate_spline, "base"_a, "control"_a, "weights"_a, "out"_a.noconvert(), "stream"_a);
     m.def("view_record", &view_record, "world_to_camera"_a, "K"_a, "width"_a, "height"_a, "near"_a, "image"_a,
           "color_weight"_a, "depth_weight"_a.none(), "depth_target"_a.none(), "hidden"_a.none(), "color_scale"_a,
           "ssim_scale"_a, "depth_scale"_a, "hidden_scale"_a, "depth_mode"_a, "knot"_a, "spline"_a, "frame"_a);
     m.def("step_records", &step_records, "views"_a, "smooth"_a, "rates"_a, "roots"_a);
-    m.def("workspace_bytes", &Fit::workspace_bytes, "count"_a, "capacity"_a, "width"_a, "height"_a, "with_ssim"_a,
+    m.def("workspace_bytes", &workspace_bytes, "count"_a, "capacity"_a, "width"_a, "height"_a, "with_ssim"_a,
           "deterministic"_a);
     nb::class_<Fit>(m, "Fit")
         .def("run", [](Fit& fit, std::vector<uint8_t> with_extra, bool as_graph, std::uintptr_t stream) {
