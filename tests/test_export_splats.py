@@ -145,7 +145,8 @@ def test_splat_transform_makes_the_same_gltf_of_our_ply(tmp_path):
     np.testing.assert_allclose(theirs["SCALE"], ours["SCALE"][nearest], rtol=1e-5)
     np.testing.assert_allclose(theirs["OPACITY"], ours["OPACITY"][nearest], atol=1e-6)
     np.testing.assert_allclose(theirs["SH_DEGREE_0_COEF_0"], ours["SH_DEGREE_0_COEF_0"][nearest], atol=1e-5)
-    np.testing.assert_array_equal(theirs["COLOR_0"], ours["COLOR_0"][nearest])
+    levels = theirs["COLOR_0"].astype(int) - ours["COLOR_0"][nearest]
+    assert np.abs(levels).max() <= 1  # they round once more, from the PLY's coefficients
     turned = turn @ covariances(theirs["ROTATION"], theirs["SCALE"]) @ turn
     np.testing.assert_allclose(turned, covariances(ours["ROTATION"], ours["SCALE"])[nearest], atol=1e-4)
 

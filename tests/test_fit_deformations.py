@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from rounding import assert_equal_sums
 from sliding_clip import sliding_clip
 from test_deformations import COUNT, base_of, deformation_of
 from test_fit_loop import CONFIG, new_fit
@@ -45,6 +46,8 @@ SMALL = replace(
     ),
 )
 """Small enough for a test."""
+MOST_TERMS = 4 * (72 + 24)
+"""Additions between an input and an output of the longest of these models, the network: 4 layers of 24, 72 features."""
 DEVICES = [
     "cpu",
     pytest.param(
@@ -118,7 +121,8 @@ def test_appending_and_dropping_keep_the_others_and_what_they_share(form):
     before = {name: tensor.clone() for name, tensor in optimizer.state().items()}
     optimizer.append(torch.zeros(2, 14), None)
     assert optimizer.base.shape[0] == COUNT + 2
-    assert torch.equal(optimizer.packed_at(0.7)[:COUNT], optimizer_like(optimizer, before, form).packed_at(0.7))
+    alone = optimizer_like(optimizer, before, form).packed_at(0.7)
+    assert_equal_sums(optimizer.packed_at(0.7)[:COUNT], alone, MOST_TERMS)  # more rows are another matrix product
     optimizer.step(torch.zeros(COUNT + 2, 14), 0.7, 0.0)  # shapes still fit
     optimizer = optimizer_like(optimizer, before, form)
     optimizer.append(torch.zeros(2, 14), None)

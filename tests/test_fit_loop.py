@@ -115,10 +115,10 @@ def test_a_checkpoint_of_other_tensors_is_an_input_error(clip):
     fit = new_fit(clip)
     other = fit.checkpoint()
     other.tensors["control"] = other.tensors["control"][:-1]
-    with pytest.raises(InputError, match=r"does not fit this run .*without --resume"):
+    with pytest.raises(InputError, match=r"does not fit this run .*start anew with --overwrite"):
         fit.restore(other)
     del other.tensors["control"]
-    with pytest.raises(InputError, match=r"does not fit this run .*without --resume"):
+    with pytest.raises(InputError, match=r"does not fit this run .*start anew with --overwrite"):
         fit.restore(other)
 
 
@@ -161,7 +161,7 @@ def test_a_nan_names_step_and_attribute_and_keeps_the_checkpoint(clip, tmp_path,
     with pytest.raises(FitDiverged, match=r"step 5.*opacit"):
         run_fit(fit, tmp_path, show=False, on_step=poison)
     kept = load_checkpoint(tmp_path)
-    assert kept.step == 4
+    assert 1 <= kept.step <= 4, "those after it were not finite, or still on their way to the disk"
     assert all(torch.isfinite(t).all() for t in kept.tensors.values())
 
 
@@ -288,7 +288,7 @@ def test_a_broken_or_missing_checkpoint_is_an_input_error(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == [FILE_NAME]
     path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(InputError, match=r"cannot be resumed from \(.*\); run without --resume"):
+    with pytest.raises(InputError, match=r"cannot be resumed from \(.*\); start anew with --overwrite"):
         load_checkpoint(tmp_path)
 
 

@@ -210,7 +210,8 @@ def test_a_lit_scene_shows_its_albedo_and_a_lamp_that_goes_along_with_the_view(s
     assert layers_of(None, lit=True) == (*layers_of(None), "Albedo")
     view = endoscope_view(lit, 0.0, (WIDTH, HEIGHT))
     plain, albedo = Painter(scene).draw(view, 0.0, "Colour"), Painter(lit).draw(view, 0.0, "Albedo")
-    assert np.array_equal(plain, albedo)  # what the Gaussians hold is the albedo
+    # What the Gaussians hold is the albedo, which has been linear in between: a level where that rounds otherwise.
+    assert np.abs(plain.astype(int) - albedo).max() <= 1
     near = orbit_view(orbit_of_frame(lit, 0), (WIDTH, HEIGHT))
     pose = near.camera.world_to_camera.clone()
     pose[2, 3] -= DISTANCE / 3
@@ -229,7 +230,7 @@ def test_a_lit_scene_is_shown_under_the_light_that_was_chosen(scene):
     halves = draw("Colour", Light(offset=(0.8 * DISTANCE, 0.0, 0.0))) - filmed
     middle = WIDTH // 2
     assert halves[:, middle:].mean() > halves[:, :middle].mean() + 10, "the lamp went to the right"
-    assert np.array_equal(draw("Colour", Light(ambient_only=True)), draw("Albedo", LAMP_AT_LENS))
+    assert np.abs(draw("Colour", Light(ambient_only=True)) - draw("Albedo", LAMP_AT_LENS)).max() <= 1
     assert np.array_equal(draw("Depth", Light(intensity=0.5)), draw("Depth", LAMP_AT_LENS))
     with pytest.raises(InputError, match="no light"):
         Painter(scene).draw(view, 0.0, "Colour", light=Light(intensity=0.5))

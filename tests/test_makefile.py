@@ -37,3 +37,20 @@ def test_setup_says_what_takes_so_long(tmp_path, nvcc):
     assert ("CUDA" in first) == nvcc
     again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert "Setting up" not in again.stdout
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+def test_the_demo_made_again_removes_nothing(tmp_path):
+    shutil.copy(MAKEFILE, tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    for name in ("python", "endogs"):
+        executable(tmp_path / ".venv" / "bin" / name)
+    (tmp_path / ".venv" / ".ready").touch()
+    names = ("clip/calibration.json", "clip/mine.txt", "scene/mine.txt", "points/mine.txt", "mine/thesis.tex")
+    for name in (*names, "splats.ply", "player.html"):
+        (tmp_path / "demo" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "demo" / name).touch()
+    before = sorted(tmp_path.rglob("*"))
+    subprocess.run(["make", "demo", "clean"], cwd=tmp_path, capture_output=True, check=True)
+    assert sorted(tmp_path.rglob("*")) == [p for p in before if tmp_path / ".venv" not in (p, *p.parents)]

@@ -71,5 +71,6 @@ def test_options_that_may_be_left_out_are_read_as_before():
 
 def test_pose_conventions_are_all_in_their_summary():
     short, world, axes = (part.split(",") for part in re.findall(r"\{([^}]*)\}", POSE_CONVENTIONS))
-    long = [f"{way}-{axis}{turned}" for way in world for axis in axes for turned in ("", "-transposed")]
+    variants = ["", *re.search(r"\[([^\]]*)\]", POSE_CONVENTIONS)[1].split("|")]
+    long = [f"{way}-{axis}{variant}" for way in world for axis in axes for variant in variants]
     assert sorted(short + long) == sorted(get_args(PoseConvention))

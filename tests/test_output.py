@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
@@ -56,6 +57,12 @@ def test_only_what_a_dead_process_of_this_machine_left_is_removed(tmp_path, dead
     assert {path.name for path in tmp_path.iterdir()} == {"y.ply", *others}
 
 
+def closing(action) -> ExitStack:
+    stack = ExitStack()
+    stack.callback(action)
+    return stack
+
+
 def state() -> Checkpoint:
     return Checkpoint(0, {}, {}, [])
 
@@ -65,31 +72,40 @@ def test_checkpoints_come_by_the_clock_and_seldom_where_saving_is_slow(tmp_path,
     monkeypatch.setattr("endogs.fit.checkpoint_clock.time.monotonic", lambda: now[0])
     saved = []
 
-    def save(checkpoint, folder):
+    def write(checkpoint, folder):
         saved.append(now[0])
         now[0] += 2.0
+        return ExitStack()
 
-    monkeypatch.setattr(checkpoint_clock, "save_checkpoint", save)
-    clock = CheckpointClock(tmp_path, 30.0)
-    for _ in range(400):
-        now[0] += 1.0
-        clock.save_if_due(state)
-    assert saved[0] == 131.0
+    monkeypatch.setattr(checkpoint_clock, "write_checkpoint", write)
+    with CheckpointClock(tmp_path, 30.0, expected_bytes=7e8) as clock:
+        for _ in range(1000):
+            now[0] += 1.0
+            clock.save_if_due(state)
+            clock._wait()
+    assert saved[0] == 143.0, "the first one is expected to take 0.7 s"
     between = [b - a for a, b in pairwise(saved)]
-    assert all(122 <= gap <= 124 for gap in between), "two seconds of saving in two minutes"
+    assert len(saved) > 6
+    assert all(119 <= gap <= 121 for gap in between[1:]), "two seconds of saving in two minutes"
+    assert between[0] == 198, "and more after a first one that took longer than expected"
     assert not CheckpointClock(None, 0.0).due
 
 
 def test_a_checkpoint_that_fails_is_told_once_and_tried_again(tmp_path, monkeypatch, capsys):
     clock, tries = CheckpointClock(tmp_path, 0.0), []
 
-    def fail(checkpoint, folder):
-        tries.append(folder)
+    def fail(*arguments):
+        tries.append(arguments)
         raise InputError("disk full.")
 
+    monkeypatch.setattr(checkpoint_clock, "COST", 0)
     monkeypatch.setattr(checkpoint_clock, "save_checkpoint", fail)
-    for _ in range(3):
-        clock.save_if_due(state)
+    monkeypatch.setattr(checkpoint_clock, "write_checkpoint", lambda *arguments: closing(fail))
+    clock.save_if_due(state)
+    clock._wait()
+    monkeypatch.setattr(checkpoint_clock, "write_checkpoint", fail)
+    clock.save_if_due(state)
+    clock.save_if_due(state)
     assert len(tries) == 3
     assert capsys.readouterr().err == "note: no checkpoint for now: disk full. The fit goes on.\n"
     with pytest.raises(InputError, match="disk full"):

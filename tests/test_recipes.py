@@ -15,6 +15,7 @@ from layouts.endoslam import write_unity
 from layouts.hamlyn import write_hamlyn
 from layouts.nerfstudio import write_nerfstudio
 from layouts.scared import write_scared
+from layouts.simcol import write_simcol
 from layouts.stereomis import write_stereomis, write_stereomis_frames
 from layouts.tum_rgbd import write_tum
 
@@ -29,7 +30,7 @@ from endogs.pipeline.recipe import load_recipe, option_types, recipe_names, scen
 
 ROOT = Path(__file__).parents[1]
 DATA_SETS = ["scared", "hamlyn", "stereomis", "stereomis_frames", "c3vd", "endomapper", "endoslam", "crcd"]
-DATA_SETS += ["endonerf", "tum", "colmap", "nerfstudio"]
+DATA_SETS += ["endonerf", "tum", "colmap", "nerfstudio", "simcol"]
 TINY = ("--preset", "fast", "--iterations", "6", "--gaussians", "500")
 WHOLE = {
     "title": "A set",
@@ -197,6 +198,7 @@ GENERATORS = {
     "c3vd": write_c3vd,
     "endomapper": write_sequence,
     "endoslam": write_unity,
+    "simcol": write_simcol,
     "crcd": write_dvrk,
     "endonerf": write_endonerf,
     "tum": lambda root: write_tum(root, 12),  # every fifth frame is read

@@ -12,48 +12,47 @@ https://github.com/DurrLab/C3VD:
   with the translation in the last column, as the second version's page describes it, is read too: 0 0 0 1 tells.
 - The colonoscope CF-HQ190L is an omnidirectional camera of Scaramuzza's model; a pinhole view is made of it here. The
   calibration is that of the example, for 1350 x 1080 pixels, unless the folder or the one above holds
-  camera_intrinsics.txt with width, height, cx, cy (pixel centres at integers), a0 ... a4 and c, d, e, each with its
-  number on a line.
+  camera_intrinsics.txt, or the second version's config.ini, with width, height, cx, cy (pixel centres at integers), a0
+  ... a4 and c, d, e, each with its number on a line; config.ini names a `mask` too, which is 0 where the frames show
+  nothing. The calibration that comes with the first version's download has all names on one line and the numbers on the
+  next, with e, f, g for c, d, e and pixels counted from 1.
+
+EndoGSLAM prepares the first version (https://github.com/Loping151/EndoGSLAM, data/preprocess_c3vd): color/ with
+undistorted images of half the size and depth/ in 8 bits, of which 255 are 100 mm. Their pinhole camera is not in the
+folder; calibration.json must say it.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.c3vd_lens import lens_of_images
+from endogs.clip.calibration_json import calibrate, load_calibration
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_files
 from endogs.clip.image_files import list_images
-from endogs.clip.lenses import Scaramuzza
-from endogs.clip.number_files import check_rigid, finite_numbers, read_table, read_text
+from endogs.clip.number_files import check_rigid, read_table
 from endogs.clip.recording import FrameReader, Recording
+from endogs.clip.trajectory_files import frame_number, rows_of_frames
 from endogs.clip.undistortion import undistort
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 
 KIND = "c3vd"
+LANDMARKS: tuple[str, ...] = ("pose.txt",)
+USES: tuple[str, ...] = (
+    *("pose.txt", "rgb", "color", "depth", "*_depth.tiff", "camera_intrinsics.txt", "config.ini", "mask.png"),
+    "calibration.json",
+)
 
-DEPTH_UNIT_MM = 100 / 65535
+RANGE_MM = 100.0
+"""What the largest value of a depth file stands for."""
 CLIPPED = 65535
 """Depth of 100 mm or more."""
-INTRINSICS = "camera_intrinsics.txt"
-CF_HQ190L = {
-    "width": 1350,
-    "height": 1080,
-    "cx": 678.544839263292,
-    "cy": 542.975887548343,
-    "a0": 769.243600037458,
-    "a1": 0.0,
-    "a2": -0.000812770624150226,
-    "a3": 6.25674244578925e-07,
-    "a4": -1.19662182144280e-09,
-    "c": 0.999986882249990,
-    "d": 0.00288273829525059,
-    "e": -0.00296316513429569,
-}
-"""The calibration that the data set's example uses."""
 
 
 def why_not(path: Path) -> str | None:
@@ -62,51 +61,68 @@ def why_not(path: Path) -> str | None:
         return "not a folder"
     if not (path / "pose.txt").is_file():
         return "no pose.txt"
-    return None if _images(path) else "no NNNN_color.png, and no images in rgb/"
+    return None if _images(path) else "no NNNN_color.png, and no images in rgb/ or color/"
 
 
 def read(path: Path, options: ClipOptions) -> Recording:
-    """The pinhole view of the colonoscope, with depth where it is there and moving cameras; mm."""
+    """The pinhole view of the colonoscope, with depth where it is there and moving cameras; mm.
+
+    Where pose.txt has more or fewer rows than there are images, row N belongs to the image with the number N.
+    """
     images = _images(path)
     flat = list_images(path, (".tiff", ".tif", ".png"))
     inside = list_images(path / "depth", (".tiff", ".tif", ".png"))
     depths = [file for file in [*flat, *inside] if re.search(r"_depth\.\w+$", file.name)]
-    frames = read_frame_files(path, images, options, fps=None, depths=depths)
     world_to_camera = read_poses(path / "pose.txt")
-    if len(world_to_camera) != frames.total:
-        raise InputError(
-            f"{path / 'pose.txt'}: {len(world_to_camera)} poses for {frames.total} images: one line is needed for each."
-        )
-    lens, notes = _lens(path, frames.width, frames.height)
-    depth_reader: FrameReader | None = None if frames.depths is None else ClippedDepths(frames.depths)
+    notes: list[str] = []
+    rows = rows_of_frames(len(world_to_camera), None, images, None, path / "pose.txt", notes)
+    kept_depths = [file for file in depths if frame_number(file) in {frame_number(image) for image in images}]
+    usable = None if (rows >= 0).all() else rows >= 0
+    frames = read_frame_files(path, images, options, fps=None, depths=kept_depths, usable=usable)
+    if len(kept_depths) < len(depths):
+        notes.append(f"{len(depths) - len(kept_depths)} of {len(depths)} depth maps belong to no image.")
+    steps = 255 if frames.depth_is_quantized else CLIPPED
+    if frames.depth_is_quantized:
+        notes.append(f"depth: 8 bits are taken for 0 to {RANGE_MM:g} mm.")
+    depth_reader: FrameReader | None = None if frames.depths is None else ClippedDepths(frames.depths, steps)
     recording = Recording(
         source=path,
         kind=KIND,
         width=frames.width,
         height=frames.height,
         times=frames.times,
-        K=np.eye(3)[None].repeat(len(frames.kept), 0),  # undistort knows it
-        world_to_camera=world_to_camera[frames.kept],
+        K=np.eye(3)[None].repeat(len(frames.kept), 0),  # undistort or calibrate knows it
+        world_to_camera=world_to_camera[rows[frames.kept]],
         images=frames.images,
         depths=depth_reader,
-        depth_unit=options.depth_unit_mm or DEPTH_UNIT_MM,
+        depth_unit=options.depth_unit_mm or RANGE_MM / steps,
         units="mm",
         depth_is_quantized=frames.depth_is_quantized,
+        pose_unit_mm=1.0,
         notes=[*frames.notes, *notes],
     )
-    return undistort(recording, lens, options)
+    if images[0].parent.name == "color":
+        file = path / "calibration.json"
+        if not file.is_file():
+            raise InputError(
+                f"{path}: color/ holds undistorted images, whose camera the folder does not say: write their fx, fy, "
+                f"cx, cy into {file} (EndoGSLAM's own for 675 x 540 are 401.16, 400.94, 334.64, 274.37)."
+            )
+        return calibrate(recording, load_calibration(file), file, options)
+    lens, outside, lens_notes = lens_of_images(path, frames.width, frames.height)
+    return undistort(replace(recording, outside=outside, notes=[*recording.notes, *lens_notes]), lens, options)
 
 
 class ClippedDepths:
     """Depth maps whose largest value means "this or more", which is no depth."""
 
-    def __init__(self, depths: FrameReader) -> None:
-        self.depths = depths
+    def __init__(self, depths: FrameReader, clipped: int) -> None:
+        self.depths, self.clipped = depths, clipped
 
     def read(self, index: int) -> NDArray[Any]:
         """(H, W) in the files' type, 0 = unknown."""
         raw = self.depths.read(index)
-        return np.where(raw == CLIPPED, np.zeros((), raw.dtype), raw)
+        return np.where(raw == self.clipped, np.zeros((), raw.dtype), raw)
 
 
 def read_poses(path: Path) -> NDArray[np.float64]:
@@ -124,34 +140,4 @@ def read_poses(path: Path) -> NDArray[np.float64]:
 
 def _images(path: Path) -> list[Path]:
     flat = [file for file in list_images(path, (".png",)) if file.name.endswith("_color.png")]
-    return flat or list_images(path / "rgb")
-
-
-def _lens(path: Path, width: int, height: int) -> tuple[Scaramuzza, list[str]]:
-    """The lens of images of this size, from a file or the published one, and notes."""
-    files = [file for file in (path / INTRINSICS, path.resolve().parent / INTRINSICS) if file.is_file()]
-    numbers = read_intrinsics(files[0]) if files else dict(CF_HQ190L)
-    source = str(files[0]) if files else "the published calibration of CF-HQ190L"
-    if (numbers["width"], numbers["height"]) != (width, height):
-        raise InputError(
-            f"{path}: the images are {width} x {height} but {source} is for {numbers['width']:g} x "
-            f"{numbers['height']:g}: write the calibration of these images into {path / INTRINSICS}."
-        )
-    polynomial = tuple(numbers[f"a{power}"] for power in range(5))
-    stretch = ((numbers["c"], numbers["d"]), (numbers["e"], 1.0))
-    lens = Scaramuzza(polynomial, (numbers["cx"] + 0.5, numbers["cy"] + 0.5), stretch, float(width + height))
-    return lens, [] if files else [f"the lens is that of {source}; {INTRINSICS} replaces it."]
-
-
-def read_intrinsics(path: Path) -> dict[str, float]:
-    """The numbers of camera_intrinsics.txt by name; InputError naming those that are missing."""
-    found = {"a1": 0.0}
-    for name, value in re.findall(r"(?m)^[ \t]*[\"']?(\w+)[\"']?[ \t]*[=:, \t][ \t]*([-+\d.eE]+)", read_text(path)):
-        for number in finite_numbers(value, [value]):
-            found[name] = number
-    missing = [name for name in CF_HQ190L if name not in found]
-    if missing:
-        raise InputError(
-            f"{path}: has no number for {', '.join(missing)}: one name and its number are needed per line."
-        )
-    return found
+    return flat or list_images(path / "rgb") or list_images(path / "color")

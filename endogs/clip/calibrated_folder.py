@@ -1,28 +1,54 @@
-"""A folder with calibration.json: images/, and optionally images_right/, masks/, depth/, poses.tum."""
+"""A folder with calibration.json: images/, and optionally images_right/, masks/, depth/, poses.tum.
+
+Other programs' folders are of this kind too: OneSLAM's (github.com/arcadelab/OneSLAM, its readme and
+datasets/dataset.py: calibration.json with `intrinsics`, poses_gt.txt with camera-to-world poses in metres whose times
+are the frames' numbers, depths/ in millimetres, mask.bmp with 255 where there is a picture), and NR-SLAM's
+(settings.yaml beside images/).
+"""
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import read_text
 from endogs.clip.calibration_json import calibrate, load_calibration, positive
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.guessed_camera import still_poses
-from endogs.clip.image_files import list_images
-from endogs.clip.number_files import finite_numbers, read_text
+from endogs.clip.image_files import check_sizes, list_images, read_gray
 from endogs.clip.recording import Recording
+from endogs.clip.telling_files import FRAME_FOLDERS
+from endogs.clip.trajectory_files import read_trajectory, rows_of_frames
 from endogs.errors import InputError
-from endogs.geometry import invert_rigid, rotation_from_quaternion
 
 KIND = "calibrated-folder"
+
+
+LANDMARKS = ("calibration.json", "endoscope_calibration.yaml", "settings.yaml", "poses.tum", "poses_gt.txt")
+CALIBRATIONS = (
+    "calibration.json",
+    "calibration.yaml",
+    "calibration.yml",
+    "endoscope_calibration.yaml",
+    "camera_calibration.yaml",
+    "settings.yaml",
+)
+"""Files that say what the camera is; the first that is there is read."""
+POSES = ("poses.tum", "poses_gt.txt")
+"""Files with poses; the first that is there is read."""
+MASK = "mask.bmp"
+"""255 where the frames show something."""
+USES = (*FRAME_FOLDERS, *CALIBRATIONS, *POSES, MASK)
+METRE = 1000.0
+"""Millimetres."""
 
 
 def why_not(path: Path) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"
-    if not (path / "calibration.json").is_file():
+    if _calibration(path) is None:
         return "no calibration.json"
     return None if list_images(path / "images") else "images/ holds no images"
 
@@ -31,24 +57,38 @@ def read(path: Path, options: ClipOptions) -> Recording:
     """The frames with the camera of calibration.json and the poses of poses.tum.
 
     calibration.json says what `endogs.clip.calibration_json` reads, and may hold `fps` and `depth_unit_mm`. poses.tum
-    is in the TUM format, one row per image: time (s), position and quaternion xyzw of the camera in the world; without
-    it the camera stands still.
+    is in the TUM format: time (s), position and quaternion xyzw of the camera in the world, for each image or for some
+    of them (`endogs.clip.trajectory_files`); without it the camera stands still.
     """
-    file = path / "calibration.json"
+    file = _calibration(path)
+    assert file is not None
     calibration = load_calibration(file)
     fps = positive(calibration, "fps", file, required=False)
-    poses_file = path / "poses.tum"
-    pose_times, world_to_camera = read_trajectory(poses_file) if poses_file.is_file() else (None, None)
-    frames = read_frame_folders(path, path / "images", options, fps, None if fps is not None else pose_times)
-    if world_to_camera is not None and len(world_to_camera) != frames.total:
-        raise InputError(
-            f"{poses_file}: {len(world_to_camera)} poses for {frames.total} images: one row is needed per image."
-        )
-    if world_to_camera is None:
-        world_to_camera = still_poses(frames.total)
-    notes = list(frames.notes)
+    images = list_images(path / "images")
+    poses_file = next((path / name for name in POSES if (path / name).is_file()), None)
+    is_oneslam = poses_file is not None and poses_file.name == "poses_gt.txt"
+    trajectory = None if poses_file is None else read_trajectory(poses_file)
+    notes: list[str] = []
+    rows = np.arange(len(images))
+    times = None
+    if trajectory is not None:
+        notes += trajectory.notes
+        rows = rows_of_frames(len(trajectory), trajectory.times, images, options.fps or fps, trajectory.file, notes)
+        if fps is None and not is_oneslam and len(trajectory) == len(images):
+            times = trajectory.times
+    usable = None if (rows >= 0).all() else rows >= 0
+    frames = read_frame_folders(path, path / "images", options, fps, times, usable=usable)
+    still = still_poses(frames.total)
+    world_to_camera = still if trajectory is None else trajectory.world_to_camera[rows.clip(0)]
+    notes = [*frames.notes, *notes]
     unit = options.depth_unit_mm if frames.depths is not None else None
     unit = unit or positive(calibration, "depth_unit_mm", file, required=False)
+    if frames.depths is not None and unit is None and is_oneslam:
+        unit = 1.0
+        notes.append("depth: taken for millimetres and poses_gt.txt for metres, as OneSLAM does.")
+    if is_oneslam and frames.depths is not None:
+        world_to_camera = world_to_camera.copy()
+        world_to_camera[:, :3, 3] *= METRE
     if frames.depths is not None and unit is None:
         if "baseline_mm" in calibration or "translation_mm" in calibration:
             raise InputError(
@@ -73,31 +113,25 @@ def read(path: Path, options: ClipOptions) -> Recording:
         right_images=frames.right_images,
         units="mm" if unit is not None else "relative",
         depth_is_quantized=frames.depth_is_quantized,
+        poses_are_quaternions=True,
+        pose_unit_mm=None if unit is None else METRE if is_oneslam else 1.0,
+        outside=_outside(path / MASK, frames.width, frames.height, notes),
         notes=notes,
     )
     return calibrate(recording, calibration, file, options)
 
 
-def read_trajectory(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Times (F,) and `world_to_camera` (F, 4, 4) of a TUM trajectory, whose rows place the camera in the world.
+def _calibration(path: Path) -> Path | None:
+    """The file that says what the camera is, None when there is none."""
+    files = [path / name for name in CALIBRATIONS if (path / name).is_file()]
+    return next((file for file in files if file.name != "settings.yaml" or "Camera" in read_text(file)), None)
 
-    Raises InputError for rows that are not eight finite numbers, zero quaternions and times that do not increase.
-    """
-    rows = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        text = line.split("#")[0]
-        if not text.strip():
-            continue
-        row = finite_numbers(text, text.split())
-        if len(row) != 8 or not any(row[4:]):
-            raise InputError(f"{path}: line {number} is not t x y z qx qy qz qw with finite numbers: correct it.")
-        rows.append(row)
-    table = np.array(rows, np.float64).reshape(-1, 8)
-    if not len(table):
-        raise InputError(f"{path}: holds no poses: remove it if the camera stands still.")
-    if (np.diff(table[:, 0]) <= 0).any():
-        raise InputError(f"{path}: times must increase: row {int(np.argmax(np.diff(table[:, 0]) <= 0)) + 1} does not.")
-    camera_to_world = np.eye(4)[None].repeat(len(table), 0)
-    camera_to_world[:, :3, :3] = rotation_from_quaternion(table[:, [7, 4, 5, 6]])
-    camera_to_world[:, :3, 3] = table[:, 1:4]
-    return table[:, 0], invert_rigid(camera_to_world)
+
+def _outside(file: Path, width: int, height: int, notes: list[str]) -> NDArray[np.bool_] | None:
+    """(height, width) True where a mask for all frames says that they show nothing; None when there is no mask."""
+    if not file.is_file():
+        return None
+    check_sizes([file], width, height, file.parent / "images")
+    seen = read_gray(file) == 255
+    notes.append(f"{file.name}: {100 * (~seen).mean():.1f} % of every frame is left out, where it is not 255.")
+    return ~seen

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.bounded_files import read_json
+from endogs.bounded_files import parse_json, read_text
+from endogs.clip.calibration_forms import as_entries, matlab_text
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
 from endogs.clip.lenses import Brown, KannalaBrandt, Lens, Mei, Scaramuzza
@@ -15,8 +16,18 @@ from endogs.clip.number_files import LARGEST
 from endogs.clip.recording import Recording
 from endogs.clip.rectification import RectifiedDepths, RectifiedImages, RectifiedMasks, numbers, rectification
 from endogs.clip.undistortion import undistort
+from endogs.clip.yaml_text import parse_yaml
 from endogs.errors import InputError
 
+LONGEST = 1 << 20
+"""Bytes of a calibration."""
+FORMS = (
+    "write fx, fy, cx, cy as docs/CALIBRATION.md says, or give the YAML or JSON of OpenCV, ROS, Kalibr or ORB-SLAM, or "
+    "MATLAB's text"
+)
+"""What to do about a file that is none of what is read."""
+OWN = {"fx", "fy", "cx", "cy", "polynomial", "fps", "depth_unit_mm", "first_frame_time", "camera_in_ecm"}
+"""Entries of which a calibration.json has at least one."""
 MODELS = ("pinhole", "fisheye", "omnidir", "scaramuzza")
 
 
@@ -131,11 +142,25 @@ def _lens(calibration: dict[str, Any], file: Path, width: int, height: int) -> L
 
 
 def load_calibration(file: Path) -> dict[str, Any]:
-    """The object in a calibration.json; InputError when there is none that can be read."""
-    calibration = read_json(file)
-    if not isinstance(calibration, dict):
-        raise InputError(f"{file}: must hold one object with fx, fy, cx, cy.")
-    return calibration
+    """The entries of a calibration.json, or of another program's file (`endogs.clip.calibration_forms`).
+
+    InputError when the file cannot be read, saying which forms can.
+    """
+    text = read_text(file, LONGEST)
+    found: Any = matlab_text(text)
+    if found is None:
+        try:
+            found = parse_json(text) if text.lstrip().startswith(("{", "[")) else parse_yaml(text)
+        except ValueError as error:
+            raise InputError(f"{file}: not readable as JSON or YAML ({error}): {FORMS}.") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{file}: must hold one object with fx, fy, cx, cy, or be another calibration: {FORMS}.")
+    found = as_entries(found, file)
+    if not OWN & set(found):
+        raise InputError(
+            f"{file}: names no camera that is known here ({', '.join(map(str, list(found)[:6]))}): {FORMS}."
+        )
+    return dict(found)
 
 
 def positive(calibration: dict[str, Any], name: str, file: Path, required: bool = True) -> float | None:

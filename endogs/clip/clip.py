@@ -17,6 +17,7 @@ from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
+    from endogs.clip.pair_check import PairCheck
     from endogs.clip.pose_check import PoseCheck
 
 FARTHEST = 1e9
@@ -84,6 +85,10 @@ class Clip:
         """True when every frame has the same pose."""
         self.pose_check: PoseCheck | None = None
         """How well the poses fit the images, when `load_clip` could tell."""
+        self.pair_check: PairCheck | None = None
+        """How well the views of a pair fit each other, given depth and poses, when `load_clip` could tell."""
+        self.contradictions: list[str] = []
+        """What `load_clip` found that would make a fit wrong, in sentences that say what to do."""
         self.notes: list[str] = [*recording.notes, *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
         self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
@@ -107,6 +112,27 @@ class Clip:
     def right_image(self, index: int) -> NDArray[np.uint8] | None:
         """uint8 (H, W, 3) RGB of the rectified right view, None when the clip has none."""
         return self._image("right", index).copy() if self.has_right else None
+
+    def original(self, index: int) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) RGB of frame `index` before --crop and --max-size; what a clip keeps is not decoded again."""
+        return self._original("image", index, self._recording.images)
+
+    def original_right(self, index: int) -> NDArray[np.uint8] | None:
+        """uint8 (H, W, 3) RGB of the right view before --crop and --max-size, None when the clip has none."""
+        reader = self._recording.right_images
+        return None if reader is None else self._original("right", index, reader)
+
+    def original_depth(self, index: int) -> NDArray[np.float32] | None:
+        """float32 (H, W) z-depth in world units before --crop and --max-size, 0 = unknown, None without depth."""
+        depths = self._recording.depths
+        if depths is None or not self.has_depth:
+            return None
+        return self._in_world_units(depths.read(self._checked(index)))
+
+    @property
+    def original_K(self) -> NDArray[np.float64]:
+        """(F, 3, 3) intrinsics before --crop and --max-size, centres at +0.5."""
+        return self._recording.K
 
     def tissue_mask(self, index: int) -> NDArray[np.bool_]:
         """bool (H, W), True where tissue is seen: not an instrument, not an ignored area."""
@@ -142,12 +168,7 @@ class Clip:
         """
         if not self.has_depth:
             return None
-        raw = self._raw_depth(index)
-        depth = raw.astype(np.float32) * np.float32(self._recording.depth_unit)
-        known = np.isfinite(depth) & (depth > 0)
-        if np.issubdtype(raw.dtype, np.integer):
-            known &= raw != np.iinfo(raw.dtype).max
-        return np.where(known, depth, np.float32(0))
+        return self._in_world_units(self._raw_depth(index))
 
     def inverse_depth(self, index: int) -> NDArray[np.float32] | None:
         """float32 (H, W) of 1/z up to scale and offset, NaN = unknown; None when the files hold none or depth."""
@@ -191,6 +212,21 @@ class Clip:
         world_to_right = self.world_to_camera[index].copy()
         world_to_right[0, 3] -= self.baseline
         return Camera.from_numpy(self.K[index], world_to_right, self.width, self.height)
+
+    def _in_world_units(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        depth = raw.astype(np.float32) * np.float32(self._recording.depth_unit)
+        known = np.isfinite(depth) & (depth > 0)
+        if np.issubdtype(raw.dtype, np.integer):
+            known &= raw != np.iinfo(raw.dtype).max
+        return np.where(known, depth, np.float32(0))
+
+    def _original(self, view: str, index: int, reader: FrameReader) -> NDArray[np.uint8]:
+        if (self.width, self.height) == self.original_size:
+            return self._image(view, index)
+        index = self._checked(index)
+        whole = np.asarray(reader.read(index), np.uint8)
+        self._cache.get((view, index), lambda: self._framing.image(whole))
+        return whole
 
     def _limit_to_view(self) -> None:
         """Ignore what no frame shows tissue in, unless the options say what to ignore, or to ignore nothing."""

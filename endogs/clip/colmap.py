@@ -1,28 +1,57 @@
-"""A folder with a COLMAP model: images/ and sparse/0/ (or sparse/), and what lies beside them."""
+"""A folder with a COLMAP model: images/ and sparse/0/ (or another usual place), and what lies beside them.
 
-from pathlib import Path
+Besides COLMAP's own layout: colmap/sparse/0 (nerfstudio's ns-process-data), distorted/sparse/0 with input/ (convert.py
+of 3D Gaussian splatting), dense/0/sparse with dense/0/images (COLMAP's image_undistorter), and the models of EndoMapper
+(Azagra and others 2023): sparse/0 to sparse/N with img_train/outN.png, of which out1.png is the first frame of the
+sequence's video at 40 per second.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.bounded_files import listed
-from endogs.clip.colmap_model import ColmapCamera, model_file, read_model
+from endogs.clip.colmap_model import ColmapCamera, ColmapImage, model_file, read_model, registered_count
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.image_files import list_images
 from endogs.clip.recording import Recording
+from endogs.clip.telling_files import FRAME_FOLDERS
 from endogs.clip.undistortion import undistort
 from endogs.errors import InputError
 
 KIND = "colmap"
+LANDMARKS: tuple[str, ...] = ("sparse*", "colmap", "dense", "distorted")
+USES: tuple[str, ...] = (*FRAME_FOLDERS, "sparse*", "colmap", "dense", "distorted", "input", "img_train")
+
+
+PLACES = (
+    "sparse",
+    "colmap/sparse",
+    "sparse_text",
+    "sparse_txt",
+    "dense/0/sparse",
+    "dense/sparse",
+    "distorted/sparse",
+    "colmap",
+)
+"""Where models are: in a numbered folder of the place, or in the place itself."""
+IMAGES = ("images", "input", "img_train", "image", "frames", "rgb")
+"""Folders that hold the model's images, beside the model's place or in the folder itself."""
+ENDOMAPPER_FPS = 40.0
 
 
 def why_not(path: Path) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"
-    if _model(path) is None:
+    model = _model(path)
+    if model is None:
         return "no cameras and images, .bin or .txt, in sparse/0/ or sparse/"
-    return None if list_images(path / "images") else "images/ holds no images"
+    return None if _images(path, model) is not None else "images/ holds no images"
 
 
 def read(path: Path, options: ClipOptions) -> Recording:
@@ -34,29 +63,40 @@ def read(path: Path, options: ClipOptions) -> Recording:
     """
     folder = _model(path)
     assert folder is not None
+    image_folder = _images(path, folder)
+    assert image_folder is not None
     cameras, registered = read_model(folder)
-    images = list_images(path / "images")
-    files = {file.name: i for i, file in enumerate(images)}
-    nested = next((image.name for image in registered if "/" in image.name or "\\" in image.name), None)
+    paths = list_images(image_folder)
+    files = _places(registered, paths)
+    nested = next((image.name for image in registered if image.name not in files and _is_nested(image.name)), None)
     if nested is not None:
-        raise InputError(f"{folder}: {nested} is in a subfolder of images/: only images in images/ itself are read.")
+        raise InputError(
+            f"{folder}: {nested} is in a subfolder of {image_folder.name}/: only images in {image_folder.name}/ itself "
+            "are read."
+        )
     missing = [image.name for image in registered if image.name not in files]
     if missing:
         raise InputError(
-            f"{path / 'images'}: {len(missing)} of the model's {len(registered)} images are missing ({missing[0]}): "
+            f"{image_folder}: {len(missing)} of the model's {len(registered)} images are missing ({missing[0]}): "
             "copy them, or reconstruct what is there."
         )
     of_frame = {files[image.name]: image for image in registered}
-    usable = np.array([i in of_frame for i in range(len(files))])
-    frames = read_frame_folders(
-        path, path / "images", options, fps=None, usable=usable, known=images, instrument_value=0
-    )
-    notes = list(frames.notes)
+    usable = np.array([i in of_frame for i in range(len(paths))])
+    times, timing = _endomapper_times(paths)
+    frames = read_frame_folders(path, image_folder, options, None, times, usable, instrument_value=0, known=paths)
+    notes = [*frames.notes, *timing]
+    where = folder.relative_to(path).as_posix()
+    if where != "sparse/0" or image_folder != path / "images":
+        notes.append(f"the model in {where}/ is read with the images in {image_folder.relative_to(path).as_posix()}/.")
     if not usable.all():
-        notes.append(f"{(~usable).sum()} of {len(files)} images have no pose in the model and are left out.")
+        notes.append(f"{(~usable).sum()} of {len(paths)} images have no pose in the model and are left out.")
     others = sorted(other.name for other in listed(folder.parent) if other != folder and model_file(other, "images"))
     if others:
-        notes.append(f"sparse/{folder.name} is read; the other models of sparse/ ({', '.join(others)}) are not.")
+        place = folder.parent.relative_to(path).as_posix()
+        notes.append(
+            f"{place}/{folder.name} is read, the one with most images; the other models of {place}/ "
+            f"({', '.join(others)}) are not."
+        )
     if frames.masks is not None and options.mask_instrument_value is None and not options.mask_values:
         notes.append("masks: black is left out, as COLMAP reads masks; --mask-instrument-value 255 for the other way.")
     if frames.right_images is not None:
@@ -102,9 +142,56 @@ def read(path: Path, options: ClipOptions) -> Recording:
 
 
 def _model(path: Path) -> Path | None:
-    """The folder of the model, None when there is none."""
-    folders = [path / "sparse" / "0", path / "sparse"]
-    return next((folder for folder in folders if model_file(folder, "cameras") and model_file(folder, "images")), None)
+    """The folder of the model with most images in the first place that has one, None when there is none."""
+    for name in PLACES:
+        place = path / name
+        numbered = [place / "0", *sorted(place.glob("[0-9]*")), place] if place.is_dir() else []
+        counts = [-1 if (count := registered_count(folder)) is None else count for folder in numbered]
+        if counts and max(counts) >= 0:
+            return numbered[counts.index(max(counts))]
+    return None
+
+
+def _images(path: Path, model: Path) -> Path | None:
+    """The folder with the model's images: beside the place of the model, or in `path`."""
+    places = [parent for parent in model.parents if path in (parent, *parent.parents)]
+    folders = [place / name for place in places for name in IMAGES]
+    return next((folder for folder in folders if list_images(folder)), None)
+
+
+def _places(registered: list[ColmapImage], paths: list[Path]) -> dict[str, int]:
+    """Which of the files each registered image is, by its name in the model; those that are not there are left out.
+
+    Names that were paths of another machine, or of other letter case, are found where only one file fits.
+    """
+    exact = {path.name: i for i, path in enumerate(paths)}
+    alike: dict[str, list[int]] = {}
+    for i, path in enumerate(paths):
+        alike.setdefault(path.name.lower(), []).append(i)
+    found = {}
+    last = [PureWindowsPath(image.name).name.lower() for image in registered]
+    often = Counter(last)
+    for image, name in zip(registered, last, strict=True):
+        if image.name in exact:
+            found[image.name] = exact[image.name]
+        elif len(alike.get(name, [])) == 1 and often[name] == 1:
+            found[image.name] = alike[name][0]
+    return found
+
+
+def _is_nested(name: str) -> bool:
+    return "/" in name or "\\" in name
+
+
+def _endomapper_times(paths: list[Path]) -> tuple[NDArray[np.float64] | None, list[str]]:
+    """Times (F,) in seconds of images that are numbered as EndoMapper numbers a video's frames, and a note."""
+    numbers = [re.fullmatch(r"out(\d+)", path.stem) for path in paths]
+    if not paths or not all(numbers):
+        return None, []
+    times = np.array([int(number[1]) - 1 for number in numbers if number is not None]) / ENDOMAPPER_FPS
+    return times, [
+        f"names such as {paths[0].name} are taken for frames of EndoMapper's video, at {ENDOMAPPER_FPS:g}/s."
+    ]
 
 
 def _scale(camera: ColmapCamera, width: int, height: int, folder: Path, notes: list[str]) -> float:

@@ -81,6 +81,18 @@ def model_file(folder: Path, name: str) -> Path | None:
     return next((path for suffix in SUFFIXES if is_file(path := folder / (name + suffix))), None)
 
 
+def registered_count(folder: Path) -> int | None:
+    """How many images the model in `folder` seems to hold, from the beginning of its file; None without a model."""
+    file = model_file(folder, "images")
+    if file is None or model_file(folder, "cameras") is None:
+        return None
+    if file.suffix == ".bin":
+        with file.open("rb") as opened:
+            head = opened.read(8)
+        return int(struct.unpack("<Q", head)[0]) if len(head) == 8 else 0
+    return (len(_lines(file)) + 1) // 2
+
+
 def read_model(folder: Path) -> tuple[dict[int, ColmapCamera], list[ColmapImage]]:
     """Cameras by identifier, and the images, of the model in `folder`.
 

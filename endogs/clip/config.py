@@ -19,6 +19,12 @@ PoseConvention = Literal[
     "world-to-camera-llff",
     "camera-to-world-unity",
     "world-to-camera-unity",
+    "camera-to-world-ros",
+    "world-to-camera-ros",
+    "camera-to-world-ned",
+    "world-to-camera-ned",
+    "camera-to-world-pytorch3d",
+    "world-to-camera-pytorch3d",
     "camera-to-world-opencv-transposed",
     "world-to-camera-opencv-transposed",
     "camera-to-world-opengl-transposed",
@@ -27,10 +33,45 @@ PoseConvention = Literal[
     "world-to-camera-llff-transposed",
     "camera-to-world-unity-transposed",
     "world-to-camera-unity-transposed",
+    "camera-to-world-ros-transposed",
+    "world-to-camera-ros-transposed",
+    "camera-to-world-ned-transposed",
+    "world-to-camera-ned-transposed",
+    "camera-to-world-pytorch3d-transposed",
+    "world-to-camera-pytorch3d-transposed",
+    "camera-to-world-opencv-wxyz",
+    "world-to-camera-opencv-wxyz",
+    "camera-to-world-opengl-wxyz",
+    "world-to-camera-opengl-wxyz",
+    "camera-to-world-llff-wxyz",
+    "world-to-camera-llff-wxyz",
+    "camera-to-world-unity-wxyz",
+    "world-to-camera-unity-wxyz",
+    "camera-to-world-ros-wxyz",
+    "world-to-camera-ros-wxyz",
+    "camera-to-world-ned-wxyz",
+    "world-to-camera-ned-wxyz",
+    "camera-to-world-pytorch3d-wxyz",
+    "world-to-camera-pytorch3d-wxyz",
+    "camera-to-world-opencv-transposed-negated",
+    "world-to-camera-opencv-transposed-negated",
+    "camera-to-world-opengl-transposed-negated",
+    "world-to-camera-opengl-transposed-negated",
+    "camera-to-world-llff-transposed-negated",
+    "world-to-camera-llff-transposed-negated",
+    "camera-to-world-unity-transposed-negated",
+    "world-to-camera-unity-transposed-negated",
+    "camera-to-world-ros-transposed-negated",
+    "world-to-camera-ros-transposed-negated",
+    "camera-to-world-ned-transposed-negated",
+    "world-to-camera-ned-transposed-negated",
+    "camera-to-world-pytorch3d-transposed-negated",
+    "world-to-camera-pytorch3d-transposed-negated",
 ]
 """The names of `endogs.clip.pose_conventions`, which says what they mean."""
 POSE_CONVENTIONS = (
-    "{auto,opengl,llff,opencv} | {camera-to-world,world-to-camera}-{opencv,opengl,llff,unity}[-transposed]"
+    "{auto,opengl,llff,opencv} | {camera-to-world,world-to-camera}-{opencv,opengl,llff,unity,ros,ned,pytorch3d}"
+    "[-transposed|-wxyz|-transposed-negated]"
 )
 """The same, to be read."""
 
@@ -64,6 +105,8 @@ class ClipOptions:
     """Frames per second, instead of the clip's own timestamps; image folders have none and take 30."""
     depth_unit_mm: float | None = None
     """Millimetres per unit of the depth files, instead of the clip's own value."""
+    pose_unit_mm: float | None = None
+    """Millimetres per unit of the positions in the pose files, instead of what the layout says: 1000 for metres."""
     pose_convention: Annotated[PoseConvention, arg(metavar=POSE_CONVENTIONS)] = "auto"
     """What pose matrices in files mean, instead of what the layout says: direction and camera axes (opengl, llff and
     opencv are camera-to-world). poses_bounds.npy is taken for opengl, as EndoNeRF writes it; COLMAP through LLFF writes

@@ -31,6 +31,8 @@ from endogs.errors import InputError
 from endogs.geometry import rotation_from_quaternion
 
 KIND = "dvrk"
+LANDMARKS: tuple[str, ...] = ()
+USES: tuple[str, ...] = ("calibration", "calibration.json", "*.csv", "left.yaml", "right.yaml", "*")
 COLUMNS = (
     ("{}transform.translation.", "{}transform.rotation."),
     ("{}pose.position.", "{}pose.orientation."),

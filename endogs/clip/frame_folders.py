@@ -22,6 +22,8 @@ from endogs.errors import InputError
 
 DEFAULT_FPS = 30.0
 MASK_FOLDERS = ("masks", "gt_masks")
+DEPTH_FOLDERS = ("depth", "gt_depth", "depths")
+"""The last two are ForPlane's (EndoNeRF's folders with depth of other sources) and OneSLAM's."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def read_frame_folders(
     paths = frames_of(image_folder, options.images, family_notes) if known is None else known
     if not paths:
         raise InputError(f"{image_folder}: no PNG, JPEG, BMP, TIFF or WebP files: put the frames there.")
+    depth_folders = [root / name for name in DEPTH_FOLDERS if list_images(root / name, DEPTH_SUFFIXES)]
     mask_folders = [root / name for name in MASK_FOLDERS if list_images(root / name)]
     frames = read_frame_files(
         root,
@@ -87,7 +90,7 @@ def read_frame_folders(
         fps,
         times,
         masks=list_images(mask_folders[0]) if mask_folders else (),
-        depths=list_images(root / "depth", DEPTH_SUFFIXES),
+        depths=list_images(depth_folders[0], DEPTH_SUFFIXES) if depth_folders else (),
         right_images=list_images(root / "images_right"),
         usable=usable,
         instrument_value=instrument_value,
@@ -97,8 +100,11 @@ def read_frame_folders(
     frames.notes.extend(
         f"{folder.name}/ is not used: {mask_folders[0].name}/ holds masks too." for folder in mask_folders[1:]
     )
-    for name in ("images_right", "depth", *MASK_FOLDERS):
-        suffixes = DEPTH_SUFFIXES if name == "depth" else IMAGE_SUFFIXES
+    frames.notes.extend(
+        f"{folder.name}/ is not used: {depth_folders[0].name}/ holds depth too." for folder in depth_folders[1:]
+    )
+    for name in ("images_right", *DEPTH_FOLDERS, *MASK_FOLDERS):
+        suffixes = DEPTH_SUFFIXES if name in DEPTH_FOLDERS else IMAGE_SUFFIXES
         if (root / name).is_dir() and not list_images(root / name, suffixes):
             frames.notes.append(f"{name}/ holds no readable files and is not used.")
     return frames

@@ -17,6 +17,8 @@ from endogs.clip.selection import Selection
 from endogs.clip.stereo_video import ChosenFrames
 
 KIND = "image-stack"
+LANDMARKS: tuple[str, ...] = ()
+USES: tuple[str, ...] = ()
 
 
 def why_not(path: Path) -> str | None:

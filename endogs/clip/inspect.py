@@ -4,6 +4,7 @@ import numpy as np
 
 from endogs.clip.clip import Clip
 from endogs.clip.coverage import Coverage
+from endogs.clip.pair_check import FEW
 
 
 def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
@@ -18,7 +19,7 @@ def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
         ("units", "millimetres" if clip.units == "mm" else "relative: the input does not say what a length is"),
         ("masks", _masks(clip, seen)),
         ("depth", _depth(clip, seen)),
-        ("right view", f"yes, {clip.baseline:.4g} {_unit(clip)} to the right" if clip.has_right else "none"),
+        ("right view", _right(clip)),
     ]
     if seen.ignored:
         rows.append(("ignored", f"{100 * seen.ignored:.1f} % of every frame, {_whose_choice(clip)}"))
@@ -68,9 +69,26 @@ def _pose(clip: Clip) -> str:
     if check is None:
         return f"{moving}; too little is seen to move to check it"
     return (
-        f"{moving}; points are {check.error:.2f} pixels off where it allows them (median of {check.points} in "
-        f"{check.pairs} pairs of frames), {100 * check.in_front:.0f} % in front"
+        f"{moving}; points are {check.error:.2f} pixels off where it allows them ({check.noise:.2f} at best; median of "
+        f"{check.points} in {check.pairs} pairs of frames), {100 * check.in_front:.0f} % in front"
     )
+
+
+def _right(clip: Clip) -> str:
+    """Where the right view is, and how well it fits."""
+    if not clip.has_right:
+        return "none"
+    text, check = f"yes, {clip.baseline:.4g} {_unit(clip)} to the right", clip.pair_check
+    if check is None:
+        return text
+    if check.points < FEW:
+        return f"{text}; too few points match to check it"
+    text += f"; rows {check.rows:.2f} pixels apart, disparity {check.disparity:.1f} (median of {check.points} points)"
+    if check.over_given is not None:
+        text += f"; its depth is {check.over_given:.3f} times the files'"
+    if check.poses_over is not None:
+        text += f"; depth by the poses' motion is {check.poses_over:.3f} times its"
+    return text
 
 
 def _path_length(clip: Clip) -> float:

@@ -8,6 +8,7 @@ from endogs.clip import (
     c3vd,
     calibrated_folder,
     colmap,
+    dicom,
     dvrk,
     endomapper,
     endonerf,
@@ -18,6 +19,7 @@ from endogs.clip import (
     nerfstudio,
     scared,
     scared_video,
+    simcol,
     stereo_video,
     stereomis,
     stereomis_frames,
@@ -26,11 +28,13 @@ from endogs.clip import (
 )
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
-from endogs.clip.pose_conventions import with_pose_convention
+from endogs.clip.pose_conventions import with_pose_convention, with_pose_unit
 from endogs.clip.recording import Recording
+from endogs.clip.telling_files import has_landmark, telling, unused_note
 from endogs.errors import InputError
 
 LAYOUTS = (
+    dicom,
     video,
     calibrated_folder,
     scared,
@@ -44,38 +48,61 @@ LAYOUTS = (
     nerfstudio,
     endomapper,
     endoslam,
+    simcol,
     colmap,
     dvrk,
     stereo_video,
     image_stack,
     image_folder,
 )
-"""Readers, the most specific first; each has KIND, why_not(path) and read(path, options)."""
+"""Readers, the most specific first; each has KIND, why_not(path), read(path, options), LANDMARKS, patterns of
+what no other layout has, and USES, patterns of what it reads."""
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v")
+PLAIN = ("video", "dicom", "image-folder", "image-stack", "stereo-video")
+"""Layouts that come without a camera, and may be given one."""
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v", ".dcm")
 """Only to give advice; any file is tried as a video."""
 
 INNER = 20
 """Folders inside that are tried, to give advice."""
 
 
-def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
+def load_clip(path: Path | str, options: ClipOptions | None = None, look: bool = True) -> Clip:
     """Read a video file, an image folder or a data set in one of the `LAYOUTS`.
 
-    Raises InputError when the path is missing or has none of these layouts, saying why each was rejected, and for
-    anything wrong inside the layout that fits.
+    With `look` the clip's camera, views, depth and poses are compared with its pictures (`endogs.clip.look`); without,
+    as for a clip that was looked at before, its checks stay empty. Raises InputError when the path is missing or has
+    none of these layouts, saying why each was rejected, and for anything wrong inside the layout that fits.
     """
     options = options or ClipOptions()
     _check_numbers(options)
     path = _reached(Path(path))
-    reasons = []
+    reasons: list[tuple[str, str]] = []
+    near: list[tuple[str, str]] = []
     for layout in LAYOUTS:
         reason = layout.why_not(path)
         if reason is None:
+            if near and layout is image_folder and options.calibration is None:
+                raise InputError(_nearly(path, near))
             _check_video_options(path, layout.KIND, options)
-            return _checked(with_pose_convention(layout.read(path, options), options), options)
+            recording = with_pose_convention(with_pose_unit(layout.read(path, options), options), options)
+            clip = _checked(recording, options, look)
+            clip.notes += unused_note(path, layout.USES)
+            return clip
         reasons.append((layout.KIND, reason))
-    raise InputError(_rejected(path, reasons))
+        if has_landmark(path, layout.LANDMARKS):
+            near.append((layout.KIND, reason))
+    raise InputError(_nearly(path, near) if near else _rejected(path, reasons))
+
+
+def _nearly(path: Path, near: list[tuple[str, str]]) -> str:
+    """One sentence for a folder that holds what only some layouts have, but not all that these need."""
+    lacks = "; ".join(f"{kind}: {reason}" for kind, reason in near)
+    return (
+        f"{path}: looks like one of these layouts, but is not whole ({lacks}): complete it, or give a folder with "
+        "nothing but the frames to read them alone."
+    )
 
 
 def _reached(path: Path) -> Path:
@@ -96,23 +123,43 @@ def _reached(path: Path) -> Path:
 
 def _rejected(path: Path, reasons: list[tuple[str, str]]) -> str:
     """One sentence with a line for every layout that was tried; layouts rejected for the same reason share a line."""
-    videos = (
-        sorted(file.name for file in listed(path) if file.suffix.lower() in VIDEO_SUFFIXES) if path.is_dir() else []
-    )
-    advice = f"perhaps you mean the video {path / videos[0]}" if videos else "give a video or a folder of images"
-    inner = sorted(folder for folder in listed(path) if folder.is_dir()) if path.is_dir() else []
-    fits = next((f for f in inner[:INNER] if any(layout.why_not(f) is None for layout in LAYOUTS)), None)
-    if fits is not None:
-        advice = f"perhaps you mean {fits}"
     kinds: dict[str, list[str]] = {}
     for kind, reason in reasons:
         kinds.setdefault(reason, []).append(kind)
     lines = [f"\n  {', '.join(names)}: {reason}" for reason, names in kinds.items()]
-    return f"{path}: no known layout, {advice}; tried and rejected:{';'.join(lines)}."
+    return f"{path}: no known layout, {_advice(path)}; tried and rejected:{';'.join(lines)}."
 
 
-def _checked(recording: Recording, options: ClipOptions) -> Clip:
-    """The clip, with a note when its poses do not fit its images; a camera that stands still costs nothing."""
+def _advice(path: Path) -> str:
+    """What to give in place of `path`: a video in it, a data set one or two folders down, or a folder of frames."""
+    if not path.is_dir():
+        return "give a video or a folder of images"
+    videos = sorted(file.name for file in listed(path) if file.suffix.lower() in VIDEO_SUFFIXES)
+    inner = sorted(folder for folder in listed(path) if folder.is_dir())[:INNER]
+    inner += [deeper for folder in inner for deeper in sorted(listed(folder)) if deeper.is_dir()][:INNER]
+    plain_images = []
+    for folder in inner:
+        fits = next((layout for layout in LAYOUTS if layout.why_not(folder) is None), None)
+        if fits is image_folder:
+            plain_images.append(folder)
+        elif fits is not None:
+            return f"perhaps you mean {folder} ({fits.KIND})"
+    if videos:
+        return f"perhaps you mean the video {path / videos[0]}"
+    # A folder of masks or of depth is no clip, and beside poses frames alone are half of one.
+    tells = {name for name, _ in telling(path)}
+    frames = [
+        folder for folder in plain_images if f"{folder.name}/" not in {name for name, _ in telling(folder.parent)}
+    ]
+    if not frames:
+        return "give a video or a folder of images"
+    unused = ", ".join(sorted(tells)[:3])
+    alone = f"; read so, the camera stands still and {unused} are not used" if tells else ""
+    return f"perhaps you mean the frames in {frames[0]}{alone}"
+
+
+def _checked(recording: Recording, options: ClipOptions, look: bool) -> Clip:
+    """The clip, with notes about options that change nothing and about what does not fit its pictures."""
     clip = Clip(recording, options)
     if options.undistorted_degrees is not None and recording.outside is None:
         clip.notes.append("--undistorted-degrees changes nothing: this camera's lens is not known to bend lines.")
@@ -125,17 +172,22 @@ def _checked(recording: Recording, options: ClipOptions) -> Clip:
         )
     if options.depth_is == "inverse" and not clip.has_inverse_depth:
         clip.notes.append("--depth-is inverse changes nothing: the clip has no depth files.")
-    if not clip.static_camera:
-        from endogs.clip.pose_check import check_poses
+    if look:
+        from endogs.clip.look import look_at
 
-        clip.pose_check = check_poses(clip, recording)
-        clip.notes += clip.pose_check.notes if clip.pose_check is not None else []
+        look_at(clip, recording, options)
     return clip
 
 
 def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
     """InputError for options that this layout would not use."""
-    if options.calibration is not None and kind not in ("video", "image-folder", "image-stack", "stereo-video"):
+    if options.calibration is not None and kind not in (
+        "video",
+        "dicom",
+        "image-folder",
+        "image-stack",
+        "stereo-video",
+    ):
         raise InputError(f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}.")
     if options.images is not None and kind not in ("image-folder", "calibrated-folder", "endonerf"):
         raise InputError(f"{path}: --images is for folders of images that no file lists, but this is a {kind}.")
@@ -145,7 +197,12 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
 
 def _check_numbers(options: ClipOptions) -> None:
     """InputError for options that no layout could use."""
-    for flag, value in (("--fps", options.fps), ("--depth-unit-mm", options.depth_unit_mm), ("--focal", options.focal)):
+    for flag, value in (
+        ("--fps", options.fps),
+        ("--depth-unit-mm", options.depth_unit_mm),
+        ("--focal", options.focal),
+        ("--pose-unit-mm", options.pose_unit_mm),
+    ):
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{flag} {value:g} must be a positive number.")
     if options.mask_values and options.mask_instrument_value is not None:

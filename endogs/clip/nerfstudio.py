@@ -21,13 +21,21 @@ from endogs.clip.pose_conventions import world_to_camera
 from endogs.clip.recording import Recording
 from endogs.clip.selection import Selection
 from endogs.clip.undistortion import undistort
+from endogs.clip.written_paths import resolved
 from endogs.errors import InputError
 
 KIND = "nerfstudio"
-FILE = "transforms.json"
+LANDMARKS: tuple[str, ...] = ("transforms*.json",)
+USES: tuple[str, ...] = ("transforms*.json", "images*", "masks*", "depth*")
+FILES = ("transforms.json", "transforms_all.json", "transforms_train.json")
+"""The first that is there is read, with the frames of PARTS where it is that of the training frames."""
+PARTS = ("transforms_val.json", "transforms_test.json")
 CONVENTION = "camera-to-world-opengl"
 PERSPECTIVE = ("", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
-FISHEYE = ("OPENCV_FISHEYE",)
+FISHEYE = ("OPENCV_FISHEYE", "FISHEYE_OPENCV")
+"""The second is REIM-NeRF's name of the same lens."""
+UNREAD = ("distmap_path", "rgb_mask", "distmap", "normal_file_path", "semantic_path")
+"""Entries that tell of depth or masks in forms that are not read."""
 METRES = 1000.0
 """Millimetres per unit of the poses, when there is depth: nerfstudio then takes them for metres."""
 
@@ -36,7 +44,7 @@ def why_not(path: Path) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"
-    return None if (path / FILE).is_file() else f"no {FILE}"
+    return f"no {FILES[0]}" if _file(path) is None else None
 
 
 @dataclass(frozen=True)
@@ -57,13 +65,24 @@ def read(path: Path, options: ClipOptions) -> Recording:
     camera-to-world with OpenGL's camera axes; `fl_x`, `fl_y`, `cx`, `cy`, `w`, `h`, `camera_model` and the distortion
     stand at the top or in each frame, pixel centres at +0.5; `camera_angle_x` in place of `fl_x` is Instant NGP's.
     Masks are black where nothing is to be learned: there instruments are. With `depth_file_path` poses are metres and
-    become millimetres, and depth is in millimetres unless --depth-unit-mm says otherwise; without depth lengths are
+    become millimetres, and depth is in millimetres unless --depth-unit-mm, or the file's depth_unit_scale_factor in
+    metres, says otherwise; without depth lengths are
     relative. Distorted cameras are undistorted, as long as all frames share one. Raises InputError for entries that
     are missing or not what they should be, camera models that are not read, and files that are not there.
+
+    Where frames are divided into transforms_train.json, _val and _test, as NeRF's synthetic scenes are, all of them are
+    read. REIM-NeRF's (RViMLab, Psychogyios and others 2023, doi:10.1007/978-3-031-43996-4_51) say fx and fy in place
+    of fl_x and fl_y, and `scene_scale`, by which millimetres were multiplied.
     """
-    file = path / FILE
-    frames = _frames(file)
+    file = _file(path)
+    assert file is not None
     notes: list[str] = []
+    frames = _frames(file)
+    if file.name == FILES[2]:
+        parts = [path / name for name in PARTS if (path / name).is_file()]
+        frames = _in_order([frame for one in (file, *parts) for frame in _frames(one)])
+        notes.append(f"the frames of {', '.join(one.name for one in (file, *parts))} are read as one clip.")
+    scene_scale = _number(frames[0].values, "scene_scale", file, 0.0)
     seconds = frame_seconds([frame.values.get("time") for frame in frames], options.fps, notes)
     kept = Selection(options).indices(seconds.tolist(), path)
     frames = [frames[i] for i in kept]
@@ -88,12 +107,24 @@ def read(path: Path, options: ClipOptions) -> Recording:
             raise InputError(f"{file}: {len(found)} of {len(frames)} frames have a {name}: all or none must have one.")
     masks = mask_files(mask_paths, (width, height), value, notes, named=options.mask_values) if mask_paths else None
     depths, quantized = depth_files(depth_paths, (width, height), notes) if depth_paths else (None, False)
-    unit = options.depth_unit_mm or 1.0
+    factor = _number(frames[0].values, "depth_unit_scale_factor", file, 1 / METRES)
+    if factor <= 0:
+        raise InputError(f"{file}: depth_unit_scale_factor is {factor:g} but must be positive: correct it.")
+    unit = options.depth_unit_mm or METRES * factor
     matrices = np.stack([frame.matrix for frame in frames])
-    if depths is not None:
+    if scene_scale > 0:
+        matrices[:, :3, 3] /= scene_scale
+        notes.append(
+            f"lengths over scene_scale ({scene_scale:.4g}) are taken for millimetres, as REIM-NeRF writes them."
+        )
+    elif depths is not None:
         matrices[:, :3, 3] *= METRES
         if options.depth_unit_mm is None:
-            notes.append("depth: taken for millimetres and poses for metres, as nerfstudio does.")
+            stated = "millimetres" if "depth_unit_scale_factor" not in frames[0].values else f"steps of {unit:.4g} mm"
+            notes.append(f"depth: taken for {stated} and poses for metres, as nerfstudio does.")
+    named = sorted(name for name in UNREAD if name in frames[0].values)
+    if named:
+        notes.append(f"not used of {file.name}: {', '.join(named)}.")
     recording = Recording(
         source=path,
         kind=KIND,
@@ -108,12 +139,24 @@ def read(path: Path, options: ClipOptions) -> Recording:
         depths=depths,
         depth_unit=unit,
         depth_is_quantized=quantized,
-        units="mm" if depths is not None else "relative",
+        units="mm" if depths is not None or scene_scale > 0 else "relative",
+        pose_unit_mm=1 / scene_scale if scene_scale > 0 else METRES if depths is not None else None,
         file_poses=matrices,
         file_pose_convention=CONVENTION,
         notes=notes,
     )
     return undistort(recording, lenses[0], options) if lenses else recording
+
+
+def _file(path: Path) -> Path | None:
+    """The file with the frames, None when there is none."""
+    return next((path / name for name in FILES if (path / name).is_file()), None)
+
+
+def _in_order(frames: list[_Frame]) -> list[_Frame]:
+    """Frames in the natural order of their images' names; one that stands in two files counts once."""
+    once = {frame.image: frame for frame in frames}
+    return sorted(once.values(), key=lambda frame: [natural_key(Path(part)) for part in frame.image.parts])
 
 
 def _frames(file: Path) -> list[_Frame]:
@@ -130,13 +173,13 @@ def _frames(file: Path) -> list[_Frame]:
     for number, entry in enumerate(entries):
         if not isinstance(entry.get("file_path"), str):
             raise InputError(f"{file}: frame {number} has no file_path: add it.")
-        image = _image(file.parent / entry["file_path"])
+        image = _image(resolved(file.parent, entry["file_path"]))
         if image is None:
             lost.append(entry["file_path"])
             continue
         named = [entry[name] if isinstance(entry.get(name), str) else None for name in ("mask_path", "depth_file_path")]
-        mask, depth = (None if name is None else file.parent / name for name in named)
-        lost += [name for name in named if name is not None and not is_file(file.parent / name)]
+        mask, depth = (None if name is None else resolved(file.parent, name) for name in named)
+        lost += [name for name, one in zip(named, (mask, depth), strict=True) if one is not None and not is_file(one)]
         matrix = _matrix(entry, number, file)
         matrix[:3, 3] /= scale
         frames.append(_Frame(image, mask, depth, matrix, {**shared, **entry}))
@@ -145,7 +188,7 @@ def _frames(file: Path) -> list[_Frame]:
     times = [_number(entry, "time", file, 0.0) for entry in entries if entry.get("time") is not None]
     if len(set(times)) == len(entries):
         return [frames[i] for i in np.argsort(np.array(times, np.float64))]
-    return sorted(frames, key=lambda frame: [natural_key(Path(part)) for part in frame.image.parts])
+    return _in_order(frames)
 
 
 def _image(path: Path) -> Path | None:
@@ -188,6 +231,8 @@ def _camera(frame: _Frame, width: int, height: int, file: Path) -> tuple[NDArray
     K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]) * [[scale[0]], [scale[1]], [1]]
     k1, k2, k3, k4, p1, p2 = (_number(values, name, file, 0.0) for name in ("k1", "k2", "k3", "k4", "p1", "p2"))
     model = str(values.get("camera_model", ""))
+    if values.get("is_fisheye") is True and model not in FISHEYE:  # Instant NGP's word for the same lens
+        model = FISHEYE[0]
     if model in FISHEYE:
         return K, KannalaBrandt(K, (k1, k2, k3, k4))
     if model not in PERSPECTIVE:
@@ -199,10 +244,11 @@ def _camera(frame: _Frame, width: int, height: int, file: Path) -> tuple[NDArray
 
 
 def _focal(values: dict[str, Any], axis: str, size: float, file: Path) -> float | None:
-    if f"fl_{axis}" not in values and f"camera_angle_{axis}" not in values:
+    name = next((name for name in (f"fl_{axis}", f"f{axis}") if name in values), None)
+    if name is None and f"camera_angle_{axis}" not in values:
         return None
-    if f"fl_{axis}" in values:
-        focal = _number(values, f"fl_{axis}", file, 0.0)
+    if name is not None:
+        focal = _number(values, name, file, 0.0)
     else:
         focal = size / 2 / np.tan(_number(values, f"camera_angle_{axis}", file, 0.0) / 2 or np.nan)
     if not focal > 0:

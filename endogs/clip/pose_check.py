@@ -1,8 +1,7 @@
 """Whether the poses of a moving camera fit its images: points are followed between frames and their positions compared.
 
-A point that is still in the world moves along a line of the other image that the poses foretell (Hartley and Zisserman
-2004, section 9.1), and along half of it when it is in front of the camera. Tissue that deforms moves off that line,
-but not as far as wrong poses do, and not everywhere: the median over many points tells.
+Tissue that deforms moves off the lines that the poses allow (`endogs.clip.epipolar`), but not as far as wrong poses do,
+and not everywhere: the median over many points tells, beside what the best camera motion would leave over.
 """
 
 from dataclasses import dataclass
@@ -11,220 +10,173 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.clip import Clip
-from endogs.clip.pose_conventions import CONVENTIONS, poses_in_file, read_as
+from endogs.clip.epipolar import inverse_depth, median_error, relative, smallest_error, with_parallax
+from endogs.clip.followed_points import LEAST_POINTS, LookingView, Pair
+from endogs.clip.pose_conventions import candidates, poses_in_file, read_as
 from endogs.clip.recording import Recording
 
 Array = NDArray[np.float64]
 
-LARGEST_ERROR = 2.0
-"""Median error in pixels that poses may have."""
+TIMES_NOISE = 3.0
+"""How many times the error of the best camera motion the error of poses may be."""
+LEAST_BOUND = 1.0
+"""Pixels of the looking view, at most 640 wide, that poses may be off whatever the noise is: of 1280 pixels two."""
 CLEARLY_BETTER = 3.0
-"""How many times smaller another convention's error must be to be believed when the error is acceptable."""
-STARTS = 5
-"""Places in the clip that are looked at."""
-HOPS = (1, 1, 2, 4, 8, 16)
-"""Frames between the images in which a point is followed on."""
-ENOUGH_MOTION = 0.05
-"""Median motion, over the image's width, at which following stops."""
-LEAST_MOTION = 4.0
-"""Pixels; less says little about poses."""
-LEAST_POINTS = 25
-"""Points that a pair of frames must share."""
-LONGEST = 640
-"""Pixels of the longer side at which points are followed."""
+"""How many times smaller another reading's error must be to be believed when the error is acceptable."""
+BETTER = 0.6
+"""Another reading's error over the error, from which it is believed when the error is not acceptable."""
+LATEST = 10
+"""Frames by which the rows of poses may have slipped against the images."""
 LEAST_TURN = np.radians(0.25)
 """Parallax from which a point's depth is known well enough to compare."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Points followed from one frame to another."""
-
-    first: int
-    """Index of the frame where they start."""
-    second: int
-    """Index of the frame where they end."""
-    here: Array
-    """(N, 2) pixels of the first frame."""
-    there: Array
-    """(N, 2) pixels of the second frame."""
-
-
-@dataclass(frozen=True)
 class PoseCheck:
-    """How well poses fit, and whether others would fit better."""
+    """How well poses fit, and whether others would fit better. Distances are in pixels of the original."""
 
     points: int
     """Points followed, over all pairs."""
     pairs: int
     """Pairs of frames."""
     error: float
-    """Median distance in pixels from where the poses allow a point to be."""
+    """Median distance from where the poses allow a point to be."""
+    noise: float
+    """Median distance from where the best motion between each two frames would allow it to be."""
+    bound: float
+    """What the error may be."""
     in_front: float
     """Share of points with parallax that these poses put in front of both cameras."""
     best: str | None
-    """The convention that fits instead, None when these poses are fine or nothing fits."""
+    """The convention that fits instead, None when these poses are fine or no other convention fits."""
     closest: str
     """The other convention with the smallest error, which may fit no better."""
     best_error: float
-    """Its median distance in pixels."""
+    """Its median distance."""
+    late: int
+    """Frames by which the poses seem to have slipped, 0 when not: frame i has the pose of frame i + late."""
+    late_error: float
+    """The median distance when they are moved back."""
     depth_ratio: float | None
     """Median depth that the poses give points over the depth in the files, None without either."""
 
     @property
+    def fits(self) -> bool:
+        """Whether the poses are as good as can be told."""
+        return self.best is None and self.late == 0 and self.error <= self.bound
+
+    @property
+    def remedy(self) -> str | None:
+        """What would make the poses fit, as a sentence, None when they do or nothing is known that would."""
+        if self.best is not None:
+            doubt = (
+                ""
+                if self.best_error <= self.bound
+                else f", which is still more than the {self.noise:.1f} of following itself"
+            )
+            return (
+                f"the poses do not fit the images: points miss their epipolar lines by {self.error:.1f} pixels, but by "
+                f"{self.best_error:.1f} when the poses are taken as {self.best}{doubt}: --pose-convention {self.best} "
+                "does it."
+            )
+        if self.late:
+            way = "later" if self.late > 0 else "earlier"
+            return (
+                f"the poses do not fit the images: points miss their epipolar lines by {self.error:.1f} pixels, but by "
+                f"{self.late_error:.1f} when every frame takes the pose that is {abs(self.late)} frames {way}: number "
+                "or time the rows of the poses anew."
+            )
+        return None
+
+    @property
     def notes(self) -> list[str]:
         """Sentences a user should read, none when all is well."""
-        if self.best is not None:
-            return [
-                f"the poses do not fit the images: points miss their epipolar lines by {self.error:.1f} pixels, but by "
-                f"{self.best_error:.1f} when the poses are taken as {self.best}: --pose-convention {self.best} does it."
-            ]
-        if self.error > LARGEST_ERROR:
+        if self.remedy is not None:
+            return [self.remedy]
+        if self.error > self.bound:
             return [
                 f"the poses do not fit the images: points miss their epipolar lines by {self.error:.1f} pixels (up to "
-                f"{LARGEST_ERROR:g} is fine), and by {self.best_error:.1f} in the closest other convention, "
-                f"{self.closest}: the tissue moves a lot, or the intrinsics or the times of the poses are off."
-            ]
-        if self.depth_ratio is not None and not 0.6 < self.depth_ratio < 1.7:
-            return [
-                f"the poses and the depth files disagree about lengths: by the poses' motion tissue is "
-                f"{self.depth_ratio:.3g} times as far as the depth says; --depth-unit-mm sets the depth's unit."
+                f"{self.bound:.1f} is fine; the best motion would leave {self.noise:.1f}), and by "
+                f"{self.best_error:.1f} in the closest other convention, {self.closest}: the tissue moves a lot, or "
+                "the intrinsics or the times of the poses are off."
             ]
         return []
 
 
-def check_poses(clip: Clip, recording: Recording) -> PoseCheck | None:
+def check_poses(clip: Clip, recording: Recording, view: LookingView, pairs: list[Pair]) -> PoseCheck | None:
     """Compare the clip's poses, and all other readings of those in the files of its `recording`, with its images.
 
-    None for a camera that stands still, and when too little moves in
-    the images or too few points can be followed to say anything.
+    `pairs` are the points followed in `view`, which must be one of the originals. None for a camera that stands still,
+    and when too little moves in the images or too few points could be followed to say anything.
     """
-    if clip.static_camera:
+    if clip.static_camera or not pairs:
         return None
-    pairs = followed_pairs(clip)
-    if not pairs:
-        return None
-    error = median_error(clip.K, clip.world_to_camera, pairs)
+    K = clip.original_K
+    error, noise = median_error(K, clip.world_to_camera, pairs), smallest_error(K, pairs)
+    bound = max(TIMES_NOISE * noise, LEAST_BOUND / view.scale)
     convention = poses_in_file(recording)[1]
-    others = {name: median_error(clip.K, read_as(recording, name), pairs) for name in CONVENTIONS if name != convention}
+    others = {
+        name: median_error(K, read_as(recording, name), pairs) for name in candidates(recording) if name != convention
+    }
     # Conventions may agree on these frames: the plainest of those that are as good is named.
     smallest = min(others.values())
-    best = next(name for name, found in others.items() if found <= 1.02 * smallest + 0.01)
-    wrong = error > LARGEST_ERROR and others[best] < min(LARGEST_ERROR, 0.6 * error)
-    wrong |= error > 1 and CLEARLY_BETTER * others[best] < error
+    closest = next(name for name, found in others.items() if found <= 1.02 * smallest + 0.01)
+    late, late_error = _slip(K, clip.world_to_camera, pairs, error)
+    best: str | None = closest
+    if error <= bound:
+        wrong = error > noise + 0.5 / view.scale and CLEARLY_BETTER * others[closest] < error
+        late = 0
+    else:
+        wrong = others[closest] < BETTER * error and others[closest] <= max(bound, TIMES_NOISE * bound)
+        if late and (late_error > bound or (wrong and others[closest] <= late_error)):
+            late = 0
+        wrong = wrong and not late
     in_front, ratio = _depths(clip, pairs)
     return PoseCheck(
-        sum(len(pair.here) for pair in pairs),
-        len(pairs),
-        error,
-        in_front,
-        best if wrong else None,
-        best,
-        others[best],
-        ratio,
+        points=sum(len(pair.here) for pair in pairs),
+        pairs=len(pairs),
+        error=error,
+        noise=noise,
+        bound=bound,
+        in_front=in_front,
+        best=best if wrong else None,
+        closest=closest,
+        best_error=others[closest],
+        late=late,
+        late_error=late_error,
+        depth_ratio=ratio,
     )
 
 
-def followed_pairs(clip: Clip) -> list[Pair]:
-    """Points followed through the clip from a few places, each as far as the motion needs, by optical flow.
+def _slip(K: Array, poses: Array, pairs: list[Pair], error: float) -> tuple[int, float]:
+    """By how many frames the poses fit best when moved, and their error then; 0 when as they are.
 
-    Lucas and Kanade's method, forth and back; points that do not return to where they began are dropped.
+    Pairs whose frames would lie beyond the first or last pose are left out, of both errors.
     """
-    import cv2
-
-    scale = min(1.0, LONGEST / max(clip.width, clip.height))
-    size = (max(1, round(clip.width * scale)), max(1, round(clip.height * scale)))
-    stretch = np.array([clip.width / size[0], clip.height / size[1]])
-
-    def gray(index: int) -> NDArray[np.uint8]:
-        small = cv2.resize(clip.image(index), size, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-
-    pairs = []
-    for start in sorted({round(i) for i in np.linspace(0, len(clip) - 2, STARTS)}) if len(clip) > 1 else []:
-        image = gray(start)
-        tissue = clip.tissue_mask(start).astype(np.uint8)
-        # Highlights travel with the light, not with the tissue.
-        dull = np.asarray(cv2.dilate(image, np.ones((5, 5), np.uint8))) < 245
-        allowed = np.asarray(cv2.resize(tissue, size, interpolation=cv2.INTER_NEAREST)) * dull.astype(np.uint8)
-        first = cv2.goodFeaturesToTrack(image, 400, 0.01, 6, mask=allowed)
-        if first is None:
+    best, smallest = 0, error
+    for late in sorted((k for k in range(-LATEST, LATEST + 1) if k), key=abs):
+        inside = [p for p in pairs if p.first + late >= 0 and p.second + late < len(poses)]
+        if 2 * len(inside) < len(pairs):
             continue
-        here = there = np.asarray(first, np.float32).reshape(-1, 2)
-        now = start
-        moved = 0.0
-        for hop in HOPS:
-            if now + hop >= len(clip) or len(here) < LEAST_POINTS or moved > ENOUGH_MOTION * size[0]:
-                break
-            following = gray(now + hop)
-            ahead, found = _flow(image, following, there)
-            back, returned = _flow(following, image, ahead)
-            kept = found & returned & (np.linalg.norm(back - there, axis=1) < 0.7)
-            here, there, image, now = here[kept], ahead[kept], following, now + hop
-            moved = float(np.median(np.linalg.norm(there - here, axis=1))) if len(here) else 0.0
-        if len(here) >= LEAST_POINTS and moved >= LEAST_MOTION:
-            # OpenCV puts pixel centres at integers.
-            pairs.append(Pair(start, now, (here + 0.5) * stretch, (there + 0.5) * stretch))
-    return pairs
-
-
-def _flow(
-    image: NDArray[np.uint8], following: NDArray[np.uint8], points: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Where points (N, 2) of a gray image (H, W) are in the one that follows, and whether each was found."""
-    import cv2
-
-    to = np.zeros_like(points)
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(image, following, points, to, winSize=(17, 17))
-    return np.asarray(moved, np.float32).reshape(-1, 2), np.asarray(found).ravel() > 0
-
-
-def median_error(K: Array, poses: Array, pairs: list[Pair]) -> float:
-    """Median over all points of the distance in pixels to the half line where poses (F, 4, 4) allow them.
-
-    A point must be in front of both cameras, at any distance. Each pair counts the same.
-    """
-    errors = []
-    for pair in pairs:
-        turned, moved, target, focal = _relative(K, poses, pair)
-        depth = _inverse_depth(turned, moved, target)
-        seen = turned + np.maximum(depth, 0)[:, None] * moved
-        flat = seen[:, :2] / np.maximum(seen[:, 2:], 1e-6)
-        error = np.linalg.norm((flat - target) * focal, axis=1)
-        errors.append(np.median(np.where(seen[:, 2] > 1e-6, error, np.inf)))
-    return float(np.median(errors))
-
-
-def _relative(K: Array, poses: Array, pair: Pair) -> tuple[Array, Array, Array, Array]:
-    """Rays (N, 3) of the first frame turned to the second, the motion (3,), and the points there (N, 2) with z = 1."""
-    first, second = K[pair.first], K[pair.second]
-    focal = second[[0, 1], [0, 1]]
-    motion = poses[pair.second] @ np.linalg.inv(poses[pair.first])
-    rays = np.concatenate([(pair.here - first[:2, 2]) / first[[0, 1], [0, 1]], np.ones((len(pair.here), 1))], 1)
-    return rays @ motion[:3, :3].T, motion[:3, 3], (pair.there - second[:2, 2]) / focal, focal
-
-
-def _inverse_depth(turned: Array, moved: Array, target: Array) -> Array:
-    """Inverse z-depth (N,) in the first frame that brings `turned` + w `moved` closest to `target`; may be negative."""
-    along = moved[:2] - target * moved[2]
-    beside = turned[:, :2] - target * turned[:, 2:]
-    return -(along * beside).sum(1) / np.maximum((along * along).sum(1), 1e-30)
+        moved = np.roll(poses, -late, 0)
+        found = median_error(K, moved, inside)
+        if found < 0.8 * smallest and found < BETTER * median_error(K, poses, inside):
+            best, smallest = late, found
+    return best, smallest
 
 
 def _depths(clip: Clip, pairs: list[Pair]) -> tuple[float, float | None]:
     """The share of points with parallax in front of both cameras, and their depth by motion over the files' depth."""
     positive, ratios = [], []
     for pair in pairs:
-        turned, moved, target, _ = _relative(clip.K, clip.world_to_camera, pair)
-        away = np.concatenate([target, np.ones((len(target), 1))], 1)
-        cosine = (away * turned).sum(1) / np.linalg.norm(away, axis=1) / np.linalg.norm(turned, axis=1)
-        parallax = cosine < np.cos(LEAST_TURN)
-        inverse = _inverse_depth(turned, moved, target)
+        turned, moved, target, _ = relative(clip.original_K, clip.world_to_camera, pair)
+        parallax = with_parallax(turned, target, LEAST_TURN)
+        inverse = inverse_depth(turned, moved, target)
         positive.append((inverse > 0)[parallax])
-        files = clip.depth(pair.first)
+        files = clip.original_depth(pair.first)
         if files is not None:
             column, row = pair.here.astype(int).T
-            known = files[row.clip(0, clip.height - 1), column.clip(0, clip.width - 1)]
+            known = files[row.clip(0, files.shape[0] - 1), column.clip(0, files.shape[1] - 1)]
             use = parallax & (inverse > 0) & (known > 0)
             ratios.append(1 / (inverse[use] * known[use]))
     share = np.concatenate(positive)

@@ -60,8 +60,13 @@ class Recording:
     """(F, 4, 4) pose matrices as the files hold them, when `world_to_camera` is more than their inverse."""
     file_pose_convention: str = "camera-to-world-opencv"
     """What they were taken for: one of `endogs.clip.pose_conventions.CONVENTIONS`."""
+    poses_are_quaternions: bool = False
+    """True when the rotations of those poses stand in the files as quaternions, w last."""
+    pose_unit_mm: float | None = None
+    """Millimetres per unit of the files' poses, None when nothing says what they count in."""
     turn: NDArray[np.float64] | None = None
-    """(4, 4) from the camera that the file's poses are of to the frames' own, as after rectification; None = same."""
+    """(4, 4), or one for each frame, from the camera that the file's poses are of to the frames' own, as after
+    rectification; None = same."""
     outside: NDArray[np.bool_] | None = None
     """(height, width) True where frames show nothing, as around an undistorted view; None when they are full."""
     framed: dict[int, NDArray[np.uint8]] = field(default_factory=dict)

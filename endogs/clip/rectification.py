@@ -38,6 +38,13 @@ class Rectification:
     depth_factor: NDArray[np.float32]
     """(H, W) rectified z-depth over the original z-depth of the same point."""
 
+    @property
+    def turn(self) -> NDArray[np.float64]:
+        """(4, 4) from the left camera's axes to the rectified ones."""
+        motion = np.eye(4)
+        motion[:3, :3] = self.rotation
+        return motion
+
 
 def rectification(
     calibration: dict[str, Any], K: NDArray[np.float64], size: tuple[int, int], file: Path

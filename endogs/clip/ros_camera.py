@@ -1,22 +1,23 @@
 """Camera calibrations as ROS writes them: one YAML file per camera with its rectification."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_files import read_text
 from endogs.clip.lenses import HALF_PIXEL
-from endogs.clip.number_files import finite_numbers
 from endogs.clip.rectification import Maps, Rectification
+from endogs.clip.yaml_text import parse_yaml
 from endogs.errors import InputError
 
 Array = NDArray[np.float64]
 
+
 LONGEST = 2**16
-"""Bytes of a calibration, which has about 1 kB; searching it takes time with their square."""
+"""Bytes of a calibration, which has about 1 kB."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +37,27 @@ class RosCamera:
 
 
 def read_ros_camera(file: Path) -> RosCamera:
-    """The camera in `file`; InputError for what is missing in it, and for fisheye models."""
-    text = read_text(file, LONGEST)
-    size = [re.search(rf"^image_{name}:\s*([0-9]{{1,6}})\b", text, re.M) for name in ("width", "height")]
-    if not all(size):
+    """The camera in `file`, any YAML that says it; InputError for what is missing in it, and for fisheye models."""
+    try:
+        found = parse_yaml(read_text(file, LONGEST))
+    except ValueError as error:
+        raise InputError(f"{file}: not readable as YAML ({error}): write it with ROS's camera_calibration.") from error
+    found = found if isinstance(found, dict) else {}
+    width, height = found.get("image_width"), found.get("image_height")
+    if not (isinstance(width, int) and isinstance(height, int) and min(width, height) > 0):
         raise InputError(f"{file}: says no image_width and image_height: write it with ROS's camera_calibration.")
-    model = re.search(r"^(?:camera|distortion)_model:\s*(\S+)", text, re.M)
-    if model is not None and model[1] not in ("plumb_bob", "rational_polynomial"):
-        raise InputError(f"{file}: distortion_model {model[1]} is not plumb_bob or rational_polynomial.")
-    K = _matrix(text, "camera_matrix", file).reshape(3, 3)
-    P = _matrix(text, "projection_matrix", file).reshape(3, 4)
+    model = found.get("distortion_model", found.get("camera_model"))
+    if model is not None and model not in ("plumb_bob", "rational_polynomial"):
+        raise InputError(
+            f"{file}: distortion_model {str(model)[:40]} is not plumb_bob or rational_polynomial: calibrate with one."
+        )
+    K = _matrix(found, "camera_matrix", (9,), file).reshape(3, 3)
+    P = _matrix(found, "projection_matrix", (12,), file).reshape(3, 4)
     if min(K[0, 0], K[1, 1], P[0, 0], P[1, 1]) <= 0:
         raise InputError(f"{file}: focal lengths in camera_matrix and projection_matrix must be positive: correct it.")
-    return RosCamera(
-        (int(size[0][1]), int(size[1][1])),  # type: ignore[index]
-        K,
-        _matrix(text, "distortion_coefficients", file).ravel(),
-        _matrix(text, "rectification_matrix", file).reshape(3, 3),
-        P,
-    )
+    bent = _matrix(found, "distortion_coefficients", (0, 4, 5, 8), file)
+    R = _matrix(found, "rectification_matrix", (9,), file).reshape(3, 3)
+    return RosCamera((width, height), K, bent if bent.size else np.zeros(5), R, P)
 
 
 def ros_rectification(left: RosCamera, right: RosCamera, file: Path) -> Rectification:
@@ -78,11 +81,17 @@ def ros_rectification(left: RosCamera, right: RosCamera, file: Path) -> Rectific
     return Rectification(maps[0], maps[1], left.P[:, :3] + HALF_PIXEL, left.R, baseline, factor)
 
 
-def _matrix(text: str, name: str, file: Path) -> Array:
-    found = re.search(rf"^{name}:.*?^[ \t]+data:\s*\[(.*?)\]", text, re.M | re.S)
-    sizes = {"camera_matrix": (9,), "rectification_matrix": (9,), "projection_matrix": (12,)}.get(name, (4, 5, 8))
-    inside = found[1].strip(" ,\n") if found else ""
-    values = finite_numbers(inside, re.split(r"[,\s]+", inside))
-    if len(values) not in sizes:
-        raise InputError(f"{file}: {name} must hold {' or '.join(map(str, sizes))} numbers: correct it.")
-    return np.array(values)
+def _matrix(found: dict[str, Any], name: str, sizes: tuple[int, ...], file: Path) -> Array:
+    """The numbers of the matrix `name`, of which there must be one of `sizes`."""
+    entry = found.get(name)
+    data = entry.get("data") if isinstance(entry, dict) else entry
+    if isinstance(data, list) and len(data) == 1 and isinstance(data[0], str):
+        data = data[0].split()  # written without commas
+    try:
+        values = np.asarray(data, np.float64).ravel()
+    except (TypeError, ValueError):
+        values = np.full(1, np.nan)
+    if values.size not in sizes or not np.isfinite(values).all():
+        wanted = " or ".join(str(size) for size in sizes if size)
+        raise InputError(f"{file}: {name} must hold {wanted} numbers: correct it.")
+    return values

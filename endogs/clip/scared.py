@@ -30,6 +30,8 @@ from endogs.clip.scared_calibration import read_frame_data, rectifying_rotation
 from endogs.errors import InputError
 
 KIND = "scared"
+LANDMARKS: tuple[str, ...] = ("data/left_finalpass", "left_finalpass", "data/reprojection_data")
+USES: tuple[str, ...] = ("data", "left_finalpass", "right_finalpass", "disparity", "frame_data", "reprojection_data")
 
 Array = NDArray[np.float64]
 
@@ -68,16 +70,16 @@ def read(path: Path, options: ClipOptions) -> Recording:
     Q = np.stack([read_reprojection(file) for file in matrices])
     size = (frames.width, frames.height)
 
-    world_to_camera = []
+    in_files, turns = [], []
     turned = 0
     for file, matrix in zip(described, Q, strict=True):
         frame = read_frame_data(file)
         rotation = rectifying_rotation(frame, matrix, size)
         turned += rotation is not None
-        pose = frame.world_to_camera.copy()
+        in_files.append(frame.world_to_camera)
+        turns.append(np.eye(4))
         if rotation is not None:
-            pose[:3] = rotation @ pose[:3]
-        world_to_camera.append(pose)
+            turns[-1][:3, :3] = rotation
     if turned < len(described):
         notes.append(
             f"poses: the calibration in frame_data/ does not lead to the camera in reprojection_data/ for "
@@ -101,13 +103,17 @@ def read(path: Path, options: ClipOptions) -> Recording:
         height=frames.height,
         times=frames.times,
         K=K,
-        world_to_camera=np.stack(world_to_camera),
+        world_to_camera=np.stack(turns) @ np.stack(in_files),
         images=frames.images,
         depths=depths,
         depth_unit=options.depth_unit_mm or 1.0,
         units="mm",
+        pose_unit_mm=1.0,
         right_images=right,
         baseline=baseline,
+        file_poses=np.stack(in_files),
+        file_pose_convention="world-to-camera-opencv",
+        turn=np.stack(turns),
         notes=notes,
     )
 

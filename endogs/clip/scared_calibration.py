@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.calibration_json import load_calibration
 from endogs.clip.lenses import HALF_PIXEL
 from endogs.clip.number_files import check_rigid, entry, read_json
 from endogs.clip.rectification import stereo_rectify
@@ -22,6 +23,8 @@ from endogs.errors import InputError
 
 Array = NDArray[np.float64]
 
+KEYFRAME_CALIBRATION = "endoscope_calibration.yaml"
+"""The pair's calibration in a keyframe's folder, by OpenCV."""
 SAME_CAMERA = 0.02
 """Relative difference of two focal lengths, and share of the width between two principal points, still called equal."""
 
@@ -60,14 +63,44 @@ class FrameData:
 
 
 def read_frame_data(path: Path) -> FrameData:
-    """One file of frame_data/; InputError when something is missing in it."""
+    """One file of frame_data/; InputError when something is missing in it.
+
+    A file without camera-calibration, as robust-pose-estimator writes it, takes that of the keyframe's
+    endoscope_calibration.yaml.
+    """
     found = read_json(path)
     calibration = found.get("camera-calibration")
     if not isinstance(calibration, dict):
-        raise InputError(f"{path}: has no camera-calibration: copy the file again.")
+        calibration = _of_keyframe(path)
     pose = entry(found, "camera-pose", (4, 4), path)
     check_rigid(pose[None], path, "camera-pose")
     return FrameData(path, calibration, pose)
+
+
+def _of_keyframe(path: Path) -> dict[str, Any]:
+    """camera-calibration as endoscope_calibration.yaml says it, for a file of frame_data/ that lacks it."""
+    places = [folder / KEYFRAME_CALIBRATION for folder in path.parents[:3]]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        raise InputError(
+            f"{path}: has no camera-calibration, and the keyframe no {KEYFRAME_CALIBRATION}: copy that file beside "
+            "data/, or this one again."
+        )
+    found = load_calibration(file)
+    if "translation_mm" not in found or "right" not in found:
+        raise InputError(f"{file}: is not the calibration of a pair with K1, D1, K2, D2, R and T: copy it again.")
+    left, right = found, found["right"]
+    matrices = {
+        name: (np.array([[one["fx"], 0, one["cx"]], [0, one["fy"], one["cy"]], [0, 0, 1]]) - HALF_PIXEL).tolist()
+        for name, one in (("KL", left), ("KR", right))
+    }
+    return {
+        **matrices,
+        "DL": left.get("distortion", [0.0] * 5),
+        "DR": right.get("distortion", [0.0] * 5),
+        "R": found["rotation"],
+        "T": found["translation_mm"],
+    }
 
 
 def rectifying_rotation(frame: FrameData, Q: Array, size: tuple[int, int]) -> Array | None:

@@ -23,6 +23,13 @@ from endogs.clip.stacked_video import read_stacked_video
 from endogs.errors import InputError
 
 KIND = "scared-video"
+LANDMARKS: tuple[str, ...] = (
+    *("left_depth_map.tiff", "endoscope_calibration.yaml", "data/rgb.mp4", "data/frame_data*", "data/scene_points*"),
+    *("frame_data*", "scene_points*"),
+)
+USES: tuple[str, ...] = (
+    *("data", "rgb.mp4", "frame_data*", "scene_points*", "endoscope_calibration.yaml", "*_depth_map.tiff"),
+)
 
 
 def why_not(path: Path) -> str | None:
@@ -31,10 +38,11 @@ def why_not(path: Path) -> str | None:
         return "not a folder"
     data = data_folder(path)
     if not (data / "rgb.mp4").is_file():
-        return "no data/rgb.mp4"
+        alone = (path / "left_depth_map.tiff").is_file() and not (path / "data").is_dir()
+        return "data/ is not there: a keyframe without it is one pair of pictures" if alone else "no data/rgb.mp4"
     if not list_images(data / "frame_data", (".json",)):
         packed = (data / "frame_data.tar.gz").is_file()
-        return "data/frame_data.tar.gz must be unpacked" if packed else "no JSON files in data/frame_data/"
+        return "data/frame_data.tar.gz must be unpacked there" if packed else "no JSON files in data/frame_data/"
     return None
 
 
@@ -61,8 +69,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         turned.K[[0, 1], [0, 1]] = options.focal
     _note_other_calibrations(frames, notes)
 
-    world_to_camera = np.stack([frame.world_to_camera for frame in frames])
-    world_to_camera[:, :3] = turned.rotation @ world_to_camera[:, :3]
+    in_files = np.stack([frame.world_to_camera for frame in frames])
     depths: FrameReader | None = None
     if points:
         scene_points = ScenePoints([points[i] for i in views.kept], size)
@@ -79,13 +86,17 @@ def read(path: Path, options: ClipOptions) -> Recording:
         height=views.height,
         times=views.times,
         K=turned.K[None].repeat(len(frames), 0),
-        world_to_camera=world_to_camera,
+        world_to_camera=turned.turn @ in_files,
         images=RectifiedImages(views.left, turned.left),
         depths=depths,
         depth_unit=options.depth_unit_mm or 1.0,
         units="mm",
+        pose_unit_mm=1.0,
         right_images=RectifiedImages(views.right, turned.right),
         baseline=turned.baseline,
+        file_poses=in_files,
+        file_pose_convention="world-to-camera-opencv",
+        turn=turned.turn,
         notes=notes,
     )
 

@@ -36,6 +36,16 @@ class StackedVideo:
     notes: list[str]
     """Sentences a user should read."""
 
+    def chosen(self, indices: NDArray[np.intp]) -> "StackedVideo":
+        """Only the frames at `indices` (F,) among those chosen so far."""
+        return replace(
+            self,
+            kept=[self.kept[i] for i in indices],
+            times=self.times[indices],
+            left=ChosenFrames(self.left, indices),
+            right=ChosenFrames(self.right, indices),
+        )
+
 
 def read_stacked_video(path: Path, options: ClipOptions, limit: int | None = None) -> StackedVideo:
     """The views of the video at `path`, of whose frames at most the first `limit` are used.

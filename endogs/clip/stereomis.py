@@ -8,6 +8,8 @@ below are those of its tools, https://github.com/aimi-lab/robust-pose-estimator:
   integers), kc_0 ... (OpenCV's order) and, for the right camera, R_0 ... R_8 in row order and T_0 ... T_2 in mm with
   x_right = R x_left + T. The views are rectified here.
 - groundtruth.txt: rows `frame tx ty tz qx qy qz qw` that place the left camera in the world, metres, frames from 0.
+- StereoMIS-Tracking (https://doi.org/10.5281/zenodo.10867949) has video_frames/NNNNNNl.png and NNNNNNr.png in place of
+  the video, numbered as the poses are.
 - masks/NNNNNNl.png: above 0 where tissue is seen, which is the other way round than elsewhere. Not every frame has one.
 """
 
@@ -26,12 +28,16 @@ from endogs.clip.number_files import finite_numbers, read_table, read_text
 from endogs.clip.recording import Recording
 from endogs.clip.rectification import RectifiedImages, RectifiedMasks, rectification
 from endogs.clip.stacked_video import StackedVideo, read_stacked_video
+from endogs.clip.stereomis_tracking import left_frames, read_frame_pairs
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid, rotation_from_quaternion
 
 KIND = "stereomis"
 
 CALIBRATION = "StereoCalibration.ini"
+LANDMARKS: tuple[str, ...] = (CALIBRATION,)
+USES: tuple[str, ...] = (CALIBRATION, "groundtruth.txt", "masks", "*.mp4", "video_frames")
+FRAMES = "video_frames"
 METRE = 1000.0
 """Millimetres."""
 
@@ -43,12 +49,15 @@ def why_not(path: Path) -> str | None:
     if not (path / CALIBRATION).is_file():
         return f"no {CALIBRATION}"
     videos = list_images(path, (".mp4",))
-    return None if len(videos) == 1 else f"{len(videos)} .mp4 files beside {CALIBRATION} instead of one"
+    if len(videos) == 1 or left_frames(path / FRAMES):
+        return None
+    return f"{len(videos)} .mp4 files beside {CALIBRATION} instead of one, and no {FRAMES}/NNNNNNl.png"
 
 
 def read(path: Path, options: ClipOptions) -> Recording:
     """The rectified views, with poses and masks where they are there; mm."""
-    views = read_stacked_video(list_images(path, (".mp4",))[0], options)
+    videos = list_images(path, (".mp4",))
+    views = read_stacked_video(videos[0], options) if len(videos) == 1 else read_frame_pairs(path / FRAMES, options)
     calibration, K = read_stereo_calibration(path / CALIBRATION, (views.width, views.height))
     turned = rectification(calibration, K, (views.width, views.height), path / CALIBRATION)
     if options.focal is not None:
@@ -58,13 +67,13 @@ def read(path: Path, options: ClipOptions) -> Recording:
         "stereo: the views are rectified as the calibration says; rows and --crop count in the result.",
     ]
     value = 0 if options.mask_instrument_value is None else options.mask_instrument_value
-    masks = _masks(path / "masks", views, value, notes, options.mask_values)
     if (path / "groundtruth.txt").is_file():
-        world_to_camera = read_poses(path / "groundtruth.txt", views.kept)
+        views, world_to_camera = with_poses(views, path / "groundtruth.txt", notes)
         world_to_camera[:, :3] = turned.rotation @ world_to_camera[:, :3]
     else:
         world_to_camera = still_poses(len(views.kept))
         notes.append("groundtruth.txt is not there, so the camera is taken to stand still.")
+    masks = _masks(path / "masks", views, value, notes, options.mask_values)
     return Recording(
         source=path,
         kind=KIND,
@@ -79,6 +88,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
         units="mm",
         right_images=RectifiedImages(views.right, turned.right),
         baseline=turned.baseline,
+        poses_are_quaternions=True,
+        pose_unit_mm=METRE,
+        turn=turned.turn,
         notes=notes,
     )
 
@@ -131,26 +143,36 @@ def read_stereo_calibration(path: Path, size: tuple[int, int]) -> tuple[dict[str
     return calibration, np.array([[left["fx"], 0, left["cx"]], [0, left["fy"], left["cy"]], [0, 0, 1]])
 
 
-def read_poses(path: Path, frames: list[int]) -> NDArray[np.float64]:
-    """`world_to_camera` (F, 4, 4), mm, of the video's frames with these numbers; InputError when one has no pose."""
+def with_poses(views: StackedVideo, path: Path, notes: list[str]) -> tuple[StackedVideo, NDArray[np.float64]]:
+    """The views that have a pose in `path`, and `world_to_camera` (F, 4, 4), mm, of these; a note when some have none.
+
+    Raises InputError when none of the chosen frames has one.
+    """
     table = read_table(path, 8)
     numbers = table[:, 0].astype(int)
     if (numbers != table[:, 0]).any():
         raise InputError(f"{path}: the first column must hold frame numbers, counted from 0: correct it.")
     rows = {number: row for row, number in enumerate(numbers.tolist())}
-    missing = [frame for frame in frames if frame not in rows]
-    if missing:
+    usable = np.array([i for i, frame in enumerate(views.kept) if frame in rows])
+    if not usable.size:
         raise InputError(
-            f"{path}: has no pose for frame {missing[0]} of the video (its poses go from {numbers.min()} to "
-            f"{numbers.max()}): choose frames that have one with --start and --end."
+            f"{path}: has no pose for any of the chosen frames (its poses are of frames {numbers.min()} to "
+            f"{numbers.max()} of the video, those chosen are {views.kept[0]} to {views.kept[-1]}): choose others with "
+            "--start and --end, in seconds."
         )
-    chosen = table[[rows[frame] for frame in frames]]
+    if usable.size < len(views.kept):
+        notes.append(
+            f"poses: {len(views.kept) - usable.size} of {len(views.kept)} frames have no pose in {path.name} and are "
+            "left out."
+        )
+        views = views.chosen(usable)
+    chosen = table[[rows[frame] for frame in views.kept]]
     if not np.abs(chosen[:, 4:]).sum(1).all():
         raise InputError(f"{path}: holds a quaternion of zeros: correct it.")
-    camera_to_world = still_poses(len(frames))
+    camera_to_world = still_poses(len(chosen))
     camera_to_world[:, :3, :3] = rotation_from_quaternion(chosen[:, [7, 4, 5, 6]])
     camera_to_world[:, :3, 3] = METRE * chosen[:, 1:4]
-    return invert_rigid(camera_to_world)
+    return views, invert_rigid(camera_to_world)
 
 
 def _masks(

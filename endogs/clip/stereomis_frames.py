@@ -26,6 +26,8 @@ from endogs.clip.recording import Recording
 from endogs.errors import InputError
 
 KIND = "stereomis-frames"
+LANDMARKS: tuple[str, ...] = ()
+USES: tuple[str, ...] = ("images", "masks", "depth", "poses_bounds.npy")
 
 MIDDLE = (0.3, 0.7)
 """Shares of the width and height between which a principal point lies, and a size in pixels does not."""

@@ -28,6 +28,8 @@ from endogs.errors import InputError
 from endogs.geometry import invert_rigid, rotation_from_quaternion
 
 KIND = "tum-rgbd"
+LANDMARKS: tuple[str, ...] = ("rgb.txt",)
+USES: tuple[str, ...] = ("rgb.txt", "depth.txt", "groundtruth.txt", "rgb", "depth", "calibration.json")
 
 Array = NDArray[np.float64]
 
@@ -103,6 +105,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
         depths=depth_reader,
         depth_unit=options.depth_unit_mm or unit,
         units="mm",
+        pose_unit_mm=METRE,
+        poses_are_quaternions=True,
         depth_is_quantized=quantized,
         notes=[*frames.notes, *notes],
     )

@@ -84,9 +84,10 @@ def undistort(
     from endogs.clip.field_of_view import SAMPLES, black_surroundings
     from endogs.clip.mask_files import sampled
 
-    seen = None
+    seen = None if recording.outside is None else ~recording.outside
     if options.borders == "auto":
-        seen = ~black_surroundings([recording.images.read(i) for i in sampled(len(recording.times), SAMPLES)])
+        black = black_surroundings([recording.images.read(i) for i in sampled(len(recording.times), SAMPLES)])
+        seen = ~black if seen is None else seen & ~black
     size = (recording.width, recording.height)
     view = pinhole_view(lens, size, options.undistorted_degrees, options.focal, seen)
     if not view.valid.any():

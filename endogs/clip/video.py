@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 KIND = "video"
 Key = tuple[int, int | None]
 """A frame's position among all of its file, and its timestamp in the stream's time base."""
+LANDMARKS: tuple[str, ...] = ()
+USES: tuple[str, ...] = ()
 READ_ON = 16
 """Chosen frames up to this far ahead are reached by decoding on, farther ones by seeking."""
 CONTAINERS = (
@@ -211,11 +213,11 @@ class VideoFrames:
             return
         self.packets = 0
         try:
-            container = self._opened()
+            container = self._open()
             if len(container.streams.video) > 1:
                 with container:
                     self._choose_film(container)
-                container = self._opened()
+                container = self._open()
         except (av.FFmpegError, OSError, ValueError) as error:
             self.damage = "it is a playlist, which names other files" if _is_playlist(self.path) else _message(error)
             return
@@ -248,7 +250,7 @@ class VideoFrames:
             frames = self._undamaged(container, stream)
             yield from with_decode_times(frames) if container.format.name == "avi" else _with_own_times(frames)
 
-    def _opened(self) -> Any:
+    def _open(self) -> Any:
         import av
 
         # Without "file:" a name such as "concat:a|b" would be a protocol's.

@@ -8,6 +8,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ FILE_NAME = "last.safetensors"
 FORMAT = "endogs-checkpoint-2"
 BREAKPOINTS, TRACK_BREAKPOINTS = "breakpoints", "track_breakpoints"
 """Names of the tensors that hold the knots of the deformation, or of the splines that it starts from."""
+ANEW = "start anew with --overwrite instead of --resume"
 MOST_KNOTS = 1_000_000
 ANY, MOST_ANY = -1, 64
 """In a layout, a size from 1 to MOST_ANY that the number of Gaussians decides, such as that of their neighbours."""
@@ -126,12 +128,22 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
 
     Raises InputError when the place is not writable.
     """
-    path = folder / FILE_NAME
+    write_checkpoint(checkpoint, folder).close()
+    return folder / FILE_NAME
+
+
+def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> ExitStack:
+    """A whole checkpoint under a temporary name; when what is returned is closed it is on the disk, and the folder's.
+
+    Both raise InputError when the place is not writable. Closing may be left to another thread.
+    """
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in checkpoint.tensors.items()}
     text = checkpoint._text()
-    with new_file(path, durable=True) as partial, system_errors():
-        save_file(tensors, partial, {"endogs": text, "checksum": checksum_of(text, tensors)})
-    return path
+    with ExitStack() as stack:
+        partial = stack.enter_context(new_file(folder / FILE_NAME, durable=True))
+        with system_errors():
+            save_file(tensors, partial, {"endogs": text, "checksum": checksum_of(text, tensors)})
+        return stack.pop_all()
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -141,14 +153,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     path = folder / FILE_NAME
     if not path.is_file():
-        raise InputError(f"{path}: no checkpoint to resume from, as after a run that ended; run without --resume")
+        raise InputError(f"{path}: no checkpoint to resume from; leave out --resume")
     try:
         tensors = StoredTensors(path)
         about = parse_json(tensors.metadata.get("endogs", ""))
     except (SafetensorError, OSError, ValueError) as error:
         raise damaged(path, str(error)) from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{path}: not a checkpoint of this version of endogs; run without --resume")
+        raise InputError(f"{path}: not a checkpoint of this version of endogs; {ANEW}")
     step, run, log = about.get("step"), about.get("run"), about.get("log")
     if type(step) is not int or step < 0:
         raise damaged(path, f"its step is {step!r:.40}")
@@ -213,7 +225,7 @@ def checksum_of(text: str, tensors: Mapping[str, Tensor]) -> str:
 
 def damaged(path: Path | None, what: str) -> InputError:
     """The sentence for a file that is no whole checkpoint."""
-    return InputError(f"{path or 'the checkpoint'}: cannot be resumed from ({what:.300}); run without --resume")
+    return InputError(f"{path or 'the checkpoint'}: cannot be resumed from ({what:.300}); {ANEW}")
 
 
 def _or_none(value: Any) -> Any:

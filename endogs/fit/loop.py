@@ -18,7 +18,7 @@ from endogs.errors import FitDiverged, InputError
 from endogs.fit.appearance import PER_NEIGHBOUR, AppearanceAdam
 from endogs.fit.bending import relax_bending
 from endogs.fit.bloop import Bloop
-from endogs.fit.checkpoint import ANY, Checkpoint, Layout, check_layout, check_values, layout_of
+from endogs.fit.checkpoint import ANEW, ANY, Checkpoint, Layout, check_layout, check_values, layout_of
 from endogs.fit.checkpoint_clock import CheckpointClock
 from endogs.fit.config import COPYING, FitConfig
 from endogs.fit.cuda_steps import CudaSteps
@@ -126,7 +126,7 @@ class Fit:
             self._squared_error = float(read["squared_error"])
             self._changed_before = int(read["changed_before"])
         except (KeyError, ValueError) as error:
-            raise InputError(f"the checkpoint does not fit this run ({error}); run without --resume") from error
+            raise InputError(f"the checkpoint does not fit this run ({error}); {ANEW}") from error
         self.step, self.log = checkpoint.step, list(checkpoint.log)
         self._cuda_steps = None
 
@@ -326,7 +326,8 @@ def run_fit(
     """
     if fit.slow_steps_note is not None:
         print(f"note: {fit.slow_steps_note}", file=sys.stderr, flush=True)
-    clock = CheckpointClock(checkpoints, fit.config.checkpoint_seconds)
+    size = sum(tensor.nbytes for tensor in fit.checkpoint().tensors.values())
+    clock = CheckpointClock(checkpoints, fit.config.checkpoint_seconds, size)
     started = time.monotonic()
     before = fit.log[-1]["seconds"] if fit.log else 0.0
     total = fit.config.iterations
@@ -335,7 +336,7 @@ def run_fit(
         check_finite(fit)
         return fit.checkpoint()
 
-    with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress:
+    with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress, clock:
         while fit.step < total and not interrupt.raised:
             try:
                 value, terms = fit.advance(CHECK_STEPS - fit.step % CHECK_STEPS)

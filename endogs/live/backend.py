@@ -130,14 +130,16 @@ def is_busy(server: viser.ViserServer, browser: int) -> bool:
     return isinstance(connection, BrowserConnection) and connection.busy
 
 
-def sends_file(server: viser.ViserServer, browser: int) -> bool:
-    """Whether a part of a file is waiting to be sent to a browser. From any thread."""
-    state = server._websock_server._client_state_from_id.get(browser)
-    if state is None:
-        return False
-    with state.message_buffer.buffer_lock:
-        waiting = list(state.message_buffer.message_from_id.values())
-    return any(isinstance(message, _messages.FileTransferPart) for message in waiting)
+def unsent_bytes(server: viser.ViserServer) -> dict[int, int]:
+    """Bytes of files that wait to be sent, by browser; those for whom none waits are not there. From any thread."""
+    found = {}
+    for browser, state in list(server._websock_server._client_state_from_id.items()):
+        with state.message_buffer.buffer_lock:
+            waiting = list(state.message_buffer.message_from_id.values())
+        size = sum(len(message.content) for message in waiting if isinstance(message, _messages.FileTransferPart))
+        if size:
+            found[int(browser)] = size
+    return found
 
 
 class _StandIn:

@@ -26,6 +26,8 @@ MOST_NEWCOMERS = 64
 """Connections that have not asked for anything yet; the oldest of whoever has most gives way."""
 MOST_GUESTS, MOST_OF_ONE_PEER = 64, 48
 """Connections that were let in, in all and from one address. One that has not looked gives way to a new one."""
+ON_THE_WAY = 262_144
+"""Bytes that the system keeps for a browser that is slow: a second's pictures, of which only the last is wanted."""
 BACKLOG = 64
 REST_SECONDS = 0.5
 """Time to wait when no connection can be taken, for want of file handles above all."""
@@ -89,12 +91,13 @@ class Door:
                     self._tell(failure)
                     await asyncio.sleep(REST_SECONDS)
                 continue
-            if not self._gate.asks_for_token and belongs_to_another(address[1], listener.getsockname()[1]):
+            if not self._gate.asks_for_token and belongs_to_another(connection):
                 with suppress(OSError):
                     connection.send(answer("403 Forbidden", NOT_YOURS))
                 connection.close()
                 continue
             try:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ON_THE_WAY)
                 await loop.connect_accepted_socket(partial(Newcomer, self, str(address[0])), connection)
             except OSError:
                 connection.close()

@@ -16,8 +16,10 @@ from endogs.scene import Scene
 if TYPE_CHECKING:
     import viser
 
-PART = 128 * 1024
-"""Bytes of a file that are sent at a time. viser joins 128 of them into one message."""
+PART = 32 * 1024
+"""Bytes of a file that are sent at a time. viser joins up to 128 of them into one message, of which it makes copies."""
+MOST_UNSENT = 256_000_000
+"""Bytes of files that may wait for slow browsers, unless it is a single file."""
 
 
 def png_bytes(image: NDArray[np.uint8]) -> bytes:
@@ -41,10 +43,14 @@ def camera_bytes(view: Viewpoint, time: float, units: str) -> bytes:
 
 
 def offer(server: "viser.ViserServer", client: "viser.ClientHandle", name: str, content: bytes) -> bool:
-    """Sends a file to a browser, which saves it as `name`; False when it has not yet taken the last one."""
-    from endogs.live.backend import sends_file
+    """Sends a file to a browser, which saves it as `name`.
 
-    if sends_file(server, client.client_id):
+    False when the browser has not yet taken the last one, or when too much waits for the others.
+    """
+    from endogs.live.backend import unsent_bytes
+
+    waiting = unsent_bytes(server)
+    if client.client_id in waiting or (waiting and sum(waiting.values()) + len(content) > MOST_UNSENT):
         return False
     client.send_file_download(name, content, chunk_size=PART, save_immediately=True)
     return True

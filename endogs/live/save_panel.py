@@ -52,4 +52,4 @@ class SavePanel:
 
     def _send(self, event: Any, name: str, content: bytes) -> None:
         if event.client is not None and not self._offer(event.client, name, content):
-            self._studio.on_error("The last file is still on its way.")
+            self._studio.on_error("The last files are still on their way; try again in a while.")

@@ -18,7 +18,7 @@ from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
 from endogs.evaluate.preview import write_preview
 from endogs.evaluate.summary import value_text
-from endogs.fit.checkpoint import load_checkpoint
+from endogs.fit.checkpoint import ANEW, load_checkpoint
 from endogs.fit.config import Reconstruct
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, gpu_fit_bytes, memory_note, require_room
@@ -123,11 +123,21 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
         say([folder.kept_note()])
         raise
     except InputError as error:
-        if folder.kept_note() is None:
+        kept = folder.kept_note()
+        if kept is None:
             raise
-        raise InputError(f"{error} {folder.kept_note()}") from error
+        raise InputError(f"{str(error).rstrip('.')}. {kept}") from error
     finally:
         folder.release()
+
+
+def check_looks(clip: Clip, judges_right_view: bool) -> None:
+    """InputError when what the clip's files say contradicts its pictures, so that the fit would be wrong."""
+    if clip.contradictions:
+        raise InputError(f"{clip.source}: {clip.contradictions[0].rstrip('.')}")
+    pair = clip.pair_check
+    if judges_right_view and pair is not None and (pair.fault is not None or pair.disagrees_with_given):
+        raise InputError(f"{clip.source}: {pair.notes[0].rstrip('.')}; use --split standard")
 
 
 def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher: Watcher | None) -> Result:
@@ -141,6 +151,7 @@ def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher:
         split = split_frames(len(clip), config.split)
         if split.test_view == "right" and not (clip.has_right and clip.has_depth):
             raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
+        check_looks(clip, split.test_view == "right")
         device = with_room(device, clip, config)
         if config.deterministic and device.type == "cuda" and config.deformation_kind() not in ("spline", "none"):
             raise InputError(
@@ -214,13 +225,14 @@ def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher:
             if checkpoint.run != identity:
                 raise InputError(
                     f"{checkpoint.path}: the checkpoint belongs to a run with other input or options, or of another "
-                    f"version ({plain(differences(checkpoint.run, identity))}); repeat them or run without --resume"
+                    f"version ({plain(differences(checkpoint.run, identity))}); repeat them, or {ANEW}"
                 )
             fit.restore(checkpoint)
     if checkpoint is None:
         folder.forget_earlier()
     if watcher is not None:
         watcher.begin(fit, clip, views.metric)
+    folder.fitting = True
     with clock.stage("fit"):
         run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
     origin = Origin(

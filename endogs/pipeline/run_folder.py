@@ -70,6 +70,8 @@ class RunFolder:
     """The result in `place` that this run may replace."""
     resumes: Path | None = None
     """Folder of the checkpoint that it continues."""
+    fitting: bool = False
+    """Whether this run has begun to fit."""
     numbered: Path | None = None
     """The name without a number, where it was taken and none was asked for."""
 
@@ -102,8 +104,8 @@ class RunFolder:
         )
 
     def kept_note(self) -> str | None:
-        """Where the steps of a run that failed are, once there are any."""
-        if not (self.checkpoints / Path(CHECKPOINT_FILE).name).is_file():
+        """Where the steps of a run that failed in its fit or after it are, where there is a checkpoint."""
+        if not (self.fitting and (self.work / CHECKPOINT_FILE).is_file()):
             return None
         return f"The steps until the last checkpoint are in {self.work}: the same options and --resume continue there."
 
@@ -238,7 +240,8 @@ def decide(folder: RunFolder, resume: bool, overwrite: bool) -> None:
         elif half and standing is not None and (place / CHECKPOINT_FILE).is_file():
             folder.resumes, folder.run = place / CHECKPOINTS, standing.run
         else:
-            raise InputError(f"{out}: no checkpoint to resume from, as after a run that ended; run without --resume.")
+            ended = "; its run is complete" if standing is not None and standing.complete else ""
+            raise InputError(f"{out}: no checkpoint to resume from{ended}; leave out --resume.")
         allowed = begun is not None and standing is not None and begun["replaces"] == standing.result
         overwrite |= allowed or (half and standing is not None and standing.run == folder.run)
     elif (work / CHECKPOINT_FILE).is_file() and not overwrite:

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.matched_points import even_contrast
+from endogs.clip.pair_check import FEW, check_views
 from endogs.errors import InputError
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
 from endogs.priors.speculars import bright_mask
-from endogs.priors.stereo_pair import check_pair
 from endogs.priors.tissue import erode_tissue_mask
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ MARGIN = 6
 pixels are too near by 5 % or more, less than a tenth at 4 to 6, and hardly any beyond."""
 SMOOTHING = 2.0
 """Pixels over which disparity is averaged: matching errs by a quarter of a pixel at random, tissue does not."""
+REMEDY = {
+    True: "give rotation, translation_mm and the right camera in calibration.json",
+    False: "exchange images/ and images_right/",
+}
+"""What to do about a pair, by whether its rows do not match; otherwise its views are swapped."""
 
 
 def matched_disparity(left: Grey, right: Grey, lowest: int, count: int) -> NDArray[np.float32]:
@@ -75,7 +81,7 @@ def smoothed(disparity: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArra
 
 def matching_grey(image: NDArray[np.uint8]) -> Grey:
     """Grey (H, W) of an RGB image (H, W, 3) with its local contrast evened out, so that dark tissue is matched too."""
-    return np.asarray(cv2.createCLAHE(2.0, (8, 8)).apply(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)), np.uint8)
+    return even_contrast(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8))
 
 
 def disparity_range(pairs: list[tuple[Grey, Grey]]) -> tuple[int, int] | None:
@@ -124,14 +130,17 @@ class StereoDepth:
             right = clip.right_image(i)
             assert right is not None
             pairs.append((matching_grey(clip.image(i)), matching_grey(right)))
-        notes = check_pair(pairs, str(clip.source))
+        check = clip.pair_check or check_views(clip)
+        if check is not None and check.fault is not None:
+            raise InputError(f"{clip.source}: {check.fault}; {REMEDY[check.not_rectified]}, or use --depth photometric")
         self._range = disparity_range(pairs)
         if self._range is None:
             raise InputError(
                 f"{clip.source}: the left and right views have nothing in common that could be matched; check that "
                 "images_right/ shows the same moments, or use --depth photometric"
             )
-        return notes
+        few = check is not None and check.points < FEW
+        return ["stereo: too few points match to check that the views are a pair in the right order."] if few else []
 
     def predict(self, frame: DepthInput) -> DepthPrediction:
         """Z-depth in world units, kind `metric`, 0 and confidence 0 in the holes: what fills them would be invented."""

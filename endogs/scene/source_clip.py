@@ -53,7 +53,7 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
                 f"{scene_path}: its clip {plain(scene.origin.clip)} is not there any more as a folder or a video; "
                 "name it with --clip"
             )
-    loaded = load_clip(clip, clip_options(scene.origin, folder))
+    loaded = load_clip(clip, clip_options(scene.origin, folder), look=False)
     check_frames(scene, loaded)
     return loaded
 

@@ -36,7 +36,7 @@ def assert_reads_the_frames(folder, **options):
         ("{:04d}.png", MASKS, "{:04d}_m.png", "6 like #_m.png (labels)"),
         ("{:04d}.jpg", MASKS, "{:04d}.png", "6 like #.png (labels)"),
         ("{:04d}.jpg", MASKS, "a{:04d}.jpg", "6 like a#.jpg (labels)"),
-        ("FrameBuffer_{}.png", DEPTHS, "Depth_{}.png", "6 like depth_#.png (numbers)"),
+        ("Shot_{}.png", DEPTHS, "Depth_{}.png", "6 like depth_#.png (numbers)"),
         ("{:04d}_color.png", OTHER_EYE, "{:04d}_normals.png", "6 like #_normals.png (pictures)"),
         ("{:04d}.jpg", SMALL, "t_{:04d}.jpg", "6 like t_#.jpg (the same pictures again)"),
         ("{:04d}.png", FRAMES, "{:04d}.jpg", "6 like #.jpg (the same pictures again)"),

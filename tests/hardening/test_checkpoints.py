@@ -88,7 +88,7 @@ def refused(clip, views, name, folder) -> str:
         resumed(clip, views, name, folder)
     sentence = str(said.value)
     assert "\n" not in sentence
-    assert "without --resume" in sentence
+    assert "start anew with --overwrite" in sentence
     return sentence
 
 

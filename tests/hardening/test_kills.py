@@ -37,7 +37,7 @@ import endogs.fit.checkpoint_clock, endogs.fit.loop, endogs.pipeline.run_folder,
 from endogs.cli import main
 endogs.fit.checkpoint_clock.COST = 0
 begin = endogs.fit.checkpoint_clock.CheckpointClock.__init__
-def often(self, folder, seconds):
+def often(self, folder, seconds, size):
     begin(self, folder, 0.0)
 endogs.fit.checkpoint_clock.CheckpointClock.__init__ = often
 take = endogs.fit.loop.Fit.advance

@@ -20,7 +20,7 @@ from live_client import CANVAS, LookingClient, picture, until
 from endogs.errors import InputError
 from endogs.live import backend, browser_connection, door
 from endogs.live.downloads import offer
-from endogs.live.peer_owner import belongs_to_another
+from endogs.live.peer_owner import belongs_to_another, owner
 from endogs.live.server import LiveServer, free_port
 
 MORE = 10 if os.environ.get("ENDOGS_ATTACK") else 1
@@ -155,7 +155,7 @@ print(line.recv(100))
 
 
 @pytest.mark.skipif(getattr(os, "getuid", lambda: 1)() != 0, reason="only root can be somebody else")
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux tells whose a socket is")
+@pytest.mark.skipif(not hasattr(socket, "AF_NETLINK"), reason="Linux tells whose a socket is")
 def test_another_user_of_the_machine_is_refused(view):
     command = [sys.executable, "-S", "-c", AS_NOBODY, str(view[2])]
     for _ in range(3):
@@ -164,20 +164,20 @@ def test_another_user_of_the_machine_is_refused(view):
     is_served(view)
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="users have numbers on POSIX")
-def test_whose_a_connection_is_stands_in_the_systems_list(tmp_path):
-    def row(local, remote, uid):
-        return f"   0: {local} {remote} 01 00000000:00000000 00:00000000 00000000 {uid}  0 12345 1 0 20 4 0 10 -1"
-
-    table, own = tmp_path / "tcp", os.getuid()
-    rows = [row("0100007F:1F90", "0100007F:C350", own), row("0100007F:C350", "0100007F:1F90", own + 4321)]
-    table.write_text("\n".join(["  sl  local_address rem_address", *rows]))
-    assert belongs_to_another(0xC350, 0x1F90, (table,))
-    assert not belongs_to_another(0xC350, 0x1F91, (table,)), "of another connection"
-    assert not belongs_to_another(0x1F90, 0xC350, (table,)), "its own end"
-    table.write_text("\n".join(["", row("0200007F:C350", "0200007F:1F90", own), *rows]))
-    assert belongs_to_another(0xC350, 0x1F90, (table,)), "an own one with the same ports hides nothing"
-    assert not belongs_to_another(0xC350, 0x1F90, (tmp_path / "none",))
+@pytest.mark.skipif(not hasattr(socket, "AF_NETLINK"), reason="Linux tells whose a socket is")
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_whose_a_connection_is(family, address):
+    try:
+        listener = socket.create_server((address, 0), family=family)
+    except OSError:
+        pytest.skip(f"no {address} here")
+    with listener, socket.create_connection(listener.getsockname()[:2]) as one, listener.accept()[0] as other:
+        here, there = one.getsockname(), one.getpeername()
+        assert owner(here, there, family) == owner(there, here, family) == os.getuid()
+        assert owner(here, (address, 1), family) is None
+        assert owner(there, (address, 1), family) is None, "who listens is not who is connected"
+        assert not belongs_to_another(other)
+    assert not belongs_to_another(other), "what is closed is nobody's"
 
 
 # Who misbehaves

@@ -151,6 +151,11 @@ class TiffPages:
                     f"{path}: page {number} is {sides[0]} x {sides[1]} but page 0 is {width} x {height}: all frames of "
                     "a clip must have one size."
                 )
+        require_memory(
+            8.0 * width * height * max(1, samples),
+            f"{path}: a page of {width} x {height}",
+            "save it at a smaller size",
+        )
         named = dict(re.findall(r"(?m)^(\w+)=([^\n]*)$", description))
         channels = _whole(named.get("channels")) if description.startswith("ImageJ") else _ome_channels(description)
         if channels > 1 and samples == 1:

@@ -1,0 +1,182 @@
+"""A DICOM file of several frames, as recorders of operating theatres and archives write them; needs pydicom."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip import video
+from endogs.clip.calibration_json import with_calibration_file
+from endogs.clip.config import ClipOptions
+from endogs.clip.files.value_range import as_rgb, to_eight_bits
+from endogs.clip.frame_folders import DEFAULT_FPS
+from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
+from endogs.clip.recording import FrameReader, Recording
+from endogs.clip.selection import Selection
+from endogs.clip.stereo_video import ChosenFrames
+from endogs.errors import InputError
+from endogs.plain_text import plain
+
+KIND = "dicom"
+LANDMARKS: tuple[str, ...] = ()
+USES: tuple[str, ...] = ()
+VIDEO_SYNTAXES = tuple(f"1.2.840.10008.1.2.4.{number}" for number in range(100, 109))
+"""MPEG-2, MPEG-4 AVC/H.264 and HEVC/H.265 in one stream; the fragmentable ones end in a further .1 (PS3.6, A-1)."""
+JPEG_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+"""JPEG baseline and extended, a file per frame."""
+
+
+def why_not(path: Path) -> str | None:
+    """Why `path` is no DICOM file, None when it is one: "DICM" stands after 128 bytes (PS3.10, 7.1)."""
+    if not path.is_file():
+        return "not a file"
+    with path.open("rb") as file:
+        return None if file.read(132)[128:] == b"DICM" else "no DICOM file"
+
+
+def read(path: Path, options: ClipOptions) -> Recording:
+    """All frames at the times that the file states: Frame Time, its vector, or a frame rate; pose still.
+
+    Videos inside (MPEG-2, H.264, HEVC) are decoded as video files are, frames as they are or in JPEG; other codings if
+    pydicom has a plugin. Raises InputError without pydicom, for codings that are not read, and as videos do.
+    """
+    try:
+        import pydicom
+    except ImportError as error:
+        raise InputError(f"{path}: DICOM files are read with pydicom: pip install pydicom.") from error
+    try:
+        data = pydicom.dcmread(path)
+        syntax = str(data.file_meta.TransferSyntaxUID)
+        count = int(data.get("NumberOfFrames") or 1)
+        pixels = data.get("PixelData")
+    except (
+        pydicom.errors.InvalidDicomError,
+        AttributeError,
+        ValueError,
+        EOFError,
+        OSError,
+        NotImplementedError,
+    ) as error:
+        raise InputError(f"{path}: not a readable DICOM file ({plain(error)}): copy it again.") from error
+    if not pixels or count < 1:
+        raise InputError(f"{path}: this DICOM file holds no pictures: give one that does.")
+    steps, notes = _steps(data, count, options.fps)
+    if syntax.removesuffix(".1").startswith(VIDEO_SYNTAXES):
+        return _read_video(path, pixels, steps, options)
+    frames = DicomFrames(path, data, syntax, count)
+    seconds = np.concatenate([[0.0], np.cumsum(steps if steps is not None else np.full(count - 1, 1 / DEFAULT_FPS))])
+    if steps is None:
+        notes.append(f"the frame rate is unknown and taken as {DEFAULT_FPS:g} per second; --fps sets it.")
+    kept = Selection(options).indices(seconds.tolist(), path)
+    height, width = frames.read(kept[0]).shape[:2]
+    K, camera_notes = guessed_intrinsics(width, height, options)
+    recording = Recording(
+        source=path,
+        kind=KIND,
+        width=width,
+        height=height,
+        times=seconds[kept].astype(np.float64),
+        K=K[None].repeat(len(kept), 0),
+        world_to_camera=still_poses(len(kept)),
+        images=ChosenFrames(frames, np.array(kept)),
+        K_is_guess=options.focal is None,
+        notes=[*notes, *frames.notes, *camera_notes],
+    )
+    return with_calibration_file(recording, options)
+
+
+def _read_video(path: Path, pixels: bytes, steps: NDArray[np.float64] | None, options: ClipOptions) -> Recording:
+    """The one stream whose fragments `pixels` holds, through a temporary file that lives as long as its frames."""
+    from pydicom.encaps import generate_frames
+
+    folder = tempfile.TemporaryDirectory(prefix="endogs-dicom-")
+    stream = Path(folder.name) / "stream"
+    stream.write_bytes(b"".join(generate_frames(pixels, number_of_frames=1)))
+    # An elementary stream has no timestamps of its own.
+    rate = options.fps if steps is None or not len(steps) else 1 / float(np.median(steps))
+    try:
+        found = video.read(stream, replace(options, fps=options.fps or rate))
+    except InputError as error:
+        raise InputError(str(error).replace(str(stream), str(path))) from error
+    return replace(found, source=path, kind=KIND, images=_KeptFile(found.images, folder))
+
+
+class DicomFrames:
+    """The frames of a DICOM file that is no video, decoded when read."""
+
+    def __init__(self, path: Path, data: Any, syntax: str, count: int) -> None:
+        """`data` is pydicom's data set, `syntax` its transfer syntax and `count` the number of its frames."""
+        self.path, self._data, self._count = path, data, count
+        self._is_jpeg = syntax in JPEG_SYNTAXES
+        self._meaning = str(data.get("PhotometricInterpretation", ""))
+        bits = int(data.get("BitsStored") or 8)
+        self.white = None if bits <= 8 else float(2**bits - 1)
+        self.notes = [] if bits <= 8 else [f"the file's values have {bits} bits: {2**bits - 1} is white."]
+        """Sentences a user should read."""
+        if self._is_jpeg and self._meaning == "RGB":
+            raise InputError(
+                f"{path}: JPEG frames that are RGB and not YBR are not read: convert the file to YBR_FULL_422."
+            )
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) RGB."""
+        image = self._jpeg(index) if self._is_jpeg else self._decoded(index)
+        if self._meaning == "MONOCHROME1":  # small values are bright (PS3.3, C.7.6.3.1.2)
+            image = 255 - image
+        return image
+
+    def _jpeg(self, index: int) -> NDArray[np.uint8]:
+        import cv2
+        from pydicom.encaps import get_frame
+
+        file = np.frombuffer(get_frame(self._data.PixelData, index, number_of_frames=self._count), np.uint8)
+        image = cv2.imdecode(file, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is None:
+            raise InputError(f"{self.path}: frame {index} is not readable: copy the file again.")
+        return as_rgb(np.asarray(image, np.uint8))
+
+    def _decoded(self, index: int) -> NDArray[np.uint8]:
+        from pydicom.pixels import pixel_array
+
+        try:
+            image = pixel_array(self._data, index=index)
+        except (RuntimeError, NotImplementedError, ValueError, AttributeError, KeyError) as error:
+            raise InputError(
+                f"{self.path}: the coding of its frames is not read ({plain(error, 200)}): pip install "
+                "pylibjpeg[all], or save it uncompressed."
+            ) from error
+        if image.dtype.kind not in "ui" or image.dtype.itemsize > 2:
+            raise InputError(f"{self.path}: its values are {image.dtype}, not a picture's: export it as a video.")
+        eight = to_eight_bits(image if image.dtype == np.uint8 else image.astype(np.uint16), self.white)
+        return np.ascontiguousarray(as_rgb(eight)[..., ::-1] if eight.ndim == 3 else as_rgb(eight))
+
+
+class _KeptFile:
+    """Frames of a temporary file, which goes when they do."""
+
+    def __init__(self, frames: FrameReader, folder: Any) -> None:
+        self.frames, self.folder = frames, folder
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) RGB."""
+        return self.frames.read(index)
+
+
+def _steps(data: Any, count: int, fps: float | None) -> tuple[NDArray[np.float64] | None, list[str]]:
+    """Seconds from each frame to the next (count - 1,), None where nothing says them (PS3.3, C.7.6.5), and notes."""
+    if fps is not None:
+        return np.full(count - 1, 1 / fps), []
+    try:
+        vector = [float(milliseconds) for milliseconds in data.get("FrameTimeVector") or ()]
+        frame_time = float(data.get("FrameTime") or 0)
+        rate = float(data.get("RecommendedDisplayFrameRate") or data.get("CineRate") or 0)
+    except (TypeError, ValueError):
+        return None, ["the file's frame times are no numbers."]
+    if len(vector) == count and min(vector[1:], default=1.0) > 0:  # the first entry is always 0
+        return np.array(vector[1:]) / 1000, []
+    if frame_time > 0:
+        return np.full(count - 1, frame_time / 1000), []
+    return (np.full(count - 1, 1 / rate), []) if rate > 0 else (None, [])
