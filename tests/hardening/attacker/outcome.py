@@ -1,10 +1,13 @@
 """What became of a case, and whether the sentence that a refusal is told in is one."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from endogs.plain_text import plain
 
 KINDS = (
     "ok",
@@ -25,6 +28,8 @@ FAULTS = KINDS[2:]
 MOST_GROWTH = 1.2e9
 """Bytes by which a case's memory may grow; inputs have at most a few MB, so more was promised by a number in a file."""
 LONGEST_SENTENCE = 600
+SHOWN = 30
+"""Letters of a name that must be shown; a long one may be cut."""
 GARBAGE = re.compile(
     r"<class |Traceback| object at 0x|PosixPath\(|dtype\(|np\.float|np\.int|array\(\[|\[Errno |<built-in|lambda"
 )
@@ -159,17 +164,15 @@ def wrong_words(stdout: str, stderr: str, code: int | None, names: Iterable[str]
 
 def is_usage(stderr: str) -> bool:
     """Whether the command line itself was not understood, which tyro tells in a box."""
-    return "╭─" in stderr and "endogs" in stderr
+    return "For full helptext, see endogs" in stderr or ("╭─" in stderr and "endogs" in stderr)
 
 
 def names_something(sentence: str, names: Iterable[str]) -> bool:
     """Whether an option stands in the sentence, or the beginning of one of the names as it may be shown."""
     if re.search(r"--[a-z]", sentence):
         return True
-    letters = re.compile(r"[^\w./ -]")
-    flat = letters.sub("", sentence)
-    plain = (letters.sub("", name.replace("//", "/")) for name in names)
-    return any(name and name[:30] in flat for name in plain)
+    forms = (form for name in names if name for form in (name, os.path.normpath(name)))
+    return any(plain(form, 10_000)[:SHOWN] in sentence for form in forms)
 
 
 def steers(letter: str) -> bool:

@@ -71,7 +71,8 @@ def harm_picture(random: Random, file: Path) -> str:
     elif act == "other":
         ending = random.choice((".jpg", ".bmp", ".webp", ".png", ".tiff", ".ppm"))
         flat = image if image.ndim == 2 or image.shape[2] == 3 else image[..., 0]
-        file.write_bytes(cv2.imencode(ending, np.ascontiguousarray(flat, np.uint8))[1].tobytes())
+        coded, content = cv2.imencode(ending, np.ascontiguousarray(flat, np.uint8))
+        file.write_bytes(content.tobytes() if coded else b"P6")
         return "coded as another kind"
     else:
         image = _another_kind(random, image, ending)

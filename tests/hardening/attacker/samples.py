@@ -197,6 +197,7 @@ def _interrupted(root: Path) -> None:
         def finished(self, *_: object) -> None:
             pass
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start what runs in the background without
     with contextlib.suppress(SystemExit):
         run(parse(["reconstruct", "clip", "--out", "out", *INTERRUPTED_FIT], Verb), Stopper())
     if not list(root.glob("*/checkpoints/*.safetensors")):

@@ -44,14 +44,14 @@ def evil_options(at: Workplace) -> Case:
             where = arguments.index(option)
             del arguments[where : where + 2]
         arguments += [option, *_values(at, option, options[option])]
-        names += arguments[-1:]
     if random.random() < 0.06:
         arguments[1 if not verb.startswith("export") else 2] = random.choice(evil.TEXTS)
     seconds = 1.2 if verb == "view" else 0.0
-    safe = tuple(text.replace("\0", "") for text in arguments)
+    # What an operating system can hand over: no zero bytes, and of surrogates those that stand for single bytes.
+    safe = tuple(text.replace("\0", "").replace("\ud800", "\udcff") for text in arguments)
     may_call = bool({"sam2", "learned", "--sam2-model", "--depth-model"} & set(safe))
     about = f"{verb} with evil options"
-    return Case(about, safe, tuple(names), owned=_owned(safe), may_call=may_call, view_seconds=seconds)
+    return Case(about, safe, (*names, *safe), owned=_owned(safe), may_call=may_call, view_seconds=seconds)
 
 
 def _owned(arguments: tuple[str, ...]) -> tuple[str, ...]:
