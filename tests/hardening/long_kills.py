@@ -14,7 +14,9 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    said = io.StringIO()
+    quiet = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
+    with tempfile.TemporaryDirectory() as folder, quiet[0], quiet[1]:
         tally = kill_often(Path(folder), asked.kills, asked.seed)
     print(f"{sum(tally.tried.values())} kills: {len(tally.lost)} lost something, {len(tally.mixed)} left a mixture")
     for name, count in sorted(tally.tried.items()):
