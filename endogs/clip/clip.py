@@ -113,6 +113,10 @@ class Clip:
         """uint8 (H, W, 3) RGB of the rectified right view, None when the clip has none."""
         return self._image("right", index).copy() if self.has_right else None
 
+    def is_decoded(self, count: int) -> bool:
+        """Whether each of the first `count` frames is kept, so that asking for it costs no decoding."""
+        return all(("image", index) in self._cache for index in range(count))
+
     def original(self, index: int) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) RGB of frame `index` before --crop and --max-size; what a clip keeps is not decoded again."""
         return self._original("image", index, self._recording.images)

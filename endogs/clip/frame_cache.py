@@ -18,6 +18,9 @@ class FrameCache:
         self.bytes = 0
         self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._arrays
+
     def put(self, key: Hashable, array: NDArray[Any]) -> None:
         """Keep `array` under `key`, dropping what was used longest ago; an array beyond the limit is not kept."""
         if array.nbytes > self.limit:

@@ -9,6 +9,7 @@ from endogs.clip.pair_check import PairCheck, check_pair
 from endogs.clip.pose_check import PoseCheck, check_poses
 from endogs.clip.pose_conventions import poses_in_file
 from endogs.clip.recording import Recording
+from endogs.clip.shots import shot_notes
 from endogs.clip.still_check import check_still
 
 SAME_LENGTH = 1.7
@@ -27,6 +28,7 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
     What would make a fit wrong stands in `clip.contradictions` too, unless an option says that it is meant so. Takes
     a second or two for frames of any size: a few places of the clip are looked at, in small pictures.
     """
+    clip.notes += shot_notes(clip)
     view = LookingView(clip, original=clip.has_right or not clip.static_camera)
     pairs = followed_pairs(view)
     if clip.static_camera:

@@ -11,6 +11,10 @@ from endogs.render import choose_backend
 LONGER = 1.5
 """Times the preset's own steps from which on a fit is worth a note."""
 
+FAR_BELOW = 3.0
+"""dB below interpolation from which a fit went wrong: twice its squared error. Good fits of calm tissue, where the
+neighbours are nearly the answer, lie up to 2 dB below."""
+
 
 def slow_note(device: torch.device) -> str | None:
     """Without the compiled kernels a fit takes hours, and nothing else would say why."""
@@ -58,6 +62,12 @@ def below_interpolation_note(metrics: dict[str, Any]) -> str | None:
     scene, flow = metrics["mean"]["psnr"], metrics["baseline"].get("flow_midpoint", {}).get("psnr")
     if scene is None or flow is None or scene >= flow:
         return None
+    if flow - scene >= FAR_BELOW:
+        return (
+            f"the scene is {flow - scene:.2f} dB below interpolating between neighbours, so something is wrong: check "
+            "with endogs inspect that the clip is one shot, that its poses, depth and focal length fit the pictures "
+            "and that the masks hide instruments and not tissue; if --iterations or --max-size were lowered, raise them"
+        )
     return (
         f"the scene is {flow - scene:.2f} dB below interpolating between neighbours, which is hard to beat where they "
         "are one frame away; --split gap (from 16 frames on) holds out five in a row and asks more"
