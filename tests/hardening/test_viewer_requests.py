@@ -15,7 +15,7 @@ from endogs.live.gate import Gate, TokenGate
 from endogs.live.markdown_text import as_markdown
 from endogs.live.request_head import BadHead, host_name, read_head
 
-MANY = 20_000 if os.environ.get("ENDOGS_ATTACK") else 200
+MANY = 4_000 if os.environ.get("ENDOGS_ATTACK") else 200
 OWN = "127.0.0.1:8080"
 
 
