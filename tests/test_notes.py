@@ -88,6 +88,14 @@ def test_a_scene_below_interpolation_is_explained_on_the_standard_split_only(tmp
     assert capsys.readouterr().err == ""
 
 
+def test_a_scene_far_below_interpolation_is_called_wrong(tmp_path, capsys):
+    """Twelve decibels are no hard baseline but a fault of the input or the fit."""
+    summary_of("standard", 27.5, tmp_path, neighbour_mean=37.0, flow_midpoint=39.5)
+    said = capsys.readouterr().err
+    assert said.startswith("note: the scene is 12.00 dB below interpolating between neighbours, so something is wrong")
+    assert "hard to beat" not in said
+
+
 def test_test_frames_without_tissue_are_summed_up_too(tmp_path, capsys):
     summary_of("gap", 38.0, tmp_path, masked=None)
     assert "test PSNR 38.00 dB (over tissue - dB)" in capsys.readouterr().out

@@ -28,7 +28,6 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
     What would make a fit wrong stands in `clip.contradictions` too, unless an option says that it is meant so. Takes
     a second or two for frames of any size: a few places of the clip are looked at, in small pictures.
     """
-    clip.notes += shot_notes(clip)
     view = LookingView(clip, original=clip.has_right or not clip.static_camera)
     pairs = followed_pairs(view)
     if clip.static_camera:
@@ -42,7 +41,7 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
         clip.contradictions.append(f"{poses.remedy.rstrip('.')}; --pose-convention {as_it_is} keeps them as they are.")
     if not found:  # lengths by poses that do not fit mean nothing
         found = _lengths(clip, recording, options, poses, pair)
-    clip.notes += [*found, *(pair.notes if pair is not None else [])]
+    clip.notes += [*found, *(pair.notes if pair is not None else []), *shot_notes(clip)]
 
 
 def _lengths(
