@@ -167,7 +167,7 @@ def wrong_words(stdout: str, stderr: str, code: int | None, names: Iterable[str]
 
 def is_usage(stderr: str) -> bool:
     """Whether the command line itself was not understood, which tyro tells in a box."""
-    return "For full helptext, see endogs" in stderr or ("╭─" in stderr and "endogs" in stderr)
+    return "For full helptext, " in stderr or ("╭─" in stderr and "endogs" in stderr)
 
 
 def names_something(sentence: str, names: Iterable[str]) -> bool:
