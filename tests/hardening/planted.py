@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from attacker.server import attack, import_everything  # noqa: E402
 
 from endogs.errors import InputError  # noqa: E402
 
+OUTSIDE = Path(tempfile.mkdtemp(prefix="outside-"))
+"""Somebody's folder elsewhere."""
 PATIENCE = 1.5
 """Seconds before a case hangs, here."""
 
@@ -81,6 +84,17 @@ def asks(at: Workplace) -> None:
         socket.getaddrinfo("example.org", 80)
 
 
+def write_outside(at: Workplace) -> None:
+    """Writes where nobody asked it to, by a way that the folder does not show."""
+    with contextlib.suppress(PermissionError):
+        (OUTSIDE / "file.txt").write_text("mine")
+
+
+def remove_outside(at: Workplace) -> None:
+    """Removes somebody's folder elsewhere."""
+    shutil.rmtree(OUTSIDE, ignore_errors=True)
+
+
 def sleeps(at: Workplace) -> None:
     """Waits for what never comes."""
     time.sleep(3600)
@@ -102,6 +116,8 @@ PLANTED: dict[str, Family] = {
     "deletes its own": planted(lambda at: (at.folder / "somebody.txt").unlink(), owned=("somebody.txt",)),
     "changes": planted(lambda at: (at.folder / "somebody.txt").write_text("mine")),
     "deletes the folder": planted(lambda at: shutil.rmtree(at.folder)),
+    "writes outside": planted(write_outside),
+    "removes outside": planted(remove_outside),
     "calls": planted(lambda at: urllib.request.urlopen("http://example.org/", timeout=1)),
     "calls behind Python": planted(call_behind_python),
     "may call": planted(asks, may_call=True),
@@ -124,6 +140,7 @@ def main() -> None:
     for name, family in PLANTED.items():
         (finding,) = attack([0], 1, {name: (family, 1.0)}, jobs=1, patience=PATIENCE)
         found[name] = {"outcome": finding.outcome, "place": finding.place, "words": finding.words}
+    OUTSIDE.rmdir()  # it is still there, and empty
     print(json.dumps(found))
 
 

@@ -18,6 +18,8 @@ OUTCOMES = {
     "deletes its own": "ok",
     "changes": "changed",
     "deletes the folder": "changed",
+    "writes outside": "changed",
+    "removes outside": "changed",
     "calls": "network",
     "calls behind Python": "network",
     "may call": "ok",

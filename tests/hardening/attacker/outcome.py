@@ -76,9 +76,12 @@ def judge(
     found = Finding(number, family, str(told.get("about", "?")), list(told.get("arguments", [])), "ok", seconds=seconds)
     found.growth = float(told.get("growth", 0.0))
     if "unprepared" in told:
-        found.outcome, found.place = "attacker", str(told["unprepared"])
+        found.outcome, found.place = "attacker", str(told["unprepared"]).strip().splitlines()[-1]
         return found
-    harmed, called = list(harmed), [*told.get("called", []), *called]
+    harmed, called = (
+        [*harmed, *(f"{path} (outside)" for path in told.get("outside", []))],
+        [*told.get("called", []), *called],
+    )
     shown = "\n".join(said)
     exception, code = told.get("exception"), told.get("code")
     if code_ran:
@@ -164,7 +167,7 @@ def wrong_words(stdout: str, stderr: str, code: int | None, names: Iterable[str]
 
 def is_usage(stderr: str) -> bool:
     """Whether the command line itself was not understood, which tyro tells in a box."""
-    return "For full helptext, see endogs" in stderr or ("╭─" in stderr and "endogs" in stderr)
+    return "For full helptext, " in stderr or ("╭─" in stderr and "endogs" in stderr)
 
 
 def names_something(sentence: str, names: Iterable[str]) -> bool:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from random import Random
 from typing import Any
 
 from attacker.case import Case, Family, Workplace
+from attacker.fence import fence, unasked
 from attacker.outcome import MOST_GROWTH
 from attacker.pages import page_faults
 from attacker.samples import Samples
@@ -63,6 +65,8 @@ def run_case(number: int, seed: int, family: Family, samples: Samples, place: Pa
     faulthandler.register(signal.SIGUSR1, stack)
     try:
         workplace = Workplace(Random(f"{seed}:{number}"), folder, samples, canary, url)
+        (place / "tmp").mkdir()
+        os.environ["TMPDIR"] = tempfile.tempdir = str(place / "tmp")
         os.chdir(folder)
         case = family(workplace)
         told |= {
@@ -103,6 +107,7 @@ def _meet(case: Case, before: dict[str, str], folder: Path) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_AS, (space, resource.RLIM_INFINITY))
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
     start = _status("VmRSS")
+    attempts = fence((folder.parent, Path(os.environ["HOME"])))
     if case.view_seconds:
         signal.signal(signal.SIGALRM, _press_ctrl_c)
         signal.setitimer(signal.ITIMER_REAL, case.view_seconds)
@@ -117,6 +122,7 @@ def _meet(case: Case, before: dict[str, str], folder: Path) -> dict[str, Any]:
         traceback.print_exc()
     signal.setitimer(signal.ITIMER_REAL, 0)
     told["growth"] = _status("VmHWM") - start
+    told["outside"] = unasked(attempts, list(case.arguments))
     with contextlib.suppress(OSError, UnicodeDecodeError):
         told["wrong"] = [fault for page in folder.rglob("*.html") if page.is_file() and (fault := page_faults(page))]
     if told.get("code") not in (0, None, 130):

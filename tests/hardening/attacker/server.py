@@ -84,11 +84,12 @@ def attack(
     with tempfile.TemporaryDirectory(prefix="attack-") as made:
         root = Path(made)
         os.environ |= {
-            "HOME": made,
-            "HF_HOME": str(root / "hub"),
-            "XDG_CACHE_HOME": str(root / "cache"),
+            "HOME": str(root / "home"),
+            "HF_HOME": str(root / "home" / "hub"),
+            "XDG_CACHE_HOME": str(root / "home" / "cache"),
             "COLUMNS": "200",
         }
+        (root / "home").mkdir()
         samples = Samples(root / "samples")
         todo = _chosen(numbers, seed, families, wanted)
         with contextlib.ExitStack() as listeners:

@@ -1,7 +1,9 @@
 """Every option of every verb with values that it should refuse, or take as they are."""
 
+import os
 import shutil
 import types
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -50,8 +52,17 @@ def evil_options(at: Workplace) -> Case:
     # What an operating system can hand over: no zero bytes, and of surrogates those that stand for single bytes.
     safe = tuple(text.replace("\0", "").replace("\ud800", "\udcff") for text in arguments)
     may_call = bool({"sam2", "learned", "--sam2-model", "--depth-model"} & set(safe))
+    safe = tuple(_within(at.folder, safe))
     about = f"{verb} with evil options"
     return Case(about, safe, (*names, *safe), owned=_owned(safe), may_call=may_call, view_seconds=seconds)
+
+
+def _within(folder: Path, arguments: tuple[str, ...]) -> Iterator[str]:
+    """The arguments, with places for results outside of `folder` replaced by one inside."""
+    for before, word in zip(("", *arguments), arguments, strict=False):
+        place = os.path.realpath(os.path.join(folder, os.path.expanduser(word)))
+        writes = before in ("--out", "--report", "phantom")
+        yield "inside" if writes and not place.startswith(f"{os.path.realpath(folder)}{os.sep}") else word
 
 
 def _owned(arguments: tuple[str, ...]) -> tuple[str, ...]:
