@@ -26,6 +26,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.pose_conventions import with_pose_convention
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
+from endogs.home_folder import with_home
 
 LAYOUTS = (
     video,
@@ -61,7 +62,7 @@ def load_clip(path: Path | str, options: ClipOptions | None = None) -> Clip:
     Raises InputError when the path is missing or has none of these layouts, saying why each was rejected, and for
     anything wrong inside the layout that fits.
     """
-    path, options = Path(path).expanduser(), options or ClipOptions()
+    path, options = with_home(path), options or ClipOptions()
     _check_numbers(options)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder: check the path.")
@@ -119,8 +120,5 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
 
 def _check_numbers(options: ClipOptions) -> None:
     """InputError for options that no layout could use."""
-    for flag, value in (("--fps", options.fps), ("--depth-unit-mm", options.depth_unit_mm), ("--focal", options.focal)):
-        if value is not None and not 0 < value < float("inf"):
-            raise InputError(f"{flag} {value:g} must be a positive number.")
     if options.mask_instrument_value not in (None, 0, 255):
         raise InputError(f"--mask-instrument-value {options.mask_instrument_value} must be 255 or 0.")

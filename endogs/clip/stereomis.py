@@ -158,7 +158,7 @@ def read_poses(path: Path, frames: list[int]) -> NDArray[np.float64]:
 def _masks(folder: Path, views: StackedVideo, instrument_value: int, notes: list[str]) -> MaskFiles | None:
     """The mask of each chosen frame, or of the frame nearest to it that has one."""
     files = {
-        int(file.stem[:-1]): file for file in list_images(folder) if file.stem[-1] == "l" and file.stem[:-1].isdigit()
+        int(file.stem[:-1]): file for file in list_images(folder) if file.stem[-1] == "l" and file.stem[:-1].isdecimal()
     }
     if not files:
         notes.append("masks/ holds no NNNNNNl.png, so masks are not given.")

@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from endogs.errors import InputError
 from endogs.fit.config import Reconstruct
+from endogs.home_folder import with_home
 
 TEXTS = ("title", "get", "licence", "citation", "folder", "units")
 NOT_FOR_RECIPES = ("input", "data", "out", "resume", "live", "host", "port")
@@ -62,7 +63,7 @@ def find_recipe(named: Path, data: Path | None) -> Recipe | None:
     A name counts when --data is given or no clip of that name exists. Raises InputError when --data comes without a
     recipe, a recipe without --data, and as `load_recipe` does.
     """
-    named = named.expanduser()
+    named = with_home(named)
     packaged = scenes_folder() / f"{named.name}.toml"
     known = named.parent == Path(".") and packaged.is_file()
     if named.suffix.lower() == ".toml":
@@ -110,7 +111,7 @@ def check_layout(recipe: Recipe, data: Path) -> None:
     """InputError saying what is missing when the folder `data` has none of the recipe's layouts."""
     from endogs.clip.layouts import LAYOUTS
 
-    data = data.expanduser()
+    data = with_home(data)
     kinds = {layout.KIND: layout for layout in LAYOUTS}
     unknown = [kind for kind in recipe.layouts if kind not in kinds]
     if unknown:
@@ -132,7 +133,7 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     recipe = find_recipe(Path(options["input"]), None if data is None else Path(data))
     if recipe is None or data is None:
         return options
-    return {**recipe.options, **options, "input": Path(data).expanduser(), "data": None}
+    return {**recipe.options, **options, "input": with_home(data), "data": None}
 
 
 def defaults(recipe: Recipe, start: float | None = None, end: float | None = None) -> Reconstruct:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from endogs.errors import InputError
+from endogs.home_folder import with_home
 from endogs.priors.brightness import view_mask
 from endogs.priors.learned_models import DepthModel, OnnxModel, TransformersModel
 from endogs.priors.model_licence import licence_note
@@ -36,7 +37,7 @@ class LearnedDepth:
         if output is not None and output not in RELATIVE:
             raise InputError(f"--depth-model-output {output} must be one of {', '.join(RELATIVE)}")
         self.name = model or DEFAULT_MODEL
-        path = Path(self.name).expanduser()
+        path = with_home(self.name)
         if path.suffix.lower() == ".onnx":
             if not path.is_file():
                 raise InputError(f"{path}: no such file; give an ONNX file, a model folder or a hub id")

@@ -16,6 +16,7 @@ from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.splits import SplitName
 from endogs.errors import InputError
+from endogs.home_folder import with_home
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.instruments.config import Sam2Options
 from endogs.scene import Scene
@@ -33,7 +34,7 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
         if not source:
             raise InputError(f"{scene_path}: the scene does not say which clip it comes from; name it with --clip")
         folder = scene_path if scene_path.is_dir() else scene_path.parent
-        found = [path for path in (Path(source).expanduser(), folder / source) if path.exists()]
+        found = [path for path in (with_home(source), folder / source) if path.exists()]
         if not found:
             raise InputError(f"{scene_path}: its clip {source} is not there any more; name it with --clip")
         clip = found[0]

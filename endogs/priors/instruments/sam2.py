@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from endogs.errors import InputError
+from endogs.home_folder import with_home
 from endogs.priors.instruments.by_color import Findings, find_by_color
 from endogs.priors.instruments.components import edge_of_view
 from endogs.priors.instruments.config import Sam2Options
@@ -65,7 +66,7 @@ def load_model(name: str) -> Any:
 
     logging.disable_progress_bar()
     getLogger("huggingface_hub").setLevel(ERROR)  # one sentence of ours says what its many retries led to
-    folder = Path(name).expanduser()
+    folder = with_home(name)
     if folder.exists():
         kind = _json(folder / "config.json").get("model_type")
         if kind not in MODEL_TYPES:
@@ -187,7 +188,7 @@ def _prompts_by_color(clip: "Clip") -> list[Prompt]:
 
 def _normalization(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation from the model's own files where they say so, ImageNet's otherwise."""
-    folder = Path(name).expanduser()
+    folder = with_home(name)
     for file in ("video_preprocessor_config.json", "preprocessor_config.json"):
         if (folder / file).is_file():
             values = _json(folder / file)
