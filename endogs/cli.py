@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from endogs import __version__
+from endogs import __version__, standard_streams
+from endogs.bounded_files import expanded
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import Evaluate, RenderScene
@@ -99,32 +100,26 @@ def shown(error: Exception) -> str:
     return "\n  ".join(plain(line) for line in str(error).split("\n  "))
 
 
-def say_no_more() -> None:
-    """Sends all later words nowhere: whoever reads them, through `head` or a pager, has seen enough.
-
-    Python would complain once more, when it flushes at its exit.
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+def check_current_folder() -> None:
+    """InputError where the current folder is gone: relative names mean nothing there, and MKL ends the process."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(f"the current folder cannot be found ({error.strerror}); change to another.") from error
 
 
 def parse(arguments: Sequence[str], verbs: Any) -> Any:
     """The configuration that the command line asks for; exits with 2 where it cannot be understood."""
-    try:
-        # `registry=` says the same, but tyro 1.0.0 does not hear it.
-        with IN_WORDS:
-            return tyro.cli(
-                verbs,
-                prog="endogs",
-                description="Deformable 3D Gaussian scenes from endoscopic video.",
-                args=arguments,
-                # DisallowNone makes flags of `bool | None` too.
-                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),
-            )
-    except BrokenPipeError:
-        say_no_more()
-        raise SystemExit(0 if {"-h", "--help"} & set(arguments) else 2) from None
+    # `registry=` says the same, but tyro 1.0.0 does not hear it.
+    with IN_WORDS:
+        return tyro.cli(
+            verbs,
+            prog="endogs",
+            description="Deformable 3D Gaussian scenes from endoscopic video.",
+            args=arguments,
+            # DisallowNone makes flags of `bool | None` too.
+            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),
+        )
 
 
 def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:
@@ -136,23 +131,30 @@ def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:
     default = recipes.defaults(recipe, config.clip.start, config.clip.end)
     # Two verbs, because a union of one would have no subcommands.
     followed = parse(arguments, Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=default)] | Doctor)
-    return replace(followed, input=config.data.expanduser(), data=None)
+    return replace(followed, input=expanded(config.data), data=None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the command line and runs the verb.
 
-    Returns the exit code: 0, 2 after bad input, 1 after a fit that diverged, each told in one sentence, or 130 after
-    Ctrl-C. Bugs keep their traceback.
+    Returns the exit code: 0, 2 after bad input or when words could not be written, 1 after a fit that diverged, each
+    told in one sentence, or 130 after Ctrl-C. Bugs keep their traceback.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    standard_streams.prepare()
+    code = obey(list(sys.argv[1:] if arguments is None else arguments))
+    if reason := standard_streams.unsaid():
+        print(f"endogs: not all that was to be said could be written ({reason})", file=sys.stderr)
+        return code or 2
+    return code
+
+
+def obey(arguments: list[str]) -> int:
+    """What `main` does, but for its streams."""
     if arguments == ["--version"]:
-        try:
-            print(f"endogs {__version__}", flush=True)
-        except BrokenPipeError:
-            say_no_more()
+        print(f"endogs {__version__}")
         return 0
     try:
+        check_current_folder()
         if arguments[:1] == ["export"] and len(arguments) > 1 and not arguments[1].startswith("-"):
             check_kind(arguments[1])
         config = parse(arguments, Verb)

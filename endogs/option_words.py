@@ -19,6 +19,8 @@ from tyro.constructors import (
     UnsupportedTypeAnnotationError,
 )
 
+from endogs.plain_text import plain
+
 IN_WORDS = ConstructorRegistry()
 """The rules below, which go before tyro's own."""
 ASKED = "asked"
@@ -37,6 +39,25 @@ def without_none(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | Uns
         return spec
     words = spec.str_from_instance
     return replace(spec, str_from_instance=lambda value: [] if value is None else words(value))
+
+
+@IN_WORDS.primitive_rule
+def number_in_words(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | UnsupportedTypeAnnotationError | None:
+    """An int or a float as tyro reads it, but for what is said about words that are none."""
+    if info.type not in (int, float) or ASKED in info.markers:
+        return None
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(info.type, {*info.markers, ASKED}))
+    if isinstance(spec, UnsupportedTypeAnnotationError):
+        return spec
+    kind = "a whole number" if info.type is int else "a number"
+
+    def read(words: list[str]) -> Any:
+        try:
+            return info.type(words[0])  # type: ignore[call-arg]
+        except ValueError:  # Python reads no int of more than 4300 digits
+            raise ValueError(f"{plain(words[0], 40)} is not {kind} that can be read") from None
+
+    return replace(spec, instance_from_str=read)
 
 
 @IN_WORDS.struct_rule

@@ -85,26 +85,26 @@ def test_an_ignore_mask_of_another_size_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (ClipOptions(crop=(0, 0, WIDTH + 1, 4)), "--crop"),
-        (ClipOptions(crop=(5, 0, 5, 4)), "--crop"),
-        (ClipOptions(max_size=0), "--max-size"),
-        (ClipOptions(ignore_rows=("5",)), "--ignore-rows 5 "),
-        (ClipOptions(ignore_rows=("8:2",)), "--ignore-rows"),
-        (ClipOptions(ignore_rows=("0:17",)), "--ignore-rows"),
-        (ClipOptions(ignore_rows=("a:b",)), "--ignore-rows"),
-        (ClipOptions(ignore_rows=(":",)), "every pixel"),
-        (ClipOptions(stride=0), "--stride"),
-        (ClipOptions(start=-1), "--start"),
-        (ClipOptions(start=2, end=1), "--end"),
-        (ClipOptions(start=50), "no frame at or after --start 50 s; the clip's last"),
-        (ClipOptions(start=50, end=60), "no frame between --start 50 s and --end 60 s"),
-        (ClipOptions(fps=0), "--fps"),
-        (ClipOptions(focal=float("nan")), "--focal"),
-        (ClipOptions(depth_unit_mm=-1), "--depth-unit-mm"),
-        (ClipOptions(mask_instrument_value=7), "--mask-instrument-value"),
+        ({"crop": (0, 0, WIDTH + 1, 4)}, "--crop"),
+        ({"crop": (5, 0, 5, 4)}, "--crop"),
+        ({"max_size": 0}, "--max-size"),
+        ({"ignore_rows": ("5",)}, "--ignore-rows 5 "),
+        ({"ignore_rows": ("8:2",)}, "--ignore-rows"),
+        ({"ignore_rows": ("0:17",)}, "--ignore-rows"),
+        ({"ignore_rows": ("a:b",)}, "--ignore-rows"),
+        ({"ignore_rows": (":",)}, "every pixel"),
+        ({"stride": 0}, "--stride"),
+        ({"start": -1}, "--start"),
+        ({"start": 2, "end": 1}, "--end"),
+        ({"start": 50}, "no frame at or after --start 50 s; the clip's last"),
+        ({"start": 50, "end": 60}, "no frame between --start 50 s and --end 60 s"),
+        ({"fps": 0}, "--fps"),
+        ({"focal": float("nan")}, "--focal"),
+        ({"depth_unit_mm": -1}, "--depth-unit-mm"),
+        ({"mask_instrument_value": 7}, "--mask-instrument-value"),
     ],
 )
 def test_bad_options_are_named(tmp_path, options, message):
     write_images(tmp_path, 2)
     with pytest.raises(InputError, match=message):
-        load_clip(tmp_path, options)
+        load_clip(tmp_path, ClipOptions(**options))

@@ -307,7 +307,6 @@ def test_options_change_the_form_they_name():
     [
         ({"deformation": "mlp", "motion": DeformationOptions(bases_count=4)}, "--bases-count says nothing"),
         ({"motion": DeformationOptions(motion_channels="all")}, "--motion-channels says nothing"),
-        ({"deformation": "bases", "motion": DeformationOptions(bases_count=1)}, "--bases-count 1 is out of range"),
         ({"preset": "deform3dgs", "motion": DeformationOptions(motion_start="tracks")}, "have no tracks"),
         ({"preset": "deform3dgs", "deformation": "spline"}, "has its own optimizer"),
         ({"preset": "endogaussian", "density": "absgrad"}, "needs a preset that says how many"),

@@ -25,6 +25,7 @@ FLOORS = {
     "bounded_files": 0,
     "bounded_arrays": 0,
     "memory_budget": 0,
+    "options": 0,
     "open3d_library": 0,
     "render": 1,
     "clip": 2,
@@ -40,6 +41,7 @@ FLOORS = {
     "pipeline": 7,
     "cli": 8,
     "option_words": 8,
+    "standard_streams": 8,
     "__main__": 8,
     "__init__": 8,  # the front door names the rooms' main functions, and loads them when they are first used
 }

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import UseAppendAction, arg
 
+from endogs.options import Options, Range
+
 PoseConvention = Literal[
     "auto",
     "opengl",
@@ -74,38 +76,40 @@ POSE_CONVENTIONS = (
     "[-transposed|-wxyz|-transposed-negated]"
 )
 """The same, to be read."""
+WIDEST_PINHOLE = 150.0
+"""Degrees: a pinhole view sees no more without stretching its edges beyond use."""
 
 
 @dataclass(frozen=True)
-class ClipOptions:
+class ClipOptions(Options):
     """Which part of a clip is read, and what its files do not say about themselves.
 
     Rows, columns and focal lengths are in pixels of the original, before `crop` and `max_size`.
     """
 
-    start: float | None = None
+    start: Annotated[float | None, Range(0, 1e9)] = None
     """Read from this time on, in seconds from the first frame of the input."""
-    end: float | None = None
+    end: Annotated[float | None, Range(0, 1e9)] = None
     """Read up to this time, in seconds from the first frame of the input."""
-    stride: int = 1
+    stride: Annotated[int, Range(1, 10**9)] = 1
     """Keep every n-th frame of the range, n >= 1."""
-    max_size: int | None = None
+    max_size: Annotated[int | None, Range(1, 10**9)] = None
     """Shrink frames so that the longer side has at most this many pixels; never enlarges."""
-    crop: Annotated[tuple[int, int, int, int] | None, arg(metavar="X0 Y0 X1 Y1")] = None
+    crop: Annotated[tuple[int, int, int, int] | None, Range(0, 10**9), arg(metavar="X0 Y0 X1 Y1")] = None
     """Keep only columns X0 to X1 and rows Y0 to Y1, X1 and Y1 excluded."""
     ignore_rows: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="A:B")] = ()
     """Rows A to B of the original, B excluded, without tissue, such as 495:512; replaces what is found."""
     ignore_mask: Path | None = None
     """An image of the original's size; where it is not zero there is never tissue."""
-    mask_instrument_value: int | None = None
+    mask_instrument_value: Annotated[int | None, Range(0, 255)] = None
     """The value that means instrument in mask files, 255 or 0; by default 255, or what the data set is known to use."""
-    focal: float | None = None
+    focal: Annotated[float | None, Range(0, 1e6, above=True)] = None
     """Focal length in pixels, for a clip that comes without one, or instead of its own."""
-    fps: float | None = None
+    fps: Annotated[float | None, Range(1e-3, 1e6)] = None
     """Frames per second, instead of the clip's own timestamps; image folders have none and take 30."""
-    depth_unit_mm: float | None = None
+    depth_unit_mm: Annotated[float | None, Range(1e-9, 1e9)] = None
     """Millimetres per unit of the depth files, instead of the clip's own value."""
-    pose_unit_mm: float | None = None
+    pose_unit_mm: Annotated[float | None, Range(1e-9, 1e9)] = None
     """Millimetres per unit of the positions in the pose files, instead of what the layout says: 1000 for metres."""
     pose_convention: Annotated[PoseConvention, arg(metavar=POSE_CONVENTIONS)] = "auto"
     """What pose matrices in files mean, instead of what the layout says: direction and camera axes (opengl, llff and
@@ -113,7 +117,7 @@ class ClipOptions:
     llff. Poses that do not fit the images are found when a clip is read, and the convention that fits is named."""
     borders: Literal["auto", "keep"] = "auto"
     """Leave out black around a round view and burnt-in strips where they are found (auto), or keep them (keep)."""
-    undistorted_degrees: float | None = None
+    undistorted_degrees: Annotated[float | None, Range(1, WIDEST_PINHOLE)] = None
     """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""
     images: Annotated[str | None, arg(metavar="PATTERN")] = None
     """Which pictures of a folder are frames, where it holds other ones: # stands for a number, * for anything, such as

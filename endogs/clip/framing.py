@@ -36,8 +36,6 @@ class Framing:
                 f"--crop {x0} {y0} {x1} {y1} does not fit in frames of {width} x {height}: give X0 Y0 X1 Y1 with "
                 f"0 <= X0 < X1 <= {width} and 0 <= Y0 < Y1 <= {height}."
             )
-        if options.max_size is not None and options.max_size < 1:
-            raise InputError(f"--max-size {options.max_size} must be at least 1 pixel.")
         longer = max(x1 - x0, y1 - y0)
         factor = 1.0 if options.max_size is None else min(1.0, options.max_size / longer)
         return Framing(x0, y0, x1, y1, max(1, round((x1 - x0) * factor)), max(1, round((y1 - y0) * factor)))

@@ -197,14 +197,6 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
 
 def _check_numbers(options: ClipOptions) -> None:
     """InputError for options that no layout could use."""
-    for flag, value in (
-        ("--fps", options.fps),
-        ("--depth-unit-mm", options.depth_unit_mm),
-        ("--focal", options.focal),
-        ("--pose-unit-mm", options.pose_unit_mm),
-    ):
-        if value is not None and not 0 < value < float("inf"):
-            raise InputError(f"{flag} {value:g} must be a positive number.")
     if options.mask_values and options.mask_instrument_value is not None:
         raise InputError("--mask-values and --mask-instrument-value say the same thing twice: give one of them.")
     if options.mask_instrument_value not in (None, 0, 255):

@@ -15,10 +15,6 @@ class Selection:
         self.end = float("inf") if options.end is None else options.end
         self.stride = options.stride
         self._seen = 0
-        if self.stride < 1:
-            raise InputError(f"--stride {self.stride} must be 1 or more.")
-        if self.start < 0:
-            raise InputError(f"--start {self.start:g} is before the first frame: times count from the first frame.")
         if self.end < self.start:
             raise InputError(f"--end {self.end:g} comes before --start {self.start:g}: no frame is left.")
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from endogs.options import Options
+
 
 @dataclass(frozen=True)
-class Doctor:
+class Doctor(Options):
     """Say what endogs found on this machine, and what is missing."""

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
+
+from endogs.options import Options, Range
 
 Measure = Literal["psnr", "ssim", "ms-ssim", "flip", "lpips", "depth", "temporal", "tracks"]
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Options):
     """Measure a scene against its clip, beside the baselines that need no scene; several scenes are compared."""
 
     scenes: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH [PATH ...]", help_behavior_hint="(required)")]
@@ -45,12 +47,13 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
-class LightOptions:
+class LightOptions(Options):
     """Another light on a scene of --colors lit."""
 
-    offset: tuple[float, float, float] | None = None
+    option_prefix: ClassVar[str] = "light."
+    offset: Annotated[tuple[float, float, float] | None, Range(-1e6, 1e6)] = None
     """Move the lamp from the lens: x to the right, y down, z forward, in the scene's units."""
-    intensity: float | None = None
+    intensity: Annotated[float | None, Range(0, 1e6)] = None
     """Multiple of the lamp's light, 0 or more."""
     ambient_only: bool = False
     """Even light from everywhere, which shows the albedo."""
@@ -64,18 +67,18 @@ class LightOptions:
 
 
 @dataclass(frozen=True)
-class RenderScene:
+class RenderScene(Options):
     """Render a scene to a video or to pictures; needs nothing but the scene."""
 
     scene: Positional[Path]
     """Scene file, or the folder that reconstruct wrote."""
     out: Path
     """NAME.mp4 for a video, anything else for a folder of PNG files."""
-    time: tuple[float, ...] = ()
+    time: Annotated[tuple[float, ...], Range(-1e9, 1e9)] = ()
     """Seconds since the clip's first frame, one or more; by default every frame of the clip."""
     what: Literal["color", "depth", "side-by-side"] = "color"
     """Colour; depth in colours, blue near and red far; or both side by side."""
-    scale: float = 1.0
+    scale: Annotated[float, Range(0, 8, above=True, what="a factor")] = 1.0
     """Size of the pictures over the size of the clip, above 0 and up to 8."""
     light: LightOptions = field(default_factory=LightOptions)
     """Another light, for scenes fitted with --colors lit."""

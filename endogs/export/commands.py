@@ -145,8 +145,6 @@ def run_html(config: ExportHtml) -> Path:
     from endogs.scene.scene_file import load_scene
 
     _check_ending(config.out, (".html", ".htm"))
-    if config.max_gaussians < 1:
-        raise InputError(f"--max-gaussians {config.max_gaussians} is out of range; give at least 1.")
     scene = load_scene(config.scene)
     title = plain(config.title or scene.origin.clip_name or config.scene.resolve().stem, LONGEST_TITLE)
     page = export_html(scene, config.out or _beside(config.scene) / "player.html", title, config.max_gaussians)

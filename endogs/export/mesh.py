@@ -1,6 +1,5 @@
 """The tissue's surface at a time, as a triangle mesh; a scene holds no instruments, and so neither does its mesh."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -40,16 +39,10 @@ MOST_VOXELS = 4000
 def export_mesh(scene: Scene, config: ExportMesh, path: Path, format: MeshFormat | None = None) -> list[Path]:
     """Writes the mesh at one time to the file `path`, or at several times to the folder `path`.
 
-    Returns the files. Raises InputError for a number out of range, a time outside the clip, a scene that shows no
+    Returns the files. Raises InputError for a time outside the clip, a scene that shows no
     surface, an ending that contradicts `format`, and a path that cannot be written.
     """
     chosen = mesh_format(path, format)
-    if config.views is not None and config.views < 1:
-        raise InputError(f"--views {config.views} is out of range; give at least 1.")
-    if not 10 <= config.steepest <= 89:
-        raise InputError(f"--steepest {config.steepest:g} is out of range; give 10 to 89 degrees.")
-    if config.voxel is not None and not (math.isfinite(config.voxel) and config.voxel > 0):
-        raise InputError(f"--voxel {config.voxel:g} is out of range; give a size above 0.")
     if config.views is not None and scene.static_camera:
         raise InputError("--views is not used by a scene of a still camera, which has one view; leave it out.")
     times: list[float | None] = list(requested_seconds(scene, config.time))

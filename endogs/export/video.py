@@ -1,6 +1,5 @@
 """Videos of a scene, alone or together with its clip."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,17 +33,7 @@ Frames = Iterator[NDArray[np.uint8]]
 
 
 def check_video(config: ExportVideo) -> None:
-    """Raises InputError for a number out of range, and for options that do not go together."""
-    if not (math.isfinite(config.scale) and 0 < config.scale <= 8):
-        raise InputError(f"--scale {config.scale:g} is out of range; give a factor above 0 and up to 8.")
-    if config.fps is not None and not 1 <= config.fps <= 240:
-        raise InputError(f"--fps {config.fps:g} is out of range; give 1 to 240.")
-    if not 1 <= config.crf <= 51:
-        raise InputError(f"--crf {config.crf} is out of range; give 1 (nearly perfect) to 51 (smallest).")
-    if config.orbit_degrees is not None and not 0 < config.orbit_degrees <= 60:
-        raise InputError(
-            f"--orbit-degrees {config.orbit_degrees:g} is out of range; give an angle above 0 and up to 60."
-        )
+    """Raises InputError for options that do not go together."""
     if config.orbit_degrees is not None and config.what != "orbit":
         raise InputError(f"--orbit-degrees is not used by --what {config.what}; leave it out, or use orbit.")
     if config.masks != "fitted" and config.what != "instruments-removed":

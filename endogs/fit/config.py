@@ -10,6 +10,7 @@ from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
 from endogs.fit.deformation_config import DeformationConfig
 from endogs.fit.deformation_options import DeformationOptions, Deformations
+from endogs.options import LARGEST_SEED, Options, Range
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 Preset = Literal["fast", "balanced", "best", "deform3dgs", "endogaussian"]
@@ -229,7 +230,7 @@ PRESETS: dict[str, FitConfig] = {
 
 
 @dataclass(frozen=True)
-class Reconstruct:
+class Reconstruct(Options):
     """Turn a clip into a deformable 3D Gaussian scene."""
 
     input: Positional[Path]
@@ -273,13 +274,13 @@ class Reconstruct:
     colors: ColorChoice = "plain"
     """What colours depend on: time alone; the direction of view (sh, for moving cameras); or the endoscope's lamp
     (lit), which leaves an albedo and can be relit."""
-    sh_degree: Literal[1, 2, 3] | None = None
+    sh_degree: Annotated[Literal[1, 2, 3] | None, Range(1, 3)] = None
     """Degree of the spherical harmonics of --colors sh, by default 2."""
     exposure: bool = False
     """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance."""
-    iterations: int | None = None
+    iterations: Annotated[int | None, Range(0, 10**7)] = None
     """Optimization steps instead of the preset's."""
-    gaussians: int | None = None
+    gaussians: Annotated[int | None, Range(1, 10**8)] = None
     """Never more Gaussians than this; the preset's own numbers still decide how many are placed below it."""
     density: Density | None = None
     """How Gaussians come and go, instead of the preset's own: inserted where frames are poorly explained (residual),
@@ -288,15 +289,15 @@ class Reconstruct:
     balance: Balance = "sum"
     """How depth, smoothness and closing behind instruments add to colour: as a weighted sum, or only in directions that
     colour does not mind (bloop; a step takes 1.6 times as long, and neither depth nor colour was better for it)."""
-    normal_weight: float | None = None
+    normal_weight: Annotated[float | None, Range(0, 1e6)] = None
     """Weight of the angle between the normals of the rendered depth and of the depth prior's, by default 0. With
     learned or given depth 0.01 makes the surface smoother and costs next to nothing; 0.1 more so, and costs 0.1 to
     0.3 dB."""
-    rigidity_weight: float | None = None
+    rigidity_weight: Annotated[float | None, Range(0, 1)] = None
     """Part of the way, 0 to 1, by default 0, that tissue behind an instrument goes to where it moves as rigidly as its
     neighbours let it, at every fourth step, if that shows a training frame. For the deformation spline; hidden tissue
     was hardly truer for it."""
-    bending_weight: float | None = None
+    bending_weight: Annotated[float | None, Range(0, 1)] = None
     """Part of the way, 0 to 1, by default 0, that each step takes two control points to the line between their
     neighbours in time. For the deformation spline; at 0.01 a phantom gained 0.2 dB, and a clip of fast tissue lost
     as much."""
@@ -305,13 +306,13 @@ class Reconstruct:
     deterministic: bool = False
     """On a GPU, add gradients up in a fixed order (slower), so that a run repeats exactly. On the processor every run
     does."""
-    depth_weight: float | None = None
+    depth_weight: Annotated[float | None, Range(0, 1e6)] = None
     """Weight of depth that is given or measured with a right view, 0 or more, instead of the preset's own (0.6; 0.01 of
     deform3dgs and endogaussian): 2 makes the surface truer by a twentieth to a half, for up to 0.1 dB."""
-    specular_weight: float | None = None
+    specular_weight: Annotated[float | None, Range(0, 1)] = None
     """Colour weight of specular highlights, 0 to 1, by default 1; below, the scene shows less of them and fits the
     images less."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, LARGEST_SEED)] = 0
     """Seed of everything random."""
     resume: bool = False
     """Continue the run that was interrupted or killed on its way to the output folder, with the options it had."""
@@ -322,7 +323,7 @@ class Reconstruct:
     """Watch the fit in the browser, at an address that is printed; afterwards the scene plays there until Ctrl-C."""
     host: str = "127.0.0.1"
     """With --live: address to serve at. Any but this machine's own asks for a token, which the URL holds."""
-    port: int = 8080
+    port: Annotated[int, Range(0, 65_535)] = 8080
     """With --live: port to serve at; where it is taken, the next free one."""
 
     def deformation_kind(self) -> Deformations:
@@ -339,24 +340,11 @@ class Reconstruct:
     def fit_config(self, frames: int = 0) -> FitConfig:
         """The preset's numbers for a clip of so many frames, with this run's overrides.
 
-        Raises InputError for numbers out of range.
+        Raises InputError for options that do not go together.
         """
-        for option, value, least in (("--iterations", self.iterations, 0), ("--gaussians", self.gaussians, 1)):
-            if value is not None and value < least:
-                raise InputError(f"{option} {value} is out of range; give at least {least}.")
-        for option, part in (
-            ("--specular-weight", self.specular_weight),
-            ("--rigidity-weight", self.rigidity_weight),
-            ("--bending-weight", self.bending_weight),
-        ):
-            if part is not None and not 0 <= part <= 1:
-                raise InputError(f"{option} {part} is out of range; give 0 to 1.")
         for option, part in (("--rigidity-weight", self.rigidity_weight), ("--bending-weight", self.bending_weight)):
             if part and self.deformation_kind() != "spline":
                 raise InputError(f"{option} needs --deformation spline, not {self.deformation_kind()}; leave it out.")
-        for option, weight in (("--normal-weight", self.normal_weight), ("--depth-weight", self.depth_weight)):
-            if weight is not None and not 0 <= weight < float("inf"):
-                raise InputError(f"{option} {weight} is out of range; give 0 or more.")
         config = self._preset()
         if self.preset in PRESETS and frames > PRESET_FRAMES:
             config = config.with_iterations(round(config.iterations * frames / PRESET_FRAMES))

@@ -1,10 +1,11 @@
 """Options of `endogs reconstruct` that choose a deformation's form. No torch here."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from endogs.errors import InputError
 from endogs.fit.deformation_config import HEXPLANE_SIZES, Channels, HexplaneSize, Kernel, MotionStart
+from endogs.options import Options, Range
 
 if TYPE_CHECKING:
     from endogs.fit.config import FitConfig
@@ -23,7 +24,7 @@ FORMS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class DeformationOptions:
+class DeformationOptions(Options):
     """Left out, each is the preset's."""
 
     motion_start: MotionStart | None = None
@@ -33,26 +34,21 @@ class DeformationOptions:
     and colour (all)."""
     bases_kernel: Kernel | None = None
     """For bases: as Deform3DGS's code computes them (quartic), or as its paper writes them (gaussian)."""
-    bases_count: int | None = None
+    bases_count: Annotated[int | None, Range(2, 1000)] = None
     """For bases: how many per Gaussian and channel."""
     bases_constant: bool | None = None
     """For bases: ColorGS's learnable time-independent term beside them."""
     hexplane_size: HexplaneSize | None = None
     """For hexplane: 0.8, 2.7 or 76 million numbers; the last is for GPUs."""
-    trajectories: int | None = None
+    trajectories: Annotated[int | None, Range(2, 1000)] = None
     """For lowrank: how many trajectories are shared."""
 
     def applied_to(self, kind: str, config: "FitConfig") -> dict[str, Any]:
-        """What these options change in a fit's numbers. Raises InputError for one that `kind` has no use for, or that
-        is out of range.
-        """
+        """What these options change in a fit's numbers. Raises InputError for one that `kind` has no use for."""
         for name, kinds in FORMS.items():
             if getattr(self, name) is not None and kind not in kinds:
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} says nothing about --deformation {kind}; it is for {', '.join(kinds)}.")
-        for option, value in (("--bases-count", self.bases_count), ("--trajectories", self.trajectories)):
-            if value is not None and not 2 <= value <= 1000:
-                raise InputError(f"{option} {value} is out of range; give 2 to 1000.")
         if self.motion_start == "tracks" and config.initialization != "tissue":
             raise InputError("--motion-start tracks: this preset's points have no tracks; take another --preset.")
         forms = config.deformations

@@ -7,11 +7,12 @@ from typing import Annotated
 from tyro.conf import OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
+from endogs.options import Options
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 
 @dataclass(frozen=True)
-class Inspect:
+class Inspect(Options):
     """Say what the reader understood of a clip, and draw a contact sheet of it."""
 
     input: Positional[Path]

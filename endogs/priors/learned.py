@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from endogs.bounded_files import expanded
 from endogs.errors import InputError
 from endogs.priors.brightness import view_mask
 from endogs.priors.learned_models import DepthModel, OnnxModel, TransformersModel
@@ -37,7 +38,7 @@ class LearnedDepth:
         if output is not None and output not in RELATIVE:
             raise InputError(f"--depth-model-output {output} must be one of {', '.join(RELATIVE)}")
         self.name = model or DEFAULT_MODEL
-        path = Path(self.name).expanduser()
+        path = expanded(Path(self.name))
         if path.suffix.lower() == ".onnx":
             if not path.is_file():
                 raise InputError(f"{path}: no such file; give an ONNX file, a model folder or a hub id")

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 
 from tyro.conf import UseAppendAction, arg
 
+from endogs.options import Options
+
 MaskChoice = Literal["auto", "given", "color", "sam2", "none"]
 """`auto` is `given` where the clip has masks, else `color`."""
 
 
 @dataclass(frozen=True)
-class Sam2Options:
+class Sam2Options(Options):
     """What SAM 2 follows through the clip; F counts frames as they are read, X and Y are pixels of such a frame."""
 
     sam2_model: str = "facebook/sam2.1-hiera-tiny"

@@ -59,7 +59,8 @@ def _mask_prompt(text: str, instrument: int, clip: "Clip") -> Prompt:
     from endogs.clip.image_files import read_gray
 
     number, colon, name = text.partition(":")
-    if not colon or not number.isdigit() or int(number) >= len(clip):
+    frame = _frame(number)
+    if not colon or not 0 <= frame < len(clip):
         raise InputError(f"--sam2-mask {text} is not F:FILE with a frame F from 0 to {len(clip) - 1}.")
     mask = read_gray(Path(name)) > 0
     if mask.shape != (clip.height, clip.width):
@@ -69,7 +70,12 @@ def _mask_prompt(text: str, instrument: int, clip: "Clip") -> Prompt:
         )
     if not mask.any():
         raise InputError(f"{name}: the mask is empty; instruments must not be zero in it.")
-    return Prompt(int(number), instrument, mask=mask)
+    return Prompt(frame, instrument, mask=mask)
+
+
+def _frame(text: str) -> int:
+    """The frame that the digits name; -1 for anything else, and for more digits than any clip needs."""
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
 def _numbers(option: str, text: str, count: int, clip: "Clip") -> list[float]:
@@ -80,11 +86,12 @@ def _numbers(option: str, text: str, count: int, clip: "Clip") -> list[float]:
         values = [float(word) for word in rest.split(",")]
     except ValueError:
         values = []
-    if not colon or not number.isdigit() or len(values) != count or not np.isfinite(values).all():
+    frame = _frame(number)
+    if not colon or frame < 0 or len(values) != count or not np.isfinite(values).all():
         raise InputError(f"{option} {text} is not {form} with a frame and pixels.")
-    if int(number) >= len(clip):
-        raise InputError(f"{option} {text}: there is no frame {number}; the clip has frames 0 to {len(clip) - 1}.")
+    if frame >= len(clip):
+        raise InputError(f"{option} {text}: there is no frame {frame}; the clip has frames 0 to {len(clip) - 1}.")
     xs, ys = values[::2], values[1::2]
     if min(values) < 0 or max(xs) > clip.width or max(ys) > clip.height:
         raise InputError(f"{option} {text} lies outside the frames of {clip.width} x {clip.height}.")
-    return [float(number), *values]
+    return [float(frame), *values]
