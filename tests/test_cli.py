@@ -264,7 +264,7 @@ BAD = {
     "export points scene --time 99 --out new.ply": "0 to 0.533333 seconds",
     "export splats scene --time -3 --out new.ply": "0 to 0.533333 seconds",
     "render scene --time 99 --out new.mp4": "0 to 0.533333 seconds",
-    "render scene --time nan --out new.mp4": "finite numbers",
+    "render scene --time nan --out new.mp4": "--time nan is out of range",
     "export points scene --out new.ply --format pcd": "make them agree",
     "export points scene --out new.obj": "end the name in .ply or .pcd or .xyz",
     "export splats scene --out new.spz": "end the name in .ply",

@@ -153,7 +153,7 @@ BAD = {
     "a missing text": ({"licence": None}, None, r"mine\.toml: licence must be a text"),
     "no layouts": ({"layouts": []}, None, r"mine\.toml: layouts must be a list of texts"),
     "an unknown layout": ({"layouts": ["hamlin"]}, None, r"mine\.toml: layouts names hamlin, but there are only"),
-    "a wrong number": ({}, {"stride": 0}, r"--stride 0 must be 1 or more"),
+    "a wrong number": ({}, {"stride": 0}, r"--stride 0 is out of range"),
 }
 
 
