@@ -39,7 +39,9 @@ def prepare() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, this one
     for name, number in (("stdout", 1), ("stderr", 2)):
         stream, own = getattr(sys, name), getattr(sys, f"__{name}__")
-        if stream is not own or (isinstance(own, io.TextIOWrapper) and isinstance(getattr(own.buffer, "raw", None), _Lasting)):
+        if stream is not own or (
+            isinstance(own, io.TextIOWrapper) and isinstance(getattr(own.buffer, "raw", None), _Lasting)
+        ):
             continue
         encoding, lines = (own.encoding, own.line_buffering) if own is not None else ("utf-8", False)
         if own is not None:

@@ -13,6 +13,7 @@ from endogs.clip.coverage import coverage
 from endogs.clip.inspect import describe
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.pipeline.config import Inspect
+from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
 
 
@@ -29,15 +30,15 @@ def inspect(config: Inspect) -> None:
         print("looking for instruments", file=sys.stderr, flush=True)
         clip = with_instrument_masks(clip, config.masks_from, config.sam2)
     seen = coverage(clip)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in describe(clip, seen):
-        table.add_row(name, value, style=None)
+        table.add_row(name, plain(value), style=None)
     console.print(table)
     for note in clip.notes:
-        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
+        console.print(f"note: {plain(note)}", style="yellow", soft_wrap=True)
 
     # A little beyond the percentiles, so that the nearest and farthest tissue keeps its shade.
     depth_range = (seen.depth_range[0], seen.depth_range[2]) if seen.depth_range else None

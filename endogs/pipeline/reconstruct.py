@@ -107,10 +107,18 @@ def run(config: Reconstruct, watcher: Watcher | None = None) -> None:
         raise SystemExit(128 + signal.Signals[result.record["stopped_by"]])
 
 
+def _stem(clip: Path) -> str:
+    """The name of the clip behind all links, without its ending; InputError for links that lead in a circle."""
+    try:
+        return clip.resolve().stem
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{clip}: cannot be reached ({plain(error, 200)}): check the path.") from error
+
+
 def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = None) -> Result:
     """The whole pipeline. Raises InputError also when a GPU's memory runs out."""
     config.fit_config()  # wrong options are said before anything is looked at
-    folder = claim(config.out, config.input.resolve().stem, config.resume, config.overwrite)
+    folder = claim(config.out, _stem(config.input), config.resume, config.overwrite)
     try:
         with native.cores_for_kernels():
             return _execute(config, folder, clock, watcher)

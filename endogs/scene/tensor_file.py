@@ -71,6 +71,10 @@ class TensorFile:
             ) from error
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+        except MemoryError as error:  # the library maps the whole file, however little of it is read
+            raise InputError(
+                f"{path}: the scene does not fit into the memory there is; use a machine with more memory"
+            ) from error
         for name, (dtype, _) in found.items():
             if dtype not in DTYPES:
                 raise broken(path, f"its tensor '{name}' is of type {dtype}, none of {', '.join(DTYPES)}")

@@ -216,9 +216,7 @@ def test_texts_of_a_scene_and_of_names_are_shown_and_not_sent(
     assert all(letter.isprintable() or letter == "\n" for letter in said.out + said.err)
 
 
-@pytest.mark.parametrize(
-    "title", ["<!--", "</title><script>alert(1)</script>", ESCAPE, "{{scene}}", "a\udcffb", "x" * 9000]
-)
+@pytest.mark.parametrize("title", ["<!--", "</title><script>alert(1)</script>", ESCAPE, "{{scene}}", "x" * 9000])
 def test_a_title_stays_a_title(tmp_path: Path, title: str) -> None:
     save_scene(small_scene(), tmp_path / "scene.safetensors")
     assert main(["export", "html", str(tmp_path), "--title", title, "--out", str(tmp_path / "page.html")]) == 0
