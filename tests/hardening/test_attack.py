@@ -71,6 +71,5 @@ def test_words_that_are_no_sentence_are_noticed(planted, fault):
 
 def test_a_slice_of_the_attack_finds_nothing(told):
     assert len(told["slice"]) > 15
-    assert [
-        finding for finding in told["slice"] if finding["outcome"] not in ("ok", "refused") or finding["words"]
-    ] == []
+    failed = [one for one in told["slice"] if one["outcome"] not in ("ok", "refused") or one["words"]]
+    assert failed == []
