@@ -190,7 +190,7 @@ def test_a_trajectory_file_is_matched_by_time(tmp_path):
         read_true_cameras(file, times + 100)
     for text, message in (
         ("1 2 3\n", "not a TUM trajectory"),
-        ("a b\n", "cannot be read"),
+        ("a b\n", "is not a TUM trajectory"),
         ("0 0 0 0 0 0 0 0", "zeros"),
     ):
         file.write_text(text)

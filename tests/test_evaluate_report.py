@@ -92,7 +92,7 @@ def test_track_files(tmp_path):
         with pytest.raises(InputError, match=message):
             read_tracks(file, clip)
     file.write_text("no zip")
-    with pytest.raises(InputError, match="cannot be read as tracks"):
+    with pytest.raises(InputError, match="not a readable .npz file"):
         read_tracks(file, clip)
 
 
@@ -216,7 +216,7 @@ def test_names_tell_scenes_apart(tmp_path):
         (["good", "--report", "m/r.html"], "does not take files"),
         (["good", "--measures", "tracks"], "name at least psnr"),
         (["good", "--lpips-weights", "none.pth"], "no LPIPS weights here"),
-        (["good", "--tracks", "none.npz"], "cannot be read as tracks"),
+        (["good", "--tracks", "none.npz"], "cannot be opened"),
         (["good", "--tracks", "clip/truth/tracks.npz"], "need a scene in mm"),
         (["good", "--trajectory", "m"], "not a TUM trajectory"),
         (["good", "gap"], "fitted with the splits gap, standard; choose one with --split"),

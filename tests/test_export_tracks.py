@@ -76,10 +76,10 @@ def test_a_scene_that_knows_no_instruments_tells_what_is_drawn(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--count", "0"], "at least 1"),
+        (["--count", "0"], "is out of range"),
         (["--count", "5", "--gaussian", "1"], "--count is not used with --gaussian"),
-        (["--gaussian", "99999999999999999999"], "99999999999999999999 does not exist"),
-        (["--gaussian", "-1"], "--gaussian -1 does not exist"),
+        (["--gaussian", "99999999999999999999"], "99999999999999999999 is out of range"),
+        (["--gaussian", "-1"], "--gaussian -1 is out of range"),
         (["--gaussian", "99999"], "does not exist; the scene has 936"),
         (["--out", "t.txt"], "end the name in .csv or .npz"),
         (["--out", "t.npz", "--format", "csv"], "make them agree"),

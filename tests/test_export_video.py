@@ -155,7 +155,7 @@ def test_a_clip_without_instruments_is_told(with_clip, capsys):
     [
         (["--scale", "0"], "above 0"),
         (["--fps", "0"], "give 1 to 240"),
-        (["--crf", "60"], "51 (smallest)"),
+        (["--crf", "60"], "give 1 to 51"),
         (["--orbit-degrees", "90"], "up to 60"),
         (["--orbit-degrees", "9"], "--orbit-degrees is not used by --what render"),
         (["--clip", "clip"], "--clip is not used by --what render"),

@@ -91,7 +91,7 @@ def test_a_weight_below_zero_is_refused(phantom, tmp_path, capsys):
     assert "known only up to scale; leave it out" in capsys.readouterr().err
     for option in ("--normal-weight", "--depth-weight"):
         assert main(["reconstruct", str(phantom), "--out", str(tmp_path / "new"), option, "-1"]) == 2
-        assert capsys.readouterr().err == f"endogs: {option} -1.0 is out of range; give 0 or more.\n"
+        assert capsys.readouterr().err == f"endogs: {option} -1 is out of range; give 0 to 1000000.\n"
     assert not (tmp_path / "new").exists()
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 from random import Random
 
@@ -45,10 +46,13 @@ def harm_file(random: Random, file: Path, canary: Path) -> str:
     try:
         if random.random() < 0.88:
             return _harm_kind(random, file, canary)
-    except (ValueError, KeyError, IndexError, OSError, zipfile.BadZipFile):
+    except (ValueError, KeyError, IndexError, OSError, RecursionError, zipfile.BadZipFile, zlib.error):
         pass  # it is no longer what its name says
-    changed, said = evil.harm_bytes(random, file.read_bytes())
-    file.write_bytes(changed)
+    try:
+        changed, said = evil.harm_bytes(random, file.read_bytes())
+        file.write_bytes(changed)
+    except OSError:
+        return "left as it is"
     return said
 
 

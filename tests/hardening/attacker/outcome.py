@@ -174,7 +174,7 @@ def names_something(sentence: str, names: Iterable[str]) -> bool:
     """Whether an option stands in the sentence, or the beginning of one of the names as it may be shown."""
     if re.search(r"--[a-z]", sentence):
         return True
-    forms = (form for name in names if name for form in (name, os.path.normpath(name)))
+    forms = (form for name in names if name for form in (name, os.path.normpath(name), os.path.expanduser(name)))
     return any(plain(form, 10_000)[:SHOWN] in sentence for form in forms)
 
 

@@ -62,4 +62,4 @@ def damaged_file(at: Workplace) -> Case:
         said = harm_disk(random, at.folder, file)
     else:
         said = "; ".join(harm_file(random, file, at.canary) for _ in range(random.choice((1, 1, 2))))
-    return Case(f"{kind} {name}: {said}", arguments, (name, file.stem, "clip", "frames", "out", "model"))
+    return Case(f"{kind} {name}: {said}", arguments, (name, file.stem, "clip", "frames", "both.mp4", "out", "model"))

@@ -134,6 +134,6 @@ def mislead(at: Workplace, file: Tensors) -> str:
         else:
             inner["depth_prior"] = {"prior": "learned", "model": random.choice((at.url, "stranger/model", "/etc"))}
         file.metadata["endogs"] = json.dumps(about)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "nothing to mislead with"
     return f"metadata misleads by {act}"
