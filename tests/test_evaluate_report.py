@@ -92,7 +92,7 @@ def test_track_files(tmp_path):
         with pytest.raises(InputError, match=message):
             read_tracks(file, clip)
     file.write_text("no zip")
-    with pytest.raises(InputError, match="not a readable .npz file"):
+    with pytest.raises(InputError, match=r"not a readable \.npz file"):
         read_tracks(file, clip)
 
 
