@@ -403,7 +403,7 @@ def test_advice_leads_to_the_data_set_and_not_to_its_masks(tmp_path):
 
 
 def test_options_of_lengths_are_checked(tmp_path):
-    with pytest.raises(InputError, match="--pose-unit-mm 0 must be a positive number"):
+    with pytest.raises(InputError, match="--pose-unit-mm 0 is out of range"):
         load_clip(tmp_path, ClipOptions(pose_unit_mm=0))
     root = write_calibrated_moving(tmp_path / "clip")
     np.savetxt(root / "poses.tum", tum_rows(poses(4), np.arange(4) / 8, unit=1000.0))

@@ -1,6 +1,6 @@
 """Which tissue of a phantom is ever seen, and when: worked out again from the options that made the clip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -46,7 +46,8 @@ class PhantomTruth:
         if not is_file(path):
             raise InputError(f"{path}: no options of a phantom; give a folder made by endogs phantom")
         values = read_json(path)
-        kinds = {name: kind for name, kind in get_type_hints(Phantom).items() if name != "out"}
+        hints = get_type_hints(Phantom)
+        kinds = {entry.name: hints[entry.name] for entry in fields(Phantom) if entry.name != "out"}
         same = isinstance(values, dict) and set(values) == set(kinds)
         if not same or not all(_is_of(values[name], kind) for name, kind in kinds.items()):
             raise InputError(f"{path}: not the options of this version's phantom; make the clip anew")

@@ -110,7 +110,7 @@ def seed_text(folder: Path) -> str:
     from safetensors import safe_open
 
     with safe_open(folder / "scene.safetensors", "pt") as file:
-        return json.dumps(json.loads(file.metadata()["endogs"])["metadata"]["seed"])
+        return json.dumps(json.loads(file.metadata()["endogs"])["origin"]["seed"])
 
 
 def trial(clip: Path, home: Path, truth: dict[int, dict], rng: random.Random, tally: Tally) -> None:

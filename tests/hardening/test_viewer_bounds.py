@@ -15,6 +15,7 @@ from endogs.live.studio import MOST_JOBS, SAVED_PIXELS, Studio, within
 from endogs.live.view_command import describe
 from endogs.live.viewpoint import LARGEST
 from endogs.pictures import scene_frames
+from endogs.scene.origin import Origin
 
 
 def test_one_browsers_jobs_wait_within_bounds_and_in_turn_with_pictures():
@@ -93,7 +94,9 @@ def test_instruments_are_searched_once_for_all_pictures(tmp_path, monkeypatch):
 
 
 def test_a_scenes_name_is_text_in_the_heading():
-    scene = replace(stretching_scene(), metadata={"clip": "<script>x</script>\n# **a** [b](http://c) \x1b]0;t\x07"})
+    scene = replace(
+        stretching_scene(), origin=Origin(clip_name="<script>x</script>\n# **a** [b](http://c) \x1b]0;t\x07")
+    )
     heading = describe(scene, None)
     assert "<script" not in heading
     assert "\n" not in heading
