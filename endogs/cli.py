@@ -1,8 +1,10 @@
 """The command line: one flat level of verbs, each a config dataclass and the function that runs it."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Annotated, Any
@@ -110,16 +112,22 @@ def check_current_folder() -> None:
 
 def parse(arguments: Sequence[str], verbs: Any) -> Any:
     """The configuration that the command line asks for; exits with 2 where it cannot be understood."""
-    # `registry=` says the same, but tyro 1.0.0 does not hear it.
-    with IN_WORDS:
-        return tyro.cli(
-            verbs,
-            prog="endogs",
-            description="Deformable 3D Gaussian scenes from endoscopic video.",
-            args=arguments,
-            # DisallowNone makes flags of `bool | None` too.
-            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),
-        )
+    complaint = io.StringIO()
+    try:
+        # `registry=` says the same, but tyro 1.0.0 does not hear it.
+        with IN_WORDS, redirect_stderr(complaint):
+            return tyro.cli(
+                verbs,
+                prog="endogs",
+                description="Deformable 3D Gaussian scenes from endoscopic video.",
+                args=arguments,
+                # DisallowNone makes flags of `bool | None` too.
+                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.DisallowNone),
+            )
+    finally:
+        # It echoes the words that it does not understand, which may be a file's name that a shell has put there.
+        for line in complaint.getvalue().splitlines():
+            print(plain(line), file=sys.stderr)
 
 
 def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:

@@ -27,7 +27,7 @@ class _Lasting(io.FileIO):
         return len(data)
 
 
-_lasting: list[_Lasting] = []
+_own: dict[str, _Lasting] = {}
 
 
 def prepare() -> None:
@@ -38,27 +38,34 @@ def prepare() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, this one
     for name, number in (("stdout", 1), ("stderr", 2)):
-        stream, own = getattr(sys, name), getattr(sys, f"__{name}__")
-        if stream is not own or (
-            isinstance(own, io.TextIOWrapper) and isinstance(getattr(own.buffer, "raw", None), _Lasting)
-        ):
+        stream, given = getattr(sys, name), getattr(sys, f"__{name}__")
+        if stream is not given or name in _own:
             continue
-        encoding, lines = (own.encoding, own.line_buffering) if own is not None else ("utf-8", False)
-        if own is not None:
-            own.flush()
-        raw = _Lasting(number, "w", closefd=False)
-        _lasting.append(raw)
-        buffered = io.BufferedWriter(cast("io.RawIOBase", raw))
-        lasting = io.TextIOWrapper(
-            buffered, encoding, errors="backslashreplace", line_buffering=lines or name == "stderr"
-        )
+        _own[name] = raw = _Lasting(number, "w", closefd=False)
+        lasting = _text_over(raw, given, name == "stderr")
         setattr(sys, name, lasting)
         setattr(sys, f"__{name}__", lasting)
+
+
+def _text_over(raw: _Lasting, given: io.TextIOWrapper | None, by_line: bool) -> io.TextIOWrapper:
+    """Text over the file, buffered as the given stream is."""
+    if given is None:  # it was closed when Python started
+        return io.TextIOWrapper(io.BufferedWriter(cast("io.RawIOBase", raw)), "utf-8", errors="backslashreplace")
+    given.flush()
+    unbuffered = isinstance(given.buffer, io.FileIO)  # python -u
+    buffer = cast("io.BufferedWriter", raw) if unbuffered else io.BufferedWriter(cast("io.RawIOBase", raw))
+    return io.TextIOWrapper(
+        buffer,
+        given.encoding,
+        errors="backslashreplace",
+        line_buffering=given.line_buffering or by_line,
+        write_through=unbuffered,
+    )
 
 
 def unsaid() -> str:
     """Why something could not be said, empty when all was; a reader who has seen enough is no reason."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    failures = [raw.failure for raw in _lasting if raw.failure is not None and raw.failure.errno != EPIPE]
+    failures = [raw.failure for raw in _own.values() if raw.failure is not None and raw.failure.errno != EPIPE]
     return (failures[0].strerror or str(failures[0])) if failures else ""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from endogs.bounded_files import read_json
+from endogs.bounded_files import expanded, read_json
 from endogs.errors import InputError
 
 PINNED = {
@@ -91,7 +91,7 @@ def model_folder(name: str, option: str) -> Path:
     A hub's model is OWNER/NAME, at the commit that `PINNED` or OWNER/NAME@COMMIT says; nothing is downloaded without
     one. Raises InputError, naming the command line's `option`, for anything else, and when it cannot be had.
     """
-    path = Path(name).expanduser()
+    path = expanded(Path(name))
     if path.is_dir():
         return path
     if path.is_file():

@@ -143,3 +143,15 @@ def test_the_command_line_refuses_words_that_are_no_number_of_its_range(word, ca
         assert option in said
         assert "Traceback" not in said
         assert "\x1b]0" not in said
+
+
+@pytest.mark.parametrize(
+    "word", ["--nope\x1b]0;t\x07", "--nope\x9b2J", "--frames\u202e", "\u202everb", "--fps=\x1b[31m"]
+)
+def test_words_that_are_not_understood_are_echoed_as_text(word, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["phantom", "out", word] if word.startswith("-") else [word])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert said.strip()
+    assert all(line.isprintable() for line in said.split("\n"))
