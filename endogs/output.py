@@ -16,13 +16,16 @@ from endogs.partial_names import partial_prefix, remove_dead
 def new_file(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary path beside `path`, with its ending, that becomes `path` at the end of the block.
 
-    An older file is replaced; after an exception it is as it was. A `durable` file survives a power cut from the end of
-    the block on. What a process that was killed left half-written in the folder is removed. Raises InputError when the
-    place is not writable.
+    An older file is replaced, also behind a link; after an exception it is as it was. A `durable` file survives a power
+    cut from the end of the block on. What a process that was killed left half-written in the folder is removed. Raises
+    InputError for a folder, a device or a pipe, and when the place is not writable.
     """
     try:
+        path = Path(os.path.realpath(path)) if path.is_symlink() else path
         if path.is_dir():
             raise InputError(f"{path} is a folder; name a file to write.")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is a device or a pipe, which would be replaced; name a file to write.")
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_dead(path.parent)
         handle, name = tempfile.mkstemp(prefix=partial_prefix(path), suffix=f".partial{path.suffix}", dir=path.parent)

@@ -1,10 +1,7 @@
 """A disk that fills up, and places that may not be written to: one sentence, and nothing half-written."""
 
-import resource
-import signal
-from contextlib import contextmanager
-
 import pytest
+from full_disk import full_disk
 from player_scenes import sheet
 
 from endogs.cli import main
@@ -22,19 +19,6 @@ KINDS = [
     *(["tracks", "--format", format] for format in ("csv", "npz")),
     ["html"],
 ]
-
-
-@contextmanager
-def full_disk(size):
-    """While it lasts, no file of this process can grow beyond `size` bytes: writing fails as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.fixture(scope="module")

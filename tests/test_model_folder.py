@@ -89,9 +89,7 @@ def test_weights_that_may_be_pickles_are_refused_before_they_are_opened(folder, 
     assert not (folder / "ran").exists()
 
 
-@pytest.mark.parametrize(
-    "shard", ["../other.safetensors", "/tmp/other.safetensors", "model.bin", "..\\a.safetensors", 3]
-)
+@pytest.mark.parametrize("shard", ["../other.safetensors", "/other.safetensors", "model.bin", "..\\a.safetensors", 3])
 def test_an_index_that_names_other_files_is_refused(folder, shard):
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
     with pytest.raises(InputError, match="no safetensors file beside it"):

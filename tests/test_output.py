@@ -110,3 +110,22 @@ def test_a_checkpoint_that_fails_is_told_once_and_tried_again(tmp_path, monkeypa
     assert capsys.readouterr().err == "note: no checkpoint for now: disk full. The fit goes on.\n"
     with pytest.raises(InputError, match="disk full"):
         clock.save(state)
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "file").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "file")
+    with new_file(tmp_path / "link") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "file").read_text() == "new"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(InputError, match="device or a pipe"), new_file(tmp_path / name) as partial:
+            partial.write_text("new")
+    assert not list(tmp_path.glob(".*"))

@@ -1,5 +1,7 @@
 """A DICOM file of several frames, as recorders of operating theatres and archives write them; needs pydicom."""
 
+import math
+import struct
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -8,25 +10,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import open_file
 from endogs.clip import video
-from endogs.clip.calibration_json import with_calibration_file
+from endogs.clip.chosen_frames import chosen_frames
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.value_range import as_rgb, to_eight_bits
 from endogs.clip.frame_folders import DEFAULT_FPS
-from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
+from endogs.clip.image_files import decode
+from endogs.clip.image_headers import require_drawable
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.selection import Selection
-from endogs.clip.stereo_video import ChosenFrames
 from endogs.errors import InputError
 from endogs.plain_text import plain
 
 KIND = "dicom"
 LANDMARKS: tuple[str, ...] = ()
 USES: tuple[str, ...] = ()
+LONGEST = 2**33
+"""Bytes of a file that is read whole: an hour of compressed video has about 4 GB."""
+DEFLATED = "1.2.840.10008.1.2.1.99"
+"""A whole data set in one deflated stream, which pydicom inflates without a bound (PS3.5, A.5)."""
 VIDEO_SYNTAXES = tuple(f"1.2.840.10008.1.2.4.{number}" for number in range(100, 109))
 """MPEG-2, MPEG-4 AVC/H.264 and HEVC/H.265 in one stream; the fragmentable ones end in a further .1 (PS3.6, A-1)."""
 JPEG_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 """JPEG baseline and extended, a file per frame."""
+
+
+def unreadable() -> tuple[type[Exception], ...]:
+    """What pydicom raises for damaged files and unknown codings; it makes values only when they are asked for."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (
+        *(InvalidDicomError, BytesLengthException, AttributeError, EOFError, IndexError, KeyError, NotImplementedError),
+        *(OSError, OverflowError, RecursionError, RuntimeError, TypeError, ValueError, struct.error),
+    )
 
 
 def why_not(path: Path) -> str | None:
@@ -48,44 +65,30 @@ def read(path: Path, options: ClipOptions) -> Recording:
     except ImportError as error:
         raise InputError(f"{path}: DICOM files are read with pydicom: pip install pydicom.") from error
     try:
-        data = pydicom.dcmread(path)
-        syntax = str(data.file_meta.TransferSyntaxUID)
-        count = int(data.get("NumberOfFrames") or 1)
+        syntax = str(pydicom.filereader.read_file_meta_info(path).TransferSyntaxUID)
+        if syntax == DEFLATED:
+            raise InputError(f"{path}: deflated DICOM files are not read: save it without compression of the whole.")
+        with open_file(path, LONGEST) as (file, _):
+            data = pydicom.dcmread(file)
+        count, bits = int(data.get("NumberOfFrames") or 1), int(data.get("BitsStored") or 8)
+        width, height = int(data.get("Columns") or 0), int(data.get("Rows") or 0)
         pixels = data.get("PixelData")
-    except (
-        pydicom.errors.InvalidDicomError,
-        AttributeError,
-        ValueError,
-        EOFError,
-        OSError,
-        NotImplementedError,
-    ) as error:
+    except unreadable() as error:
         raise InputError(f"{path}: not a readable DICOM file ({plain(error)}): copy it again.") from error
-    if not pixels or count < 1:
-        raise InputError(f"{path}: this DICOM file holds no pictures: give one that does.")
+    if not pixels or not 1 <= count <= len(pixels):
+        raise InputError(f"{path}: this DICOM file holds no pictures, or not as many as it says: give one that does.")
+    if not 1 <= bits <= 16:
+        raise InputError(f"{path}: its values have {bits} bits, not a picture's 1 to 16: export it as a video.")
+    require_drawable(path, width, height)
     steps, notes = _steps(data, count, options.fps)
     if syntax.removesuffix(".1").startswith(VIDEO_SYNTAXES):
         return _read_video(path, pixels, steps, options)
-    frames = DicomFrames(path, data, syntax, count)
+    frames = DicomFrames(path, data, syntax, count, bits)
     seconds = np.concatenate([[0.0], np.cumsum(steps if steps is not None else np.full(count - 1, 1 / DEFAULT_FPS))])
     if steps is None:
         notes.append(f"the frame rate is unknown and taken as {DEFAULT_FPS:g} per second; --fps sets it.")
     kept = Selection(options).indices(seconds.tolist(), path)
-    height, width = frames.read(kept[0]).shape[:2]
-    K, camera_notes = guessed_intrinsics(width, height, options)
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=width,
-        height=height,
-        times=seconds[kept].astype(np.float64),
-        K=K[None].repeat(len(kept), 0),
-        world_to_camera=still_poses(len(kept)),
-        images=ChosenFrames(frames, np.array(kept)),
-        K_is_guess=options.focal is None,
-        notes=[*notes, *frames.notes, *camera_notes],
-    )
-    return with_calibration_file(recording, options)
+    return chosen_frames(path, KIND, frames, seconds, kept, options, [*notes, *frames.notes])
 
 
 def _read_video(path: Path, pixels: bytes, steps: NDArray[np.float64] | None, options: ClipOptions) -> Recording:
@@ -107,12 +110,11 @@ def _read_video(path: Path, pixels: bytes, steps: NDArray[np.float64] | None, op
 class DicomFrames:
     """The frames of a DICOM file that is no video, decoded when read."""
 
-    def __init__(self, path: Path, data: Any, syntax: str, count: int) -> None:
-        """`data` is pydicom's data set, `syntax` its transfer syntax and `count` the number of its frames."""
+    def __init__(self, path: Path, data: Any, syntax: str, count: int, bits: int) -> None:
+        """`data` is pydicom's data set, `syntax` its transfer syntax; it has `count` frames and `bits` bits a value."""
         self.path, self._data, self._count = path, data, count
         self._is_jpeg = syntax in JPEG_SYNTAXES
         self._meaning = str(data.get("PhotometricInterpretation", ""))
-        bits = int(data.get("BitsStored") or 8)
         self.white = None if bits <= 8 else float(2**bits - 1)
         self.notes = [] if bits <= 8 else [f"the file's values have {bits} bits: {2**bits - 1} is white."]
         """Sentences a user should read."""
@@ -132,18 +134,20 @@ class DicomFrames:
         import cv2
         from pydicom.encaps import get_frame
 
-        file = np.frombuffer(get_frame(self._data.PixelData, index, number_of_frames=self._count), np.uint8)
-        image = cv2.imdecode(file, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if image is None:
-            raise InputError(f"{self.path}: frame {index} is not readable: copy the file again.")
-        return as_rgb(np.asarray(image, np.uint8))
+        try:
+            file = get_frame(self._data.PixelData, index, number_of_frames=self._count)
+        except unreadable() as error:
+            raise InputError(
+                f"{self.path}: frame {index} is not readable ({plain(error, 200)}): copy the file again."
+            ) from error
+        return as_rgb(decode(file, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, self.path))
 
     def _decoded(self, index: int) -> NDArray[np.uint8]:
         from pydicom.pixels import pixel_array
 
         try:
             image = pixel_array(self._data, index=index)
-        except (RuntimeError, NotImplementedError, ValueError, AttributeError, KeyError) as error:
+        except unreadable() as error:
             raise InputError(
                 f"{self.path}: the coding of its frames is not read ({plain(error, 200)}): pip install "
                 "pylibjpeg[all], or save it uncompressed."
@@ -173,7 +177,9 @@ def _steps(data: Any, count: int, fps: float | None) -> tuple[NDArray[np.float64
         vector = [float(milliseconds) for milliseconds in data.get("FrameTimeVector") or ()]
         frame_time = float(data.get("FrameTime") or 0)
         rate = float(data.get("RecommendedDisplayFrameRate") or data.get("CineRate") or 0)
-    except (TypeError, ValueError):
+    except unreadable():
+        return None, ["the file's frame times are no numbers."]
+    if not all(math.isfinite(number) for number in (*vector, frame_time, rate)):
         return None, ["the file's frame times are no numbers."]
     if len(vector) == count and min(vector[1:], default=1.0) > 0:  # the first entry is always 0
         return np.array(vector[1:]) / 1000, []

@@ -40,7 +40,7 @@ def given_fingerprint(clip: "Clip") -> str:
     """32 hexadecimal digits of what came with a clip's pictures: cameras, and masks and depth of those 16 frames."""
     arrays: list[NDArray[Any]] = [clip.K, clip.world_to_camera, clip.ignored]
     for index in sampled(len(clip), SAMPLES):
-        depth = clip.depth(index)
+        depth = clip.inverse_depth(index) if clip.has_inverse_depth else clip.depth(index)
         arrays += [np.packbits(clip.tissue_mask(index))] if clip.masks_are_given else []
         arrays += [] if depth is None else [depth]
     return arrays_fingerprint(arrays)

@@ -85,10 +85,17 @@ def read_raw(path: Path) -> NDArray[Any]:
 
 
 def _decode(path: Path, flags: int) -> NDArray[Any]:
+    # imdecode, because imread cannot open non-ASCII paths on Windows and prints its own warnings.
+    return decode(read_bytes(path, LONGEST_IMAGE), flags, path)
+
+
+def decode(data: bytes, flags: int, path: Path) -> NDArray[Any]:
+    """The picture (H, W) or (H, W, C), BGR, that OpenCV makes of an image file's bytes, with its IMREAD_ `flags`.
+
+    Raises InputError naming `path` for what is no image, or one too large to be decoded.
+    """
     import cv2
 
-    # imdecode, because imread cannot open non-ASCII paths on Windows and prints its own warnings.
-    data = read_bytes(path, LONGEST_IMAGE)
     size = size_in_header(io.BytesIO(data))
     if size is None:
         raise _unreadable(path)

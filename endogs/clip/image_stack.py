@@ -4,17 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from endogs.clip.calibration_json import with_calibration_file
+from endogs.clip.chosen_frames import chosen_frames
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.stacks import AnimationFrames, TiffPages, page_count
 from endogs.clip.files.value_range import white_value
 from endogs.clip.frame_folders import DEFAULT_FPS
-from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
 from endogs.clip.image_files import IMAGE_SUFFIXES, list_images
 from endogs.clip.mask_files import sampled
 from endogs.clip.recording import Recording
 from endogs.clip.selection import Selection
-from endogs.clip.stereo_video import ChosenFrames
 
 KIND = "image-stack"
 LANDMARKS: tuple[str, ...] = ()
@@ -57,18 +55,4 @@ def read(path: Path, options: ClipOptions) -> Recording:
     if isinstance(frames, TiffPages):
         samples = [frames.raw(kept[i]) for i in sampled(len(kept))]
         frames.white = white_value(samples, file, notes)
-    height, width = frames.read(kept[0]).shape[:2]
-    K, camera_notes = guessed_intrinsics(width, height, options)
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=width,
-        height=height,
-        times=seconds[kept],
-        K=K[None].repeat(len(kept), 0),
-        world_to_camera=still_poses(len(kept)),
-        images=ChosenFrames(frames, np.array(kept)),
-        K_is_guess=options.focal is None,
-        notes=[*notes, *camera_notes],
-    )
-    return with_calibration_file(recording, options)
+    return chosen_frames(path, KIND, frames, seconds, kept, options, notes)

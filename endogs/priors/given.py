@@ -1,9 +1,12 @@
 """Depth that came with the clip (stereo, a depth sensor, a renderer), once it is plausible."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from endogs.clip.mask_files import sampled
 from endogs.errors import InputError
 from endogs.priors.light_falloff import FIXED
 from endogs.priors.photometric import photometric_depth
@@ -36,8 +39,7 @@ class GivenDepth:
         if not clip.has_depth:
             raise InputError(f"{clip.source}: the clip has no depth maps; use --depth photometric or --depth auto")
         known_parts, medians, spreads, agreements = [], [], [], []
-        for i in [frames[k] for k in sorted({round(k) for k in np.linspace(0, len(frames) - 1, LOOKED_AT)})]:
-            frame = DepthInput.of(clip, i, masks(i))
+        for frame in looked_at(clip, frames, masks):
             assert frame.given is not None
             known = (frame.given > 0) & frame.tissue_mask
             known_parts.append(float(known.sum()) / max(float(frame.tissue_mask.sum()), 1))
@@ -47,10 +49,7 @@ class GivenDepth:
             medians.append(float(np.median(depth)))
             low, high = np.percentile(depth, (5, 95))
             spreads.append(float(high / low))
-            log_z, confidence = photometric_depth(frame.image, frame.tissue_mask, frame.K, FIXED)
-            sure = known & (confidence > 0.5) & np.isfinite(log_z)
-            if np.count_nonzero(sure) > 100:
-                agreements.append(rank_correlation(log_z[sure], frame.given[sure]))
+            agreements += agreement_with_brightness(frame, frame.given, known)
         if not medians:
             raise InputError(
                 f"{clip.source}: the depth maps hold no depth on tissue; check that they belong to these frames, or "
@@ -87,6 +86,22 @@ class GivenDepth:
     def about(self) -> dict[str, Any]:
         """JSON."""
         return {"prior": "given", "kind": self.kind}
+
+
+def looked_at(clip: "Clip", frames: list[int], masks: TissueMasks) -> Iterator[DepthInput]:
+    """At most LOOKED_AT of the clip's `frames`, spread evenly."""
+    for k in sampled(len(frames), LOOKED_AT):
+        yield DepthInput.of(clip, frames[k], masks(frames[k]))
+
+
+def agreement_with_brightness(frame: DepthInput, depth: NDArray[np.float32], known: NDArray[np.bool_]) -> list[float]:
+    """Spearman's correlation of `depth` (H, W) with the depth that brightness tells, where `known` (H, W).
+
+    Nothing where brightness tells too little.
+    """
+    log_z, confidence = photometric_depth(frame.image, frame.tissue_mask, frame.K, FIXED)
+    sure = known & (confidence > 0.5) & np.isfinite(log_z)
+    return [rank_correlation(log_z[sure], depth[sure])] if np.count_nonzero(sure) > 100 else []
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from endogs.errors import InputError
-from endogs.priors.given import LOOKED_AT, REVERSED, rank_correlation
-from endogs.priors.light_falloff import FIXED
-from endogs.priors.photometric import photometric_depth
+from endogs.priors.given import REVERSED, agreement_with_brightness, looked_at
 from endogs.priors.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
 
 if TYPE_CHECKING:
@@ -27,16 +25,13 @@ class GivenInverseDepth:
         """
         if not clip.has_inverse_depth:
             raise InputError(f"{clip.source}: the clip has no files of inverse depth; use --depth auto")
-        agreements, known_pixels = [], 0
-        for i in [frames[k] for k in sorted({round(k) for k in np.linspace(0, len(frames) - 1, LOOKED_AT)})]:
-            frame = DepthInput.of(clip, i, masks(i))
+        agreements: list[float] = []
+        known_pixels = 0
+        for frame in looked_at(clip, frames, masks):
             assert frame.given_inverse is not None
             known = np.isfinite(frame.given_inverse) & frame.tissue_mask
             known_pixels += int(known.sum())
-            log_z, confidence = photometric_depth(frame.image, frame.tissue_mask, frame.K, FIXED)
-            sure = known & (confidence > 0.5) & np.isfinite(log_z)
-            if np.count_nonzero(sure) > 100:
-                agreements.append(rank_correlation(-log_z[sure], frame.given_inverse[sure]))
+            agreements += agreement_with_brightness(frame, -frame.given_inverse, known)
         if known_pixels == 0:
             raise InputError(
                 f"{clip.source}: the files of inverse depth hold nothing on tissue; check that they belong to these "

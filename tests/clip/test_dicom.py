@@ -1,6 +1,7 @@
 """DICOM files of several frames: every frame, at the file's own times."""
 
 import sys
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -75,6 +76,42 @@ def test_jpeg_frames(tmp_path):
     clip = load_clip(path)
     assert np.abs(clip.image(3).astype(int) - FRAMES[3]).mean() < 12
     assert any("frame rate is unknown" in note for note in clip.notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"NumberOfFrames": 2**31 - 1}, "not as many as it says"),
+        ({"Rows": 65535, "Columns": 65535}, "65535 x 65535"),
+        ({"BitsStored": 60000}, "60000 bits"),
+        ({"FrameTime": "1e999"}, None),
+    ],
+)
+def test_what_a_file_says_of_itself_is_not_believed(tmp_path, values, told):
+    path = dicom(tmp_path / "a.dcm", np.stack(FRAMES).tobytes(), NATIVE, **values)
+    if told is None:
+        assert any("no numbers" in note for note in load_clip(path).notes)
+    else:
+        with pytest.raises(InputError, match=told):
+            load_clip(path)
+
+
+def test_a_data_set_deflated_as_a_whole_is_refused(tmp_path):
+    path = dicom(tmp_path / "a.dcm", np.stack(FRAMES).tobytes(), "1.2.840.10008.1.2.1.99")
+    with pytest.raises(InputError, match="deflated"):
+        load_clip(path)
+
+
+def test_damaged_files_are_frames_or_a_sentence(tmp_path):
+    whole = dicom(tmp_path / "a.dcm", np.stack(FRAMES).tobytes(), NATIVE, FrameTime="50").read_bytes()
+    rng = np.random.default_rng(5)
+    for _ in range(150):
+        data = bytearray(whole[: len(whole) - int(rng.integers(0, 3)) * 1000])
+        for place in rng.integers(132, 700, int(rng.integers(1, 6))):
+            data[place] = int(rng.integers(0, 256))
+        (tmp_path / "b.dcm").write_bytes(data)
+        with suppress(InputError):
+            load_clip(tmp_path / "b.dcm").image(0)
 
 
 def test_a_video_inside(tmp_path):

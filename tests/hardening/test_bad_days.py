@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from full_disk import full_disk
 
 from endogs.cli import main
 from endogs.fit.checkpoint_clock import CheckpointClock
@@ -41,19 +41,6 @@ def sentence(capsys) -> str:
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("endogs: ")]
     assert len(said) == 1
     return said[0]
-
-
-@contextmanager
-def full_disk(size):
-    """While it lasts, no file of this process can grow beyond `size` bytes: writing fails as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ KNOWN_MATRICES = (0, 1, 2, 4, 5, 6, 7, 9)
 """H.273's codes that FFmpeg's scaler converts: RGB, BT.709, none, FCC, BT.601 (twice), SMPTE 240M, BT.2020."""
 HD_WIDTH, HD_HEIGHT = 1280, 576
 """From this width, or above this height, players take an unstated matrix for BT.709, below for BT.601."""
+WIDEST = 4.0
+"""Width over height of the oddest pixels: those of 352 x 576 shown at 16:9 have 2.9."""
 TRANSPARENT = 128
 """Alpha below which a pixel counts as transparent."""
 
@@ -45,6 +47,11 @@ class FramePixels:
         self._turn = self._asked_turn(first)
         aspect = float(pixel_aspect) if pixel_aspect else 1.0
         width, height = self.stored_size
+        if not 1 / WIDEST <= aspect <= WIDEST:
+            self.notes.append(
+                f"the video says that its pixels are {aspect:.4g} times as wide as high, as none are: taken for square."
+            )
+            aspect = 1.0
         self._width = max(1, round(width * aspect)) if square else width
         self.size = self._turn.size(self._width, height)
         """(width, height) of the pictures."""

@@ -8,7 +8,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import read_bytes
 from endogs.clip.files.value_range import as_rgb, to_eight_bits
+from endogs.clip.image_files import LONGEST_IMAGE, image_size
+from endogs.clip.image_headers import require_drawable
 from endogs.errors import InputError
 from endogs.memory_budget import require_memory
 
@@ -151,11 +154,7 @@ class TiffPages:
                     f"{path}: page {number} is {sides[0]} x {sides[1]} but page 0 is {width} x {height}: all frames of "
                     "a clip must have one size."
                 )
-        require_memory(
-            8.0 * width * height * max(1, samples),
-            f"{path}: a page of {width} x {height}",
-            "save it at a smaller size",
-        )
+        require_drawable(path, width, height, max(1, samples))
         named = dict(re.findall(r"(?m)^(\w+)=([^\n]*)$", description))
         channels = _whole(named.get("channels")) if description.startswith("ImageJ") else _ome_channels(description)
         if channels > 1 and samples == 1:
@@ -183,7 +182,7 @@ class TiffPages:
         level = log.setLogLevel(log.LOG_LEVEL_SILENT)
         try:
             found, pages = cv2.imreadmulti(str(self.path), self.pages[index][0], 1, flags=cv2.IMREAD_UNCHANGED)
-        except cv2.error:
+        except (cv2.error, UnicodeEncodeError):  # the latter for names that are no text, which OpenCV cannot open
             found, pages = False, ()
         finally:
             log.setLogLevel(level)
@@ -209,13 +208,16 @@ class AnimationFrames:
                 f"{path}: animations are read by OpenCV 4.11 or newer: update it (pip install -U "
                 "opencv-python-headless), or save the animation as GIF."
             )
-        width, height = _canvas(path)
+        width, height = image_size(path)
         require_memory(
             4.0 * width * height * page_count(path) * 2,
             f"{path}: {page_count(path)} pictures of {width} x {height}",
             "save them as a video",
         )
-        found, animation = cv2.imdecodeanimation(np.fromfile(path, np.uint8))
+        try:
+            found, animation = cv2.imdecodeanimation(np.frombuffer(read_bytes(path, LONGEST_IMAGE), np.uint8))
+        except cv2.error as error:
+            raise InputError(f"{path}: OpenCV cannot decode this animation ({error.err}): write it again.") from error
         if not found or not animation.frames:
             raise InputError(f"{path}: not a readable animation: write it again.")
         self._frames = [as_rgb(np.asarray(frame)) for frame in animation.frames]
@@ -228,15 +230,6 @@ class AnimationFrames:
     def read(self, index: int) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) RGB."""
         return self._frames[index].copy()
-
-
-def _canvas(path: Path) -> tuple[int, int]:
-    """(width, height) of an animated PNG (IHDR) or WebP (VP8X)."""
-    with path.open("rb") as file:
-        header = file.read(30)
-    if header[:4] == b"RIFF":
-        return int.from_bytes(header[24:27], "little") + 1, int.from_bytes(header[27:30], "little") + 1
-    return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
 
 
 def _whole(text: str | None) -> int:

@@ -60,23 +60,7 @@ def _counts(findings: list[Finding]) -> dict[str, int]:
 
 def table(report: dict[str, Any]) -> str:
     """The numbers as a Markdown table."""
-    columns = (
-        "tried",
-        "ok",
-        "refused",
-        "traceback",
-        "places",
-        "hang",
-        "over-memory",
-        "crash",
-        "network",
-        "changed",
-        "code",
-        "wrong",
-        "litter",
-        "words",
-        "attacker",
-    )
+    columns = ("tried", *KINDS, "places", "words")
     lines = ["| family | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, counts in [*report["families"].items(), ("all", report["all"])]:
         lines.append(f"| {name} | " + " | ".join(str(counts[column]) for column in columns) + " |")
