@@ -38,7 +38,8 @@ class DepthErrors:
     @property
     def rmse(self) -> float:
         """Root of the mean squared difference, in the given depth's units."""
-        return float(np.sqrt(np.mean(np.square(self.depth - self.given)))) if self.given.size else float("nan")
+        difference = np.subtract(self.depth, self.given, dtype=np.float64)
+        return float(np.sqrt(np.mean(difference**2))) if self.given.size else float("nan")
 
     @property
     def within_125(self) -> float:

@@ -84,16 +84,8 @@ def read_preprocessing(folder: Path) -> Preprocessing | None:
         raise InputError(f"{file}: not readable as a JSON object; take the file from the model's own folder")
     try:
         found = _described(config)
-    except (TypeError, ValueError, IndexError, OverflowError) as error:
-        raise InputError(
-            f"{file}: not understood as a preprocessing of images ({error}); take the file from the model's own folder"
-        ) from error
-    sides = (*(found.size or ()), found.multiple)
-    if not all(0 < side <= LARGEST_SIDE for side in sides) or min(found.std) <= 0:
-        raise InputError(
-            f"{file}: sides of {sides} pixels up to {LARGEST_SIDE} and deviations {found.std} should be positive; take "
-            "the file from the model's own folder"
-        )
+    except ValueError as error:
+        raise InputError(f"{file}: {error}; take the file from the model's own folder") from error
     return found
 
 
@@ -102,30 +94,47 @@ def _described(config: dict[str, Any]) -> Preprocessing:
     divisor = config.get("size_divisor")
     by_divisor = "size" not in config and divisor is not None  # GLPN resizes to multiples and to no size
     normalize = config.get("do_normalize", "image_mean" in config)
-    multiple: float = divisor if by_divisor else config.get("ensure_multiple_of") or 1  # type: ignore[assignment]
+    rescale = config.get("do_rescale", True)
+    multiple = _number(divisor if by_divisor else config.get("ensure_multiple_of") or 1, "the multiple of sides")
+    mode = config.get("resample", 3)
+    if not isinstance(mode, int):
+        raise ValueError(f"resample is {mode!r:.40}, not a number of Pillow's")
     return Preprocessing(
         size=_size(config.get("size", 384)) if resize and not by_divisor else None,
         keep_aspect_ratio=bool(config.get("keep_aspect_ratio", False)),
         multiple=int(multiple) if resize and multiple >= 1 else 1,
         round_down=by_divisor,
-        mode=MODES.get(config.get("resample", 3), "bicubic"),
-        rescale=float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0,
-        mean=_triple(config.get("image_mean", 0.5)) if normalize else (0.0, 0.0, 0.0),
-        std=_triple(config.get("image_std", 0.5)) if normalize else (1.0, 1.0, 1.0),
+        mode=MODES.get(mode, "bicubic"),
+        rescale=_number(config.get("rescale_factor", 1 / 255), "rescale_factor")
+        if config.get("do_rescale", True)
+        else 1.0,
+        mean=_triple(config.get("image_mean", 0.5), "image_mean") if normalize else (0.0, 0.0, 0.0),
+        std=_triple(config.get("image_std", 0.5), "image_std", above=True) if normalize else (1.0, 1.0, 1.0),
     )
 
 
 def _size(value: Any) -> tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
+    sides: tuple[Any, Any] = (value, value)
     if isinstance(value, dict):
         sides = (value.get("height"), value.get("width"))
         sides = sides if None not in sides else (value.get("shortest_edge"), value.get("shortest_edge"))
-        if all(isinstance(side, int) for side in sides):
-            return sides  # type: ignore[return-value]
-    raise ValueError(f'size {value!r} is not {{"height": H, "width": W}}')
+    if not all(type(side) is int and 0 < side <= LARGEST_SIDE for side in sides):
+        raise ValueError(f'size {value!r:.60} is not understood; {{"height": H, "width": W}} up to {LARGEST_SIDE} is')
+    return sides
 
 
-def _triple(value: Any) -> tuple[float, float, float]:
-    values = [float(v) for v in (value if isinstance(value, list) else [value] * 3)]
-    return values[0], values[1], values[2]
+def _triple(value: Any, name: str, above: bool = False) -> tuple[float, float, float]:
+    """Numbers of the three channels, or one for all; `above` zero where they divide."""
+    values = value if isinstance(value, list) else [value] * 3
+    if len(values) != 3:
+        raise ValueError(f"{name} holds {len(values)} numbers, not one per channel")
+    red, green, blue = (_number(one, name) for one in values)
+    if above and min(red, green, blue) == 0:
+        raise ValueError(f"{name} is 0, which nothing can be divided by")
+    return red, green, blue
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST_SIDE:
+        raise ValueError(f"{name} is {value!r:.40}, not a number from 0 to {LARGEST_SIDE}")
+    return float(value)

@@ -177,9 +177,9 @@ BOMBS: dict[str, tuple[str, Writer, str]] = {
     "preprocessing of lists": (
         "preprocessing",
         preprocessing('{"resample": [], "rescale_factor": []}'),
-        "not understood",
+        "rescale_factor",
     ),
-    "preprocessing of 10^9": ("preprocessing", preprocessing('{"size": 1000000000}'), "up to 8192"),
-    "preprocessing of two": ("preprocessing", preprocessing('{"image_mean": [1, 2]}'), "not understood"),
+    "preprocessing of 10^9": ("preprocessing", preprocessing('{"size": 1000000000}'), "is not understood"),
+    "preprocessing of two": ("preprocessing", preprocessing('{"image_mean": [1, 2]}'), "2 numbers"),
 }
 """By name: who reads it, what writes it, and what the sentence says; "read" for what is no more than odd."""

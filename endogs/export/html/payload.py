@@ -86,7 +86,7 @@ def pack_scene(
     if control is not None:
         knots, offsets = control
         offsets = offsets[:, order]
-        offsets[..., QUATS] /= lengths[order][None, :, None].astype(np.float32)
+        offsets[..., QUATS] /= lengths[order][None, :, None]
         header["deformation"] |= {"breakpoints": list(knots.breakpoints)}
         for name, (channels, step) in GROUPS.items():
             scale = multiples[0 if name == "means" else 1]

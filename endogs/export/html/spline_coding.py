@@ -54,7 +54,8 @@ def encode_control(control: Floats, knots: Knots, step: float, scale: Floats) ->
     """
     count, gaussians, channels = control.shape
     lower = np.linalg.cholesky(gram_matrix(knots) + 1e-9 * np.eye(count))
-    steps = np.clip(control / (step * scale)[None, :, None], -LARGEST_OFFSET, LARGEST_OFFSET)
+    with np.errstate(over="ignore"):  # what is beyond a float is cut like all that is beyond LARGEST_OFFSET
+        steps = np.clip(control / (step * scale)[None, :, None], -LARGEST_OFFSET, LARGEST_OFFSET)
     curves = np.ascontiguousarray(steps.transpose(0, 2, 1)).reshape(count, -1)
     curves = lower.T.astype(np.float32) @ curves
     energy, vectors = np.linalg.eigh(np.asarray(curves @ curves.T, np.float64))
