@@ -94,7 +94,7 @@ def _described(config: dict[str, Any]) -> Preprocessing:
     divisor = config.get("size_divisor")
     by_divisor = "size" not in config and divisor is not None  # GLPN resizes to multiples and to no size
     normalize = config.get("do_normalize", "image_mean" in config)
-    rescale = config.get("do_rescale", True)
+    rescale = _number(config.get("rescale_factor", 1 / 255), "rescale_factor") if config.get("do_rescale", True) else 1
     multiple = _number(divisor if by_divisor else config.get("ensure_multiple_of") or 1, "the multiple of sides")
     mode = config.get("resample", 3)
     if not isinstance(mode, int):
@@ -105,9 +105,7 @@ def _described(config: dict[str, Any]) -> Preprocessing:
         multiple=int(multiple) if resize and multiple >= 1 else 1,
         round_down=by_divisor,
         mode=MODES.get(mode, "bicubic"),
-        rescale=_number(config.get("rescale_factor", 1 / 255), "rescale_factor")
-        if config.get("do_rescale", True)
-        else 1.0,
+        rescale=rescale,
         mean=_triple(config.get("image_mean", 0.5), "image_mean") if normalize else (0.0, 0.0, 0.0),
         std=_triple(config.get("image_std", 0.5), "image_std", above=True) if normalize else (1.0, 1.0, 1.0),
     )
