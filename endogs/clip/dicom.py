@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.bounded_files import open_file
+from endogs.bounded_files import is_file, open_file, why
 from endogs.clip import video
 from endogs.clip.chosen_frames import chosen_frames
 from endogs.clip.config import ClipOptions
@@ -48,10 +48,13 @@ def unreadable() -> tuple[type[Exception], ...]:
 
 def why_not(path: Path) -> str | None:
     """Why `path` is no DICOM file, None when it is one: "DICM" stands after 128 bytes (PS3.10, 7.1)."""
-    if not path.is_file():
+    if not is_file(path):
         return "not a file"
-    with path.open("rb") as file:
-        return None if file.read(132)[128:] == b"DICM" else "no DICOM file"
+    try:
+        with path.open("rb") as file:
+            return None if file.read(132)[128:] == b"DICM" else "no DICOM file"
+    except OSError as error:
+        return f"cannot be read ({why(error)})"
 
 
 def read(path: Path, options: ClipOptions) -> Recording:

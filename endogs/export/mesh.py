@@ -53,7 +53,7 @@ def export_mesh(scene: Scene, config: ExportMesh, path: Path, format: MeshFormat
         assert time is not None
         mesh = surface(scene, time, config)
         if not len(mesh.triangles):
-            raise InputError(f"The scene shows no surface at {time:g} s with these options; {remedy}.")
+            raise InputError(f"{scene.called}: shows no surface at {time:g} s with these options; {remedy}.")
         write_mesh(file, mesh, scene, time, chosen)
 
     return write_one_or_many(path, f".{chosen}", times, write)
@@ -77,7 +77,7 @@ def surface(scene: Scene, time: float, config: ExportMesh) -> Mesh:
     known = [view.depth[view.depth > 0] for view in views]
     depths = np.concatenate(known)
     if not len(depths):
-        raise InputError(f"The scene shows no surface at {time:g} s; fit it again.")
+        raise InputError(f"{scene.called}: shows no surface at {time:g} s; fit it again.")
     footprint = float(np.median(depths)) / float(scene.K[0, 0, 0])
     voxel = config.voxel or VOXEL_PIXELS * footprint
     across = max(scene.width, scene.height) * footprint

@@ -84,7 +84,7 @@ def _times(scene: Scene, config: ExportVideo) -> tuple[list[float], float]:
 def _orbit(scene: Scene, times: list[float], config: ExportVideo) -> Frames:
     depth = picture(scene, times[0], min(1.0, 160 / max(scene.width, scene.height)))[1]
     if not (depth > 0).any():
-        raise InputError("The scene's first frame shows nothing to turn around; fit it again.")
+        raise InputError(f"{scene.called}: its first frame shows nothing to turn around; fit it again.")
     distance = float(np.median(depth[depth > 0]))
     rounds = max(1, round((times[-1] - times[0]) / ORBIT_SECONDS))
     for i, time in enumerate(times):

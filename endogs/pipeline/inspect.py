@@ -44,12 +44,12 @@ def inspect(config: Inspect) -> None:
     depth_range = (seen.depth_range[0], seen.depth_range[2]) if seen.depth_range else None
     out = config.out or Path(f"{clip.name}-inspect.png")
     write_png(out, contact_sheet(clip, depth_range))
-    console.print(f"contact sheet: {out}", markup=False, soft_wrap=True)
+    console.print(f"contact sheet: {plain(out)}", soft_wrap=True)
     if config.masks:
         video = out.with_suffix(".mp4")
         aspect = pixel_aspect(clip.K[0])
         write_video(video, _overlays(clip), frame_rate(clip.times), times=clip.times, pixel_aspect=aspect)
-        console.print(f"masks over every frame: {video}", markup=False, soft_wrap=True)
+        console.print(f"masks over every frame: {plain(video)}", soft_wrap=True)
 
 
 def _overlays(clip: Clip) -> Iterator[NDArray[np.uint8]]:

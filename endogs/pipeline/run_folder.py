@@ -49,6 +49,8 @@ from endogs.pipeline.run_record import write_json
 FORMAT = "endogs-unfinished-1"
 NUMBERS = 1000
 """How many folders of one name are tried."""
+LONGEST_NAME = 230
+"""Bytes of a folder's name: file systems allow 255, and the names beside it are up to 13 longer, with a number 17."""
 
 
 @dataclass
@@ -186,6 +188,8 @@ def claim(out: Path | None, stem: str, resume: bool, overwrite: bool) -> RunFold
     if out is not None:
         return _claim(out, resume, overwrite)
     first = Path(f"{stem}_endogs")
+    if len(os.fsencode(first)) > LONGEST_NAME:
+        raise InputError(f"{first}: too long a name for the folders beside it; give an --out.")
     names = [first, *(Path(f"{first}-{number}") for number in range(2, NUMBERS))]
     if resume:
         found = [name for name in names if resumable(name.resolve())]

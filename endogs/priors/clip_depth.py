@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -208,8 +209,8 @@ def input_fingerprint(source: Path, outputs: Sequence[Path] = ()) -> list[tuple[
     if source.is_file():
         files = [source]
     else:
-        left_out = {folder.resolve() for folder in outputs}
-        shown = [p for p in listed(source) if not p.name.startswith(".") and p.resolve() not in left_out]
+        left_out = {os.path.realpath(folder) for folder in outputs}
+        shown = [p for p in listed(source) if not p.name.startswith(".") and os.path.realpath(p) not in left_out]
         files = [p for p in shown if is_file(p)]
         files += [p for folder in shown if folder.is_dir() for p in listed(folder) if is_file(p)]
     found = []

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.priors.learned_input import Preprocessing, read_preprocessing
-from endogs.priors.model_folder import check_model_folder, reason_of, unloadable, weight_files
+from endogs.priors.model_folder import check_model_folder, keep_quiet, reason_of, unloadable, weight_files
 from endogs.priors.model_licence import read_licence
 from endogs.priors.prediction import DepthKind
 
@@ -70,6 +70,7 @@ class TransformersModel:
             from transformers import AutoConfig, AutoModelForDepthEstimation
         except ImportError as error:
             raise InputError(f"--depth learned needs transformers ({error}); pip install 'endogs[learned]'") from error
+        keep_quiet()
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             model, report = AutoModelForDepthEstimation.from_pretrained(

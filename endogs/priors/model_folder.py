@@ -171,3 +171,14 @@ def _check_index(folder: Path) -> None:
 
 def _are_texts(values: Any) -> bool:
     return all(isinstance(value, str) for value in values)
+
+
+def keep_quiet() -> None:
+    """Lets transformers and the hub's client say nothing but errors: one sentence of ours says what they led to."""
+    from logging import ERROR, getLogger
+
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    getLogger("huggingface_hub").setLevel(ERROR)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from endogs.errors import InputError
 from endogs.scene.deformation import Deformation
 from endogs.scene.scene import Scene
 from endogs.scene.spline import Knots, SplineDeformation
@@ -39,10 +40,15 @@ def spline_through(deformation: Deformation, base: Tensor, times: np.ndarray, kn
 def scene_as_spline(scene: Scene) -> Scene:
     """The scene with its deformation as a spline with a knot at every frame's time; splines and still scenes stay.
 
-    The samples are the scene's frames, however unevenly they lie in time. Error at those: rounding.
+    The samples are the scene's frames, however unevenly they lie in time. Error at those: rounding. Raises InputError
+    for frames that lie a number's smallest step apart.
     """
     if isinstance(scene.deformation, SplineDeformation | StaticDeformation):
         return scene
     times = np.unique(scene.times)
     knots = Knots(tuple(times.tolist()) if len(times) > 1 else (float(times[0]), float(times[0]) + 1.0))
-    return replace(scene, deformation=spline_through(scene.deformation, scene.base, times, knots))
+    try:
+        spline = spline_through(scene.deformation, scene.base, times, knots)
+    except np.linalg.LinAlgError as error:
+        raise InputError(f"{scene.called}: no spline fits frames at its times ({error}); fit it again.") from error
+    return replace(scene, deformation=spline)

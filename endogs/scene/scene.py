@@ -1,6 +1,7 @@
 """A scene: canonical Gaussians, their deformation, and the cameras and units of the clip they were fitted to."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,13 @@ class Scene:
     """Where the scene came from: clip, options, split, masks."""
     masks: StoredMasks | None = None
     """The tissue masks that the scene was fitted with; None where it had none, or does not hold them."""
+    file: Path | None = field(default=None, compare=False)
+    """Where the scene was read from."""
+
+    @property
+    def called(self) -> str:
+        """How sentences begin that are about the scene."""
+        return "the scene" if self.file is None else str(self.file)
 
     def __len__(self) -> int:
         """Number of Gaussians."""
@@ -59,7 +67,7 @@ class Scene:
 
         Raises InputError where the deformation's numbers are so large that the Gaussians are not finite.
         """
-        return _finite(self.deformation.packed_at(self.base, time), time)
+        return self._finite(self.deformation.packed_at(self.base, time), time)
 
     @torch.no_grad()
     def shown_at(self, time: float, camera: Camera | None = None) -> Tensor:
@@ -71,7 +79,7 @@ class Scene:
         if self.appearance.plain:
             return packed
         camera = self.camera(self.nearest_frame(time)) if camera is None else camera.to(packed.device)
-        return _finite(self.appearance.shown(packed, camera, time), time)
+        return self._finite(self.appearance.shown(packed, camera, time), time)
 
     def gaussians_at(self, time: float, camera: Camera | None = None) -> Gaussians:
         """`shown_at` with unit quaternions."""
@@ -121,11 +129,10 @@ class Scene:
         """The clip's frame nearest to `time`, seconds."""
         return int(np.argmin(np.abs(self.times - time)))
 
-
-def _finite(packed: Tensor, time: float) -> Tensor:
-    if not all_finite(packed):
-        raise InputError(
-            f"the scene's Gaussians are not finite at {time:g} s: its deformation or appearance is damaged; copy it or "
-            "fit it again"
-        )
-    return packed
+    def _finite(self, packed: Tensor, time: float) -> Tensor:
+        if not all_finite(packed):
+            raise InputError(
+                f"{self.called}: its Gaussians are not finite at {time:g} s, so its deformation or appearance is "
+                "damaged; copy it or fit it again"
+            )
+        return packed

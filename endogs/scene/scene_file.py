@@ -119,6 +119,7 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
         appearance,
         origin,
         masks,
+        path,
     )
 
 

@@ -67,7 +67,7 @@ class TensorFile:
             offsets = _offsets(path)
         except (SafetensorError, ValueError) as error:
             raise InputError(
-                f"{path}: not a whole scene file ({error}); it was cut off or is of another kind"
+                f"{path}: not a whole scene file ({plain(error, LONGEST_REASON)}); it was cut off or is of another kind"
             ) from error
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error

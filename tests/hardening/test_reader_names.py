@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from endogs.cli import main
+from endogs.errors import InputError
+from endogs.pipeline.run_folder import claim
+from endogs.priors.clip_depth import input_fingerprint
 
 
 @pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "[red]clip[bold]", "\x1b]0;title\x07", "\u202eclip"])
@@ -32,3 +35,17 @@ def test_links_in_a_circle_are_told(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert said.startswith("endogs: ")
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_link_to_itself_among_the_frames_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "2.png").symlink_to("2.png")
+    assert input_fingerprint(tmp_path / "clip", (tmp_path / "out",)) == []
+
+
+def test_a_name_too_long_for_the_folders_beside_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"too long a name .* --out"):
+        claim(None, "ü" * 120, resume=False, overwrite=False)
+    claim(None, "ü" * 100, resume=False, overwrite=False).release()
+    assert list(tmp_path.iterdir()) == []

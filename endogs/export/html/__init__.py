@@ -57,7 +57,7 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     scene = baked(scene)
     visible = ever_visible(scene)
     if not bool(visible.any()):
-        raise InputError("The scene holds no Gaussian that can be seen; fit it again.")
+        raise InputError(f"{scene.called}: holds no Gaussian that can be seen; fit it again.")
     original = len(scene)
     scene = scene.kept(visible)
     fitted, scene = scene, scene_as_spline(scene)

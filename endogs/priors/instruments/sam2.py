@@ -5,7 +5,6 @@ normalize) is done here, and the model's memory is driven frame by frame.
 """
 
 from collections.abc import Callable, Iterator
-from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from endogs.priors.instruments.config import Sam2Options
 from endogs.priors.instruments.halo import tip_halo
 from endogs.priors.instruments.masks import InstrumentMasks, Mask
 from endogs.priors.instruments.prompts import Prompt, read_prompts
-from endogs.priors.model_folder import check_model_folder, model_folder, reason_of, unloadable
+from endogs.priors.model_folder import check_model_folder, keep_quiet, model_folder, reason_of, unloadable
 
 if TYPE_CHECKING:
     import torch
@@ -63,10 +62,7 @@ def load_model(folder: Path) -> Any:
         from transformers import Sam2VideoModel
     except ImportError as error:
         raise InputError("--masks sam2 needs transformers; install it with pip install 'endogs[learned]'.") from error
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    getLogger("huggingface_hub").setLevel(ERROR)  # one sentence of ours says what its many retries led to
+    keep_quiet()
     kind = check_model_folder(folder).get("model_type")
     if kind not in MODEL_TYPES:
         raise InputError(
