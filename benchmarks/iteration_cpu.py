@@ -18,7 +18,7 @@ from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.step import Objective
 from endogs.fit.views import View
-from endogs.scene.spline import Knots, SplineDeformation
+from endogs.scene.deformation.spline import Knots, SplineDeformation
 
 KNOTS = Knots.over(0.0, 1.0, 1 / 30)
 

@@ -28,7 +28,7 @@ from endogs.fit.density import ResidualMaps
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.views import View
 from endogs.render.native import render_planes
-from endogs.scene.spline import Knots, SplineDeformation
+from endogs.scene.deformation.spline import Knots, SplineDeformation
 
 SCENES = [(50_000, 25), (120_000, 30), (200_000, 40), (1_000_000, 60)]
 """Gaussians, and contributing pairs per pixel."""

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
-from endogs.scene.deformation import Deformation
+from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.origin import Origin
 
 WIDTH, HEIGHT, FRAMES = 96, 72, 7

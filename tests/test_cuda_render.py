@@ -15,7 +15,7 @@ from test_render_native import check, rasterize_native, run, upstream_gradients
 
 from endogs import native
 from endogs.render import Rendering, rasterize_packed
-from endogs.scene.spline import spline_evaluate
+from endogs.scene.deformation.spline import spline_evaluate
 
 pytestmark = [
     pytest.mark.cuda,

@@ -21,9 +21,9 @@ from endogs.scene import (
     Scene,
     SplineDeformation,
 )
-from endogs.scene.as_spline import scene_as_spline
-from endogs.scene.bases import basis_sum, kernel_values
-from endogs.scene.clip_time import ClipTime
+from endogs.scene.deformation.as_spline import scene_as_spline
+from endogs.scene.deformation.bases import basis_sum, kernel_values
+from endogs.scene.deformation.clip_time import ClipTime
 from endogs.scene.scene_file import load_scene, save_scene
 
 COUNT = 5
@@ -107,7 +107,7 @@ def test_many_gaussians_are_summed_as_few(monkeypatch):
     generator = torch.Generator().manual_seed(1)
     weights, centers, widths = (torch.rand(50, 3, 4, generator=generator) for _ in range(3))
     whole = (weights * kernel_values(centers, widths, 0.4, "quartic")).sum(-1)
-    monkeypatch.setattr("endogs.scene.bases.ROWS", 7)
+    monkeypatch.setattr("endogs.scene.deformation.bases.ROWS", 7)
     leaf = weights.clone().requires_grad_()
     pieces = basis_sum(leaf, centers, widths, 0.4, "quartic")
     pieces.sum().backward()

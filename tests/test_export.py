@@ -15,9 +15,9 @@ from endogs.export.splats import export_splats
 from endogs.gaussians import Gaussians
 from endogs.open3d_library import import_open3d
 from endogs.scene import Scene
-from endogs.scene.deformation import Deformation
+from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.scene_file import save_scene
-from endogs.scene.static import StaticDeformation
+from endogs.scene.deformation.static import StaticDeformation
 
 COUNT = 7
 

@@ -16,7 +16,7 @@ from endogs.fit.bending import greville_time, relax_bending
 from endogs.fit.config import PRESETS, Reconstruct
 from endogs.fit.loop import run_fit
 from endogs.gaussians import CHANNELS
-from endogs.scene.spline import Knots, SplineDeformation
+from endogs.scene.deformation.spline import Knots, SplineDeformation
 
 KNOTS = st.lists(st.floats(0.05, 2.0), min_size=1, max_size=6).map(
     lambda steps: Knots((0.5, *(0.5 + np.cumsum(steps)).tolist()))

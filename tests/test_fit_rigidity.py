@@ -19,7 +19,7 @@ from endogs.fit.rigidity import HiddenRigidity, best_rotations, hidden_gaussians
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.scene import StaticDeformation
-from endogs.scene.spline import Knots, SplineDeformation
+from endogs.scene.deformation.spline import Knots, SplineDeformation
 
 
 def stars(count: int = 5, seed: int = 0) -> torch.Tensor:

@@ -19,7 +19,7 @@ from endogs.fit.step import Objective
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.render import Rendering, rasterize_packed
-from endogs.scene.spline import Knots, spline_evaluate
+from endogs.scene.deformation.spline import Knots, spline_evaluate
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="endogs was installed without its compiled part")
 

@@ -17,8 +17,8 @@ from endogs.fit.config import FitConfig
 from endogs.fit.deformation_config import Rate
 from endogs.fit.optimizer import BETAS, Moments, Slice, adam_slices, breakpoints_of, channel_rates, settings_with
 from endogs.gaussians import MEANS
-from endogs.scene.deformation import Deformation
-from endogs.scene.spline import Knots, SplineDeformation
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.spline import Knots, SplineDeformation
 
 _DEFORMATION, _M, _V = "deformation.", "m.", "v."
 

@@ -7,7 +7,7 @@ guide to splines", 1978). Outside Adam, which would take full steps however smal
 
 import torch
 
-from endogs.scene.spline import Knots, SplineDeformation
+from endogs.scene.deformation.spline import Knots, SplineDeformation
 
 
 def greville_time(knots: Knots, control_point: int) -> float:

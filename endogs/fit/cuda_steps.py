@@ -22,7 +22,7 @@ from endogs.fit.optimizer import BETAS, EPS, SplineAdam
 from endogs.fit.scales import LossScales, has_depth
 from endogs.fit.views import TrainingViews, View
 from endogs.gaussians import ATTRIBUTES
-from endogs.scene.spline import ACTIVE, SplineDeformation
+from endogs.scene.deformation.spline import ACTIVE, SplineDeformation
 
 SLICES = 1 + ACTIVE
 DEPTH_MODES = {"metric": 1, "logdepth": 2, "depth": 3, "disparity": 4}

@@ -27,9 +27,9 @@ from endogs.scene import (
     MlpDeformation,
     SplineDeformation,
 )
-from endogs.scene.bases import MOTION_CHANNELS
-from endogs.scene.clip_time import ClipTime
-from endogs.scene.field import box_around
+from endogs.scene.deformation.bases import MOTION_CHANNELS
+from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.field import box_around
 
 TRACKED = ("spline", "bases", "lowrank")
 """Deformations that can start from tracks."""

@@ -33,7 +33,7 @@ from endogs.fit.setup import pixel_footprint
 from endogs.fit.step import Objective, fixed_order
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import ATTRIBUTES, CHANNELS
-from endogs.scene.spline import SplineDeformation
+from endogs.scene.deformation.spline import SplineDeformation
 
 CHECK_STEPS = 50
 """Steps between looks at all parameters, and between progress records."""

@@ -16,8 +16,8 @@ from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.checkpoint import BREAKPOINTS
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
-from endogs.scene.deformation import Deformation
-from endogs.scene.spline import ACTIVE, Knots, SplineDeformation
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.spline import ACTIVE, Knots, SplineDeformation
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8

@@ -15,7 +15,7 @@ from endogs.errors import InputError
 from endogs.fit.density import Population
 from endogs.fit.views import View
 from endogs.gaussians import MEANS
-from endogs.scene.spline import ACTIVE, SplineDeformation
+from endogs.scene.deformation.spline import ACTIVE, SplineDeformation
 
 NEIGHBOUR_ROWS = "rigid_neighbours"
 NEIGHBOURS = 8

@@ -4,8 +4,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from endogs.scene.deformation import Deformation
-from endogs.scene.spline import Knots
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.spline import Knots
 
 
 class SceneOptimizer(Protocol):

@@ -1,13 +1,13 @@
 """Scenes: canonical Gaussians with a deformation over time."""
 
-from endogs.scene.bases import BasesDeformation
-from endogs.scene.deformation import Deformation
-from endogs.scene.hexplane import HexplaneDeformation
-from endogs.scene.lowrank import LowrankDeformation
-from endogs.scene.mlp import MlpDeformation
+from endogs.scene.deformation.bases import BasesDeformation
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.hexplane import HexplaneDeformation
+from endogs.scene.deformation.lowrank import LowrankDeformation
+from endogs.scene.deformation.mlp import MlpDeformation
 from endogs.scene.scene import Scene
-from endogs.scene.spline import Knots, SplineDeformation
-from endogs.scene.static import StaticDeformation
+from endogs.scene.deformation.spline import Knots, SplineDeformation
+from endogs.scene.deformation.static import StaticDeformation
 
 DEFORMATIONS: dict[str, type[Deformation]] = {
     deformation.kind: deformation

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY
 from endogs.scene.observations import ColoredTracks, Observations, Pixels, follow
-from endogs.scene.spline import Knots
+from endogs.scene.deformation.spline import Knots
 from endogs.scene.spline_fit import fit_control
 
 

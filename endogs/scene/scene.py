@@ -12,7 +12,7 @@ from endogs.camera import Camera
 from endogs.errors import InputError
 from endogs.gaussians import Gaussians, all_finite
 from endogs.scene.appearance import PLAIN, Appearance
-from endogs.scene.deformation import Deformation
+from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.origin import Origin
 from endogs.scene.stored_masks import StoredMasks
 from endogs.scene.visibility import Visibility

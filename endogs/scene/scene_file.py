@@ -15,7 +15,7 @@ from endogs.errors import InputError
 from endogs.folder_swap import standing
 from endogs.gaussians import CHANNELS
 from endogs.scene.appearance import PLAIN, Appearance
-from endogs.scene.deformation import Deformation
+from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.origin import FARTHEST, MOST_FRAMES, Origin
 from endogs.scene.scene import Scene
 from endogs.scene.stored_masks import StoredMasks

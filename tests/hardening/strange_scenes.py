@@ -15,13 +15,13 @@ from torch import Tensor
 from endogs.geometry import look_at
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
 from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors, LitColors
-from endogs.scene.bases import BasesDeformation
-from endogs.scene.clip_time import ClipTime
-from endogs.scene.deformation import Deformation
-from endogs.scene.field import box_around
-from endogs.scene.hexplane import HexplaneDeformation
-from endogs.scene.lowrank import LowrankDeformation
-from endogs.scene.mlp import MlpDeformation
+from endogs.scene.deformation.bases import BasesDeformation
+from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.field import box_around
+from endogs.scene.deformation.hexplane import HexplaneDeformation
+from endogs.scene.deformation.lowrank import LowrankDeformation
+from endogs.scene.deformation.mlp import MlpDeformation
 from endogs.scene.origin import Origin
 from endogs.scene.scene_file import save_scene
 from endogs.scene.stored_masks import StoredMasks

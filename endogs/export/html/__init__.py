@@ -52,7 +52,7 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     from endogs.export.html.page import assemble
     from endogs.export.html.payload import pack_scene, unpack_scene
     from endogs.scene.appearance.bake import baked
-    from endogs.scene.as_spline import scene_as_spline
+    from endogs.scene.deformation.as_spline import scene_as_spline
 
     scene = baked(scene)
     visible = ever_visible(scene)

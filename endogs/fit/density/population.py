@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from endogs.fit.scene_optimizer import SceneOptimizer
-from endogs.scene.deformation import Deformation
+from endogs.scene.deformation.deformation import Deformation
 
 
 @dataclass

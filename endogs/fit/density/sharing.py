@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from endogs.gaussians import LOG_SCALES, OPACITY
-from endogs.scene.deformation import Deformation
-from endogs.scene.spline import SplineDeformation
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.spline import SplineDeformation
 
 MOST = 51
 """Most Gaussians that share: the sum alternates, and beyond this loses its digits even in 64 bits."""

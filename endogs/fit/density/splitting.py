@@ -13,7 +13,7 @@ from endogs.fit.density.control import DensityControl, drop_transparent
 from endogs.fit.density.population import Population
 from endogs.gaussians import LOG_SCALES, MEANS, QUATS
 from endogs.render.projection import rotation_matrices
-from endogs.scene.deformation import Deformation
+from endogs.scene.deformation.deformation import Deformation
 
 SHRINK = 1.6
 """Divisor of the scales of the two that replace one."""

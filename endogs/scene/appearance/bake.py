@@ -8,7 +8,7 @@ import torch
 from endogs.gaussians import COLORS
 from endogs.scene.appearance.appearance import PLAIN
 from endogs.scene.scene import Scene
-from endogs.scene.spline import SplineDeformation
+from endogs.scene.deformation.spline import SplineDeformation
 
 
 @torch.no_grad()

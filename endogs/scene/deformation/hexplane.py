@@ -27,9 +27,9 @@ from torch.nn.functional import grid_sample
 from torch.nn.functional import linear as apply_linear
 
 from endogs.gaussians import ATTRIBUTES, CHANNELS
-from endogs.scene.clip_time import ClipTime
-from endogs.scene.deformation import check_names
-from endogs.scene.field import FieldDeformation, linear
+from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.deformation import check_names
+from endogs.scene.deformation.field import FieldDeformation, linear
 
 PLANES: dict[str, tuple[int, int]] = {
     "xy": (0, 1),

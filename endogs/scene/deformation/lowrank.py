@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from endogs.gaussians import CHANNELS, COLORS, MEANS, OPACITY
-from endogs.scene.bases import MOTION_CHANNELS, with_offsets
-from endogs.scene.deformation import Deformation, check_names
-from endogs.scene.spline import ACTIVE, Knots, SplineDeformation
+from endogs.scene.deformation.bases import MOTION_CHANNELS, with_offsets
+from endogs.scene.deformation.deformation import Deformation, check_names
+from endogs.scene.deformation.spline import ACTIVE, Knots, SplineDeformation
 
 SETTLING = 1e-3
 """Ridge of the coefficients that follow a given motion, relative to a trajectory's own energy."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from endogs.scene.deformation import Deformation, check_names
+from endogs.scene.deformation.deformation import Deformation, check_names
 
 
 class StaticDeformation(Deformation):

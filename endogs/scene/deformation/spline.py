@@ -19,7 +19,7 @@ from torch import Tensor
 
 from endogs import native
 from endogs.gaussians import CHANNELS, OPACITY
-from endogs.scene.deformation import Deformation, check_names, number_of, usable_number
+from endogs.scene.deformation.deformation import Deformation, check_names, number_of, usable_number
 
 ACTIVE = 4
 """Control points that touch one instant."""

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from endogs.gaussians import CHANNELS, OPACITY
-from endogs.scene.clip_time import ClipTime
-from endogs.scene.deformation import Deformation, check_names
-from endogs.scene.spline import Knots, SplineDeformation
+from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.deformation import Deformation, check_names
+from endogs.scene.deformation.spline import Knots, SplineDeformation
 
 KERNELS = ("quartic", "gaussian")
 QUARTIC_WIDTH, GAUSSIAN_WIDTH = 1e-4, 1e-8

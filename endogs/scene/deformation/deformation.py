@@ -12,7 +12,7 @@ from torch import Tensor
 from endogs.gaussians import OPACITY
 
 if TYPE_CHECKING:
-    from endogs.scene.spline import SplineDeformation
+    from endogs.scene.deformation.spline import SplineDeformation
 
 LARGEST_SETTING = 1e9
 """Largest number in a deformation's settings: seconds that last thirty years."""

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear as apply_linear
 
-from endogs.scene.clip_time import ClipTime
-from endogs.scene.deformation import check_names, number_of
-from endogs.scene.field import FieldDeformation, linear
+from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.deformation import check_names, number_of
+from endogs.scene.deformation.field import FieldDeformation, linear
 
 MOST_FREQUENCIES = 64
 """Of place or time: 2^64 periods are finer than any float."""

@@ -1,0 +1,1 @@
+"""How Gaussians move: the deformations, a file each."""
