@@ -26,6 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from endogs.fit.objective.normal_loss import depth_normals
 
 from endogs import native
 from endogs.clip import Clip, ClipOptions, load_clip
@@ -34,7 +35,6 @@ from endogs.fit.bloop import Bloop
 from endogs.fit.config import PRESETS, FitConfig, Reconstruct
 from endogs.fit.density import Population
 from endogs.fit.loop import Fit, smoothness_at
-from endogs.fit.normal_loss import depth_normals
 from endogs.pictures.scene_frames import picture
 from endogs.pipeline import reconstruct as pipeline
 from endogs.pipeline.run_record import StageClock

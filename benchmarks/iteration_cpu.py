@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import date
 
 import torch
+from endogs.fit.objective.objective import Objective
 from rasterize_cpu import HEIGHT, WIDTH, camera, median_ms, scene_with
 
 from endogs import native
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.optimizer import SplineAdam
-from endogs.fit.step import Objective
 from endogs.fit.views import View
 from endogs.scene.deformation.spline import Knots, SplineDeformation
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from endogs.fit.objective.objective import Objective
 from sliding_clip import InstrumentOnTheLeft, sliding_clip, write_sliding_clip
 from test_fit_loop import new_fit
 from test_kernels import step_problem
@@ -19,7 +20,6 @@ from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import ResidualMaps
 from endogs.fit.loop import run_fit
 from endogs.fit.optimizer import SplineAdam
-from endogs.fit.step import Objective
 from endogs.fit.views import View
 from endogs.gaussians import ATTRIBUTES, CHANNELS, LOG_SCALES
 from endogs.scene import Knots, SplineDeformation, StaticDeformation

@@ -16,8 +16,8 @@ from endogs.gaussians import Gaussians
 from endogs.open3d_library import import_open3d
 from endogs.scene import Scene
 from endogs.scene.deformation.deformation import Deformation
-from endogs.scene.scene_file import save_scene
 from endogs.scene.deformation.static import StaticDeformation
+from endogs.scene.scene_file import save_scene
 
 COUNT = 7
 

@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from endogs.fit.objective.losses import total_variation
 from rounding import assert_equal_sums
 from sliding_clip import sliding_clip
 from test_deformations import COUNT, base_of, deformation_of
@@ -23,7 +24,6 @@ from endogs.fit.deformation_setup import PlanePenalty, new_autograd_optimizer, r
 from endogs.fit.density.adaptive import AdaptiveDensity
 from endogs.fit.density.control import insertion_steps
 from endogs.fit.loop import Fit, run_fit
-from endogs.fit.losses import total_variation
 from endogs.fit.optimizer import BETAS
 from endogs.fit.recipes import RECIPES
 from endogs.fit.setup import new_optimizer

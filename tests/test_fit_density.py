@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from endogs.fit.objective.objective import Objective
 from gaussian_scenes import make_scene
 from sliding_clip import sliding_clip
 from test_fit_loop import CONFIG, new_fit
@@ -19,7 +20,6 @@ from endogs.fit.density.sharing import share, shared_logit, shared_scale
 from endogs.fit.density.splitting import PULL, SEEN
 from endogs.fit.loop import run_fit
 from endogs.fit.optimizer import SplineAdam
-from endogs.fit.step import Objective
 from endogs.gaussians import LOG_SCALES, MEANS, OPACITY
 from endogs.render import rasterize_packed
 from endogs.scene import Knots, SplineDeformation

@@ -4,10 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torchmetrics.functional.image import structural_similarity_index_measure
-
-from endogs.fit.config import FitConfig
-from endogs.fit.losses import (
+from endogs.fit.objective.losses import (
     DepthAnchor,
     UnseenPairs,
     depth_loss,
@@ -16,6 +13,9 @@ from endogs.fit.losses import (
     unseen_smoothness,
     weighted_dssim,
 )
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from endogs.fit.config import FitConfig
 from endogs.render import Rendering
 
 CONFIG = FitConfig(ssim_weight=0.0)

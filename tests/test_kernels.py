@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from endogs.fit.objective.losses import DepthAnchor, UnseenPairs, photometric_loss
+from endogs.fit.objective.objective import Objective
 from gaussian_scenes import make_scene
 
 from endogs import native
 from endogs.fit.config import FitConfig
-from endogs.fit.losses import DepthAnchor, UnseenPairs, photometric_loss
 from endogs.fit.optimizer import BETAS, Slice, adam_slice, adam_slices
-from endogs.fit.step import Objective
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.render import Rendering, rasterize_packed

@@ -17,9 +17,9 @@ from endogs import native
 from endogs.errors import FitDiverged
 from endogs.fit.config import FitConfig
 from endogs.fit.density import ResidualMaps
-from endogs.fit.losses import DepthAnchor
+from endogs.fit.objective.losses import DepthAnchor
 from endogs.fit.optimizer import BETAS, EPS, SplineAdam
-from endogs.fit.scales import LossScales, has_depth
+from endogs.fit.objective.normalizers import LossNormalizers, has_depth
 from endogs.fit.views import TrainingViews, View
 from endogs.gaussians import ATTRIBUTES
 from endogs.scene.deformation.spline import ACTIVE, SplineDeformation
@@ -216,7 +216,7 @@ class CudaSteps:
 
     def _view_record(self, view: View) -> bytes:
         config, camera = self._config, view.camera.to("cpu")
-        scales = LossScales.of(view, config, self._kind)
+        scales = LossNormalizers.of(view, config, self._kind)
         deformation = self._optimizer.deformation
         knot, weights = 0, (0.0,) * ACTIVE
         if isinstance(deformation, SplineDeformation):
@@ -296,14 +296,14 @@ class CudaSteps:
         for step, row in enumerate(rows, first):
             view = self._views[self._rows[step]]
             if view.frame is not None and view.weight_sum > 0:
-                errors.append(row[1] / (3 * LossScales.of(view, self._config, self._kind).pixels))
+                errors.append(row[1] / (3 * LossNormalizers.of(view, self._config, self._kind).pixels))
         loss, terms = self._terms(first + len(rows) - 1, rows[-1])
         return StepLog(loss, terms, errors)
 
     def _terms(self, step: int, row: list[float]) -> tuple[float, dict[str, float]]:
         view = self._views[self._rows[step]]
         absolute, _, dissimilarity, depth, through, _, loss, _ = row
-        scales = LossScales.of(view, self._config, self._kind)
+        scales = LossNormalizers.of(view, self._config, self._kind)
         terms = {"l1": absolute / (3 * scales.pixels)}
         if self._config.ssim_weight > 0:
             terms["dssim"] = dissimilarity / (3 * scales.pixels)

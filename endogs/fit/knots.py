@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.geometry import unproject
-from endogs.scene.observations import Observations
 from endogs.scene.deformation.spline import Knots
+from endogs.scene.observations import Observations
 
 FAST = 1 / 640
 """Image widths per frame interval from which on knots are as close as they get."""

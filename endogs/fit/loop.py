@@ -24,13 +24,13 @@ from endogs.fit.config import COPYING, FitConfig
 from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import Population, ResidualMaps, density_control
 from endogs.fit.interrupt import InterruptFlag
-from endogs.fit.losses import UnseenPairs
+from endogs.fit.objective.losses import UnseenPairs
 from endogs.fit.optimizer import SplineAdam
 from endogs.fit.progress import FitProgress
 from endogs.fit.rigidity import RIGID_STEPS, HiddenRigidity
 from endogs.fit.scene_optimizer import SceneOptimizer
 from endogs.fit.setup import pixel_footprint
-from endogs.fit.step import Objective, fixed_order
+from endogs.fit.objective.objective import Objective, fixed_order
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import ATTRIBUTES, CHANNELS
 from endogs.scene.deformation.spline import SplineDeformation

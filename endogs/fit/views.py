@@ -15,7 +15,7 @@ from endogs.clip import Clip
 from endogs.device import usable_cores
 from endogs.errors import InputError
 from endogs.fit.config import FitConfig
-from endogs.fit.losses import DepthAnchor
+from endogs.fit.objective.losses import DepthAnchor
 from endogs.priors.depth import ClipDepth, DepthKind, to_depth
 from endogs.priors.flow import ClipFlows
 from endogs.priors.speculars import specular_mask
@@ -56,6 +56,11 @@ class View:
     def hidden_pixels(self) -> int:
         """How many pixels an instrument hides."""
         return 0 if self.hidden is None else int(self.hidden.sum(dtype=torch.int64))
+
+    @property
+    def color_weight(self) -> Tensor:
+        """(H, W) float32, 0 to 1, in the colour loss."""
+        return self.weight.to(torch.float32) / 255
 
     @cached_property
     def weight_sum(self) -> float:

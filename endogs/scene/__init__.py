@@ -5,9 +5,9 @@ from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.deformation.hexplane import HexplaneDeformation
 from endogs.scene.deformation.lowrank import LowrankDeformation
 from endogs.scene.deformation.mlp import MlpDeformation
-from endogs.scene.scene import Scene
 from endogs.scene.deformation.spline import Knots, SplineDeformation
 from endogs.scene.deformation.static import StaticDeformation
+from endogs.scene.scene import Scene
 
 DEFORMATIONS: dict[str, type[Deformation]] = {
     deformation.kind: deformation

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.priors.pull_push import filled
+from endogs.scene.deformation.spline import Knots
 from endogs.scene.observations import DEPTH_JUMP, ColoredTracks, Observations, follow, in_image, pixel_index
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
-from endogs.scene.deformation.spline import Knots
 
 CENTRE_PREFERENCE = 0.5
 """How much less tissue the middle frame may show than the last one and still be the first to be filled: tracks are lost

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY
-from endogs.scene.observations import ColoredTracks, Observations, Pixels, follow
 from endogs.scene.deformation.spline import Knots
+from endogs.scene.observations import ColoredTracks, Observations, Pixels, follow
 from endogs.scene.spline_fit import fit_control
 
 

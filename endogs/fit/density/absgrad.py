@@ -24,7 +24,7 @@ from endogs.fit.density.control import insertion_steps
 from endogs.fit.density.population import Population
 from endogs.fit.density.sharing import share
 from endogs.fit.density.splitting import PULL, SEEN, PullSplitting, split
-from endogs.fit.step import StepResult
+from endogs.fit.objective.result import StepResult
 from endogs.fit.views import View
 from endogs.gaussians import LOG_SCALES
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from endogs.fit.config import FitConfig
 from endogs.fit.density.population import Population
-from endogs.fit.step import StepResult
+from endogs.fit.objective.result import StepResult
 from endogs.fit.views import View
 
 STEP_SEEDS = 1_000_003

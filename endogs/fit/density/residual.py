@@ -14,7 +14,7 @@ from torch import Tensor
 from endogs.fit.config import FitConfig
 from endogs.fit.density.control import DensityControl, drop_transparent, insertion_steps
 from endogs.fit.density.population import Population
-from endogs.fit.step import StepResult
+from endogs.fit.objective.result import StepResult
 from endogs.fit.views import View
 from endogs.scene.observations import Observations
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds

@@ -7,8 +7,8 @@ import torch
 
 from endogs.gaussians import COLORS
 from endogs.scene.appearance.appearance import PLAIN
-from endogs.scene.scene import Scene
 from endogs.scene.deformation.spline import SplineDeformation
+from endogs.scene.scene import Scene
 
 
 @torch.no_grad()

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.scene.deformation.deformation import Deformation
-from endogs.scene.scene import Scene
 from endogs.scene.deformation.spline import Knots, SplineDeformation
 from endogs.scene.deformation.static import StaticDeformation
+from endogs.scene.scene import Scene
 
 RIDGE = 1e-6
 """Of the second differences: it decides where the samples do not."""

@@ -7,7 +7,7 @@ from endogs.fit.views import View
 
 
 @dataclass(frozen=True)
-class LossScales:
+class LossNormalizers:
     """Factors of the sums that the loss kernels take over one view; all unitless."""
 
     pixels: float
@@ -22,11 +22,11 @@ class LossScales:
     """Of the light that passes where an instrument hides the tissue; 0 where nothing is hidden."""
 
     @staticmethod
-    def of(view: View, config: FitConfig, depth_kind: str) -> "LossScales":
+    def of(view: View, config: FitConfig, depth_kind: str) -> "LossNormalizers":
         """The scales of a view whose depth, where it has any, is of `depth_kind`."""
         pixels = max(view.weight_sum, 1e-6)
         metric = has_depth(view) and depth_kind == "metric"
-        return LossScales(
+        return LossNormalizers(
             pixels,
             (1 - config.ssim_weight) / (3 * pixels),
             config.ssim_weight / (3 * pixels),
