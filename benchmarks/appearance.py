@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from endogs.evaluate.metrics import psnr_masked
-from endogs.fit.config import Reconstruct
+from endogs.pipeline.options import Reconstruct
 from endogs.gaussians import COLORS, MEANS, OPACITY
 from endogs.geometry import invert_rigid
 from endogs.phantom.config import Phantom

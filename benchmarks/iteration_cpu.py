@@ -16,9 +16,10 @@ from rasterize_cpu import HEIGHT, WIDTH, camera, median_ms, scene_with
 
 from endogs import native
 from endogs.fit.config import FitConfig, LearningRates
-from endogs.fit.optimizer import SplineAdam
+from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.views import View
-from endogs.scene.deformation.spline import Knots, SplineDeformation
+from endogs.scene.deformation.spline import SplineDeformation
+from endogs.scene.deformation.knots import Knots
 
 KNOTS = Knots.over(0.0, 1.0, 1 / 30)
 

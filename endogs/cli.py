@@ -27,11 +27,11 @@ from endogs.export.config import (
     ExportVideo,
 )
 from endogs.export.kinds import check_kind
-from endogs.fit.config import Reconstruct
 from endogs.live.config import View
 from endogs.option_words import IN_WORDS
 from endogs.phantom.config import Phantom
 from endogs.pipeline.config import Inspect
+from endogs.pipeline.options import Reconstruct
 from endogs.plain_text import plain
 
 

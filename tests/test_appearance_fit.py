@@ -103,7 +103,7 @@ def test_gaussians_for_which_memory_runs_out_leave_all_as_it_was(clip, monkeypat
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("endogs.fit.optimizer._appended", full)
+        patch.setattr("endogs.fit.optimize.spline_adam._appended", full)
         with pytest.raises(MemoryError):
             optimizer.append(optimizer.base[:3].clone(), None)
     after = optimizer.state()

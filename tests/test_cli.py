@@ -21,7 +21,7 @@ from endogs.cli import RUNNERS, main
 from endogs.clip import load_clip
 from endogs.errors import FitDiverged
 from endogs.export.kinds import FORMATS
-from endogs.fit.config import Reconstruct
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.reconstruct import with_room
 from endogs.scene.scene_file import load_scene
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.errors import InputError
-from endogs.fit.config import Reconstruct
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.config import Inspect
 from endogs.pipeline.inspect import inspect
 from endogs.pipeline.reconstruct import run

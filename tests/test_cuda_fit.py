@@ -19,7 +19,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import ResidualMaps
 from endogs.fit.loop import run_fit
-from endogs.fit.optimizer import SplineAdam
+from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.views import View
 from endogs.gaussians import ATTRIBUTES, CHANNELS, LOG_SCALES
 from endogs.scene import Knots, SplineDeformation, StaticDeformation

@@ -13,7 +13,7 @@ from test_fit_loop import CONFIG, new_fit
 from endogs.errors import FitDiverged
 from endogs.fit.bloop import MAIN, Bloop, projected_off
 from endogs.fit.density import Population
-from endogs.fit.optimizer import SplineAdam
+from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.gaussians import ATTRIBUTES, COLORS
 from endogs.scene import Knots, SplineDeformation
 

@@ -15,16 +15,17 @@ from test_deformations import COUNT, base_of, deformation_of
 from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import InputError
-from endogs.fit.autograd_adam import AutogradAdam
+from endogs.fit.optimize.autograd_adam import AutogradAdam
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
-from endogs.fit.config import FitConfig, Preset, Reconstruct
+from endogs.fit.config import FitConfig, Preset
+from endogs.pipeline.options import Reconstruct
 from endogs.fit.deformation_config import Rate
-from endogs.fit.deformation_options import DeformationOptions
+from endogs.pipeline.deformation_options import DeformationOptions
 from endogs.fit.deformation_setup import PlanePenalty, new_autograd_optimizer, rates
 from endogs.fit.density.adaptive import AdaptiveDensity
 from endogs.fit.density.control import insertion_steps
 from endogs.fit.loop import Fit, run_fit
-from endogs.fit.optimizer import BETAS
+from endogs.fit.optimize.spline_adam import BETAS
 from endogs.fit.recipes import RECIPES
 from endogs.fit.setup import new_optimizer
 from endogs.gaussians import CHANNELS, COLORS, MEANS, OPACITY

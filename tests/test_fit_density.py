@@ -19,7 +19,7 @@ from endogs.fit.density.mcmc import LARGEST, McmcRelocation, relocate
 from endogs.fit.density.sharing import share, shared_logit, shared_scale
 from endogs.fit.density.splitting import PULL, SEEN
 from endogs.fit.loop import run_fit
-from endogs.fit.optimizer import SplineAdam
+from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.gaussians import LOG_SCALES, MEANS, OPACITY
 from endogs.render import rasterize_packed
 from endogs.scene import Knots, SplineDeformation

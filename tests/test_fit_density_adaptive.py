@@ -10,7 +10,8 @@ from test_fit_density import population
 from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import InputError
-from endogs.fit.config import AdaptiveNumbers, Reconstruct
+from endogs.fit.config import AdaptiveNumbers
+from endogs.pipeline.options import Reconstruct
 from endogs.fit.density.adaptive import AdaptiveDensity, clone_or_split, in_view, screen_pull
 from endogs.fit.density.splitting import PULL, SEEN
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS

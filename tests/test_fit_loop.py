@@ -12,11 +12,12 @@ from sliding_clip import sliding_clip
 from endogs.clip import load_clip
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
-from endogs.fit.config import FitConfig, Reconstruct
+from endogs.fit.config import FitConfig
+from endogs.pipeline.options import Reconstruct
 from endogs.fit.density import Population, ResidualMaps, drop_transparent
 from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import Fit, run_fit
-from endogs.fit.optimizer import SplineAdam
+from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.setup import new_optimizer
 from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import COLORS, OPACITY

@@ -14,12 +14,13 @@ from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
 from endogs.fit.density import Population
 from endogs.fit.loop import run_fit
-from endogs.fit.optimizer import SplineAdam
+from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.rigidity import HiddenRigidity, best_rotations, hidden_gaussians, rigidity_energy, rotation_of
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.scene import StaticDeformation
-from endogs.scene.deformation.spline import Knots, SplineDeformation
+from endogs.scene.deformation.spline import SplineDeformation
+from endogs.scene.deformation.knots import Knots
 
 
 def stars(count: int = 5, seed: int = 0) -> torch.Tensor:

@@ -15,11 +15,12 @@ from gaussian_scenes import make_scene
 
 from endogs import native
 from endogs.fit.config import FitConfig
-from endogs.fit.optimizer import BETAS, Slice, adam_slice, adam_slices
+from endogs.fit.optimize.spline_adam import BETAS, Slice, adam_slice, adam_slices
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.render import Rendering, rasterize_packed
-from endogs.scene.deformation.spline import Knots, spline_evaluate
+from endogs.scene.deformation.spline import spline_evaluate
+from endogs.scene.deformation.knots import Knots
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="endogs was installed without its compiled part")
 

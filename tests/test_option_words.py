@@ -8,7 +8,7 @@ import pytest
 
 from endogs.cli import Verb, main, parse
 from endogs.clip.config import POSE_CONVENTIONS, PoseConvention
-from endogs.fit.config import Reconstruct
+from endogs.pipeline.options import Reconstruct
 
 
 def help_of(verb: str, capsys) -> str:

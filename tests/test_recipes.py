@@ -25,7 +25,7 @@ from endogs.cli import follow_recipe, main, parse
 from endogs.clip import ClipOptions, load_clip
 from endogs.clip.layouts import LAYOUTS
 from endogs.errors import InputError
-from endogs.fit.config import Reconstruct
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.recipe import load_recipe, option_types, recipe_names, scenes_folder, with_recipe
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from endogs.cli import parse
-from endogs.fit.config import FitConfig, Reconstruct
+from endogs.fit.config import FitConfig
+from endogs.pipeline.options import Reconstruct
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from torch import Tensor
 from endogs.bounded_files import parse_json
 from endogs.errors import InputError
 from endogs.output import new_file
-from endogs.scene.deformation.spline import Knots
+from endogs.scene.deformation.knots import Knots
 from endogs.system_refusals import system_errors
 
 FILE_NAME = "last.safetensors"

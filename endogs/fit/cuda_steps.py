@@ -7,7 +7,6 @@ the graph; a new one is captured.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,14 +14,14 @@ from torch import Tensor
 
 from endogs import native
 from endogs.errors import FitDiverged
-from endogs.fit.config import FitConfig
-from endogs.fit.density import ResidualMaps
-from endogs.fit.objective.losses import DepthAnchor
-from endogs.fit.optimizer import BETAS, EPS, SplineAdam
+from endogs.fit.eager_steps import StepLog
 from endogs.fit.objective.normalizers import LossNormalizers, has_depth
-from endogs.fit.views import TrainingViews, View
+from endogs.fit.objective.terms import UnseenSmoothness
+from endogs.fit.optimize.spline_adam import BETAS, EPS, LEAST_WEIGHT, SplineAdam
+from endogs.fit.state import FitState
+from endogs.fit.views import View
 from endogs.gaussians import ATTRIBUTES
-from endogs.scene.deformation.spline import ACTIVE, SplineDeformation
+from endogs.scene.deformation.knots import ACTIVE
 
 SLICES = 1 + ACTIVE
 DEPTH_MODES = {"metric": 1, "logdepth": 2, "depth": 3, "disparity": 4}
@@ -32,40 +31,19 @@ HEADROOM = 1.25
 PROBED_VIEWS = 6
 
 
-@dataclass(frozen=True)
-class StepLog:
-    """What the last step of a run of steps reported, and the squared errors of all of them."""
-
-    loss: float
-    terms: dict[str, float]
-    squared_errors: list[float]
-    """Weighted mean over pixels and channels of the steps on real frames that show tissue, for the running PSNR."""
-
-
 class CudaSteps:
     """Takes the steps of one fit on the GPU where its parameters are."""
 
-    def __init__(
-        self,
-        optimizer: SplineAdam,
-        views: TrainingViews,
-        config: FitConfig,
-        order: list[int],
-        maps: ResidualMaps,
-        smooth: list[float],
-        unseen: Tensor | None,
-        anchor: DepthAnchor | None,
-        first: int,
-        deterministic: bool = False,
-        as_graph: bool = True,
-    ) -> None:
-        """`order` (S,): the view of every step; `smooth` (S,): its factor on the never-seen pixels' weight.
-
-        `unseen` (H, W) bool; the optimizer stands before step `first`. `as_graph` off launches kernel by kernel.
-        """
+    def __init__(self, optimizer: SplineAdam, state: FitState, as_graph: bool = True) -> None:
+        """`optimizer` is the state's, before its next step. `as_graph` off launches kernel by kernel."""
+        config, views, order, first = state.config, state.views, state.order, state.step
+        smooth = [0.0] * len(order)
+        for term in state.objective.terms:
+            if term.name == UnseenSmoothness.name:
+                smooth = [term.pace(step) for step in range(len(order))]
         self._kernels = native.module().cuda
-        self._optimizer, self._config, self._maps, self._anchor = optimizer, config, maps, anchor
-        self._deterministic, self._as_graph = deterministic, as_graph
+        self._optimizer, self._config, self._maps, self._anchor = optimizer, config, state.maps, views.anchor
+        self._deterministic, self._as_graph = state.deterministic, as_graph
         device = optimizer.base.device
         self._device = device
         self._stream = torch.cuda.Stream(device)
@@ -78,10 +56,9 @@ class CudaSteps:
         self._rows = [row.get(index, 0) for index in order]  # steps before the first are not taken again
         self._kept: list[Tensor] = []  # what the tables point to
         self._view_table = self._upload(b"".join(self._view_record(view) for view in self._views))
-        if unseen is None or config.unseen_weight == 0:
-            self._unseen, smooth = None, [0.0] * len(smooth)
-        else:
-            self._unseen = unseen.to(device, torch.uint8).contiguous()
+        self._unseen = None
+        if state.unseen is not None and any(smooth):
+            self._unseen = state.unseen.to(device, torch.uint8).contiguous()
         self._extra = [
             factor > 0 or (self._views[row].depth is not None and self._kind != "metric")
             for factor, row in zip(smooth, self._rows, strict=True)
@@ -150,9 +127,8 @@ class CudaSteps:
             if moments is not None:
                 moments.m, moments.v = moments.m.contiguous(), moments.v.contiguous()
         o.base = o.base.contiguous()
-        control = None
-        if isinstance(o.deformation, SplineDeformation):
-            control = o.deformation.control = o.deformation.control.contiguous()
+        control = o.deformation.tensors().get("control")
+        assert control is None or control.is_contiguous()
         moving = None if control is None else o.control_moments
         # The engine keeps addresses: what it works on must live as long as it does.
         self._held = (o.base, o.base_moments, control, moving)
@@ -217,10 +193,9 @@ class CudaSteps:
     def _view_record(self, view: View) -> bytes:
         config, camera = self._config, view.camera.to("cpu")
         scales = LossNormalizers.of(view, config, self._kind)
-        deformation = self._optimizer.deformation
-        knot, weights = 0, (0.0,) * ACTIVE
-        if isinstance(deformation, SplineDeformation):
-            knot, weights = deformation.knots.locate(view.time)
+        slices = self._optimizer.deformation.slices(view.time)
+        knot = slices[0][0] if slices else 0
+        weights = [weight for _, _, weight in slices] or [0.0] * ACTIVE
         hidden = view.hidden if config.hidden_weight > 0 else None
         depth = None if view.depth is None else view.depth.float()
         given = (view.image, view.weight, view.depth_weight, depth, hidden)
@@ -240,7 +215,7 @@ class CudaSteps:
                 scales.hidden,
                 DEPTH_MODES[self._kind] if has_depth(view) else 0,
                 knot,
-                list(weights),
+                weights,
                 -1 if view.frame is None else view.frame,
             )
         )
@@ -263,11 +238,8 @@ class CudaSteps:
 
     def _touched(self, step: int) -> list[tuple[int, int]]:
         """(slice, knot) of the control points that a step moves."""
-        deformation = self._optimizer.deformation
-        if not isinstance(deformation, SplineDeformation):
-            return []
-        index, weights = deformation.knots.locate(self._views[self._rows[step]].time)
-        return [(k + 1, index + k) for k, weight in enumerate(weights) if weight >= 1e-6]
+        slices = self._optimizer.deformation.slices(self._views[self._rows[step]].time)
+        return [(k + 1, knot) for k, (knot, _, weight) in enumerate(slices) if weight >= LEAST_WEIGHT]
 
     def _count(self, first: int, end: int) -> None:
         for step in range(first, end):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.geometry import unproject
-from endogs.scene.deformation.spline import Knots
+from endogs.scene.deformation.knots import Knots
 from endogs.scene.observations import Observations
 
 FAST = 1 / 640

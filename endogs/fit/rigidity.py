@@ -15,7 +15,6 @@ from endogs.errors import InputError
 from endogs.fit.density import Population
 from endogs.fit.views import View
 from endogs.gaussians import MEANS
-from endogs.scene.deformation.spline import ACTIVE, SplineDeformation
 
 NEIGHBOUR_ROWS = "rigid_neighbours"
 NEIGHBOURS = 8
@@ -87,21 +86,14 @@ class HiddenRigidity:
     def __post_init__(self) -> None:
         """Raises InputError for Gaussians that no spline moves: only of those is it known how to move one instant."""
         deformation = self.population.deformation
-        if not isinstance(deformation, SplineDeformation):
+        if not deformation.linear or deformation.spline_knots is None:
             raise InputError(f"rigidity_weight needs the deformation spline, not {deformation.kind}; leave it at 0")
-
-    @property
-    def _spline(self) -> SplineDeformation:
-        deformation = self.population.deformation
-        assert isinstance(deformation, SplineDeformation)
-        return deformation
 
     @torch.no_grad()
     def relax(self, view: View, step: int) -> int:
         """Relax some of the Gaussians that `view` hides, at its time, in place; returns how many were looked at."""
         if view.frame is None or view.hidden is None:
             return 0
-        deformation = self._spline
         packed = self.population.optimizer.packed_at(view.time)
         hidden = hidden_gaussians(packed, view)
         if len(hidden) > SAMPLE:
@@ -110,31 +102,22 @@ class HiddenRigidity:
         if len(hidden) == 0 or len(packed) <= NEIGHBOURS:
             return 0
         neighbours = self._nearest(packed)[hidden]  # (P, K)
-        index, weights = deformation.knots.locate(view.time)
         other = self._neighbour_time(view.frame)
         stars = torch.cat([hidden[:, None], neighbours], 1)
-        rest = self._means_at(stars, other)
+        rest = self.population.deformation.means_at(self.population.base, stars, other)
         now = packed[stars][..., MEANS]
         _, gradient = rigidity_energy(rest[:, 1:] - rest[:, :1], now[:, 1:] - now[:, :1])
         # dE/dcentre = -sum_k dE/dedge_k; E's curvature by the centre is 2, so half the gradient is the whole way.
         move = self.weight * 0.5 * gradient.sum(1)
         # Spread over the control points so that the spline moves by that much at this time.
-        total = sum(w * w for w in weights)
-        for k, w in enumerate(weights):
-            deformation.control[index + k, hidden, MEANS] += (w / total) * move
+        slices = self.population.deformation.slices(view.time)
+        total = sum(weight * weight for _, _, weight in slices)
+        for _, control, weight in slices:
+            control[hidden, MEANS] += (weight / total) * move
         return len(hidden)
 
     def _neighbour_time(self, frame: int) -> float:
         return self.times[frame - 1] if frame > 0 else self.times[min(1, len(self.times) - 1)]
-
-    def _means_at(self, rows: Tensor, time: float) -> Tensor:
-        """Means (..., 3) of the Gaussians `rows` (...) at `time`."""
-        deformation = self._spline
-        index, weights = deformation.knots.locate(time)
-        means = self.population.base[rows, MEANS]
-        for control, weight in zip(deformation.control[index : index + ACTIVE], weights, strict=True):
-            means = means + weight * control[rows, MEANS]
-        return means
 
     def _nearest(self, packed: Tensor) -> Tensor:
         """Nearest other Gaussians (N, K), kept until Gaussians come or go."""

@@ -1,5 +1,6 @@
 """From a clip's training views to a fit that can start."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,31 +9,36 @@ from torch import Tensor
 
 from endogs.clip import Clip
 from endogs.errors import InputError
-from endogs.fit.appearance import AppearanceAdam
 from endogs.fit.checkpoint import Checkpoint
 from endogs.fit.config import FitConfig
-from endogs.fit.deformation_setup import TRACKED, new_autograd_optimizer
 from endogs.fit.knots import clip_knots
-from endogs.fit.optimizer import SplineAdam
-from endogs.fit.scene_optimizer import SceneOptimizer
+from endogs.fit.optimize.appearance_adam import AppearanceAdam
+from endogs.fit.optimize.autograd_adam import AutogradAdam, form_of
+from endogs.fit.optimize.scene_optimizer import SceneOptimizer
+from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.settling import settled
 from endogs.fit.views import TrainingViews
 from endogs.gaussians import CHANNELS
-from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
-from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors, LitColors
+from endogs.scene import Knots, Scene, SplineDeformation
+from endogs.scene.appearance import Appearance, Exposure, HarmonicColors, LitColors
 from endogs.scene.appearance.color_model import ColorModel
 from endogs.scene.appearance.exposure_estimate import estimate_exposure, without_exposure
+from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.form import Start as DeformationStart
+from endogs.scene.deformation.registry import DEFORMATIONS
 from endogs.scene.initialization import initialize
 from endogs.scene.origin import Origin
-from endogs.scene.peer_initialization import initialize_as_peer
 from endogs.scene.placement import Look
+
+Start = Callable[[TrainingViews, FitConfig, Knots | None, int], tuple[Tensor, Tensor | None]]
+"""From views, numbers, knots of splines through tracks (None for a start at rest) and a seed to the first canonical
+Gaussians (N, 14) and their control points (Kn, N, 14), None where they start at rest."""
 
 
 def new_optimizer(
     clip: Clip,
     views: TrainingViews,
     config: FitConfig,
-    deformation: str,
     device: torch.device,
     seed: int = 0,
     checkpoint: Checkpoint | None = None,
@@ -42,8 +48,9 @@ def new_optimizer(
 
     Raises InputError for exposures of frames at equal times, and a checkpoint whose knots are none.
     """
+    kind = DEFORMATIONS[config.deformation]
     knots = None if checkpoint is None else checkpoint.knots()
-    if knots is None and deformation in TRACKED:
+    if knots is None and kind.tracked:
         knots = clip_knots(clip, views.observations, config.knot_frames)
     tracked = config.motion_start == "tracks"
     if config.appearance.exposure and np.any(np.diff(views.observations.times) <= 0):
@@ -54,32 +61,36 @@ def new_optimizer(
     exposure = start_exposure(views, config, device)
     base, control = torch.zeros(0, CHANNELS), None
     if checkpoint is None:
-        base, control = first_gaussians(views, config, knots if tracked else None, seed)
+        base, control = STARTS[config.initialization](views, config, knots if tracked else None, seed)
     base, footprint = base.to(device), pixel_footprint(views)
     control = None if control is None else control.to(device)
     appearance = new_appearance(base, views, config, exposure)
     if appearance is not None:
         base, control = appearance.painted(base, control)
     motion = None if control is None or knots is None else SplineDeformation(control, knots)
-    if deformation == "none":
-        return SplineAdam(base, StaticDeformation(), config, footprint, appearance=appearance)
-    if deformation == "spline" and knots is not None:
-        shape = SplineDeformation.at_rest(len(base), knots, device) if motion is None else motion
-        return SplineAdam(base, shape, config, footprint, tracked, appearance)
-    return new_autograd_optimizer(base, motion, float(clip.times[-1]), knots, config, deformation, footprint, seed)
+    last = float(clip.times[-1])
+    span = ClipTime(0.0, last if last > 0 else 1.0)
+    follows = tracked and kind.tracked
+    start = DeformationStart(form_of(config), motion, knots, span, footprint, follows, seed)
+    deformation = kind.start(base, start)
+    if kind.linear:
+        return SplineAdam(base, deformation, config, footprint, tracked, appearance)
+    return AutogradAdam(base, deformation, config, footprint, knots if follows else None)
 
 
-def first_gaussians(
+def start_on_tissue(
     views: TrainingViews, config: FitConfig, knots: Knots | None, seed: int
 ) -> tuple[Tensor, Tensor | None]:
-    """Canonical Gaussians (N, 14) as the configuration places them, and control points (Kn, N, 14) where tracks are."""
+    """Over the best frame's tissue and what others uncover, along the tracks of the optical flow."""
     look = Look(config.start_opacity, config.start_scale)
     count = min(config.initial_gaussians, config.gaussians_cap)
-    if config.initialization == "tissue":
-        base, control = initialize(views.observations, count, knots, look, views.hidden)
-        motion = None if control is None or knots is None else SplineDeformation(control, knots)
-        return settled(base, motion, views) if views.metric else base, control
-    return initialize_as_peer(views.observations, config.initialization, count, look, seed), None
+    base, control = initialize(views.observations, count, knots, look, views.hidden)
+    motion = None if control is None or knots is None else SplineDeformation(control, knots)
+    return settled(base, motion, views) if views.metric else base, control
+
+
+STARTS: dict[str, Start] = {"tissue": start_on_tissue}
+"""Where the first Gaussians go, by the name in `FitConfig.initialization`."""
 
 
 def start_exposure(views: TrainingViews, config: FitConfig, device: torch.device) -> Exposure | None:
@@ -134,7 +145,6 @@ def finished_scene(
     optimizer: SceneOptimizer, clip: Clip, metric: bool, origin: Origin, metadata: dict[str, Any] | None = None
 ) -> Scene:
     """The scene as it stands, with the clip's cameras, and its units where depth is `metric`."""
-    appearance = optimizer.appearance if isinstance(optimizer, SplineAdam) else None
     return Scene(
         optimizer.base.detach(),
         optimizer.deformation,
@@ -145,6 +155,6 @@ def finished_scene(
         clip.height,
         clip.units if metric else "relative",
         metadata or {},
-        appearance=PLAIN if appearance is None else appearance.appearance,
+        appearance=optimizer.shown_appearance,
         origin=origin,
     )

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from endogs.bounded_files import exists, expanded, is_file, read_toml
 from endogs.errors import InputError
-from endogs.fit.config import Reconstruct
+from endogs.pipeline.options import Reconstruct
 
 TEXTS = ("title", "get", "licence", "citation", "folder", "units")
 NOT_FOR_RECIPES = ("input", "data", "out", "resume", "overwrite", "live", "host", "port")

@@ -12,16 +12,15 @@ import torch
 from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.fingerprint import arrays_fingerprint, clip_fingerprint, given_fingerprint
-from endogs.clip.splits import Split, split_frames
+from endogs.clip.splits import Split
 from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
 from endogs.evaluate.preview import write_preview
 from endogs.evaluate.summary import value_text
-from endogs.fit.checkpoint import ANEW, load_checkpoint
-from endogs.fit.config import Reconstruct
+from endogs.fit.checkpoint import ANEW, Checkpoint, load_checkpoint
 from endogs.fit.loop import Fit, run_fit, run_identity
-from endogs.fit.memory import fit_bytes, gpu_fit_bytes, memory_note, require_room
+from endogs.fit.memory import fit_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.memory_budget import machine_bytes
@@ -32,6 +31,8 @@ from endogs.pipeline.notes import (
     nothing_fitted_note,
     slow_note,
 )
+from endogs.pipeline.options import Reconstruct
+from endogs.pipeline.plan import Plan, resolve
 from endogs.pipeline.prior_progress import PriorProgress
 from endogs.pipeline.recipe import with_recipe
 from endogs.pipeline.run_folder import RunFolder, claim
@@ -71,7 +72,7 @@ class Result:
 
 
 def reconstruct(input: str | Path, **options: Any) -> Result:
-    """Fit a deformable scene to a clip; options are those of `endogs.fit.config.Reconstruct`.
+    """Fit a deformable scene to a clip; options are those of `endogs.pipeline.options.Reconstruct`.
 
     `reconstruct("clip.mp4", preset="fast", clip=ClipOptions(stride=2))`; `reconstruct("scared", data="keyframe_1")`
     runs a data set's recipe, whose options are replaced by those given, `clip` as a whole. Raises InputError for bad
@@ -97,9 +98,9 @@ class Watcher(Protocol):
         """When everything is written."""
 
 
-def run(config: Reconstruct, watcher: Watcher | None = None) -> None:
+def run(options: Reconstruct, watcher: Watcher | None = None) -> None:
     """The command line's verb; leaves with 130 after Ctrl-C and 143 after SIGTERM, so that scripts stop too."""
-    result = execute(config, StageClock(from_process_start=True), watcher)
+    result = execute(options, StageClock(from_process_start=True), watcher)
     print_summary(result)
     if watcher is not None:
         watcher.finished(result.scene, result.record["interrupted"])
@@ -115,16 +116,16 @@ def _stem(clip: Path) -> str:
         raise InputError(f"{clip}: cannot be reached ({plain(error, 200)}): check the path.") from error
 
 
-def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = None) -> Result:
+def execute(options: Reconstruct, clock: StageClock, watcher: Watcher | None = None) -> Result:
     """The whole pipeline. Raises InputError also when a GPU's memory runs out."""
-    config.fit_config()  # wrong options are said before anything is looked at
-    folder = claim(config.out, _stem(config.input), config.resume, config.overwrite)
+    options.fit_config()  # wrong options are said before anything is looked at
+    folder = claim(options.out, _stem(options.input), options.resume, options.overwrite)
     try:
         with native.cores_for_kernels():
-            return _execute(config, folder, clock, watcher)
+            return _execute(options, folder, clock, watcher)
     except torch.cuda.OutOfMemoryError as error:
         raise InputError(
-            f"{config.input}: the GPU's memory is too small for this fit; use --device cpu, or a shorter range "
+            f"{options.input}: the GPU's memory is too small for this fit; use --device cpu, or a shorter range "
             "(--start, --end), --stride, --preset fast, --gaussians or --max-size"
         ) from error
     except KeyboardInterrupt:
@@ -139,136 +140,34 @@ def execute(config: Reconstruct, clock: StageClock, watcher: Watcher | None = No
         folder.release()
 
 
-def check_looks(clip: Clip, judges_right_view: bool) -> None:
-    """InputError when what the clip's files say contradicts its pictures, so that the fit would be wrong."""
-    if clip.contradictions:
-        raise InputError(f"{clip.source}: {clip.contradictions[0].rstrip('.')}")
-    pair = clip.pair_check
-    if judges_right_view and pair is not None and (pair.fault is not None or pair.disagrees_with_given):
-        raise InputError(f"{clip.source}: {pair.notes[0].rstrip('.')}; use --split standard")
-
-
-def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher: Watcher | None) -> Result:
+def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher: Watcher | None) -> Result:
     say([folder.place_note()])
+    choose_device(options.device)  # one that is not there is said before anything is read
     checkpoint = None if folder.resumes is None else load_checkpoint(folder.resumes)
-    device = choose_device(config.device)
     with clock.stage("read"):
-        clip = load_clip(config.input, config.clip)
-        shows, given = clip_fingerprint(clip), given_fingerprint(clip)
-        fit_config = config.fit_config(len(clip))
-        split = split_frames(len(clip), config.split)
-        if split.test_view == "right" and not (clip.has_right and clip.has_depth):
-            raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
-        check_looks(clip, split.test_view == "right")
-        device = with_room(device, clip, config)
-        if config.deterministic and device.type == "cuda" and config.deformation_kind() not in ("spline", "none"):
-            raise InputError(
-                f"--deterministic: on a GPU only splines repeat exactly; leave it out for --deformation "
-                f"{config.deformation_kind()}, or use --device cpu"
-            )
-        tell_before_the_fit(clip, split, config, device)
+        clip = load_clip(options.input, options.clip)
+        fingerprints = clip_fingerprint(clip), given_fingerprint(clip)
+        plan = resolve(options, clip)
+        say(plan.notes)
+        tell_before_the_fit(clip, plan)
     folder.begin()
     with clock.stage("priors"):
-        clip = find_masks(clip, config)
-        flows = ClipFlows(clip.image)
-        prior = choose_depth_prior(config.depth, clip, config.depth_model, config.depth_model_output, str(device))
-        depth = ClipDepth(
-            clip,
-            prior,
-            split.train,
-            clip.tissue_mask,
-            flows,
-            folder.priors,
-            earlier=folder.earlier_priors,
-            outputs=folder.outputs,
-        )
-        folder.keep_depth(depth.folder)
-        if config.depth_weight is not None and depth.kind != "metric":
-            raise InputError(
-                f"{clip.source}: --depth-weight is for depth that is given or from a right view, and here it is "
-                "known only up to scale; leave it out"
-            )
-        if split.test_view == "right" and depth.kind != "metric":
-            raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
-        say(depth.notes)
-        if depth.kind != "metric":
-            say(["depth is only known up to scale here: the pictures can be trusted, lengths and shapes cannot."])
-        with PriorProgress("motion") as progress:
-            flows.precompute(split.train, progress)
-        with PriorProgress(f"{depth.about()['prior']} depth") as progress:
-            depth.precompute(frames_with_depth(split.train, depth.kind), progress)
-        views = TrainingViews(clip, split.train, flows, clip.tissue_mask, depth, fit_config, device)
-        if not views.metric and not clip.static_camera:
-            print(
-                "note: the camera moves but depth is only relative, so tissue and camera motion have different scales; "
-                "expect blur, and give depth if there is any",
-                file=sys.stderr,
-            )
-    identity = to_json(
-        run_identity(
-            fit_config,
-            what_the_clip_shows=shows,
-            its_training_frames=arrays_fingerprint(views.observations.recorded),
-            its_cameras_masks_and_depth=given,
-            **to_json(config.clip),
-            preset=config.preset,
-            frames=[len(clip), clip.width, clip.height],
-            duration=float(clip.times[-1]),
-            backend=choose_backend(device=device),
-            device=device.type,
-            deterministic=config.deterministic,
-            split=split.name,
-            depth=depth.about(),
-            masks=config.masks,
-            **to_json(config.sam2),
-            deformation=config.deformation_kind(),
-            seed=config.seed,
-        )
-    )
+        clip = find_masks(clip, options)
+        priors = find_priors(clip, plan, folder)
     with clock.stage("init"):
-        kind = config.deformation_kind()
-        optimizer = new_optimizer(clip, views, fit_config, kind, device, config.seed, checkpoint)
-        fit = Fit(optimizer, views, fit_config, config.seed, identity, deterministic=config.deterministic)
-        if checkpoint is not None:
-            if checkpoint.run != identity:
-                raise InputError(
-                    f"{checkpoint.path}: the checkpoint belongs to a run with other input or options, or of another "
-                    f"version ({plain(differences(checkpoint.run, identity))}); repeat them, or {ANEW}"
-                )
-            fit.restore(checkpoint)
+        fit = start_fit(clip, plan, priors, fingerprints, checkpoint)
     if checkpoint is None:
         folder.forget_earlier()
     if watcher is not None:
-        watcher.begin(fit, clip, views.metric)
+        watcher.begin(fit, clip, priors.views.metric)
     folder.fitting = True
     with clock.stage("fit"):
         run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
-    origin = Origin(
-        clip=str(config.input),
-        clip_from_scene=path_from(config.input, folder.place),
-        clip_name=clip.name,
-        clip_options=options_as_json(config.clip),
-        clip_fingerprint=shows,
-        time_offset=clip.time_offset,
-        split=split.name,
-        training_frames=tuple(split.train),
-        masks=masks_in_use(clip, config.masks),
-        depth_kind=depth.kind,
-        iterations=fit.step,
-        seed=config.seed,
-        versions=software_versions(),
-    )
-    record_of_fit = {"config": to_json(config), "depth_prior": depth.about()}
-    scene = finished_scene(optimizer, clip, views.metric, origin, record_of_fit)
     with clock.stage("write"):
-        scene.visibility = find_visibility(scene, clip.tissue_mask)
-        if clip.has_masks:
-            scene.masks = StoredMasks.of(clip.tissue_mask, len(clip), clip.width, clip.height)
-        save_scene(scene, folder.work / FILE_NAME)
-        write_json_lines(fit.log, folder.work / "metrics.jsonl")
+        scene = write_scene(fit, clip, plan, priors, fingerprints[0], folder)
     metrics: dict[str, Any] = {}
     if fit.stopped_by is None:
-        metrics = judge(scene, clip, split, flows, folder.work, clock)
+        metrics = judge(scene, clip, plan.split, priors.flows, folder.work, clock)
     record = {
         "seconds": clock.record(),
         "peak_memory_mb": round(peak_memory_mb(), 1),
@@ -276,41 +175,139 @@ def _execute(config: Reconstruct, folder: RunFolder, clock: StageClock, watcher:
         "iterations": fit.step,
         "interrupted": fit.stopped_by is not None,
         "stopped_by": None if fit.stopped_by is None else fit.stopped_by.name,
-        "backend": choose_backend(device=device),
-        "device": device_name(device),
-        "depth": depth.about() | {"frames_computed": depth.computed, "frames_from_cache": depth.loaded},
-        "config": to_json(config) | {"fit": to_json(fit_config)},
+        "backend": choose_backend(device=plan.device),
+        "device": device_name(plan.device),
+        "depth": priors.depth.about()
+        | {"frames_computed": priors.depth.computed, "frames_from_cache": priors.depth.loaded},
+        "config": to_json(options) | {"fit": to_json(plan.fit)},
         "versions": software_versions(),
-        "seed": config.seed,
+        "seed": options.seed,
     }
     return Result(scene.to("cpu"), folder.publish(record, complete=fit.stopped_by is None), metrics, record)
 
 
-def with_room(device: torch.device, clip: Clip, config: Reconstruct) -> torch.device:
-    """The device, or the CPU where `--device auto` found a GPU that is too small, which is said."""
-    if device.type != "cuda":
-        return device
-    needed = gpu_fit_bytes(len(clip), clip.width, clip.height, config.fit_config(len(clip)), config.deformation_kind())
-    free = torch.cuda.mem_get_info(device)[0]
-    if needed <= free:
-        return device
-    short = f"this fit needs about {needed / 1e9:.1f} GB of the GPU's memory, of which {free / 1e9:.1f} GB are free"
-    auto = config.device == "auto"
-    print(f"note: {short}; {'it runs on the processor' if auto else 'it may run out of it'}", file=sys.stderr)
-    return torch.device("cpu") if auto else device
+@dataclass(frozen=True)
+class Priors:
+    """What was guessed before the fit, and the views that it makes of the clip."""
+
+    flows: ClipFlows
+    depth: ClipDepth
+    views: TrainingViews
 
 
-def tell_before_the_fit(clip: Clip, split: Split, config: Reconstruct, device: torch.device) -> None:
-    """To standard error: what was guessed, what will be heavy, and what happens until the first step.
+def find_priors(clip: Clip, plan: Plan, folder: RunFolder) -> Priors:
+    """Motion and depth of the training frames. Raises InputError for depth that does not do for the options."""
+    options, split = plan.options, plan.split
+    flows = ClipFlows(clip.image)
+    prior = choose_depth_prior(options.depth, clip, options.depth_model, options.depth_model_output, str(plan.device))
+    depth = ClipDepth(
+        clip,
+        prior,
+        split.train,
+        clip.tissue_mask,
+        flows,
+        folder.priors,
+        earlier=folder.earlier_priors,
+        outputs=folder.outputs,
+    )
+    folder.keep_depth(depth.folder)
+    if options.depth_weight is not None and depth.kind != "metric":
+        raise InputError(
+            f"{clip.source}: --depth-weight is for depth that is given or from a right view, and here it is "
+            "known only up to scale; leave it out"
+        )
+    if split.test_view == "right" and depth.kind != "metric":
+        raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
+    say(depth.notes)
+    if depth.kind != "metric":
+        say(["depth is only known up to scale here: the pictures can be trusted, lengths and shapes cannot."])
+    with PriorProgress("motion") as progress:
+        flows.precompute(split.train, progress)
+    with PriorProgress(f"{depth.about()['prior']} depth") as progress:
+        depth.precompute(frames_with_depth(split.train, depth.kind), progress)
+    views = TrainingViews(clip, split.train, flows, clip.tissue_mask, depth, plan.fit, plan.device)
+    if not views.metric and not clip.static_camera:
+        say(
+            [
+                "the camera moves but depth is only relative, so tissue and camera motion have different scales; "
+                "expect blur, and give depth if there is any"
+            ]
+        )
+    return Priors(flows, depth, views)
 
-    Raises InputError for a fit that this machine's memory cannot hold.
-    """
-    fit_config = config.fit_config(len(clip))
-    require_room(clip, fit_config, config.deformation_kind(), device)
-    needed = fit_bytes(len(clip), clip.width, clip.height, fit_config, config.deformation_kind())
+
+def start_fit(
+    clip: Clip, plan: Plan, priors: Priors, fingerprints: tuple[str, str], checkpoint: Checkpoint | None
+) -> Fit:
+    """The fit before its next step. Raises InputError for a checkpoint of another run."""
+    options, views = plan.options, priors.views
+    identity = to_json(
+        run_identity(
+            plan.fit,
+            what_the_clip_shows=fingerprints[0],
+            its_training_frames=arrays_fingerprint(views.observations.recorded),
+            its_cameras_masks_and_depth=fingerprints[1],
+            **to_json(options.clip),
+            preset=options.preset,
+            frames=[len(clip), clip.width, clip.height],
+            duration=float(clip.times[-1]),
+            backend=choose_backend(device=plan.device),
+            device=plan.device.type,
+            deterministic=options.deterministic,
+            split=plan.split.name,
+            depth=priors.depth.about(),
+            masks=options.masks,
+            **to_json(options.sam2),
+            seed=options.seed,
+        )
+    )
+    optimizer = new_optimizer(clip, views, plan.fit, plan.device, options.seed, checkpoint)
+    fit = Fit(optimizer, views, plan.fit, options.seed, identity, deterministic=options.deterministic)
+    if checkpoint is not None:
+        if checkpoint.run != identity:
+            raise InputError(
+                f"{checkpoint.path}: the checkpoint belongs to a run with other input or options, or of another "
+                f"version ({plain(differences(checkpoint.run, identity))}); repeat them, or {ANEW}"
+            )
+        fit.restore(checkpoint)
+    return fit
+
+
+def write_scene(fit: Fit, clip: Clip, plan: Plan, priors: Priors, fingerprint: str, folder: RunFolder) -> Scene:
+    """The scene as it stands, with what it was seen and masked by, in the run's folder; and the fit's log."""
+    options = plan.options
+    origin = Origin(
+        clip=str(options.input),
+        clip_from_scene=path_from(options.input, folder.place),
+        clip_name=clip.name,
+        clip_options=options_as_json(options.clip),
+        clip_fingerprint=fingerprint,
+        time_offset=clip.time_offset,
+        split=plan.split.name,
+        training_frames=tuple(plan.split.train),
+        masks=masks_in_use(clip, options.masks),
+        depth_kind=priors.depth.kind,
+        iterations=fit.step,
+        seed=options.seed,
+        versions=software_versions(),
+    )
+    about = {"config": to_json(options), "depth_prior": priors.depth.about()}
+    scene = finished_scene(fit.optimizer, clip, priors.views.metric, origin, about)
+    scene.visibility = find_visibility(scene, clip.tissue_mask)
+    if clip.has_masks:
+        scene.masks = StoredMasks.of(clip.tissue_mask, len(clip), clip.width, clip.height)
+    save_scene(scene, folder.work / FILE_NAME)
+    write_json_lines(fit.log, folder.work / "metrics.jsonl")
+    return scene
+
+
+def tell_before_the_fit(clip: Clip, plan: Plan) -> None:
+    """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
+    options, device = plan.options, plan.device
+    needed = fit_bytes(len(clip), clip.width, clip.height, plan.fit)
     say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
-    say([few_frames_note(len(clip), split), nothing_fitted_note(fit_config.iterations)])
-    say([longer_fit_note(len(clip), config.fit_config().iterations, fit_config.iterations)])
+    say([few_frames_note(len(clip), plan.split), nothing_fitted_note(plan.fit.iterations)])
+    say([longer_fit_note(len(clip), options.fit_config().iterations, plan.fit.iterations)])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
 
@@ -322,9 +319,9 @@ def say(notes: Sequence[str | None]) -> None:
             print(f"note: {plain(note)}", file=sys.stderr, flush=True)
 
 
-def find_masks(clip: Clip, config: Reconstruct) -> Clip:
+def find_masks(clip: Clip, options: Reconstruct) -> Clip:
     """The clip with the instrument masks that `--masks` asks for; what was found goes to standard error."""
-    masked = with_instrument_masks(clip, config.masks, config.sam2)
+    masked = with_instrument_masks(clip, options.masks, options.sam2)
     say(masked.notes[len(clip.notes) :])
     return masked
 

@@ -71,7 +71,7 @@ class ClipDepth:
         """How many predictions were found on disk."""
         self.computed = 0
         """How many were computed."""
-        if folder is not None and self.about()["prior"] not in ("given", "constant"):
+        if folder is not None and self.about()["prior"] != "given":
             name = f"depth-{self._key(outputs)}"
             self.folder, self._earlier = folder / name, None if earlier is None else earlier / name
 

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from endogs.errors import InputError
 from endogs.priors.clip_depth import ClipDepth
-from endogs.priors.constant import ConstantDepth
 from endogs.priors.given import GivenDepth
 from endogs.priors.given_inverse import GivenInverseDepth
 from endogs.priors.learned import LearnedDepth
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClipDepth",
-    "ConstantDepth",
     "DepthInput",
     "DepthKind",
     "DepthPrediction",
@@ -35,12 +33,11 @@ __all__ = [
 def choose_depth_prior(
     name: str, clip: "Clip", model: str | None = None, model_output: DepthKind | None = None, device: str = "cpu"
 ) -> DepthPrior:
-    """The prior called `name`: given, stereo, photometric, learned, constant, or `auto`.
+    """The prior called `name`: given, stereo, photometric, learned, or `auto`.
 
     `auto` takes what is known best: depth that came with the clip, else the right view, else inverse depth that came
-    with it, else brightness; a `model`
-    means learned. `model` is a folder, an ONNX file or a hub id, `model_output` what it predicts when its own
-    configuration does not say, `device` where torch runs it. Raises InputError for an unknown name, a model without
+    with it, else brightness; a `model` means learned. `model` is a folder, an ONNX file or a hub id, `model_output`
+    what it predicts when its own configuration does not say, `device` where torch runs it. Raises InputError for an unknown name, a model without
     use, and a prior that lacks its input.
     """
     if name == "auto":
@@ -63,6 +60,4 @@ def choose_depth_prior(
         return PhotometricDepth()
     if name == "learned":
         return LearnedDepth(model, model_output, device)
-    if name == "constant":
-        return ConstantDepth()
-    raise InputError(f"--depth {name}: no such depth prior; use auto, given, stereo, photometric, learned or constant")
+    raise InputError(f"--depth {name}: no such depth prior; use auto, given, stereo, photometric or learned")

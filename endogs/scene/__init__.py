@@ -3,24 +3,13 @@
 from endogs.scene.deformation.bases import BasesDeformation
 from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.deformation.hexplane import HexplaneDeformation
+from endogs.scene.deformation.knots import Knots
 from endogs.scene.deformation.lowrank import LowrankDeformation
 from endogs.scene.deformation.mlp import MlpDeformation
-from endogs.scene.deformation.spline import Knots, SplineDeformation
+from endogs.scene.deformation.registry import DEFORMATIONS
+from endogs.scene.deformation.spline import SplineDeformation
 from endogs.scene.deformation.static import StaticDeformation
 from endogs.scene.scene import Scene
-
-DEFORMATIONS: dict[str, type[Deformation]] = {
-    deformation.kind: deformation
-    for deformation in (
-        SplineDeformation,
-        StaticDeformation,
-        BasesDeformation,
-        HexplaneDeformation,
-        MlpDeformation,
-        LowrankDeformation,
-    )
-}
-"""Deformations by the name that the scene file and the command line use."""
 
 __all__ = [
     "DEFORMATIONS",

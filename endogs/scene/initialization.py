@@ -8,7 +8,7 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.priors.pull_push import filled
-from endogs.scene.deformation.spline import Knots
+from endogs.scene.deformation.knots import Knots
 from endogs.scene.observations import DEPTH_JUMP, ColoredTracks, Observations, follow, in_image, pixel_index
 from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
 

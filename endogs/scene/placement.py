@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY
-from endogs.scene.deformation.spline import Knots
+from endogs.scene.deformation.knots import Knots
 from endogs.scene.observations import ColoredTracks, Observations, Pixels, follow
 from endogs.scene.spline_fit import fit_control
 

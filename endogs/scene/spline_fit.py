@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.scene.deformation.spline import Knots
+from endogs.scene.deformation.knots import Knots
 
 RIDGE = 1e-3
 """Pull of the control points towards zero, relative to one observation; it decides where nothing else does."""

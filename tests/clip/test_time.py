@@ -13,7 +13,7 @@ from endogs.clip.files.decode_times import with_decode_times
 from endogs.clip.files.frame_seconds import frame_seconds
 from endogs.clip.files.timestamps import CLOSED_PAUSE, UNSETTLED, Timeline
 from endogs.clip.video import read
-from endogs.scene.deformation.spline import Knots
+from endogs.scene.deformation.knots import Knots
 
 EVEN = [0.04 * i for i in range(24)]
 

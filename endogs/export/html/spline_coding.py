@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.scene.deformation.spline import Knots
+from endogs.scene.deformation.knots import Knots
 
 SAMPLES = 8
 """Times per knot interval at which the Gram matrix is summed; the basis is cubic, so more changes nothing."""

@@ -1,24 +1,16 @@
-"""Which method of density control `--density` means."""
+"""Methods of density control by name. A new one is a file with a class like `ResidualInsertion`, and a line here."""
 
-from endogs.fit.config import FitConfig
-from endogs.fit.density.absgrad import AbsgradSplitting
-from endogs.fit.density.adaptive import AdaptiveDensity
-from endogs.fit.density.control import DensityControl
-from endogs.fit.density.mcmc import McmcRelocation
-from endogs.fit.density.residual import ResidualInsertion, ResidualMaps
-from endogs.scene.observations import Observations
+from collections.abc import Callable
+
+from endogs.fit.density.control import DensityControl, DensitySetup
+from endogs.fit.density.residual import ResidualInsertion
+
+METHODS: dict[str, Callable[[DensitySetup], DensityControl]] = {
+    "residual": ResidualInsertion,
+    "none": DensityControl,
+}
 
 
-def density_control(
-    config: FitConfig, observations: Observations, maps: ResidualMaps, pixel_footprint: float, seed: int
-) -> DensityControl:
-    """The configured method; `maps` are what the fit's frames got wrong, `pixel_footprint` world units per pixel."""
-    if config.density == "adaptive":
-        return AdaptiveDensity(config, pixel_footprint, seed)
-    if config.density == "absgrad":
-        return AbsgradSplitting(config, pixel_footprint, seed)
-    if config.density == "mcmc":
-        return McmcRelocation(config, pixel_footprint, seed)
-    if config.density == "residual":
-        return ResidualInsertion(config, observations, maps, seed)
-    return DensityControl(config, seed)
+def density_control(setup: DensitySetup) -> DensityControl:
+    """The configured method. Raises KeyError for a name that is not in METHODS."""
+    return METHODS[setup.config.density](setup)

@@ -1,17 +1,34 @@
 """What a method of density control is: it decides when Gaussians come and go, and which."""
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from endogs.fit.config import FitConfig
 from endogs.fit.density.population import Population
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.objective.result import StepResult
 from endogs.fit.views import View
+from endogs.scene.observations import Observations
 
 STEP_SEEDS = 1_000_003
 """Between the random numbers of one seed and of the next."""
+
+
+@dataclass(frozen=True)
+class DensitySetup:
+    """What methods are made of."""
+
+    config: FitConfig
+    observations: Observations
+    maps: ResidualMaps
+    """What the frames' last renderings got wrong; kept up to date by `observe`, or by a GPU's captured steps."""
+    pixel_footprint: float
+    """Width of a pixel at the tissue's median depth, world units."""
+    seed: int
 
 
 class DensityControl:
@@ -20,8 +37,11 @@ class DensityControl:
     What a method remembers is in the population's rows or in `state`.
     """
 
-    def __init__(self, config: FitConfig, seed: int) -> None:
-        self.config, self.seed = config, seed
+    in_graph: ClassVar[bool] = True
+    """Whether a GPU's captured steps keep what it observes."""
+
+    def __init__(self, setup: DensitySetup) -> None:
+        self.config, self.seed = setup.config, setup.seed
 
     @property
     def changes(self) -> frozenset[int]:
@@ -34,19 +54,8 @@ class DensityControl:
     def prepare(self, population: Population) -> None:
         """Before the first step: make the rows that the method keeps."""
 
-    def wants_screen_gradients(self, step: int) -> bool:
-        """Whether `observe` is to find the gradients on the screen at this step."""
-        return False
-
     def observe(self, population: Population, view: View, packed: Tensor, result: StepResult, step: int) -> None:
         """After a step on `view` was evaluated on packed Gaussians (N, 14), and taken."""
-
-    def regularize(self, packed: Tensor, grad: Tensor) -> float:
-        """Add the gradient of the method's own penalty on packed Gaussians (N, 14) to `grad`; returns the penalty."""
-        return 0.0
-
-    def disturb(self, population: Population, step: int, time: float, decay: float) -> None:
-        """After a step at `time` (seconds) was taken; `decay` is the factor on the learning rate of positions."""
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint needs beside the population's rows."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from endogs.fit.scene_optimizer import SceneOptimizer
+from endogs.fit.optimize.scene_optimizer import SceneOptimizer
 from endogs.scene.deformation.deformation import Deformation
 
 

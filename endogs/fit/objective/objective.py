@@ -1,4 +1,4 @@
-"""The loss of one view and its gradient by the Gaussians: fused in the kernels where they are, through autograd else."""
+"""The loss of one view and its gradient by the Gaussians: fused in the kernels where they are, else by autograd."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +43,8 @@ class Objective:
         """The same through a graph, on any device."""
         rendering = rasterize_packed(packed, view.camera)
         told: Told = {}
-        main, others = [], []
+        main: list[Tensor] = []
+        others: list[Tensor] = []
         for term in self.terms:
             if weight := term.weight(view, step):
                 (main if term.main else others).append(weight * term.value(rendering, view, told))
@@ -55,8 +56,8 @@ class Objective:
         loss = torch.stack([*main, *others]).sum()
         if not self.apart:
             (grad,) = torch.autograd.grad(loss, packed)
-        color, alpha, weight = rendering.color.detach(), rendering.alpha.detach(), view.color_weight
-        squared = ((color - view.image / 255).square().mean(-1) * weight).sum() / weight.sum().clamp_min(1e-6)
+        color, alpha, trust = rendering.color.detach(), rendering.alpha.detach(), view.color_weight
+        squared = ((color - view.image / 255).square().mean(-1) * trust).sum() / trust.sum().clamp_min(1e-6)
         planes = torch.cat([color.permute(2, 0, 1), (rendering.depth.detach() * alpha)[None], alpha[None]])
         return StepResult(float(loss.detach()), told, grad, float(squared), planes, auxiliary)
 

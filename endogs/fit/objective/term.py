@@ -39,6 +39,11 @@ class Term(ABC):
     in_graph: ClassVar[bool] = False
     """Whether a GPU's captured steps know it."""
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the fit is configured to have it at all."""
+        return True
+
     def pace(self, step: int) -> float:
         """Factor on the weight at a step: every `every`-th step makes up for the others."""
         return float(self.every) if step % self.every == 0 else 0.0

@@ -78,9 +78,14 @@ class UnseenSmoothness(Term):
     in_graph: ClassVar[bool] = True
     setup: TermSetup
 
+    @property
+    def wanted(self) -> bool:
+        """Where something is never seen."""
+        return self.setup.unseen is not None and self.setup.config.unseen_weight > 0
+
     def weight(self, view: View, step: int) -> float:
-        """The configured weight, 0 where all is seen."""
-        return 0.0 if self.setup.unseen is None else self.pace(step) * self.setup.config.unseen_weight
+        """The configured weight."""
+        return self.pace(step) * self.setup.config.unseen_weight
 
     def value(self, rendering: Rendering, view: View, told: Told) -> Tensor:
         """Mean squared differences over the pairs."""
@@ -95,6 +100,11 @@ class Normals(Term):
     name: ClassVar[str] = "normals"
     every: ClassVar[int] = SLOW_STEPS
     setup: TermSetup
+
+    @property
+    def wanted(self) -> bool:
+        """Off by default."""
+        return self.setup.config.normal_weight > 0
 
     def weight(self, view: View, step: int) -> float:
         """The configured weight on views with depth."""
@@ -124,6 +134,11 @@ class HiddenCover(Term):
     name: ClassVar[str] = "hidden"
     in_graph: ClassVar[bool] = True
     setup: TermSetup
+
+    @property
+    def wanted(self) -> bool:
+        """Unless its weight is 0."""
+        return self.setup.config.hidden_weight > 0
 
     def weight(self, view: View, step: int) -> float:
         """The configured weight on views with instruments."""
@@ -157,7 +172,8 @@ def terms_of(setup: TermSetup) -> list[Term]:
 
     Raises KeyError for a name that is not in the registry.
     """
-    return [REGISTRY[name](setup) for name in (*STANDARD, *setup.config.extra_terms)]
+    terms = [REGISTRY[name](setup) for name in (*STANDARD, *setup.config.extra_terms)]
+    return [term for term in terms if term.wanted]
 
 
 def depth_of(view: View) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from endogs.scene.deformation.deformation import usable_number
+from endogs.scene.deformation.settings import usable_number
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from endogs.scene.appearance.color_model import ColorModel
 from endogs.scene.appearance.color_space import linear_to_srgb, srgb_to_linear
 from endogs.scene.appearance.spherical_harmonics import camera_center
 from endogs.scene.appearance.surface_normals import TangentFrames
-from endogs.scene.deformation.deformation import usable_number
+from endogs.scene.deformation.settings import usable_number
 
 START_REFLECTANCE, START_ROUGHNESS = 0.02, 0.3
 """F0 of wet tissue, and the roughness (GGX's alpha) of its film, before training."""

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.scene.deformation.deformation import Deformation
-from endogs.scene.deformation.spline import Knots, SplineDeformation
+from endogs.scene.deformation.knots import Knots
+from endogs.scene.deformation.spline import SplineDeformation
 from endogs.scene.deformation.static import StaticDeformation
 from endogs.scene.scene import Scene
 

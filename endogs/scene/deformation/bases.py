@@ -15,7 +15,8 @@ bases too (`channels` of 14 instead of 10), which neither paper has.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -23,14 +24,15 @@ from torch import Tensor
 
 from endogs.gaussians import CHANNELS, OPACITY
 from endogs.scene.deformation.clip_time import ClipTime
-from endogs.scene.deformation.deformation import Deformation, check_names
-from endogs.scene.deformation.spline import Knots, SplineDeformation
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.form import MOTION_CHANNELS, TRACKED_UNITS, Form, OutputUnits, Rate, Start
+from endogs.scene.deformation.knots import Knots, Tracks
+from endogs.scene.deformation.settings import check_names
 
-KERNELS = ("quartic", "gaussian")
+Kernel = Literal["quartic", "gaussian"]
+KERNELS = get_args(Kernel)
 QUARTIC_WIDTH, GAUSSIAN_WIDTH = 1e-4, 1e-8
 """Added to the squared width: Deform3DGS's, and what keeps a vanishing width from dividing by zero."""
-MOTION_CHANNELS = 10
-"""Position, quaternion and log-scale: the first columns of a packed Gaussian."""
 ROWS = 4096
 """Gaussians at a time on a CPU, so that what is computed in between stays in its cache."""
 TRACK_SAMPLES = 4
@@ -91,10 +93,33 @@ def basis_sum(weights: Tensor, centers: Tensor, widths: Tensor, t: float, kernel
     return cast("Tensor", _BasisSum.apply(weights, centers, widths, t, kernel))
 
 
+@dataclass(frozen=True)
+class BasesConfig(Form):
+    """Deform3DGS's and ColorGS's bases over time, of each Gaussian and channel; Deform3DGS's channels are motion."""
+
+    units: OutputUnits = TRACKED_UNITS
+    """Scale of the outputs."""
+    count: int = 17
+    """Bases per channel, evenly spaced at first."""
+    kernel: Kernel = "quartic"
+    """As Deform3DGS computes it, or as its paper writes it."""
+    constant: bool = False
+    """ColorGS's learnable time-independent term beside the bases."""
+    width: float = 1.1
+    """First width s, in distances of neighbouring centres: sums of quartic bases then follow smooth motion to 3 %,
+    Gaussian ones to 1 %. Deform3DGS takes 0.16, with which neighbours do not overlap and 70 % of it are left over."""
+    weight_rate: Rate = Rate(4e-3, 0.1)
+    """Also of the time-independent term."""
+    shape_rate: Rate = Rate(2e-4, 0.1)
+    """Of centres and widths; time of a clip that lasts 1."""
+
+
 class BasesDeformation(Deformation):
     """Offsets that are sums of bases over time."""
 
     kind: ClassVar[str] = "bases"
+    Config: ClassVar[type] = BasesConfig
+    tracked: ClassVar[bool] = True
     per_gaussian: ClassVar[Mapping[str, int]] = {"weights": 0, "centers": 0, "widths": 0, "constant": 0}
     fixed: ClassVar[frozenset[str]] = frozenset({"units", "first"})
 
@@ -126,6 +151,23 @@ class BasesDeformation(Deformation):
             raise ValueError(f"constant {tuple(constant.shape)} does not fit {shape[:2]}")
         self.weights, self.centers, self.widths, self.constant = weights, centers, widths, constant
         self.units, self.first, self.span, self.kernel = units, first, span, kernel
+
+    @classmethod
+    def start(cls, base: Tensor, start: Start) -> "BasesDeformation":
+        """Bases fitted to the tracks, or without weight."""
+        b, units = start.config, start.units.to(base)
+        still = cls.at_rest(0, b.count, b.width / (b.count - 1), units, start.span, b.kernel, b.constant)
+        return still.grown(len(base), start.motion)
+
+    @classmethod
+    def trained_numbers(cls, config: Any, gaussians: int, knots: float) -> float:
+        """Weight, centre and width of every basis."""
+        return 3 * config.count * gaussians * CHANNELS
+
+    def rates(self, config: Any) -> dict[str, Rate]:
+        """Of weights and of shapes."""
+        weights, shapes = config.weight_rate, config.shape_rate
+        return {"weights": weights, "constant": weights, "centers": shapes, "widths": shapes}
 
     @staticmethod
     def at_rest(
@@ -162,7 +204,7 @@ class BasesDeformation(Deformation):
         check_names(cls.kind, tensors, needed, frozenset({"constant"}))
         return cls(**tensors, span=ClipTime.of(settings), kernel=settings["kernel"])
 
-    def grown(self, count: int, motion: SplineDeformation | None) -> "BasesDeformation":
+    def grown(self, count: int, motion: Tracks | None) -> "BasesDeformation":
         """With `count` more Gaussians, whose weights are fitted to `motion` by ridge least squares, or are zero."""
         _, channels, bases = self.weights.shape
         centers, widths = (row.expand(count, channels, bases) for row in self.first)

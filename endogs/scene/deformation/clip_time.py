@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from endogs.scene.deformation.deformation import number_of
+from endogs.scene.deformation.settings import number_of
 
 
 @dataclass(frozen=True)

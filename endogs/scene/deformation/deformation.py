@@ -4,34 +4,59 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from endogs.gaussians import OPACITY
-
-if TYPE_CHECKING:
-    from endogs.scene.deformation.spline import SplineDeformation
-
-LARGEST_SETTING = 1e9
-"""Largest number in a deformation's settings: seconds that last thirty years."""
+from endogs.gaussians import MEANS, OPACITY
+from endogs.scene.deformation.form import Form, Rate, Start
+from endogs.scene.deformation.knots import Knots, Tracks
 
 
 class Deformation(ABC):
     """Maps canonical Gaussians (N, 14) to the Gaussians at one instant.
 
     Training contract: the optimizer computes `packed = deformation.packed_at(base, time)`, the fit renders it and hands
-    the gradient by `packed` back. `endogs.fit.optimizer.SplineAdam` applies the spline's chain rule by hand;
-    `endogs.fit.autograd_adam.AutogradAdam` keeps the graph of any other deformation.
+    the gradient by `packed` back. `SplineAdam` applies the chain rule of those that are `linear` by hand;
+    `AutogradAdam` keeps the graph of any other. A new one is a file with a class, and a line in `registry.py`.
     """
 
     kind: ClassVar[str]
     """Name in the scene file and on the command line."""
+    Config: ClassVar[type] = Form
+    """Numbers of its form and of how it is trained, a frozen dataclass whose defaults are those of the command line."""
+    linear: ClassVar[bool] = False
+    """Whether it is the canonical Gaussians plus the weighted control points of `slices`."""
+    tracked: ClassVar[bool] = False
+    """Whether it can start from splines through tracks."""
     per_gaussian: ClassVar[Mapping[str, int]] = {}
     """Tensors with an entry per Gaussian: their dimension of length N. All others are shared."""
     fixed: ClassVar[frozenset[str]] = frozenset()
     """Tensors that are stored and never trained."""
+
+    @classmethod
+    @abstractmethod
+    def start(cls, base: Tensor, start: Start) -> Deformation:
+        """The deformation of canonical Gaussians (N, 14) before the first step; it follows `start.motion` if it can."""
+
+    @classmethod
+    def trained_numbers(cls, config: Any, gaussians: int, knots: float) -> float:
+        """How many numbers so many Gaussians and knots train, about."""
+        return 0
+
+    @classmethod
+    def graph_numbers(cls, config: Any, gaussians: int) -> float:
+        """How many numbers a graph keeps from evaluation to step, about."""
+        return 0
+
+    def rates(self, config: Any) -> dict[str, Rate]:
+        """Step sizes of the tensors that are trained through a graph, by name or by its part before the first dot."""
+        return {}
+
+    def penalty(self, config: Any) -> Tensor | None:
+        """A loss of the deformation alone, (), weighted; None where there is none."""
+        return None
 
     @abstractmethod
     def packed_at(self, base: Tensor, time: float) -> Tensor:
@@ -75,7 +100,7 @@ class Deformation(ABC):
                 tensors[name] = tensors[name].index_select(dim, rows.to(tensors[name].device))
         return self.from_parts(tensors, self.settings())
 
-    def grown(self, count: int, motion: SplineDeformation | None) -> Deformation:
+    def grown(self, count: int, motion: Tracks | None) -> Deformation:
         """The deformation with `count` more Gaussians, which follow `motion` as well as it can, or start at rest.
 
         What the shared tensors know stays as it is, and serves the new ones too.
@@ -89,26 +114,22 @@ class Deformation(ABC):
         """
         return packed
 
+    @property
+    def spline_knots(self) -> Knots | None:
+        """The knots of splines that Gaussians have of their own; None for other kinds."""
+        return None
+
+    def slices(self, time: float) -> list[tuple[int, Tensor, float]]:
+        """Index, values (N, 14) and weight of the control points that are active at `time`, where it is linear."""
+        return []
+
+    def means_at(self, base: Tensor, rows: Tensor, time: float) -> Tensor:
+        """Means (..., 3) at `time` of the Gaussians `rows` (...) of `base` (N, 14), where it is linear."""
+        means = base[rows, MEANS]
+        for _, control, weight in self.slices(time):
+            means = means + weight * control[rows, MEANS]
+        return means
+
     def highest_opacity(self, base: Tensor) -> Tensor:
         """(N,) opacity logits that the Gaussians (N, 14) never exceed."""
         return base[:, OPACITY]
-
-
-def number_of(settings: Mapping[str, Any], name: str) -> float:
-    """A number in a scene file's settings. Raises KeyError or ValueError when it is missing, or none that is usable."""
-    return usable_number(settings[name], name)
-
-
-def usable_number(value: Any, name: str) -> float:
-    """`value` as a float. Raises ValueError unless it is a number within +-1e9, seconds or the like."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= LARGEST_SETTING:
-        raise ValueError(f"'{name}' is no number within {LARGEST_SETTING:g}")
-    return float(value)
-
-
-def check_names(kind: str, tensors: Mapping[str, Tensor], needed: set[str], optional: frozenset[str]) -> None:
-    """Raises ValueError when a tensor that is needed is missing, or one is unknown."""
-    missing, unknown = needed - set(tensors), set(tensors) - needed - optional
-    if missing or unknown:
-        what = f"lacks '{min(missing)}'" if missing else f"does not know '{min(unknown)}'"
-        raise ValueError(f"'{kind}' {what}")

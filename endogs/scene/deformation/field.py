@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from endogs.gaussians import CHANNELS, MEANS, OPACITY
-from endogs.scene.deformation.bases import MOTION_CHANNELS, with_offsets
+from endogs.scene.deformation.bases import with_offsets
 from endogs.scene.deformation.clip_time import ClipTime
 from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.form import MOTION_CHANNELS
 
 MARGIN = 0.05
 """Of the cloud's size, added to its box on every side: Gaussians move."""

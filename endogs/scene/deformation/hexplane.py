@@ -19,6 +19,7 @@ in time, scales 1 and 2, 32 features) hold 2.7 million. Ours (48^3 cells, 32 in 
 0.8 million. On a GPU the planes' gradients are added up in no fixed order, so a fit does not repeat bit for bit there.
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -26,10 +27,11 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 from torch.nn.functional import linear as apply_linear
 
-from endogs.gaussians import ATTRIBUTES, CHANNELS
+from endogs.gaussians import ATTRIBUTES, CHANNELS, MEANS
 from endogs.scene.deformation.clip_time import ClipTime
-from endogs.scene.deformation.deformation import check_names
-from endogs.scene.deformation.field import FieldDeformation, linear
+from endogs.scene.deformation.field import FieldDeformation, box_around, linear
+from endogs.scene.deformation.form import Form, Rate, Start
+from endogs.scene.deformation.settings import check_names
 
 PLANES: dict[str, tuple[int, int]] = {
     "xy": (0, 1),
@@ -44,10 +46,36 @@ HEADS = {name: 1 if isinstance(columns, int) else columns.stop - columns.start f
 """Outputs of each head, in the order of the packed columns."""
 
 
+@dataclass(frozen=True)
+class HexplaneConfig(Form):
+    """EndoGaussian's and Endo-4DGS's six planes and small heads; EndoGaussian's code drops the opacity head."""
+
+    spatial: int = 48
+    """Cells along x, y and z at the first scale."""
+    temporal: int = 32
+    """Cells along time, at every scale."""
+    scales: tuple[int, ...] = (1, 2)
+    """Multiples of `spatial`."""
+    features: int = 16
+    """Per plane."""
+    hidden: int = 32
+    """Width of the heads."""
+    plane_start: tuple[float, float] = (0.5, 1.5)
+    """Range of the spatial planes' first values. EndoGaussian takes .1 to .5, as K-planes does, whose products of three
+    are so small that the heads learn slowly."""
+    plane_rate: Rate = Rate(2e-2, 0.1)
+    network_rate: Rate = Rate(5e-3, 0.1)
+    plane_tv_weight: float = 2e-4
+    """Of the planes' total variation along space."""
+    time_smoothness_weight: float = 1e-3
+    """Of the planes' squared second difference along time."""
+
+
 class HexplaneDeformation(FieldDeformation):
     """Offsets from six planes at several scales."""
 
     kind: ClassVar[str] = "hexplane"
+    Config: ClassVar[type] = HexplaneConfig
 
     def __init__(self, parts: dict[str, Tensor], units: Tensor, bounds: Tensor, span: ClipTime) -> None:
         """`parts`: `planes.SCALE.PAIR` (features, rows, columns), `trunk.weight`, `trunk.bias`, and for each head
@@ -74,6 +102,36 @@ class HexplaneDeformation(FieldDeformation):
             shapes = [tuple(part.shape) for part in own]
             if shapes != [(width, width), (width,), (HEADS[name], width), (HEADS[name],)]:
                 raise ValueError(f"the head '{name}' has shapes {shapes}")
+
+    @classmethod
+    def start(cls, base: Tensor, start: Start) -> "HexplaneDeformation":
+        """Planes in the box around the Gaussians."""
+        h = start.config
+        size = (h.spatial, h.temporal, h.scales, h.features, h.hidden, h.plane_start)
+        bounds = box_around(base[:, MEANS])
+        return cls.new(*size, start.units.to(base), bounds, start.span, start.generator)
+
+    @classmethod
+    def trained_numbers(cls, config: Any, gaussians: int, knots: float) -> float:
+        """The planes."""
+        cells = ((s * config.spatial) * (s * config.spatial + config.temporal) for s in config.scales)
+        return sum(3 * cell * config.features for cell in cells)
+
+    @classmethod
+    def graph_numbers(cls, config: Any, gaussians: int) -> float:
+        """What the planes and heads give for every Gaussian."""
+        return gaussians * 12 * (len(config.scales) * config.features + config.hidden)
+
+    def rates(self, config: Any) -> dict[str, Rate]:
+        """Of the planes and of the network."""
+        return {"planes": config.plane_rate, "trunk": config.network_rate, "heads": config.network_rate}
+
+    def penalty(self, config: Any) -> Tensor | None:
+        """Total variation of the planes along space and their roughness along time."""
+        if config.plane_tv_weight == config.time_smoothness_weight == 0:
+            return None
+        space, time = self.roughness()
+        return config.plane_tv_weight * space + config.time_smoothness_weight * time
 
     @staticmethod
     def new(

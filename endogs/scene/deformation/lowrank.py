@@ -9,15 +9,18 @@ in the least-squares sense (Eckart and Young, 1936), and tissue that is seen at 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from endogs.gaussians import CHANNELS, COLORS, MEANS, OPACITY
-from endogs.scene.deformation.bases import MOTION_CHANNELS, with_offsets
-from endogs.scene.deformation.deformation import Deformation, check_names
-from endogs.scene.deformation.spline import ACTIVE, Knots, SplineDeformation
+from endogs.scene.deformation.bases import with_offsets
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.form import MOTION_CHANNELS, TRACKED_UNITS, Form, OutputUnits, Rate, Start
+from endogs.scene.deformation.knots import ACTIVE, Knots, Tracks
+from endogs.scene.deformation.settings import check_names
 
 SETTLING = 1e-3
 """Ridge of the coefficients that follow a given motion, relative to a trajectory's own energy."""
@@ -41,10 +44,26 @@ class _Mixture(torch.autograd.Function):
         return grads[0] * values[:, None], by_values
 
 
+@dataclass(frozen=True)
+class LowrankConfig(Form):
+    """Trajectories that all Gaussians share."""
+
+    units: OutputUnits = TRACKED_UNITS
+    """Scale of the outputs."""
+    trajectories: int = 16
+    """Shared functions of time per channel."""
+    coefficient_rate: Rate = Rate(0.02, 0.2)
+    """Of all coefficients of a channel together: each steps at this over the number of trajectories, which add up."""
+    trajectory_rate: Rate = Rate(1e-3, 0.1)
+    """Their mean square is 1 at first."""
+
+
 class LowrankDeformation(Deformation):
     """Offsets that are mixtures of shared trajectories."""
 
     kind: ClassVar[str] = "lowrank"
+    Config: ClassVar[type] = LowrankConfig
+    tracked: ClassVar[bool] = True
     per_gaussian: ClassVar[Mapping[str, int]] = {"coefficients": 1}
     fixed: ClassVar[frozenset[str]] = frozenset({"units"})
 
@@ -62,8 +81,25 @@ class LowrankDeformation(Deformation):
             raise ValueError(f"coefficients {tuple(coefficients.shape)} do not fit {tuple(trajectories.shape)}")
         self.trajectories, self.coefficients, self.units, self.knots = trajectories, coefficients, units, knots
 
+    @classmethod
+    def start(cls, base: Tensor, start: Start) -> "LowrankDeformation":
+        """The tracks' principal components, or cosines."""
+        assert start.knots is not None
+        shared = cls.of(start.motion, start.config.trajectories, start.units.to(base), start.knots)
+        return shared.grown(len(base), start.motion)
+
+    @classmethod
+    def trained_numbers(cls, config: Any, gaussians: int, knots: float) -> float:
+        """The coefficients."""
+        return config.trajectories * gaussians * CHANNELS
+
+    def rates(self, config: Any) -> dict[str, Rate]:
+        """There are fewer trajectories than configured where the clip has fewer knots."""
+        coefficients = Rate(config.coefficient_rate.start / len(self.coefficients), config.coefficient_rate.final)
+        return {"coefficients": coefficients, "trajectories": config.trajectory_rate}
+
     @staticmethod
-    def of(motion: SplineDeformation | None, rank: int, units: Tensor, knots: Knots) -> "LowrankDeformation":
+    def of(motion: Tracks | None, rank: int, units: Tensor, knots: Knots) -> "LowrankDeformation":
         """No Gaussians yet, and trajectories that explain `motion` best; without one, cosines over the clip.
 
         Position, quaternion and log-scale share the positions' trajectories at first, opacity and colour the colours'.
@@ -100,7 +136,7 @@ class LowrankDeformation(Deformation):
         check_names(cls.kind, tensors, {"trajectories", "coefficients", "units"}, frozenset())
         return cls(**tensors, knots=Knots.of(settings))
 
-    def grown(self, count: int, motion: SplineDeformation | None) -> "LowrankDeformation":
+    def grown(self, count: int, motion: Tracks | None) -> "LowrankDeformation":
         """With `count` more Gaussians, whose coefficients follow `motion` (of the same knots) best, or are zero."""
         rank, _, channels = self.coefficients.shape
         more = self.coefficients.new_zeros(rank, count, channels)
@@ -122,7 +158,7 @@ class LowrankDeformation(Deformation):
         return base[:, OPACITY] + control.amax(0) * self.units[OPACITY]
 
 
-def principal(motion: SplineDeformation, columns: slice, rank: int) -> Tensor:
+def principal(motion: Tracks, columns: slice, rank: int) -> Tensor:
     """(Kn, rank) float64: the leading left singular vectors of the control points' columns, each of mean square 1."""
     rows = motion.control[..., columns].detach().double().cpu().reshape(motion.knots.count, -1)
     _, vectors = torch.linalg.eigh(rows @ rows.T)

@@ -15,15 +15,18 @@ Cost: half a million multiplications per Gaussian and instant, three times that 
 180 GFLOP a step, which is seconds on two CPU cores and milliseconds on a GPU.
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear as apply_linear
 
+from endogs.gaussians import MEANS
 from endogs.scene.deformation.clip_time import ClipTime
-from endogs.scene.deformation.deformation import check_names, number_of
-from endogs.scene.deformation.field import FieldDeformation, linear
+from endogs.scene.deformation.field import FieldDeformation, box_around, linear
+from endogs.scene.deformation.form import Form, Rate, Start
+from endogs.scene.deformation.settings import check_names, number_of
 
 MOST_FREQUENCIES = 64
 """Of place or time: 2^64 periods are finer than any float."""
@@ -35,10 +38,22 @@ def positional_encoding(x: Tensor, frequencies: int) -> Tensor:
     return torch.cat([x, *waves], 1)
 
 
+@dataclass(frozen=True)
+class MlpConfig(Form):
+    """SurgicalGaussian's network, whose channels are motion there."""
+
+    layers: int = 8
+    width: int = 256
+    position_frequencies: int = 10
+    time_frequencies: int = 4
+    rate: Rate = Rate(1e-3, 0.1)
+
+
 class MlpDeformation(FieldDeformation):
     """Offsets from a network."""
 
     kind: ClassVar[str] = "mlp"
+    Config: ClassVar[type] = MlpConfig
 
     def __init__(
         self,
@@ -65,6 +80,23 @@ class MlpDeformation(FieldDeformation):
         biases = [tuple(parts[f"{layer}.bias"].shape) for layer in layers]
         if found != expected or biases != [shape[:1] for shape in expected]:
             raise ValueError(f"its layers {found} do not fit {expected}")
+
+    @classmethod
+    def start(cls, base: Tensor, start: Start) -> "MlpDeformation":
+        """A network in the box around the Gaussians."""
+        m = start.config
+        frequencies = (m.position_frequencies, m.time_frequencies)
+        bounds = box_around(base[:, MEANS])
+        return cls.new(m.layers, m.width, frequencies, start.units.to(base), bounds, start.span, start.generator)
+
+    @classmethod
+    def graph_numbers(cls, config: Any, gaussians: int) -> float:
+        """What every layer gives for every Gaussian."""
+        return gaussians * 2 * (config.layers + 1) * config.width
+
+    def rates(self, config: Any) -> dict[str, Rate]:
+        """One for all layers."""
+        return {"layers": config.rate, "outputs": config.rate}
 
     @staticmethod
     def new(

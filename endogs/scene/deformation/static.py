@@ -4,13 +4,21 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from endogs.scene.deformation.deformation import Deformation, check_names
+from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.form import Start
+from endogs.scene.deformation.settings import check_names
 
 
 class StaticDeformation(Deformation):
     """The Gaussians never change."""
 
     kind: ClassVar[str] = "none"
+    linear: ClassVar[bool] = True
+
+    @classmethod
+    def start(cls, base: Tensor, start: Start) -> "StaticDeformation":
+        """The one that there is."""
+        return cls()
 
     def packed_at(self, base: Tensor, time: float) -> Tensor:
         """A copy of `base` (N, 14) at every time."""

@@ -5,20 +5,32 @@ Gaussian grow and shrink with them, shared ones stay. D. Kingma, J. Ba, "Adam: a
 2015.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from endogs.camera import Camera
 from endogs.fit.checkpoint import TRACK_BREAKPOINTS
 from endogs.fit.config import FitConfig
-from endogs.fit.deformation_config import Rate
-from endogs.fit.optimizer import BETAS, Moments, Slice, adam_slices, breakpoints_of, channel_rates, settings_with
+from endogs.fit.optimize.spline_adam import (
+    BETAS,
+    Moments,
+    Slice,
+    adam_slices,
+    breakpoints_of,
+    channel_rates,
+    settings_with,
+)
 from endogs.gaussians import MEANS
+from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.deformation.deformation import Deformation
-from endogs.scene.deformation.spline import Knots, SplineDeformation
+from endogs.scene.deformation.form import Rate
+from endogs.scene.deformation.knots import Knots
+from endogs.scene.deformation.registry import DEFORMATIONS
+from endogs.scene.deformation.spline import SplineDeformation
 
 _DEFORMATION, _M, _V = "deformation.", "m.", "v."
 
@@ -33,11 +45,10 @@ class AutogradAdam:
     config: FitConfig
     pixel_footprint: float
     """Median z/f, world units per pixel."""
-    rates: Callable[[Deformation], Mapping[str, Rate]]
-    """A deformation's step sizes by tensor name, or by its part before the first dot; its `fixed` tensors have none."""
     track_knots: Knots | None = None
-    penalty: Callable[[Deformation], Tensor] | None = None
-    """A loss of the deformation alone, added to every step's."""
+    """Knots of the splines through tracks that new Gaussians follow; None where they start at rest."""
+    in_graph: ClassVar[bool] = False
+    """Every step goes through autograd."""
     base_moments: Moments = field(init=False)
     moments: dict[str, Moments] = field(init=False)
     steps: int = 0
@@ -50,15 +61,25 @@ class AutogradAdam:
         # (14,) per channel, before the decay
         self.base_rates = channel_rates(self.config.base_rates, self.pixel_footprint, self.base.device)
 
+    @property
+    def form(self) -> Any:
+        """The deformation's own numbers."""
+        return form_of(self.config)
+
+    @property
+    def shown_appearance(self) -> Appearance:
+        """Plain: this optimizer trains no other."""
+        return PLAIN
+
     def rate(self, name: str) -> Rate:
         """The step size of a tensor. Raises KeyError when it has none."""
-        rates = self.rates(self.deformation)
+        rates = self.deformation.rates(self.form)
         return rates[name] if name in rates else rates[name.split(".")[0]]
 
     @property
     def still_steps(self) -> int:
         """Steps at the beginning in which nothing deforms."""
-        return round(self.config.deformations.still_share * self.config.iterations)
+        return round(self.config.autograd.still_share * self.config.iterations)
 
     @property
     def base_steps(self) -> int:
@@ -77,6 +98,10 @@ class AutogradAdam:
         self._graph = (time, base, packed, shape)
         return packed.detach()
 
+    def shown_at(self, time: float, camera: Camera) -> Tensor:
+        """The Gaussians (N, 14) at `time`: colours are the same from every camera."""
+        return self.packed_at(time)
+
     def step(self, grad: Tensor, time: float, progress: float) -> None:
         """Step with the gradient (N, 14) of the Gaussians rendered at `time`; `progress` in [0, 1] sets the decay.
 
@@ -91,7 +116,7 @@ class AutogradAdam:
         assert self._graph is not None
         (_, base, packed, shape), self._graph = self._graph, None
         with torch.enable_grad():
-            penalty = None if self.penalty is None else self.penalty(shape)
+            penalty = shape.penalty(self.form)
         tensors, grads = ([packed], [grad]) if penalty is None else ([packed, penalty], [grad, None])
         torch.autograd.backward(tensors, grads)
         if self.steps == self.still_steps > 0:
@@ -103,7 +128,7 @@ class AutogradAdam:
 
     def _part(self, progress: float) -> float:
         """Progress within the still steps or the others, in lengths of the others."""
-        still = self.config.deformations.still_share
+        still = self.config.autograd.still_share
         moving = max(1 - still, 1e-6)
         return (progress if self.steps <= self.still_steps else progress - still) / moving
 
@@ -111,12 +136,12 @@ class AutogradAdam:
     def _step_base(self, grad: Tensor, part: float) -> None:
         decay = self.config.base_rates.final**part
         lr = self.base_rates * decay
-        if self.config.deformations.only_positions_decay:
+        if self.config.autograd.only_positions_decay:
             lr = self.base_rates.clone()
             lr[MEANS] *= decay
         moments = self.base_moments
         own = Slice(self.base, moments.m, moments.v, 1.0, lr, self.base_steps)
-        adam_slices([own], grad.contiguous(), eps=self.config.deformations.epsilon)
+        adam_slices([own], grad.contiguous(), eps=self.config.autograd.epsilon)
 
     @torch.no_grad()
     def _step_deformation(self, shape: Deformation, part: float) -> None:
@@ -142,7 +167,7 @@ class AutogradAdam:
                 beta2=BETAS[1],
                 lr=rate.start * rate.final**part,
                 weight_decay=0.0,
-                eps=self.config.deformations.epsilon,
+                eps=self.config.autograd.epsilon,
                 maximize=False,
             )
 
@@ -219,3 +244,8 @@ def _lengthened(part: Tensor, like: Tensor) -> Tensor:
     out = torch.zeros_like(like)
     out[tuple(slice(size) for size in part.shape)] = part
     return out
+
+
+def form_of(config: FitConfig) -> Any:
+    """The numbers of the configured deformation: those given, or the defaults of its `Config`."""
+    return DEFORMATIONS[config.deformation].Config() if config.form is None else config.form

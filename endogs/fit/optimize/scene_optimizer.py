@@ -1,11 +1,13 @@
 """What the fit needs of an optimizer: it owns the trained scene, renders none of it, and takes steps."""
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
+from endogs.camera import Camera
+from endogs.scene.appearance import Appearance
 from endogs.scene.deformation.deformation import Deformation
-from endogs.scene.deformation.spline import Knots
+from endogs.scene.deformation.knots import Knots
 
 
 class SceneOptimizer(Protocol):
@@ -16,15 +18,28 @@ class SceneOptimizer(Protocol):
     deformation: Deformation
     """How they change over time."""
 
+    in_graph: ClassVar[bool]
+    """Whether a GPU's captured steps know it."""
+
     @property
     def track_knots(self) -> Knots | None:
         """Knots of the splines through tracks that new Gaussians start from; None when they start at rest."""
 
+    @property
+    def shown_appearance(self) -> Appearance:
+        """What stands between the Gaussians and the picture, as it is trained so far."""
+
     def packed_at(self, time: float) -> Tensor:
-        """The Gaussians at `time` (N, 14), without a graph; what `step` needs to know of them is kept."""
+        """The Gaussians at `time` (N, 14), without a graph and their appearance."""
+
+    def shown_at(self, time: float, camera: Camera) -> Tensor:
+        """The Gaussians (N, 14) that `camera` shows at `time`, without a graph; what `step` needs of them is kept."""
 
     def step(self, grad: Tensor, time: float, progress: float) -> None:
-        """Step with the gradient (N, 14) of the Gaussians rendered at `time`; `progress` in [0, 1] sets the decay."""
+        """Step with the gradient (N, 14) of what was last shown, at `time`; `progress` in [0, 1] sets the decay.
+
+        Raises ValueError, and takes nothing over, when a gradient that follows from it is not finite.
+        """
 
     def append(self, base: Tensor, control: Tensor | None) -> None:
         """Add Gaussians (M, 14) that follow splines of `track_knots` (Kn, M, 14), or start at rest; moments are

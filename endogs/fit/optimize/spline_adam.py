@@ -6,20 +6,25 @@ D. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015; bias is co
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from endogs import native
-from endogs.fit.appearance import AppearanceAdam
+from endogs.camera import Camera
 from endogs.fit.checkpoint import BREAKPOINTS
 from endogs.fit.config import FitConfig, LearningRates
+from endogs.fit.optimize.appearance_adam import AppearanceAdam
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
+from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.deformation.deformation import Deformation
-from endogs.scene.deformation.spline import ACTIVE, Knots, SplineDeformation
+from endogs.scene.deformation.knots import Knots
+from endogs.scene.deformation.spline import SplineDeformation
 
 BETAS = (0.9, 0.999)
+LEAST_WEIGHT = 1e-6
+"""Control points that weigh less are not stepped."""
 EPS = 1e-8
 """Of the size of the gradients of what is all but hidden: with the usual 1e-15, Adam moves that by full steps in random
 directions, and behind a removed instrument it shows as coloured specks."""
@@ -103,12 +108,12 @@ class Moments:
 
 @dataclass
 class SplineAdam:
-    """Owns the trained scene: canonical Gaussians, their deformation (spline or static) and the moments."""
+    """Owns the trained scene: canonical Gaussians, their deformation, which must be linear, and the moments."""
 
     base: Tensor
     """(N, 14)."""
     deformation: Deformation
-    """A SplineDeformation is trained; a static one has no parameters."""
+    """Its control points are trained, where it has some."""
     config: FitConfig
     pixel_footprint: float
     """Median z/f, world units per pixel."""
@@ -116,6 +121,8 @@ class SplineAdam:
     """Whether the splines of new Gaussians start from tracks, or at rest."""
     appearance: AppearanceAdam | None = None
     """What else is trained between these Gaussians and the picture; None where colours are plain."""
+    in_graph: ClassVar[bool] = True
+    """A GPU's captured steps know it, where there is no appearance."""
     base_moments: Moments = field(init=False)
     control_moments: Moments | None = field(init=False, default=None)
     base_steps: int = 0
@@ -123,12 +130,18 @@ class SplineAdam:
 
     def __post_init__(self) -> None:
         self.base_moments = Moments.zeros_like(self.base)
-        if isinstance(self.deformation, SplineDeformation):
-            self.control_moments = Moments.zeros_like(self.deformation.control)
-            self.knot_steps = [0] * self.deformation.knots.count
+        control = self.deformation.tensors().get("control")
+        if control is not None:
+            self.control_moments = Moments.zeros_like(control)
+            self.knot_steps = [0] * len(control)
         # (14,) per channel, before the decay
         self.base_rates = channel_rates(self.config.base_rates, self.pixel_footprint, self.base.device)
         self.control_rates = channel_rates(self.config.control_rates, self.pixel_footprint, self.base.device)
+
+    @property
+    def shown_appearance(self) -> Appearance:
+        """As it stands; plain where nothing of it is trained."""
+        return PLAIN if self.appearance is None else self.appearance.appearance
 
     def decays(self, progress: float) -> tuple[float, float]:
         """Factors on the canonical Gaussians' and the control points' rates at `progress` in [0, 1]."""
@@ -137,30 +150,38 @@ class SplineAdam:
     @property
     def track_knots(self) -> Knots | None:
         """The spline's knots; None for a still scene, and when new Gaussians start at rest."""
-        return self.deformation.knots if self.follow and isinstance(self.deformation, SplineDeformation) else None
+        return self.deformation.spline_knots if self.follow else None
 
     @torch.no_grad()
     def packed_at(self, time: float) -> Tensor:
-        """The Gaussians at `time` (N, 14), without a graph."""
+        """The Gaussians at `time` (N, 14), without a graph and their appearance."""
         return self.deformation.packed_at(self.base, time)
+
+    def shown_at(self, time: float, camera: Camera) -> Tensor:
+        """The Gaussians (N, 14) that `camera` shows at `time`, without a graph."""
+        packed = self.packed_at(time)
+        return packed if self.appearance is None else self.appearance.show(packed, camera, time)
 
     @torch.no_grad()
     def step(self, grad: Tensor, time: float, progress: float) -> None:
-        """Step with the gradient (N, 14) of the Gaussians rendered at `time`; `progress` in [0, 1] sets the decay."""
+        """Step with the gradient (N, 14) of what was last shown, at `time`; `progress` in [0, 1] sets the decay.
+
+        Raises ValueError, and takes nothing over, when the appearance makes a gradient that is not finite of it.
+        """
+        if self.appearance is not None:
+            grad = self.appearance.backward(grad)
+            self.appearance.step(progress)
         self.base_steps += 1
         decays = self.decays(progress)
         base_lr = self.base_rates * decays[0]
         slices = [Slice(self.base, self.base_moments.m, self.base_moments.v, 1.0, base_lr, self.base_steps)]
-        deformation = self.deformation
-        if isinstance(deformation, SplineDeformation) and self.control_moments is not None:
-            index, weights = deformation.knots.locate(time)
-            lr = self.control_rates * decays[1]
-            for knot, weight in zip(range(index, index + ACTIVE), weights, strict=True):
-                if weight < 1e-6:
-                    continue
-                self.knot_steps[knot] += 1
-                m, v = self.control_moments.m[knot], self.control_moments.v[knot]
-                slices.append(Slice(deformation.control[knot], m, v, weight, lr, self.knot_steps[knot]))
+        lr = self.control_rates * decays[1]
+        for knot, control, weight in self.deformation.slices(time):
+            if weight < LEAST_WEIGHT or self.control_moments is None:
+                continue
+            self.knot_steps[knot] += 1
+            m, v = self.control_moments.m[knot], self.control_moments.v[knot]
+            slices.append(Slice(control, m, v, weight, lr, self.knot_steps[knot]))
         adam_slices(slices, grad)
 
     @torch.no_grad()
@@ -173,10 +194,11 @@ class SplineAdam:
         appearance, deformation, control_moments = self.appearance, self.deformation, self.control_moments
         if appearance is not None:
             appearance, base, control = appearance.grown(self.base, base, control)
-        if isinstance(deformation, SplineDeformation) and control_moments is not None:
-            motion = None if control is None else deformation.with_control(control)
+        if control_moments is not None:
+            knots = deformation.spline_knots
+            motion = None if control is None or knots is None else SplineDeformation(control, knots)
             deformation = deformation.grown(len(base), motion)
-            control_moments = _appended(control_moments, deformation.control[:, len(self.base) :], 1)
+            control_moments = _appended(control_moments, deformation.tensors()["control"][:, len(self.base) :], 1)
         base_moments = _appended(self.base_moments, base, 0)
         self.base = torch.cat([self.base, base])
         self.base_moments, self.deformation, self.control_moments = base_moments, deformation, control_moments
@@ -212,9 +234,9 @@ class SplineAdam:
         self.base = state["base"]
         self.base_moments = Moments(state["base_m"], state["base_v"])
         self.base_steps, *self.knot_steps = state["steps"].tolist()
-        if isinstance(self.deformation, SplineDeformation):
+        if self.control_moments is not None:
             settings = settings_with(self.deformation, state)
-            self.deformation = SplineDeformation.from_parts({"control": state["control"]}, settings)
+            self.deformation = self.deformation.from_parts({"control": state["control"]}, settings)
             self.control_moments = Moments(state["control_m"], state["control_v"])
         if self.appearance is not None:
             self.appearance.load_state(state)

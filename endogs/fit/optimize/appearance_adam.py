@@ -62,7 +62,10 @@ class AppearanceAdam:
         return self._shown.detach()
 
     def backward(self, grad: Tensor) -> Tensor:
-        """The gradient (N, 14) by what `show` was given, of the gradient (N, 14) by what it returned."""
+        """The gradient (N, 14) by what `show` was given, of the gradient (N, 14) by what it returned.
+
+        Raises ValueError when it is not finite, or that of the appearance is not.
+        """
         assert self._packed is not None
         assert self._shown is not None
         for name in self._trained:
@@ -71,12 +74,10 @@ class AppearanceAdam:
         assert self._packed.grad is not None
         out = self._packed.grad
         self._packed = self._shown = None
+        grads = [out, *(self._tensors[name].grad for name in self._trained)]
+        if not all(bool(torch.isfinite(grad.sum())) for grad in grads if grad is not None):
+            raise ValueError("the gradient of the appearance is not finite")
         return out
-
-    def finite(self) -> bool:
-        """Whether the gradients of the last `backward` are."""
-        grads = [self._tensors[name].grad for name in self._trained]
-        return all(bool(torch.isfinite(grad.sum())) for grad in grads if grad is not None)
 
     @torch.no_grad()
     def step(self, progress: float) -> None:

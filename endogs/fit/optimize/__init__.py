@@ -1,0 +1,1 @@
+"""Optimizers: who owns the trained scene, and takes its steps."""

@@ -1,0 +1,74 @@
+"""What a run will do, resolved once from its options and its clip."""
+
+from dataclasses import dataclass
+
+import torch
+
+from endogs.clip import Clip
+from endogs.clip.splits import Split, split_frames
+from endogs.device import choose_device
+from endogs.errors import InputError
+from endogs.fit.config import FitConfig
+from endogs.fit.memory import gpu_fit_bytes, require_room
+from endogs.pipeline.options import Reconstruct
+from endogs.scene.deformation.registry import DEFORMATIONS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Options that fit each other and the clip."""
+
+    options: Reconstruct
+    fit: FitConfig
+    """Every number of the fit."""
+    split: Split
+    """Frames to train on, and to test."""
+    device: torch.device
+    notes: tuple[str, ...]
+    """What was decided that the user should know, a sentence each."""
+
+
+def resolve(options: Reconstruct, clip: Clip) -> Plan:
+    """The plan for a clip.
+
+    Raises InputError for options that do not go with each other or with the clip, a clip whose files contradict its
+    pictures so that the fit would be wrong, and a fit that this machine's memory cannot hold.
+    """
+    numbers = options.fit_config(len(clip))
+    split = split_frames(len(clip), options.split)
+    judges_right_view = split.test_view == "right"
+    if judges_right_view and not (clip.has_right and clip.has_depth):
+        raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
+    check_looks(clip, judges_right_view)
+    device, notes = with_room(choose_device(options.device), clip, numbers, options.device == "auto")
+    if options.deterministic and device.type == "cuda" and not DEFORMATIONS[numbers.deformation].linear:
+        raise InputError(
+            f"--deterministic: on a GPU only splines repeat exactly; leave it out for --deformation "
+            f"{numbers.deformation}, or use --device cpu"
+        )
+    require_room(clip, numbers, device)
+    return Plan(options, numbers, split, device, notes)
+
+
+def check_looks(clip: Clip, judges_right_view: bool) -> None:
+    """InputError when what the clip's files say contradicts its pictures, so that the fit would be wrong."""
+    if clip.contradictions:
+        raise InputError(f"{clip.source}: {clip.contradictions[0].rstrip('.')}")
+    pair = clip.pair_check
+    if judges_right_view and pair is not None and (pair.fault is not None or pair.disagrees_with_given):
+        raise InputError(f"{clip.source}: {pair.notes[0].rstrip('.')}; use --split standard")
+
+
+def with_room(
+    device: torch.device, clip: Clip, numbers: FitConfig, may_change: bool
+) -> tuple[torch.device, tuple[str, ...]]:
+    """The device, or the CPU where a GPU that is too small `may_change`; and what to say about it."""
+    if device.type != "cuda":
+        return device, ()
+    needed = gpu_fit_bytes(len(clip), clip.width, clip.height, numbers)
+    free = torch.cuda.mem_get_info(device)[0]
+    if needed <= free:
+        return device, ()
+    short = f"this fit needs about {needed / 1e9:.1f} GB of the GPU's memory, of which {free / 1e9:.1f} GB are free"
+    note = f"{short}; {'it runs on the processor' if may_change else 'it may run out of it'}"
+    return torch.device("cpu") if may_change else device, (note,)
