@@ -6,6 +6,8 @@ The names a notebook needs are loaded when first used, so that `import endogs` s
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from endogs.version import __version__
+
 if TYPE_CHECKING:
     from endogs.camera import Camera
     from endogs.clip import load_clip
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from endogs.render import rasterize
     from endogs.scene import Scene
 
-__version__ = "0.1.0"
 __all__ = ["Camera", "Gaussians", "Scene", "__version__", "load_clip", "rasterize", "reconstruct"]
 
 _HOMES = {

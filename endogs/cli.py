@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from endogs import __version__, standard_streams
+from endogs import standard_streams
 from endogs.bounded_files import expanded
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
@@ -33,6 +33,7 @@ from endogs.phantom.config import Phantom
 from endogs.pipeline.config import Inspect
 from endogs.pipeline.options import Reconstruct
 from endogs.plain_text import plain
+from endogs.version import __version__
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from endogs.export.neighbours import inliers, surface_normals
 from endogs.export.points import export_points
 from endogs.export.selection import Selection
 from endogs.open3d_library import import_open3d
+from endogs.pictures.find_visibility import find_visibility
 from endogs.scene.origin import Origin
 from endogs.scene.scene_file import save_scene
-from endogs.scene.visibility import Visibility, find_visibility
+from endogs.scene.visibility import Visibility
 
 
 def known_sheet():

@@ -12,9 +12,9 @@ from endogs.evaluate.point_tracks import read_tracks
 from endogs.export.tracks import export_tracks
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
+from endogs.pictures.find_visibility import find_visibility
 from endogs.scene.origin import Origin
 from endogs.scene.scene_file import load_scene, save_scene
-from endogs.scene.visibility import find_visibility
 
 
 def hidden_on_the_left_in_frame_3():

@@ -26,6 +26,7 @@ FLOORS = {
     "bounded_arrays": 0,
     "memory_budget": 0,
     "options": 0,
+    "version": 0,
     "open3d_library": 0,
     "render": 1,
     "clip": 2,

@@ -9,11 +9,11 @@ from player_scenes import sheet
 from safetensors.torch import load_file, save_file
 
 from endogs.errors import InputError
+from endogs.pictures.find_visibility import find_visibility
 from endogs.render import rasterize_packed
 from endogs.render.blending import blending_weights
 from endogs.scene import StaticDeformation
 from endogs.scene.scene_file import load_scene, save_scene
-from endogs.scene.visibility import find_visibility
 
 
 def three_in_a_row():

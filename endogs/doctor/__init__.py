@@ -4,9 +4,10 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from endogs import __version__, native
+from endogs import native
 from endogs.doctor.config import Doctor
 from endogs.errors import InputError
+from endogs.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "tyro", "rich", "safetensors", "viser", "gsplat")
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.errors import InputError
+from endogs.pictures.find_visibility import find_visibility
 from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.source_clip import judged_masks, load_source_clip
-from endogs.scene.visibility import find_visibility
 
 
 @dataclass(frozen=True)

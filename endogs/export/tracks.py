@@ -15,8 +15,8 @@ from endogs.export.units import about, header_lines
 from endogs.gaussians import OPACITY
 from endogs.memory_budget import require_memory
 from endogs.output import new_file
+from endogs.pictures.find_visibility import find_visibility
 from endogs.scene import Scene
-from endogs.scene.visibility import find_visibility
 
 COUNT = 500
 """Points that are followed where nothing else is asked for."""

@@ -25,7 +25,7 @@ from endogs.scene.deformation.knots import Knots
 from endogs.system_refusals import system_errors
 
 FILE_NAME = "last.safetensors"
-FORMAT = "endogs-checkpoint-2"
+FORMAT = "endogs-checkpoint-1"
 BREAKPOINTS, TRACK_BREAKPOINTS = "breakpoints", "track_breakpoints"
 """Names of the tensors that hold the knots of the deformation, or of the splines that it starts from."""
 ANEW = "start anew with --overwrite instead of --resume"

@@ -24,6 +24,7 @@ from endogs.fit.memory import fit_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.memory_budget import machine_bytes
+from endogs.pictures.find_visibility import find_visibility
 from endogs.pipeline.notes import (
     below_interpolation_note,
     few_frames_note,
@@ -53,7 +54,6 @@ from endogs.scene.origin import Origin
 from endogs.scene.scene_file import FILE_NAME, save_scene
 from endogs.scene.source_clip import masks_in_use, options_as_json, path_from
 from endogs.scene.stored_masks import StoredMasks
-from endogs.scene.visibility import find_visibility
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class StageClock:
 
 def software_versions() -> dict[str, str]:
     """Versions of endogs, Python and what numbers depend on."""
-    from endogs import __version__
+    from endogs.version import __version__
 
     found = {"endogs": __version__, "python": platform.python_version()}
     for package in PACKAGES:

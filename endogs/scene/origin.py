@@ -74,43 +74,6 @@ class Origin:
                 known[name] = check(name, values[name])
         return Origin(**known)
 
-    @staticmethod
-    def from_old_metadata(metadata: Mapping[str, Any]) -> "Origin":
-        """The origin in the free metadata of a scene of version 1 to 3. Raises ValueError as `from_json` does."""
-        config = _object(metadata.get("config"))
-        split = _object(metadata.get("split"))
-        return Origin.from_json(
-            {
-                "clip": config.get("input"),
-                "clip_name": metadata.get("clip"),
-                "clip_options": _renamed(_object(config.get("clip"))),
-                "time_offset": metadata.get("time_offset"),
-                "split": config.get("split") or split.get("name"),
-                "training_frames": split.get("train"),
-                "masks": config.get("masks"),
-                "depth_kind": metadata.get("depth_kind"),
-                "iterations": metadata.get("iterations"),
-                "seed": metadata.get("seed"),
-                "versions": metadata.get("versions"),
-            }
-        )
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _renamed(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Reader options of older scenes under the names and meanings that they have since."""
-    found = dict(options)
-    if "calibration" not in found and found.get("pose_convention") == "opengl":
-        # They say so for every layout, when it concerned poses_bounds.npy only.
-        found["pose_convention"] = "auto"
-    if "field_of_view" in found:
-        # The name of --borders before it was confused with the phantom's angle.
-        found.setdefault("borders", "keep" if found["field_of_view"] == "full" else "auto")
-    return found
-
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:

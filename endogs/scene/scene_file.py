@@ -23,8 +23,8 @@ from endogs.scene.tensor_file import TensorFile, broken, write_tensor_file
 from endogs.scene.visibility import Visibility
 
 FORMAT = "endogs-scene"
-VERSION = 4
-"""What scenes are written as, and the newest version that can be read."""
+VERSION = 1
+"""What scenes are written as, and the version that can be read."""
 FILE_NAME = "scene.safetensors"
 """Name of the scene file in an output folder."""
 LONGEST_SIDE = 16384
@@ -88,7 +88,7 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
         raise broken(path, f"its units '{units}' are neither 'mm' nor 'relative'")
     about = _entry(path, metadata, "metadata", dict)
     try:
-        origin = Origin.from_json(metadata["origin"]) if "origin" in metadata else Origin.from_old_metadata(about)
+        origin = Origin.from_json(_entry(path, metadata, "origin", dict))
     except ValueError as error:
         raise broken(path, str(error)) from error
     if max(origin.training_frames or (0,)) >= len(times):
@@ -130,7 +130,10 @@ def _check_version(path: Path, metadata: dict[str, Any]) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise broken(path, f"its format version {version!r} is not a number from 1 up")
     if version > VERSION:
-        raise InputError(f"{path}: scene format {version}, this endogs reads up to {VERSION}; install a newer endogs")
+        raise InputError(
+            f"{path}: scene format {version}, and this endogs reads {VERSION}: if a newer endogs wrote it, install that; "
+            "if one before the first release did, fit it again"
+        )
 
 
 def _image_size(path: Path, metadata: dict[str, Any]) -> tuple[int, int]:

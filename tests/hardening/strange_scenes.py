@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from endogs.geometry import look_at
+from endogs.pictures.find_visibility import find_visibility
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
 from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors, LitColors
 from endogs.scene.deformation.bases import BasesDeformation
@@ -25,7 +26,6 @@ from endogs.scene.deformation.mlp import MlpDeformation
 from endogs.scene.origin import Origin
 from endogs.scene.scene_file import save_scene
 from endogs.scene.stored_masks import StoredMasks
-from endogs.scene.visibility import find_visibility
 
 WIDTH, HEIGHT, FRAMES, COUNT = 32, 24, 4, 40
 KINDS = ("spline", "none", "bases", "hexplane", "mlp", "lowrank")

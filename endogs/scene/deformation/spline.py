@@ -16,7 +16,7 @@ from endogs.gaussians import CHANNELS, OPACITY
 from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.deformation.form import Start
 from endogs.scene.deformation.knots import ACTIVE, Knots, Tracks
-from endogs.scene.deformation.settings import check_names, number_of
+from endogs.scene.deformation.settings import check_names
 
 
 def spline_evaluate(base: Tensor, control_slice: Tensor, weights: tuple[float, ...]) -> Tensor:
@@ -98,13 +98,7 @@ class SplineDeformation(Deformation):
     def from_parts(cls, tensors: dict[str, Tensor], settings: dict[str, Any]) -> "SplineDeformation":
         """Rebuild from a scene file; raises ValueError when shapes do not fit."""
         check_names(cls.kind, tensors, {"control"}, frozenset())
-        if "breakpoints" in settings:
-            return cls(tensors["control"], Knots.of(settings))
-        intervals = len(tensors["control"]) - ACTIVE + 1  # a number in the file would ask for any amount of memory
-        if settings["intervals"] != intervals:
-            raise ValueError(f"{intervals} knot intervals and not {settings['intervals']} fit its control points")
-        knots = Knots.evenly(number_of(settings, "start"), number_of(settings, "interval"), intervals)
-        return cls(tensors["control"], knots)
+        return cls(tensors["control"], Knots.of(settings))
 
     def kept(self, keep: Tensor) -> "SplineDeformation":
         """The splines of the selected Gaussians."""
