@@ -131,8 +131,8 @@ def _check_version(path: Path, metadata: dict[str, Any]) -> None:
         raise broken(path, f"its format version {version!r} is not a number from 1 up")
     if version > VERSION:
         raise InputError(
-            f"{path}: scene format {version}, and this endogs reads {VERSION}: if a newer endogs wrote it, install that; "
-            "if one before the first release did, fit it again"
+            f"{path}: scene format {version}, and this endogs reads {VERSION}: install a newer endogs, or fit it again "
+            "where one before the first release wrote it"
         )
 
 
