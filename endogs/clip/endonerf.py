@@ -106,8 +106,9 @@ def read_poses_bounds(
 
 
 def _check_rotations(rotations: NDArray[np.float64], path: Path) -> None:
-    error = np.abs(rotations @ rotations.swapaxes(1, 2) - np.eye(3)).max((1, 2))
-    bad = np.flatnonzero((error > 1e-2) | (np.linalg.det(rotations) < 0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = np.abs(rotations @ rotations.swapaxes(1, 2) - np.eye(3)).max((1, 2))
+        bad = np.flatnonzero(~(error <= 1e-2) | ~(np.linalg.det(rotations) > 0))
     if bad.size:
         raise InputError(
             f"{path}: row {bad[0]} holds no rotation (its columns must be orthonormal and right-handed): correct the "
