@@ -13,6 +13,7 @@ from endogs.clip.files.frame_families import frames_of
 from endogs.clip.files.frame_images import ImageFiles, image_files
 from endogs.clip.files.image_turns import turn_of
 from endogs.clip.files.transparency import without_transparent
+from endogs.clip.files.whole_jpegs import check_whole
 from endogs.clip.image_files import IMAGE_SUFFIXES, check_sizes, image_size, list_images
 from endogs.clip.mask_files import mask_files
 from endogs.clip.pairing import pair_with_images
@@ -162,6 +163,7 @@ def read_frame_files(
     if right_images:
         paired = pair_with_images(paths, list(right_images), notes)
         check_sizes(paired, width, height, paths[0])
+        check_whole([paired[i] for i in kept], notes, are_a_series=True)
         right = ImageFiles([paired[i] for i in kept], colours.white)
     tissue, outside = (
         without_transparent(chosen, mask_reader, notes, keep_outside) if turn.is_none else (mask_reader, None)
