@@ -189,8 +189,10 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
         "stereo-video",
     ):
         raise InputError(f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}.")
-    if options.images is not None and kind not in ("image-folder", "calibrated-folder", "endonerf"):
-        raise InputError(f"{path}: --images is for folders of images that no file lists, but this is a {kind}.")
+    if options.images is not None and kind not in ("image-folder", "calibrated-folder", "endonerf", "colmap"):
+        raise InputError(
+            f"{path}: --images is for folders of images that no file lists and for COLMAP models, but this is a {kind}."
+        )
     if options.stereo is not None and kind != "video":
         raise InputError(f"{path}: --stereo is for one video file that holds both views, but this is a {kind}.")
 

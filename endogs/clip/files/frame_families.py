@@ -163,8 +163,7 @@ def _which(folder: Path, found: list[Family]) -> InputError:
 
 def _wanted(folder: Path, paths: list[Path], wanted: str, notes: list[str]) -> list[Path]:
     """The paths whose names are like `wanted`: # stands for a number, * for anything; the ending may be left out."""
-    signs = {"#": r"\d+", "*": ".*"}
-    expression = re.compile("".join(signs.get(sign, re.escape(sign)) for sign in wanted), re.IGNORECASE)
+    expression = name_pattern(wanted)
     chosen = [path for path in paths if expression.fullmatch(path.name) or expression.fullmatch(path.stem)]
     if not chosen:
         there = ", ".join(family.words for family in families(paths)[:NAMED])
@@ -175,6 +174,12 @@ def _wanted(folder: Path, paths: list[Path], wanted: str, notes: list[str]) -> l
     if len(chosen) < len(paths):
         notes.append(f"--images leaves out {len(paths) - len(chosen)} of the {len(paths)} pictures of {folder.name}/.")
     return chosen
+
+
+def name_pattern(wanted: str) -> re.Pattern[str]:
+    """What --images stands for: # for a number, * for anything, in any letter case."""
+    signs = {"#": r"\d+", "*": ".*"}
+    return re.compile("".join(signs.get(sign, re.escape(sign)) for sign in wanted), re.IGNORECASE)
 
 
 def _check_unread(folder: Path, paths: list[Path], notes: list[str]) -> None:
