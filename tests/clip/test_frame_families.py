@@ -204,7 +204,9 @@ def test_two_eyes_in_one_folder_are_told_where_they_belong(tmp_path, left, right
     series(moved / "images", left, FRAMES)
     series(moved / "images_right", right, OTHER_EYE)
     series(moved / "depth", f"depth_{left}", DEPTHS)
-    (moved / "calibration.json").write_text('{"fx": 60, "fy": 60, "cx": 24, "cy": 20, "baseline_mm": 4}')
+    (moved / "calibration.json").write_text(
+        '{"fx": 60, "fy": 60, "cx": 24, "cy": 20, "baseline_mm": 4, "depth_unit_mm": 0.1}'
+    )
     clip = load_clip(moved)
     assert clip.has_right
     assert clip.has_depth
