@@ -32,6 +32,8 @@ LONGEST_TABLE = 64 * 2**20
 """Bytes of a text file that becomes numbers, each of which takes ten times its letters: poses of 500 000 frames."""
 LONGEST_TOML = 2**20
 """Bytes of a TOML file: a recipe has about 2 kB."""
+_heard: list[set[Path]] = []
+"""The sets of those who listen."""
 
 
 def is_file(path: Path) -> bool:
@@ -72,6 +74,23 @@ def why(error: Exception) -> str:
 
 
 @contextmanager
+def files_read() -> Iterator[set[Path]]:
+    """While entered, the paths of the files that are opened here, by any thread, go into the set that is yielded."""
+    found: set[Path] = set()
+    _heard.append(found)
+    try:
+        yield found
+    finally:
+        _heard.remove(found)
+
+
+def say_read(path: Path) -> None:
+    """Let `files_read` know of a file that is opened elsewhere."""
+    for found in _heard:
+        found.add(path)
+
+
+@contextmanager
 def open_file(path: Path, longest: int) -> Iterator[tuple[BinaryIO, int]]:
     """A regular file, opened to read bytes, and its size, for whose double there is memory.
 
@@ -89,6 +108,7 @@ def open_file(path: Path, longest: int) -> Iterator[tuple[BinaryIO, int]]:
         if status.st_size > ALWAYS_FITS:
             require_memory(2.0 * status.st_size, f"{path}: reading it", "use a machine with more memory")
         file = path.open("rb")
+        say_read(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be opened ({why(error)}): check that the file is there.") from error
     with file:

@@ -19,13 +19,11 @@ from endogs.clip.colmap_model import ColmapCamera, ColmapImage, model_file, read
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.recording import Recording
-from endogs.clip.telling_files import FRAME_FOLDERS
 from endogs.clip.undistortion import undistort
 from endogs.errors import InputError
 
 KIND = "colmap"
 LANDMARKS: tuple[str, ...] = ("sparse*", "colmap", "dense", "distorted")
-USES: tuple[str, ...] = (*FRAME_FOLDERS, "sparse*", "colmap", "dense", "distorted", "input", "img_train")
 
 
 PLACES = (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_arrays import read_npy
-from endogs.bounded_files import is_file, listed, read_bytes, why
+from endogs.bounded_files import is_file, listed, read_bytes, say_read, why
 from endogs.clip.decoder_words import decoder_words
 from endogs.clip.image_headers import require_drawable, size_in_header
 from endogs.clip.picture_damage import damage, reason
@@ -41,6 +41,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with path.open("rb") as file:
             size = size_in_header(file)
+        say_read(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be opened ({why(error)}): check the path and its permissions.") from error
     if size is None:

@@ -31,7 +31,6 @@ from endogs.errors import InputError
 
 KIND = "scared"
 LANDMARKS: tuple[str, ...] = ("data/left_finalpass", "left_finalpass", "data/reprojection_data")
-USES: tuple[str, ...] = ("data", "left_finalpass", "right_finalpass", "disparity", "frame_data", "reprojection_data")
 
 Array = NDArray[np.float64]
 

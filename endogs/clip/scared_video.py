@@ -27,9 +27,6 @@ LANDMARKS: tuple[str, ...] = (
     *("left_depth_map.tiff", "endoscope_calibration.yaml", "data/rgb.mp4", "data/frame_data*", "data/scene_points*"),
     *("frame_data*", "scene_points*"),
 )
-USES: tuple[str, ...] = (
-    *("data", "rgb.mp4", "frame_data*", "scene_points*", "endoscope_calibration.yaml", "*_depth_map.tiff"),
-)
 
 
 def why_not(path: Path) -> str | None:
