@@ -1,4 +1,4 @@
-"""What lies beside the frames, seems to tell something and is not used is said in every layout, and no more than that."""
+"""What lies beside the frames, seems to tell something and is not used, is said in every layout, and no more."""
 
 import json
 
