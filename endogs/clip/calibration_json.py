@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.bounded_files import parse_json, read_text
+from endogs.bounded_files import parse_json, read_bytes, read_text
 from endogs.clip.calibration_forms import as_entries, matlab_text
 from endogs.clip.colmap_camera import colmap_entries
 from endogs.clip.config import ClipOptions
@@ -148,6 +148,8 @@ def load_calibration(file: Path) -> dict[str, Any]:
 
     InputError when the file cannot be read, saying which forms can.
     """
+    if read_bytes(file, LONGEST).startswith((b"MATLAB 5.0", b"MATLAB 7.3", b"\x89HDF", b"PK")):
+        raise InputError(f"{file}: holds numbers in a binary form that is not read: {FORMS}.")
     found: Any = colmap_entries(file)
     text = "" if found is not None else read_text(file, LONGEST)
     if found is None:

@@ -89,7 +89,7 @@ def load_clip(path: Path | str, options: ClipOptions | None = None, look: bool =
             with files_read() as used:
                 recording = with_pose_convention(with_pose_unit(layout.read(path, options), options), options)
                 clip = _checked(recording, options, look)
-            clip.notes += unused_note(path, used, clip.notes)
+            clip.notes += unused_note(path, used, clip.notes, options.calibration is not None)
             if layout is image_folder:
                 clip.notes += beside_note(path)
             return clip

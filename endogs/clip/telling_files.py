@@ -58,10 +58,11 @@ def _is_written_here(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in WRITTEN_HERE)
 
 
-def unused_note(path: Path, used: Collection[Path], said: Collection[str]) -> list[str]:
+def unused_note(path: Path, used: Collection[Path], said: Collection[str], is_calibrated: bool = False) -> list[str]:
     """A note naming what lies in `path`, or in data/ in it, tells something and is none, or holds none, of `used`.
 
-    What one of the sentences `said` calls not used is not named again. Beside a video file only when it is the only one
+    What one of the sentences `said` calls not used is not named again, nor are calibrations where the user gave one
+    (`is_calibrated`). Beside a video file only when it is the only one
     there, since files beside several need not be its own.
     """
     folder = path if path.is_dir() else path.parent
@@ -77,6 +78,7 @@ def unused_note(path: Path, used: Collection[Path], said: Collection[str]) -> li
         if not {_whole(place / name), _whole(place / _unpacked(name))} & opened
         and _whole(path) != _whole(place / name)
         and name not in named
+        and not (is_calibrated and what == "a calibration")
     ]
     return _said("not used", unused)
 
