@@ -29,6 +29,12 @@ LANDMARKS: tuple[str, ...] = (
 )
 
 
+ALONE = (
+    "a keyframe without it is one pair of pictures, which images/, images_right/ and calibration.json can hold "
+    "(docs/CALIBRATION.md)"
+)
+
+
 def why_not(path: Path) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
@@ -36,7 +42,7 @@ def why_not(path: Path) -> str | None:
     data = data_folder(path)
     if not (data / "rgb.mp4").is_file():
         alone = (path / "left_depth_map.tiff").is_file() and not (path / "data").is_dir()
-        return "data/ is not there: a keyframe without it is one pair of pictures" if alone else "no data/rgb.mp4"
+        return f"data/ is not there, and {ALONE}" if alone else "no data/rgb.mp4"
     if not list_images(data / "frame_data", (".json",)):
         packed = (data / "frame_data.tar.gz").is_file()
         return "data/frame_data.tar.gz must be unpacked there" if packed else "no JSON files in data/frame_data/"
