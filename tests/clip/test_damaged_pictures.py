@@ -11,7 +11,7 @@ from drawn_frames import mask, save, series, tissue
 
 from endogs.clip import load_clip
 from endogs.clip.decoder_words import decoder_words
-from endogs.clip.files.whole_jpegs import BLOCK, break_row
+from endogs.clip.files.whole_jpegs import BLOCK, break_row, check_whole
 from endogs.clip.image_files import read_color, read_raw
 from endogs.clip.picture_damage import damage
 from endogs.errors import InputError
@@ -95,7 +95,7 @@ def test_a_jpeg_whose_lower_part_is_only_brighter_is_noted(tmp_path):
 
 def test_what_moves_or_flashes_does_not_break_off():
     """Nor does something that comes in from below, or black below a round view."""
-    grid = np.random.default_rng(0).normal(100, 30, (40, 60, 3)).astype(np.float32)
+    grid = np.random.default_rng(0).integers(40, 160, (40, 60, 3), np.uint8)
     moved = [np.roll(grid, shift, 1) for shift in (0, 1, 2)]
     assert break_row(*moved) is None
     assert break_row(grid, grid + 20, grid) is None
@@ -106,6 +106,18 @@ def test_what_moves_or_flashes_does_not_break_off():
     broken[20, 30:], broken[21:] = broken[20, 30:] + 30, broken[21:] + 30
     assert break_row(grid, broken, grid) in (20, 21)
     assert BLOCK == 8
+
+
+@pytest.mark.parametrize("broken", [0, 3, 6])
+def test_the_first_and_the_last_break_off_too(tmp_path, broken):
+    pictures = [frame(0) for _ in range(7)]
+    pictures[broken][64:] = np.clip(pictures[broken][64:].astype(int) - 30, 0, 255)
+    for i, picture in enumerate(pictures):
+        save(tmp_path / f"{i:04d}.jpg", picture[..., ::-1])
+    notes: list[str] = []
+    check_whole(sorted(tmp_path.iterdir()), notes, are_a_series=True)
+    assert len(notes) == 1
+    assert notes[0].startswith(f"{broken:04d}.jpg breaks off from the frames beside it at row 64:")
 
 
 def png_with(change) -> bytes:
