@@ -63,7 +63,8 @@ def _npy_header(file: BinaryIO, size: int) -> "tuple[tuple[int, ...], bool, np.d
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, by_columns, kind = read_header(file)
     except ValueError as error:  # numpy's may show the whole header
-        raise ValueError(str(error).partition("\n")[0][:100]) from error
+        words = str(error).partition("\n")[0][:100]
+        raise ValueError("its header is damaged" if " object at 0x" in words else words) from error
     except (SyntaxError, TokenError, TypeError, RecursionError, MemoryError, EOFError) as error:  # of Python's parser
         raise ValueError("its header is damaged") from error
     if kind.kind not in "biuf":

@@ -3,7 +3,9 @@
 Pipes, devices and other files without an end are refused before they are opened, so that nothing waits for ever.
 """
 
+import codecs
 import json
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from endogs.errors import InputError
 from endogs.memory_budget import require_memory
+from endogs.text_encoding import decoded
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -29,6 +32,8 @@ LONGEST_TABLE = 64 * 2**20
 """Bytes of a text file that becomes numbers, each of which takes ten times its letters: poses of 500 000 frames."""
 LONGEST_TOML = 2**20
 """Bytes of a TOML file: a recipe has about 2 kB."""
+_heard: list[set[Path]] = []
+"""The sets of those who listen."""
 
 
 def is_file(path: Path) -> bool:
@@ -69,6 +74,23 @@ def why(error: Exception) -> str:
 
 
 @contextmanager
+def files_read() -> Iterator[set[Path]]:
+    """While entered, the paths of the files that are opened here, by any thread, go into the set that is yielded."""
+    found: set[Path] = set()
+    _heard.append(found)
+    try:
+        yield found
+    finally:
+        _heard.remove(found)
+
+
+def say_read(path: Path) -> None:
+    """Let `files_read` know of a file that is opened elsewhere."""
+    for found in _heard:
+        found.add(path)
+
+
+@contextmanager
 def open_file(path: Path, longest: int) -> Iterator[tuple[BinaryIO, int]]:
     """A regular file, opened to read bytes, and its size, for whose double there is memory.
 
@@ -86,6 +108,7 @@ def open_file(path: Path, longest: int) -> Iterator[tuple[BinaryIO, int]]:
         if status.st_size > ALWAYS_FITS:
             require_memory(2.0 * status.st_size, f"{path}: reading it", "use a machine with more memory")
         file = path.open("rb")
+        say_read(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be opened ({why(error)}): check that the file is there.") from error
     with file:
@@ -107,8 +130,8 @@ def read_bytes(path: Path, longest: int) -> bytes:
 
 
 def read_text(path: Path, longest: int = LONGEST_TEXT) -> str:
-    """A text file's UTF-8, without its byte order mark; bytes that are none become U+FFFD. Raises as `read_bytes`."""
-    return read_bytes(path, longest).decode("utf-8-sig", errors="replace")
+    """A text file's text, by `endogs.text_encoding`. Raises as `read_bytes`."""
+    return decoded(read_bytes(path, longest))
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -118,7 +141,7 @@ def parse_json(text: str | bytes) -> Any:
     nested deeper than DEEPEST_JSON, holds an integer of more digits than Python converts, or a number beyond a double.
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")
+        text = decoded(text)
     try:
         found = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_bounded)
     except RecursionError as error:
@@ -142,7 +165,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(read_bytes(path, LONGEST_TOML).decode("utf-8-sig"))
+        return tomllib.loads(decoded(read_bytes(path, LONGEST_TOML)))
     except RecursionError as error:
         raise InputError(f"{path}: not readable as TOML (nested too deep): correct it.") from error
     except ValueError as error:
@@ -150,13 +173,15 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_xml(data: bytes) -> "Element":
-    """The root of an XML text in an encoding that extends ASCII.
+    """The root of an XML text, in UTF-16 or UTF-32 with a byte order mark or in an encoding that extends ASCII.
 
     Raises ValueError, saying what is wrong, for what is no XML and for document types, since the entities that they
     declare can ask for gigabytes (https://docs.python.org/3/library/xml.html#xml-vulnerabilities) or for other files.
     """
     from xml.etree import ElementTree
 
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        data = re.sub(r"^<\?xml[^>]*\?>", "", decoded(data)).encode()  # which would name the encoding that it was in
     if b"\0" in data:  # UTF-16 and UTF-32, in which the words below would not be found
         raise ValueError("it has bytes that are zero, as UTF-16 and binary files have")
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:

@@ -96,11 +96,23 @@ def run_verb(config: Any) -> Any:
         watch.stop()
 
 
+MOST_READ = 100_000
+LONGEST_SENTENCE = 600
+"""Letters of a sentence; longer ones quote something long."""
+
+
 def shown(error: Exception) -> str:
     """The sentence of an error as text, since names and metadata in it may be a stranger's; indented lines stay lines,
     as of the list of layouts that a clip does not have.
     """
-    return "\n  ".join(plain(line) for line in str(error).split("\n  "))
+    return "\n  ".join(shortened(plain(line, MOST_READ)) for line in str(error).split("\n  "))
+
+
+def shortened(sentence: str) -> str:
+    """A sentence without the middle of what it quotes, where that is long: names come first, and advice last."""
+    if len(sentence) <= LONGEST_SENTENCE:
+        return sentence
+    return f"{sentence[: LONGEST_SENTENCE // 2]} ... {sentence[-LONGEST_SENTENCE // 3 :]}"
 
 
 def check_current_folder() -> None:
@@ -150,7 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told in one sentence, or 130 after Ctrl-C. Bugs keep their traceback.
     """
     standard_streams.prepare()
-    code = obey(list(sys.argv[1:] if arguments is None else arguments))
+    with standard_streams.all_letters():
+        code = obey(list(sys.argv[1:] if arguments is None else arguments))
     if reason := standard_streams.unsaid():
         print(f"endogs: not all that was to be said could be written ({reason})", file=sys.stderr)
         return code or 2

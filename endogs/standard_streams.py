@@ -8,6 +8,8 @@ library's words to be written into it.
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from errno import EPIPE
 from typing import cast
 
@@ -61,6 +63,21 @@ def _text_over(raw: _Lasting, given: io.TextIOWrapper | None, by_line: bool) -> 
         line_buffering=given.line_buffering or by_line,
         write_through=unbuffered,
     )
+
+
+@contextmanager
+def all_letters() -> Iterator[None]:
+    """Inside, streams that somebody has put in place write letters that they do not know as escapes."""
+    changed = []
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+            changed.append(stream)
+    try:
+        yield
+    finally:
+        for stream in changed:
+            stream.reconfigure(errors="strict")
 
 
 def unsaid() -> str:

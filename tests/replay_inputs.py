@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from replayed.frames import frame_rows
@@ -51,9 +52,11 @@ def _replay(row: Row, cases: Path, made: Path) -> bool:
             )
             if done.returncode:
                 print(f"{row.case}: make.sh failed: {done.stderr.decode(errors='replace').strip()[-200:]}")
-    outcome = tried(folder / row.path, row.options)
+    options = replace(row.options, calibration=folder / row.calibration) if row.calibration else row.options
+    outcome = tried(folder / row.path, options)
     right = not outcome.crash and row.right(outcome)
-    print(f"{'right' if right else 'WRONG'}  {row.case}/{row.path}: {outcome.line()}", flush=True)
+    given = f" ({row.calibration})" if row.calibration else ""
+    print(f"{'right' if right else 'WRONG'}  {row.case}/{row.path}{given}: {outcome.line()}", flush=True)
     return right
 
 

@@ -124,7 +124,20 @@ ROWS = (
     Row("SCARED of EndoDAC", case("scared_afsfm"), is_refused("data/left")),
     Row("SCARED, R^T and -t", case("scared_raw_pose_RT_negT"), is_read(says="-transposed-negated")),
     Row("SCARED, poses only", case("scared_raw_pose_only_json"), is_read(kind="scared-video", static_camera=False)),
-    Row("SCARED, toolkit's pair", case("scared_toolkit_pair_synthetic"), is_refused("left")),
+    Row(
+        "SCARED, toolkit's pair", case("scared_toolkit_pair_synthetic"), is_refused("left", "images_right/", "--images")
+    ),
+    Row(
+        "SCARED, a calibration beside the frames' own",
+        case("scared_raw_pose_RT_negT"),
+        is_read(says="not used: endoscope_calibration.yaml"),
+    ),
+    Row(
+        "StereoMIS, a split of some frames",
+        copied("stereomis_ini_of_P3", extra=(("real_files/stereomis/P2_0/test_split.csv", "test_split.csv"),)),
+        is_read(kind="stereomis", says="frames 2899 to 13824"),
+    ),
+    Row("C3VD's poses by columns", case("c3vd_half_size"), is_read(says="pose.txt is read as column-major")),
     Row("StereoMIS, every second pose", case("stereomis_gt_every_second"), is_read(kind="stereomis", says="no pose")),
     Row("StereoMIS, poses late", case("stereomis_gt_late"), is_read(kind="stereomis", says="no pose")),
     Row("StereoMIS, poses in mm", case("stereomis_gt_mm"), is_read(kind="stereomis", says="--pose-unit-mm 1 ")),

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from layouts import corner
@@ -77,8 +78,6 @@ def test_unregistered_images_are_left_out_and_keep_their_time(tmp_path):
 
 
 def test_images_of_another_size_scale_the_model(tmp_path):
-    import cv2
-
     poses = write_colmap(tmp_path / "c", "OPENCV")
     for file in (tmp_path / "c" / "images").iterdir():
         cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), (100, 72), interpolation=cv2.INTER_AREA))
@@ -114,7 +113,7 @@ def shorten(name, length):
         (False, lambda f, r: (f / "images.txt").write_text("# none\n"), "no image is registered"),
         (False, lambda f, r: (f / "images.txt").write_text("1 0 0 0 0 0 0 0 7 shot_8.png\n\n"), "has no rotation"),
         (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 x 0 0 0 7 shot_8.png\n\n"), "is no number of use"),
-        (False, lambda f, r: (f / "images.txt").write_text(TWO_FOLDERS), "in a subfolder"),
+        (False, lambda f, r: (f / "images.txt").write_text(TWO_FOLDERS), "2 of the model's 2 images are missing"),
         (False, lambda f, r: (f / "images.txt").write_text("1 1 0 0 0 0 0 0 7 a.png\n2 1 0 0 0 0 0 0 7 b.png"),
          "has a second line with its points"),
         (False, lambda f, r: (f / "images.txt").unlink(), "no cameras and images, .bin or .txt, in sparse"),
@@ -129,6 +128,83 @@ def test_damage_is_told_in_one_sentence(tmp_path, binary, change, message):
     with pytest.raises(InputError, match=message) as error:
         load_clip(tmp_path / "c")
     assert "\n" not in str(error.value).split("tried and rejected:")[0]
+
+
+def in_folders(root, folders):
+    """The written model and its images again, image i in `folders[i]`, each with a camera of its own."""
+    lines = (root / "sparse" / "0" / "images.txt").read_text().splitlines()
+    names = list(dict.fromkeys(folders))
+    for i, folder in enumerate(folders):
+        (root / "images" / folder).mkdir(exist_ok=True)
+        (root / "images" / f"shot_{i + 8}.png").rename(root / "images" / folder / f"shot_{i + 8}.png")
+        lines = [
+            line.replace(f" 7 shot_{i + 8}.png", f" {7 + names.index(folder)} {folder}/shot_{i + 8}.png")
+            for line in lines
+        ]
+    (root / "sparse" / "0" / "images.txt").write_text("\n".join(lines) + "\n")
+    cameras = (root / "sparse" / "0" / "cameras.txt").read_text().splitlines()
+    more = [cameras[-1].replace("7 ", f"{7 + i} ", 1) for i in range(1, len(names))]
+    (root / "sparse" / "0" / "cameras.txt").write_text("\n".join([*cameras, *more]) + "\n")
+
+
+@pytest.mark.parametrize("slash", ["/", "\\"])
+def test_images_in_one_subfolder_are_read_with_their_masks(tmp_path, slash):
+    """COLMAP keeps the path below its image folder in the name; masks lie likewise."""
+    root = tmp_path / "c"
+    poses = write_colmap(root, binary=False)
+    in_folders(root, ["cam0"] * 5)
+    file = root / "sparse" / "0" / "images.txt"
+    file.write_text(file.read_text().replace("cam0/", f"cam0{slash}"))
+    (root / "masks" / "cam0").mkdir(parents=True)
+    for i in range(5):
+        mask = np.full((corner.HEIGHT, corner.WIDTH), 255, np.uint8)
+        mask[:40] = 0
+        cv2.imwrite(str(root / "masks" / "cam0" / f"shot_{i + 8}.png.png"), mask)
+    clip = load_clip(root)
+    assert image_error(clip, poses, 3) < 0.5
+    assert clip.tissue_mask(0).mean() == pytest.approx(1 - 40 / corner.HEIGHT)
+    assert any("images/cam0/" in note for note in clip.notes)
+
+
+def test_images_of_several_cameras_are_refused_and_one_can_be_chosen(tmp_path):
+    root = tmp_path / "c"
+    poses = write_colmap(root, binary=False)
+    in_folders(root, ["cam0", "cam0", "cam1", "cam1", "cam1"])
+    with pytest.raises(InputError, match=r'cam0: 2, cam1: 3.*--images "cam1/\*"'):
+        load_clip(root)
+    clip = load_clip(root, ClipOptions(images="cam1/*"))
+    np.testing.assert_allclose(clip.world_to_camera, poses[2:], atol=1e-9)
+    assert image_error(clip, poses[2:], 1) < 0.5
+    assert any("leaves out 2 of the model's 5" in note for note in clip.notes)
+    with pytest.raises(InputError, match="no image of the model is like"):
+        load_clip(root, ClipOptions(images="cam7/*"))
+
+
+def test_two_cameras_side_by_side_are_no_one_clip(tmp_path):
+    """left_0.png and right_0.png in one folder would alternate."""
+    root = tmp_path / "c"
+    poses = write_colmap(root, binary=False, count=4)
+    in_folders(root, ["left", "left", "right", "right"])
+    file = root / "sparse" / "0" / "images.txt"
+    text = file.read_text()
+    for i, name in enumerate(("left_0", "left_1", "right_0", "right_1")):
+        folder = name.split("_")[0]
+        (root / "images" / folder / f"shot_{i + 8}.png").rename(root / "images" / f"{name}.png")
+        text = text.replace(f"{folder}/shot_{i + 8}.png", f"{name}.png")
+    file.write_text(text)
+    with pytest.raises(InputError, match=r'--images "left_#\.png"'):
+        load_clip(root)
+    clip = load_clip(root, ClipOptions(images="right_#"))
+    np.testing.assert_allclose(clip.world_to_camera, poses[2:], atol=1e-9)
+
+
+def test_names_without_folders_find_images_in_the_only_subfolder(tmp_path):
+    root = tmp_path / "c"
+    poses = write_colmap(root)
+    (root / "images" / "left").mkdir()
+    for file in list((root / "images").glob("*.png")):
+        file.rename(root / "images" / "left" / file.name)
+    assert image_error(load_clip(root), poses, 3) < 0.5
 
 
 def test_two_distorted_cameras_are_refused(tmp_path):

@@ -96,6 +96,13 @@ BAD = {
         ),
         r"frame_data000003\.json: reprojection-matrix has focal length 0",
     ),
+    "scared absurd reprojection": (
+        write_scared,
+        lambda root: _data(root, "reprojection_data", "frame_data000003.json").write_text(
+            json.dumps({"reprojection-matrix": [[1, 0, 0, -9], [0, 1, 0, -9], [0, 0, 0, 1e18], [0, 0, 1e-300, 0]]})
+        ),
+        r"frame_data000003\.json: .* must both be positive and of usual size",
+    ),
     "scared mixed sizes": (
         write_scared,
         lambda root: resize(_data(root, "left_finalpass", "frame_data000002.png")),

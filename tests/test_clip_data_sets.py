@@ -8,11 +8,12 @@ import json
 import cv2
 import numpy as np
 import pytest
-from layouts.asymmetric_scene import K, check_clip, mismatch, view_mismatch
+from layouts.asymmetric_scene import SIZE, K, check_clip, mismatch, view_mismatch
 from layouts.c3vd import write_c3vd
 from layouts.hamlyn import BASELINE, write_hamlyn
 from layouts.scared import write_scared, write_scared_video
 from layouts.stereomis import write_stereomis, write_stereomis_frames
+from layouts.tiff_float import write_tiff
 from layouts.tum_rgbd import write_tum
 
 from endogs.clip import ClipOptions, load_clip
@@ -26,6 +27,16 @@ def test_scared_as_its_tools_prepare_it(tmp_path):
     assert clip.baseline == pytest.approx(4.3513, abs=1e-3)
     assert (clip.depth(0)[3:6, 10:14] == 0).all()
     check_clip(clip, off_slope=0.01, off_color=1.0)
+
+
+def test_scareds_disparity_of_next_to_nothing_is_no_depth(tmp_path, recwarn):
+    """Its depth would be beyond what a float holds."""
+    root = write_scared(tmp_path / "keyframe_1", 2)
+    write_tiff(root / "data" / "disparity" / "frame_data000000.tiff", np.full(SIZE[::-1], 1e-40))
+    clip = load_clip(root, look=False)
+    assert (clip.depth(0) == 0).all()
+    assert (clip.depth(1) > 0).any()
+    assert not [one for one in recwarn.list if issubclass(one.category, RuntimeWarning)]
 
 
 def test_scared_names_the_folder_data_as_well(tmp_path):

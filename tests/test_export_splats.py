@@ -71,6 +71,16 @@ def test_the_ply_renders_as_the_scene_does(tmp_path):
     np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
 
+@pytest.mark.parametrize("format", ["ply", "splat", "glb"])
+def test_gaussians_that_are_not_finite_are_refused_before_a_byte_is_cast(tmp_path, format, recwarn):
+    scene = sheet()
+    scene.base[3, 11] = float("nan")
+    with pytest.raises(InputError, match="its Gaussians are not finite without deformation"):
+        export_splats(scene, "canonical", tmp_path / f"a.{format}")
+    assert list(tmp_path.iterdir()) == []
+    assert not recwarn.list
+
+
 def test_splat_files_hold_32_bytes_a_gaussian_the_weightiest_first(tmp_path):
     scene = sheet()
     (path,) = export_splats(scene, [TIME], tmp_path / "a.splat")

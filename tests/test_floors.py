@@ -22,6 +22,7 @@ FLOORS = {
     "folder_swap": 0,
     "system_refusals": 0,
     "plain_text": 0,
+    "text_encoding": 0,
     "bounded_files": 0,
     "bounded_arrays": 0,
     "memory_budget": 0,

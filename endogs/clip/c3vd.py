@@ -44,10 +44,6 @@ from endogs.geometry import invert_rigid
 
 KIND = "c3vd"
 LANDMARKS: tuple[str, ...] = ("pose.txt",)
-USES: tuple[str, ...] = (
-    *("pose.txt", "rgb", "color", "depth", "*_depth.tiff", "camera_intrinsics.txt", "config.ini", "mask.png"),
-    "calibration.json",
-)
 
 RANGE_MM = 100.0
 """What the largest value of a depth file stands for."""
@@ -73,8 +69,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     flat = list_images(path, (".tiff", ".tif", ".png"))
     inside = list_images(path / "depth", (".tiff", ".tif", ".png"))
     depths = [file for file in [*flat, *inside] if re.search(r"_depth\.\w+$", file.name)]
-    world_to_camera = read_poses(path / "pose.txt")
     notes: list[str] = []
+    world_to_camera = read_poses(path / "pose.txt", notes)
     rows = rows_of_frames(len(world_to_camera), None, images, None, path / "pose.txt", notes)
     kept_depths = [file for file in depths if frame_number(file) in {frame_number(image) for image in images}]
     usable = None if (rows >= 0).all() else rows >= 0
@@ -125,16 +121,24 @@ class ClippedDepths:
         return np.where(raw == self.clipped, np.zeros((), raw.dtype), raw)
 
 
-def read_poses(path: Path) -> NDArray[np.float64]:
-    """`world_to_camera` (N, 4, 4), mm, of pose.txt, which may hold the poses transposed or not.
+def read_poses(path: Path, notes: list[str]) -> NDArray[np.float64]:
+    """`world_to_camera` (N, 4, 4), mm, of pose.txt, which may hold the poses transposed or not, as a note says.
 
     Raises InputError for lines that are not 16 numbers and matrices that are no rigid motions either way.
     """
     matrices = read_table(path, 16).reshape(-1, 4, 4)
     last = np.array([0, 0, 0, 1])
-    if np.abs(matrices[:, :, 3] - last).max() < 1e-6:
+    is_transposed = bool(np.abs(matrices[:, :, 3] - last).max() < 1e-6)
+    told = "told by where 0 0 0 1 stands"
+    if is_transposed and np.abs(matrices[:, 3] - last).max() < 1e-6:
+        told = "its translations are all 0, so that it could be the other way round"
+    if is_transposed:
         matrices = matrices.swapaxes(1, 2)
+        what = "column-major: each line ends with the translation, then 1, as C3VD's first version has it"
+    else:
+        what = "row-major: the translation is every line's 4th, 8th and 12th number, as C3VDv2's page describes it"
     check_rigid(matrices, path, "pose")
+    notes.append(f"{path.name} is read as {what} ({told}).")
     return invert_rigid(matrices)
 
 

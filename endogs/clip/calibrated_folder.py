@@ -18,7 +18,6 @@ from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.guessed_camera import still_poses
 from endogs.clip.image_files import check_sizes, list_images, read_gray
 from endogs.clip.recording import Recording
-from endogs.clip.telling_files import FRAME_FOLDERS
 from endogs.clip.trajectory_files import read_trajectory, rows_of_frames
 from endogs.errors import InputError
 
@@ -39,7 +38,6 @@ POSES = ("poses.tum", "poses_gt.txt")
 """Files with poses; the first that is there is read."""
 MASK = "mask.bmp"
 """255 where the frames show something."""
-USES = (*FRAME_FOLDERS, *CALIBRATIONS, *POSES, MASK)
 METRE = 1000.0
 """Millimetres."""
 

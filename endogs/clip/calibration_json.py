@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.bounded_files import parse_json, read_text
+from endogs.bounded_files import parse_json, read_bytes, read_text
 from endogs.clip.calibration_forms import as_entries, matlab_text
+from endogs.clip.colmap_camera import colmap_entries
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
 from endogs.clip.lenses import Brown, KannalaBrandt, Lens, Mei, Scaramuzza
 from endogs.clip.number_files import LARGEST
+from endogs.clip.opencv_xml import opencv_xml
 from endogs.clip.recording import Recording
 from endogs.clip.rectification import RectifiedDepths, RectifiedImages, RectifiedMasks, numbers, rectification
 from endogs.clip.undistortion import undistort
@@ -22,8 +24,8 @@ from endogs.errors import InputError
 LONGEST = 1 << 20
 """Bytes of a calibration."""
 FORMS = (
-    "write fx, fy, cx, cy as docs/CALIBRATION.md says, or give the YAML or JSON of OpenCV, ROS, Kalibr or ORB-SLAM, or "
-    "MATLAB's text"
+    "write fx, fy, cx, cy as docs/CALIBRATION.md says, or give the YAML, JSON or XML of OpenCV, the YAML of ROS, of "
+    "Kalibr or of ORB-SLAM, COLMAP's cameras.txt or MATLAB's text"
 )
 """What to do about a file that is none of what is read."""
 OWN = {"fx", "fy", "cx", "cy", "polynomial", "fps", "depth_unit_mm", "first_frame_time", "camera_in_ecm"}
@@ -146,8 +148,14 @@ def load_calibration(file: Path) -> dict[str, Any]:
 
     InputError when the file cannot be read, saying which forms can.
     """
-    text = read_text(file, LONGEST)
-    found: Any = matlab_text(text)
+    if read_bytes(file, LONGEST).startswith((b"MATLAB 5.0", b"MATLAB 7.3", b"\x89HDF", b"PK")):
+        raise InputError(f"{file}: holds numbers in a binary form that is not read: {FORMS}.")
+    found: Any = colmap_entries(file)
+    text = "" if found is not None else read_text(file, LONGEST)
+    if found is None:
+        found = matlab_text(text)
+    if found is None and text.lstrip().startswith("<"):
+        found = opencv_xml(text, file)
     if found is None:
         try:
             found = parse_json(text) if text.lstrip().startswith(("{", "[")) else parse_yaml(text)

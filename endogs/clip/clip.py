@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.config import ClipOptions
+from endogs.clip.focal_lengths import check_focal_lengths
 from endogs.clip.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.framing import Framing
 from endogs.clip.ignored_area import ignored_area
@@ -287,6 +288,4 @@ def _check_cameras(recording: Recording) -> None:
             raise InputError(
                 f"{recording.source}: its {what} are not all finite numbers up to {FARTHEST:g}: correct its files."
             )
-    focals = recording.K[:, [0, 1], [0, 1]]
-    if focals.min() <= 0:
-        raise InputError(f"{recording.source}: a focal length is {focals.min():g} but must be positive: correct it.")
+    check_focal_lengths(recording.K, recording.width, recording.height, recording.source)

@@ -14,18 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_files import listed
+from endogs.clip.colmap_images import image_root, images_of
 from endogs.clip.colmap_model import ColmapCamera, ColmapImage, model_file, read_model, registered_count
 from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import read_frame_folders
-from endogs.clip.image_files import list_images
 from endogs.clip.recording import Recording
-from endogs.clip.telling_files import FRAME_FOLDERS
 from endogs.clip.undistortion import undistort
 from endogs.errors import InputError
 
 KIND = "colmap"
 LANDMARKS: tuple[str, ...] = ("sparse*", "colmap", "dense", "distorted")
-USES: tuple[str, ...] = (*FRAME_FOLDERS, "sparse*", "colmap", "dense", "distorted", "input", "img_train")
 
 
 PLACES = (
@@ -39,8 +37,6 @@ PLACES = (
     "colmap",
 )
 """Where models are: in a numbered folder of the place, or in the place itself."""
-IMAGES = ("images", "input", "img_train", "image", "frames", "rgb")
-"""Folders that hold the model's images, beside the model's place or in the folder itself."""
 ENDOMAPPER_FPS = 40.0
 
 
@@ -51,29 +47,24 @@ def why_not(path: Path) -> str | None:
     model = _model(path)
     if model is None:
         return "no cameras and images, .bin or .txt, in sparse/0/ or sparse/"
-    return None if _images(path, model) is not None else "images/ holds no images"
+    return None if image_root(path, model) is not None else "images/ holds no images"
 
 
 def read(path: Path, options: ClipOptions) -> Recording:
     """The registered images in order of their names, which is taken for their order in time.
 
     Distorted cameras are undistorted, as long as all images share one. Lengths are relative, as a model has no unit.
-    Raises InputError for models that cannot be read, images that are missing or in subfolders, and images of another
-    aspect than their camera.
+    Raises InputError for models that cannot be read, images that are missing, images of several cameras of which
+    --images chooses none, and images of another aspect than their camera.
     """
     folder = _model(path)
     assert folder is not None
-    image_folder = _images(path, folder)
-    assert image_folder is not None
+    root = image_root(path, folder)
+    assert root is not None
     cameras, registered = read_model(folder)
-    paths = list_images(image_folder)
+    whole = len(registered)
+    image_folder, paths, registered = images_of(folder, root, registered, options.images)
     files = _places(registered, paths)
-    nested = next((image.name for image in registered if image.name not in files and _is_nested(image.name)), None)
-    if nested is not None:
-        raise InputError(
-            f"{folder}: {nested} is in a subfolder of {image_folder.name}/: only images in {image_folder.name}/ itself "
-            "are read."
-        )
     missing = [image.name for image in registered if image.name not in files]
     if missing:
         raise InputError(
@@ -83,11 +74,16 @@ def read(path: Path, options: ClipOptions) -> Recording:
     of_frame = {files[image.name]: image for image in registered}
     usable = np.array([i in of_frame for i in range(len(paths))])
     times, timing = _endomapper_times(paths)
-    frames = read_frame_folders(path, image_folder, options, None, times, usable, instrument_value=0, known=paths)
+    inside = image_folder.relative_to(root).as_posix()
+    frames = read_frame_folders(
+        path, image_folder, options, None, times, usable, instrument_value=0, known=paths, inside=inside
+    )
     notes = [*frames.notes, *timing]
     where = folder.relative_to(path).as_posix()
     if where != "sparse/0" or image_folder != path / "images":
         notes.append(f"the model in {where}/ is read with the images in {image_folder.relative_to(path).as_posix()}/.")
+    if len(registered) < whole:
+        notes.append(f"--images leaves out {whole - len(registered)} of the model's {whole} images.")
     if not usable.all():
         notes.append(f"{(~usable).sum()} of {len(paths)} images have no pose in the model and are left out.")
     others = sorted(other.name for other in listed(folder.parent) if other != folder and model_file(other, "images"))
@@ -152,13 +148,6 @@ def _model(path: Path) -> Path | None:
     return None
 
 
-def _images(path: Path, model: Path) -> Path | None:
-    """The folder with the model's images: beside the place of the model, or in `path`."""
-    places = [parent for parent in model.parents if path in (parent, *parent.parents)]
-    folders = [place / name for place in places for name in IMAGES]
-    return next((folder for folder in folders if list_images(folder)), None)
-
-
 def _places(registered: list[ColmapImage], paths: list[Path]) -> dict[str, int]:
     """Which of the files each registered image is, by its name in the model; those that are not there are left out.
 
@@ -177,10 +166,6 @@ def _places(registered: list[ColmapImage], paths: list[Path]) -> dict[str, int]:
         elif len(alike.get(name, [])) == 1 and often[name] == 1:
             found[image.name] = alike[name][0]
     return found
-
-
-def _is_nested(name: str) -> bool:
-    return "/" in name or "\\" in name
 
 
 def _endomapper_times(paths: list[Path]) -> tuple[NDArray[np.float64] | None, list[str]]:

@@ -99,25 +99,31 @@ def read_model(folder: Path) -> tuple[dict[int, ColmapCamera], list[ColmapImage]
     Raises InputError for missing, truncated and unreadable files, camera models that are not read, images of no
     camera, and models without images.
     """
-    files = []
+    files: list[Path] = []
     for name in ("cameras", "images"):
         file = model_file(folder, name)
         if file is None:
             raise InputError(f"{folder}: no {name}.bin or {name}.txt: give the whole sparse model.")
         files.append(file)
     cameras_file, images_file = files
-    cameras = (_binary_cameras if cameras_file.suffix == ".bin" else _text_cameras)(cameras_file)
+    cameras = read_cameras(cameras_file)
     images = (_binary_images if images_file.suffix == ".bin" else _text_images)(images_file)
     if not images:
         raise InputError(f"{images_file}: no image is registered: reconstruct the clip with COLMAP again.")
-    for number, camera in cameras.items():
-        sizes_fit = min(camera.width, camera.height) > 0 and max(camera.width, camera.height) <= LARGEST
-        if not sizes_fit or not all(abs(value) <= LARGEST for value in camera.parameters):
-            raise InputError(f"{cameras_file}: size or parameters of camera {number} are no usual numbers: correct it.")
     lost = next((image for image in images if image.camera not in cameras), None)
     if lost is not None:
         raise InputError(f"{images_file}: {lost.name} has camera {lost.camera}, which {cameras_file.name} lacks.")
     return cameras, images
+
+
+def read_cameras(file: Path) -> dict[int, ColmapCamera]:
+    """Cameras by identifier of a cameras.bin or a cameras.txt. Raises InputError as `read_model`."""
+    cameras = (_binary_cameras if file.suffix == ".bin" else _text_cameras)(file)
+    for number, camera in cameras.items():
+        sizes_fit = min(camera.width, camera.height) > 0 and max(camera.width, camera.height) <= LARGEST
+        if not sizes_fit or not all(abs(value) <= LARGEST for value in camera.parameters):
+            raise InputError(f"{file}: size or parameters of camera {number} are no usual numbers: correct it.")
+    return cameras
 
 
 class _Bytes:

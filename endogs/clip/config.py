@@ -121,7 +121,7 @@ class ClipOptions(Options):
     """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""
     images: Annotated[str | None, arg(metavar="PATTERN")] = None
     """Which pictures of a folder are frames, where it holds other ones: # stands for a number, * for anything, such as
-    "frame_#_endo.png"."""
+    "frame_#_endo.png"; or, of a COLMAP model of several cameras, which images, such as "cam0/*"."""
     calibration: Path | None = None
     """A calibration.json for a video or a plain folder of images: fx, fy, cx, cy, distortion or lens, second camera."""
     stereo: Literal["side-by-side", "top-bottom"] | None = None

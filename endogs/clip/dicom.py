@@ -25,7 +25,6 @@ from endogs.plain_text import plain
 
 KIND = "dicom"
 LANDMARKS: tuple[str, ...] = ()
-USES: tuple[str, ...] = ()
 LONGEST = 2**33
 """Bytes of a file that is read whole: an hour of compressed video has about 4 GB."""
 DEFLATED = "1.2.840.10008.1.2.1.99"

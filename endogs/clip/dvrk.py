@@ -32,7 +32,6 @@ from endogs.geometry import rotation_from_quaternion
 
 KIND = "dvrk"
 LANDMARKS: tuple[str, ...] = ()
-USES: tuple[str, ...] = ("calibration", "calibration.json", "*.csv", "left.yaml", "right.yaml", "*")
 COLUMNS = (
     ("{}transform.translation.", "{}transform.rotation."),
     ("{}pose.position.", "{}pose.orientation."),

@@ -14,14 +14,12 @@ from endogs.clip import image_folder, video
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
 from endogs.clip.recording import Recording
-from endogs.clip.telling_files import FRAME_FOLDERS
 from endogs.clip.undistortion import undistort
 from endogs.clip.vicalib_xml import read_vicalib
 from endogs.errors import InputError
 
 KIND = "endomapper"
 LANDMARKS: tuple[str, ...] = ("*geometrical.xml", "Seq_*_info.json")
-USES: tuple[str, ...] = (*FRAME_FOLDERS, "*geometrical.xml", "Seq_*_info.json")
 CALIBRATION = "*geometrical.xml"
 VIDEOS = (".mov", ".mp4", ".mkv", ".avi")
 

@@ -11,13 +11,11 @@ from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.image_files import list_images
 from endogs.clip.pose_conventions import AXES, SHORT
 from endogs.clip.recording import Recording
-from endogs.clip.telling_files import FRAME_FOLDERS
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 
 KIND = "endonerf"
 LANDMARKS: tuple[str, ...] = ("poses_bounds.npy",)
-USES: tuple[str, ...] = (*FRAME_FOLDERS, "poses_bounds.npy")
 
 OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """x right, y up, z backward against x right, y down, z forward; its own inverse."""
@@ -106,8 +104,9 @@ def read_poses_bounds(
 
 
 def _check_rotations(rotations: NDArray[np.float64], path: Path) -> None:
-    error = np.abs(rotations @ rotations.swapaxes(1, 2) - np.eye(3)).max((1, 2))
-    bad = np.flatnonzero((error > 1e-2) | (np.linalg.det(rotations) < 0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = np.abs(rotations @ rotations.swapaxes(1, 2) - np.eye(3)).max((1, 2))
+        bad = np.flatnonzero(~(error <= 1e-2) | ~(np.linalg.det(rotations) > 0))
     if bad.size:
         raise InputError(
             f"{path}: row {bad[0]} holds no rotation (its columns must be orthonormal and right-handed): correct the "

@@ -31,7 +31,6 @@ from endogs.geometry import rotation_from_quaternion
 
 KIND = "endoslam"
 LANDMARKS: tuple[str, ...] = ("Poses", "Pixelwise Depths")
-USES: tuple[str, ...] = ("Frames", "Poses", "Pixelwise Depths", "Calibration")
 POSES = ("*.csv", "*.xlsx", "*.txt")
 RATES = {"HighCam": 20.0, "LowCam": 20.0, "MiroCam": 3.0, "UnityCam": 30.0}
 """Frames per second, from the table in the data set's readme."""

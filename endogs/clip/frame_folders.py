@@ -13,6 +13,7 @@ from endogs.clip.files.frame_families import frames_of
 from endogs.clip.files.frame_images import ImageFiles, image_files
 from endogs.clip.files.image_turns import turn_of
 from endogs.clip.files.transparency import without_transparent
+from endogs.clip.files.whole_jpegs import check_whole
 from endogs.clip.image_files import IMAGE_SUFFIXES, check_sizes, image_size, list_images
 from endogs.clip.mask_files import mask_files
 from endogs.clip.pairing import pair_with_images
@@ -68,29 +69,31 @@ def read_frame_folders(
     instrument_value: int = 255,
     keep_outside: bool = False,
     known: list[Path] | None = None,
+    inside: str = ".",
 ) -> FrameFolders:
     """The frames in `image_folder` and what lies beside them in `root`; `frames_of` finds them if they are not `known`.
 
     `fps` is the frame rate that the data set states, `times` (F_total,) its timestamps; --fps goes before both, and
     without any of them it is 30 with a note. `instrument_value` is the layout's own. Of the chosen frames only the
     `usable` (F_total,) are kept. With `keep_outside` what is transparent in all pictures is `outside`, and else no
-    tissue in the masks. Raises InputError for pictures of several kinds, for mixed sizes, for masks, depth or right
-    views that do not match the images, and for the options of selection.
+    tissue in the masks. Masks and depth lie in the subfolder `inside` of their folders where that is there. Raises
+    InputError for pictures of several kinds, for mixed sizes, for masks, depth or right views that do not match the
+    images, and for the options of selection.
     """
     family_notes: list[str] = []
     paths = frames_of(image_folder, options.images, family_notes) if known is None else known
     if not paths:
         raise InputError(f"{image_folder}: no PNG, JPEG, BMP, TIFF or WebP files: put the frames there.")
-    depth_folders = [root / name for name in DEPTH_FOLDERS if list_images(root / name, DEPTH_SUFFIXES)]
-    mask_folders = [root / name for name in MASK_FOLDERS if list_images(root / name)]
+    depth_folders = [root / name for name in DEPTH_FOLDERS if list_images(_within(root / name, inside), DEPTH_SUFFIXES)]
+    mask_folders = [root / name for name in MASK_FOLDERS if list_images(_within(root / name, inside))]
     frames = read_frame_files(
         root,
         paths,
         options,
         fps,
         times,
-        masks=list_images(mask_folders[0]) if mask_folders else (),
-        depths=list_images(depth_folders[0], DEPTH_SUFFIXES) if depth_folders else (),
+        masks=list_images(_within(mask_folders[0], inside)) if mask_folders else (),
+        depths=list_images(_within(depth_folders[0], inside), DEPTH_SUFFIXES) if depth_folders else (),
         right_images=list_images(root / "images_right"),
         usable=usable,
         instrument_value=instrument_value,
@@ -105,9 +108,13 @@ def read_frame_folders(
     )
     for name in ("images_right", *DEPTH_FOLDERS, *MASK_FOLDERS):
         suffixes = DEPTH_SUFFIXES if name in DEPTH_FOLDERS else IMAGE_SUFFIXES
-        if (root / name).is_dir() and not list_images(root / name, suffixes):
+        if (root / name).is_dir() and not list_images(_within(root / name, inside), suffixes):
             frames.notes.append(f"{name}/ holds no readable files and is not used.")
     return frames
+
+
+def _within(folder: Path, inside: str) -> Path:
+    return folder / inside if (folder / inside).is_dir() else folder
 
 
 def read_frame_files(
@@ -162,6 +169,7 @@ def read_frame_files(
     if right_images:
         paired = pair_with_images(paths, list(right_images), notes)
         check_sizes(paired, width, height, paths[0])
+        check_whole([paired[i] for i in kept], notes, are_a_series=True)
         right = ImageFiles([paired[i] for i in kept], colours.white)
     tissue, outside = (
         without_transparent(chosen, mask_reader, notes, keep_outside) if turn.is_none else (mask_reader, None)

@@ -25,7 +25,6 @@ from endogs.errors import InputError
 
 KIND = "hamlyn"
 LANDMARKS: tuple[str, ...] = ("intrinsics.txt", "*/intrinsics.txt")
-USES: tuple[str, ...] = ("intrinsics.txt", "extrinsics.txt", "image0*", "depth0*", "color", "depth", "rectified*")
 
 SATURATED_MM = 300.0
 """Depth files hold this where the depth is this or more."""

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_arrays import read_npy
-from endogs.bounded_files import is_file, listed, read_bytes, why
+from endogs.bounded_files import is_file, listed, read_bytes, say_read, why
+from endogs.clip.decoder_words import decoder_words
 from endogs.clip.image_headers import require_drawable, size_in_header
+from endogs.clip.picture_damage import damage, reason
 from endogs.errors import InputError
+from endogs.plain_text import plain
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 LONGEST_IMAGE = 512 * 2**20
@@ -37,6 +41,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with path.open("rb") as file:
             size = size_in_header(file)
+        say_read(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be opened ({why(error)}): check the path and its permissions.") from error
     if size is None:
@@ -92,7 +97,8 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
 def decode(data: bytes, flags: int, path: Path) -> NDArray[Any]:
     """The picture (H, W) or (H, W, C), BGR, that OpenCV makes of an image file's bytes, with its IMREAD_ `flags`.
 
-    Raises InputError naming `path` for what is no image, or one too large to be decoded.
+    Raises InputError naming `path` for what is no image, one too large to be decoded, and one whose decoder says that
+    it is damaged.
     """
     import cv2
 
@@ -100,18 +106,21 @@ def decode(data: bytes, flags: int, path: Path) -> NDArray[Any]:
     if size is None:
         raise _unreadable(path)
     require_drawable(path, *size)
-    log: Any = cv2.utils.logging
-    level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # what is wrong is said below, in a sentence
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        with decoder_words() as words:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:  # what a header asks for and OpenCV will not do, or a lack of memory
         raise InputError(f"{path}: OpenCV cannot decode this image ({error.err}): write it again.") from error
-    finally:
-        log.setLogLevel(level)
     if image is None:
-        raise _unreadable(path)
+        raise _unreadable(path, words.lines)
+    harm = damage(words.lines, data)
+    if harm:
+        raise InputError(f"{path}: the picture is damaged ({plain(harm, 120)}): copy it again, or leave it out.")
     return np.asarray(image)
 
 
-def _unreadable(path: Path) -> InputError:
-    return InputError(f"{path}: not a readable image: write it again as PNG, JPEG, BMP, TIFF or WebP.")
+def _unreadable(path: Path, words: Sequence[str] = ()) -> InputError:
+    return InputError(
+        f"{path}: not a readable image{plain(reason(words))}: copy it again if it is cut short, or write it again as "
+        "PNG, JPEG, BMP, TIFF or WebP."
+    )

@@ -8,11 +8,9 @@ from endogs.clip.frame_folders import read_frame_folders
 from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
 from endogs.clip.image_files import list_images
 from endogs.clip.recording import Recording
-from endogs.clip.telling_files import FRAME_FOLDERS
 
 KIND = "image-folder"
 LANDMARKS: tuple[str, ...] = ()
-USES: tuple[str, ...] = FRAME_FOLDERS
 
 
 def why_not(path: Path) -> str | None:

@@ -16,7 +16,6 @@ from endogs.clip.selection import Selection
 
 KIND = "image-stack"
 LANDMARKS: tuple[str, ...] = ()
-USES: tuple[str, ...] = ()
 
 
 def why_not(path: Path) -> str | None:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from endogs.bounded_files import expanded, listed, why
+from endogs.bounded_files import expanded, files_read, listed, why
 from endogs.clip import (
     c3vd,
     calibrated_folder,
@@ -30,7 +30,7 @@ from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.pose_conventions import with_pose_convention, with_pose_unit
 from endogs.clip.recording import Recording
-from endogs.clip.telling_files import has_landmark, telling, unused_note
+from endogs.clip.telling_files import beside_note, has_landmark, telling, unused_note
 from endogs.errors import InputError
 
 LAYOUTS = (
@@ -55,8 +55,8 @@ LAYOUTS = (
     image_stack,
     image_folder,
 )
-"""Readers, the most specific first; each has KIND, why_not(path), read(path, options), LANDMARKS, patterns of
-what no other layout has, and USES, patterns of what it reads."""
+"""Readers, the most specific first; each has KIND, why_not(path), read(path, options), and LANDMARKS,
+patterns of what no other layout has."""
 
 PLAIN = ("video", "dicom", "image-folder", "image-stack", "stereo-video")
 """Layouts that come without a camera, and may be given one."""
@@ -86,9 +86,12 @@ def load_clip(path: Path | str, options: ClipOptions | None = None, look: bool =
             if near and layout is image_folder and options.calibration is None:
                 raise InputError(_nearly(path, near))
             _check_video_options(path, layout.KIND, options)
-            recording = with_pose_convention(with_pose_unit(layout.read(path, options), options), options)
-            clip = _checked(recording, options, look)
-            clip.notes += unused_note(path, layout.USES)
+            with files_read() as used:
+                recording = with_pose_convention(with_pose_unit(layout.read(path, options), options), options)
+                clip = _checked(recording, options, look)
+            clip.notes += unused_note(path, used, clip.notes, options.calibration is not None)
+            if layout is image_folder:
+                clip.notes += beside_note(path)
             return clip
         reasons.append((layout.KIND, reason))
         if has_landmark(path, layout.LANDMARKS):
@@ -189,8 +192,10 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
         "stereo-video",
     ):
         raise InputError(f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}.")
-    if options.images is not None and kind not in ("image-folder", "calibrated-folder", "endonerf"):
-        raise InputError(f"{path}: --images is for folders of images that no file lists, but this is a {kind}.")
+    if options.images is not None and kind not in ("image-folder", "calibrated-folder", "endonerf", "colmap"):
+        raise InputError(
+            f"{path}: --images is for folders of images that no file lists and for COLMAP models, but this is a {kind}."
+        )
     if options.stereo is not None and kind != "video":
         raise InputError(f"{path}: --stereo is for one video file that holds both views, but this is a {kind}.")
 

@@ -14,6 +14,7 @@ from endogs.clip.files.mask_classes import (
     parse_mask_values,
     value_name,
 )
+from endogs.clip.files.whole_jpegs import check_whole
 from endogs.clip.image_files import check_sizes, read_raw
 from endogs.errors import InputError
 
@@ -83,12 +84,13 @@ def mask_files(
     masks of more values, or of two of which none is 0, need. With `resize` masks of other sizes are brought to the
     images' size.
 
-    Raises InputError when a mask has another size, holds several classes that nobody named, lacks the named ones, or
-    when the masks hide more than 90 % of the pixels of the sampled frames; from 60 % on there is a note, as there is
-    when all of them are empty.
+    Raises InputError when a mask has another size, is damaged, holds several classes that nobody named, lacks the
+    named ones, or when the masks hide more than 90 % of the pixels of the sampled frames; from 60 % on there is a note,
+    as there is when all of them are empty.
     """
     if not resize:
         check_sizes(paths, *size, Path("its image"))
+    check_whole(paths, notes)
     looked_at = [(paths[i], mask_labels(read_raw(paths[i]))) for i in sampled(len(paths))]
     shares = classes(looked_at)
     folder = paths[0].parent

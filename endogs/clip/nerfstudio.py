@@ -26,7 +26,6 @@ from endogs.errors import InputError
 
 KIND = "nerfstudio"
 LANDMARKS: tuple[str, ...] = ("transforms*.json",)
-USES: tuple[str, ...] = ("transforms*.json", "images*", "masks*", "depth*")
 FILES = ("transforms.json", "transforms_all.json", "transforms_train.json")
 """The first that is there is read, with the frames of PARTS where it is that of the training frames."""
 PARTS = ("transforms_val.json", "transforms_test.json")

@@ -23,7 +23,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.frame_folders import FrameFolders, read_frame_files
 from endogs.clip.image_files import list_images
 from endogs.clip.lenses import HALF_PIXEL
-from endogs.clip.number_files import entry, read_json
+from endogs.clip.number_files import LARGEST, entry, read_json
 from endogs.clip.pairing import pair_with_images
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.scared_calibration import read_frame_data, rectifying_rotation
@@ -31,7 +31,6 @@ from endogs.errors import InputError
 
 KIND = "scared"
 LANDMARKS: tuple[str, ...] = ("data/left_finalpass", "left_finalpass", "data/reprojection_data")
-USES: tuple[str, ...] = ("data", "left_finalpass", "right_finalpass", "disparity", "frame_data", "reprojection_data")
 
 Array = NDArray[np.float64]
 
@@ -132,16 +131,16 @@ class DisparityDepths:
         known = np.isfinite(disparity) & (disparity > 0)
         w = Q[3, 2] * np.where(known, disparity, 1) + Q[3, 3]
         depth = np.where(known & (w > 0), Q[2, 3] / np.where(w > 0, w, 1), 0)
-        return depth.astype(np.float32)
+        return np.where(depth <= LARGEST, depth, 0).astype(np.float32)
 
 
 def read_reprojection(path: Path) -> Array:
     """Q (4, 4) of a file of reprojection_data/; InputError when it is no reprojection matrix of a right camera."""
     Q = entry(read_json(path), "reprojection-matrix", (4, 4), path)
-    if not (Q[2, 3] > 0 and Q[3, 2] > 0):
+    if not (Q[2, 3] > 0 and Q[3, 2] > 0 and Q[2, 3] <= LARGEST * min(1.0, Q[3, 2])):
         raise InputError(
             f"{path}: reprojection-matrix has focal length {Q[2, 3]:g} and inverse baseline {Q[3, 2]:g}, which must "
-            "both be positive: write it again as cv2.stereoRectify returns it."
+            "both be positive and of usual size: write it again as cv2.stereoRectify returns it."
         )
     return Q
 

@@ -27,8 +27,11 @@ LANDMARKS: tuple[str, ...] = (
     *("left_depth_map.tiff", "endoscope_calibration.yaml", "data/rgb.mp4", "data/frame_data*", "data/scene_points*"),
     *("frame_data*", "scene_points*"),
 )
-USES: tuple[str, ...] = (
-    *("data", "rgb.mp4", "frame_data*", "scene_points*", "endoscope_calibration.yaml", "*_depth_map.tiff"),
+
+
+ALONE = (
+    "a keyframe without it is one pair of pictures, which images/, images_right/ and calibration.json can hold "
+    "(docs/CALIBRATION.md)"
 )
 
 
@@ -39,7 +42,7 @@ def why_not(path: Path) -> str | None:
     data = data_folder(path)
     if not (data / "rgb.mp4").is_file():
         alone = (path / "left_depth_map.tiff").is_file() and not (path / "data").is_dir()
-        return "data/ is not there: a keyframe without it is one pair of pictures" if alone else "no data/rgb.mp4"
+        return f"data/ is not there, and {ALONE}" if alone else "no data/rgb.mp4"
     if not list_images(data / "frame_data", (".json",)):
         packed = (data / "frame_data.tar.gz").is_file()
         return "data/frame_data.tar.gz must be unpacked there" if packed else "no JSON files in data/frame_data/"

@@ -25,7 +25,6 @@ from endogs.geometry import rotation_from_quaternion
 
 KIND = "simcol"
 LANDMARKS: tuple[str, ...] = ("SavedPosition*.txt", "FrameBuffer_*.png")
-USES: tuple[str, ...] = ("Frames_*", "SavedPosition*.txt", "SavedRotationQuaternion*.txt", "cam.txt", "Depth_*.png")
 CENTIMETRE = 10.0
 """Millimetres."""
 DEPTH_UNIT_MM = 20 * CENTIMETRE / (255 * 256)

@@ -16,7 +16,6 @@ from endogs.errors import InputError
 
 KIND = "stereo-video"
 LANDMARKS: tuple[str, ...] = ()
-USES: tuple[str, ...] = ("calibration.json",)
 SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v")
 LATE = 0.5
 """Part of a frame interval by which frames of two files may lie apart and still be a pair."""

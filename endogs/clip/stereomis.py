@@ -10,6 +10,7 @@ below are those of its tools, https://github.com/aimi-lab/robust-pose-estimator:
 - groundtruth.txt: rows `frame tx ty tz qx qy qz qw` that place the left camera in the world, metres, frames from 0.
 - StereoMIS-Tracking (https://doi.org/10.5281/zenodo.10867949) has video_frames/NNNNNNl.png and NNNNNNr.png in place of
   the video, numbered as the poses are.
+- test_split.csv and sequences.txt say which frames are evaluated (`endogs.clip.stereomis_split`).
 - masks/NNNNNNl.png: above 0 where tissue is seen, which is the other way round than elsewhere. Not every frame has one.
 """
 
@@ -28,6 +29,7 @@ from endogs.clip.number_files import finite_numbers, read_table, read_text
 from endogs.clip.recording import Recording
 from endogs.clip.rectification import RectifiedImages, RectifiedMasks, rectification
 from endogs.clip.stacked_video import StackedVideo, read_stacked_video
+from endogs.clip.stereomis_split import split_notes
 from endogs.clip.stereomis_tracking import left_frames, read_frame_pairs
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid, rotation_from_quaternion
@@ -36,7 +38,6 @@ KIND = "stereomis"
 
 CALIBRATION = "StereoCalibration.ini"
 LANDMARKS: tuple[str, ...] = (CALIBRATION,)
-USES: tuple[str, ...] = (CALIBRATION, "groundtruth.txt", "masks", "*.mp4", "video_frames")
 FRAMES = "video_frames"
 METRE = 1000.0
 """Millimetres."""
@@ -65,6 +66,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     notes = [
         *views.notes,
         "stereo: the views are rectified as the calibration says; rows and --crop count in the result.",
+        *split_notes(path, views, options),
     ]
     value = 0 if options.mask_instrument_value is None else options.mask_instrument_value
     if (path / "groundtruth.txt").is_file():

@@ -27,7 +27,6 @@ from endogs.errors import InputError
 
 KIND = "stereomis-frames"
 LANDMARKS: tuple[str, ...] = ()
-USES: tuple[str, ...] = ("images", "masks", "depth", "poses_bounds.npy")
 
 MIDDLE = (0.3, 0.7)
 """Shares of the width and height between which a principal point lies, and a size in pixels does not."""

@@ -1,6 +1,8 @@
 """Files beside the frames that tell of cameras, depth or masks: what was not used of them is said."""
 
+import os
 import re
+from collections.abc import Collection
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -8,59 +10,118 @@ from endogs.bounded_files import listed
 from endogs.plain_text import plain
 
 TELLING = (
-    ("poses", r"pose|traj|ground_?truth|extrinsic|kinematic|savedposition|savedrotation|^transforms.*\.json$|odometry"),
-    ("a calibration", r"calib|intrinsic|^cam(era)?s?\b.*\.\w+$|^config\.ini$|^settings\.ya?ml$|camchain|geometrical"),
-    ("depth", r"depth|disparit|distmap|scene_points"),
-    ("masks", r"mask|segment|^labels?$"),
-    ("a COLMAP model", r"^(sparse\w*|colmap|dense|distorted|meta-?data)$"),
+    (
+        "poses",
+        r"pose|traj|ground_?truth|extrinsic|kinematic|savedposition|savedrotation|^transforms.*\.json$|odometry|^tum\b"
+        r"|camera_?motion|^se3|cam2world|world2cam",
+    ),
+    (
+        "a calibration",
+        r"calib|intrinsic|^cam(era)?s?\d*([^a-z].*)?\.\w+$|^config\.ini$|^settings\.ya?ml$|camchain|geometrical"
+        r"|^K\.(txt|csv|npy|json)$|^(left|right|stereo)\.(ya?ml|ini|xml)$",
+    ),
+    ("depth", r"depth|disparit|distmap|scene_points|^disp(_|s?$|\d)|pointcloud"),
+    ("masks", r"mask|segment|^labels?$|annotation"),
+    ("a COLMAP model", r"^(sparse\w*|colmap|dense|distorted|meta-?data|(images|cameras|points3D)\.(bin|txt))$"),
 )
 """What a file or folder seems to hold, by a pattern of its name."""
 WRITTEN_HERE = ("*-inspect.png", "*_endogs")
 """What endogs writes itself."""
 NAMED = 6
 """How many a note names before it counts the rest."""
-FRAME_FOLDERS = ("images", "images_right", "masks", "gt_masks", "depth", "gt_depth", "depths")
-"""What `endogs.clip.frame_folders` reads."""
+FRAMES_BY_NAME = (
+    r"images?|rgb|colou?rs?|frames?|left|right|img|imgs|input|(images?|img|rgb|frames)_?(left|right|0|1|2|3)"
+)
+"""Names of folders that hold one part of a data set."""
 VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".mpg", ".mpeg", ".ts", ".webm", ".m4v")
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", *VIDEOS}
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".exr")
 
 
 def telling(folder: Path) -> list[tuple[str, str]]:
     """Names in `folder`, folders with a slash, that seem to tell something, and what; pictures and videos do not."""
     found = []
     for entry in sorted(listed(folder)):
-        name = entry.name
-        if (
-            Path(name).suffix.lower() in PICTURES
-            or name.startswith(".")
-            or any(fnmatch(name, pattern) for pattern in WRITTEN_HERE)
-        ):
+        is_picture = entry.suffix.lower() in (*PICTURES, *VIDEOS)
+        if is_picture or entry.name.startswith(".") or _is_written_here(entry.name):
             continue
-        what = next((what for what, pattern in TELLING if re.search(pattern, name, re.I)), None)
+        what = _what(entry.name)
         if what is not None:
-            found.append((name + ("/" if entry.is_dir() else ""), what))
+            found.append((entry.name + ("/" if entry.is_dir() else ""), what))
     return found
 
 
-def unused_note(path: Path, uses: tuple[str, ...]) -> list[str]:
-    """A note naming what lies in the folder `path`, tells something and matches none of the patterns `uses`.
+def _what(name: str) -> str | None:
+    return next((what for what, pattern in TELLING if re.search(pattern, name, re.I)), None)
 
-    Beside a video file only when it is the only one there, since files beside several need not be its own.
+
+def _is_written_here(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in WRITTEN_HERE)
+
+
+def unused_note(path: Path, used: Collection[Path], said: Collection[str], is_calibrated: bool = False) -> list[str]:
+    """A note naming what lies in `path`, or in data/ in it, tells something and is none, or holds none, of `used`.
+
+    What one of the sentences `said` calls not used is not named again, nor are calibrations where the user gave one
+    (`is_calibrated`). Beside a video file only when it is the only one
+    there, since files beside several need not be its own.
     """
     folder = path if path.is_dir() else path.parent
     if path.is_file() and sum(other.suffix.lower() in VIDEOS for other in listed(folder)) > 1:
         return []
+    opened = {place for file in map(_whole, used) for place in (file, *file.parents)}
+    places = [("", folder), *([("data/", folder / "data")] if path.is_dir() and (folder / "data").is_dir() else [])]
+    named = " ".join(sentence for sentence in said if "not used" in sentence)
     unused = [
-        (name, what)
-        for name, what in telling(folder)
-        if not any(fnmatch(name.rstrip("/"), pattern) for pattern in uses) and folder / name != path
+        (f"{inside}{name}", what)
+        for inside, place in places
+        for name, what in [*telling(place), *_telling_pictures(place, opened)]
+        if not {_whole(place / name), _whole(place / _unpacked(name))} & opened
+        and _whole(path) != _whole(place / name)
+        and name not in named
+        and not (is_calibrated and what == "a calibration")
     ]
+    return _said("not used", unused)
+
+
+def _unpacked(name: str) -> str:
+    """The name of the folder that an archive is unpacked to; other names as they are."""
+    return re.sub(r"(\.tar(\.\w+)?|\.tgz|\.zip|\.7z)$", "", name)
+
+
+def _telling_pictures(folder: Path, opened: Collection[Path]) -> list[tuple[str, str]]:
+    """Names of pictures that seem to be depth or masks, with # for numbers, where none with such a name is `opened`."""
+    families: dict[str, list[str]] = {}
+    for entry in listed(folder):
+        if entry.suffix.lower() in PICTURES and not entry.name.startswith(".") and not _is_written_here(entry.name):
+            families.setdefault(re.sub(r"\d+", "#", entry.name), []).append(entry.name)
+    found = []
+    for pattern, names in sorted(families.items()):
+        what = _what(pattern)
+        if what in ("depth", "masks") and not any(_whole(folder / name) in opened for name in names):
+            found.append((names[0] if len(names) == 1 else pattern, what))
+    return found
+
+
+def _whole(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def beside_note(path: Path) -> list[str]:
+    """A note when a folder of frames by its name, such as images/, lies beside poses, cameras or a model of them."""
+    if not path.is_dir() or not re.fullmatch(FRAMES_BY_NAME, path.resolve().name, re.I):
+        return []
+    kinds = ("poses", "a calibration", "a COLMAP model")
+    found = [(name, what) for name, what in telling(path.resolve().parent) if what in kinds]
+    return _said(f"beside {path.resolve().name}/ and not used", found)
+
+
+def _said(how: str, unused: list[tuple[str, str]]) -> list[str]:
     if not unused:
         return []
     named = ", ".join(plain(name, 60) for name, _ in unused[:NAMED])
     rest = f" and {len(unused) - NAMED} more" if len(unused) > NAMED else ""
     kinds = ", ".join(sorted({what for _, what in unused}))
-    return [f"not used: {named}{rest}, by the name {kinds}: docs/CALIBRATION.md says what is read."]
+    return [f"{how}: {named}{rest}, by the name {kinds}: docs/CALIBRATION.md says what is read."]
 
 
 def has_landmark(path: Path, landmarks: tuple[str, ...]) -> bool:

@@ -29,7 +29,6 @@ from endogs.geometry import invert_rigid, rotation_from_quaternion
 
 KIND = "tum-rgbd"
 LANDMARKS: tuple[str, ...] = ("rgb.txt",)
-USES: tuple[str, ...] = ("rgb.txt", "depth.txt", "groundtruth.txt", "rgb", "depth", "calibration.json")
 
 Array = NDArray[np.float64]
 

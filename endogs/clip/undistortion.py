@@ -1,12 +1,14 @@
 """The view of a pinhole camera with the same centre and axis as a bent lens, made from the lens's frames."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.config import ClipOptions
+from endogs.clip.focal_lengths import check_focal_lengths
 from endogs.clip.lenses import Lens
 from endogs.clip.recording import Recording
 from endogs.clip.rectification import Maps, RectifiedDepths, RectifiedImages, RectifiedMasks, nearest
@@ -43,13 +45,15 @@ def pinhole_view(
     degrees: float | None = None,
     focal: float | None = None,
     seen: NDArray[np.bool_] | None = None,
+    source: Path | str = "the calibration",
 ) -> PinholeView:
     """The pinhole view of a lens with images of `size` (width, height); the view has the same size.
 
     Its principal point is where the lens sees straight ahead, and its focal lengths are the lens's own there, so that
     nothing is lost in the middle; `degrees` makes it as wide as that across the width instead, when the principal point
     is in the middle, and `focal` gives fx in pixels; fx / fy stays the lens's. `seen` (H, W) says where the original
-    shows anything. Raises InputError for `degrees` outside 1 to 150.
+    shows anything. Raises InputError, which names `source`, for focal lengths that no camera has, and for `degrees`
+    outside 1 to 150.
     """
     if degrees is not None and not 1 <= degrees <= WIDEST:
         raise InputError(f"--undistorted-degrees {degrees:g} must be from 1 to {WIDEST:g}: a pinhole sees no more.")
@@ -58,6 +62,7 @@ def pinhole_view(
     around = np.array([[0.0, 0, 1], [step, 0, 1], [-step, 0, 1], [0, step, 1], [0, -step, 1]])
     ahead, right, left, down, up = lens.project(around)
     fx, fy = (right - left)[0] / (2 * step), (down - up)[1] / (2 * step)
+    check_focal_lengths(np.diag([fx, fy, 1.0]), width, height, source)
     wanted = focal if focal is not None else width / 2 / np.tan(np.radians(degrees) / 2) if degrees else fx
     K = np.array([[wanted, 0, ahead[0]], [0, fy / fx * wanted, ahead[1]], [0, 0, 1]])
 
@@ -89,7 +94,7 @@ def undistort(
         black = black_surroundings([recording.images.read(i) for i in sampled(len(recording.times), SAMPLES)])
         seen = ~black if seen is None else seen & ~black
     size = (recording.width, recording.height)
-    view = pinhole_view(lens, size, options.undistorted_degrees, options.focal, seen)
+    view = pinhole_view(lens, size, options.undistorted_degrees, options.focal, seen, recording.source)
     if not view.valid.any():
         raise InputError(f"{recording.source}: the calibration sees nothing of the frames: is it this camera's?")
     wide = np.degrees(np.arctan(view.K[0, 2] / view.K[0, 0]) + np.arctan((size[0] - view.K[0, 2]) / view.K[0, 0]))

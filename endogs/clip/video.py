@@ -33,7 +33,6 @@ KIND = "video"
 Key = tuple[int, int | None]
 """A frame's position among all of its file, and its timestamp in the stream's time base."""
 LANDMARKS: tuple[str, ...] = ()
-USES: tuple[str, ...] = ()
 READ_ON = 16
 """Chosen frames up to this far ahead are reached by decoding on, farther ones by seeking."""
 CONTAINERS = (

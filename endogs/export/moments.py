@@ -12,7 +12,7 @@ from endogs.errors import InputError
 from endogs.export.evidence import Evidence, evidence
 from endogs.export.selection import Selection
 from endogs.export.units import header_lines
-from endogs.gaussians import Gaussians
+from endogs.gaussians import Gaussians, all_finite
 from endogs.scene import Scene
 
 TOLERANCE = 1e-6
@@ -79,9 +79,12 @@ def shown_from_clip(scene: Scene, time: float | None) -> torch.Tensor:
 def moment(scene: Scene, time: float | None, selection: Selection) -> Moment:
     """The scene's Gaussians at `time` (seconds; None: canonical) that the selection takes.
 
-    Raises InputError as `Selection.rows` does.
+    Raises InputError as `Selection.rows` does, and where single precision does not hold the Gaussians.
     """
     packed = shown_from_clip(scene, time).to("cpu", torch.float32)
+    if not all_finite(packed):
+        where = "without deformation" if time is None else f"at {time:g} s"
+        raise InputError(f"{scene.called}: its Gaussians are not finite {where}, so it is damaged: fit it again.")
     known = evidence(scene) if scene.visibility is not None else None
     when = "" if time is None else f" at {time:g} s"
     rows = selection.rows(packed[:, :3].numpy(), torch.sigmoid(packed[:, 10]).numpy(), known, when)

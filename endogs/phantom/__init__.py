@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from endogs.phantom.config import Phantom
+from endogs.plain_text import plain
 
 __all__ = ["Phantom", "run"]
 
@@ -22,7 +23,6 @@ def run(config: Phantom) -> Path:
         task = bar.add_task("rendering the phantom", total=config.frames)
         folder = write_phantom(config, lambda done, total: bar.update(task, completed=done))
     size = f"{config.frames} frames of {config.width}x{config.height}"
-    console.print(
-        f"{folder}: {size}, {config.view}, {config.camera} camera, truth in {folder / 'truth'}", soft_wrap=True
-    )
+    truth = folder / "truth"
+    print(f"{plain(folder)}: {size}, {config.view}, {config.camera} camera, truth in {plain(truth)}")
     return folder

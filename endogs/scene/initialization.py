@@ -88,6 +88,10 @@ def initialize(
             return seeded + seed_backdrop(observations, seeded, hidden, spacing, moving=knots is not None)
 
         area = sum(len(seeds) for seeds, _ in place(probe)) * probe**2
+        if not area:
+            raise InputError(
+                "the training frames show too little tissue of known depth: check masks, borders and depth"
+            )
         seeded = place(float(np.sqrt(area / count)))
     parts = [gaussians_from_seeds(observations, seeds, knots, look, tracks) for seeds, tracks in seeded]
     base = torch.cat([base for base, _ in parts])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.camera import Camera
@@ -128,6 +129,14 @@ class Scene:
     def nearest_frame(self, time: float) -> int:
         """The clip's frame nearest to `time`, seconds."""
         return int(np.argmin(np.abs(self.times - time)))
+
+    def tissue_mask(self, frame: int) -> NDArray[np.bool_]:
+        """The stored mask (H, W) of a frame, True = tissue. Raises InputError for one that is damaged."""
+        assert self.masks is not None
+        try:
+            return self.masks.tissue_mask(frame)
+        except ValueError as error:
+            raise InputError(f"{self.called}: its {error}; copy it or fit it again") from error
 
     def _finite(self, packed: Tensor, time: float) -> Tensor:
         if not all_finite(packed):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from endogs.bounded_files import why
 from endogs.errors import InputError
 from endogs.folder_swap import standing
 from endogs.gaussians import CHANNELS
@@ -245,7 +246,9 @@ def _scene_path(path: Path | str) -> Path:
         path = standing(path)
         there, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:  # a name that is too long, or no name
-        raise InputError(f"{path}: no such scene ({error}); give a {FILE_NAME} or the folder that holds one") from error
+        raise InputError(
+            f"{path}: no such scene ({why(error)}); give a {FILE_NAME} or the folder that holds one"
+        ) from error
     if not there:
         raise InputError(f"{path}: no such scene; give a {FILE_NAME} or the folder that holds one")
     if folder:

@@ -163,7 +163,7 @@ def judged_masks(scene: Scene, clip: Clip, masks: JudgedMasks = "fitted") -> Cal
     masks that SAM 2 made and the scene does not hold: a scene's word runs no model.
     """
     if masks == "fitted" and scene.masks is not None:
-        return scene.masks.tissue_mask
+        return scene.tissue_mask
     kind = scene.origin.masks if masks == "fitted" else masks
     if kind is None:
         kind = "given" if clip.has_masks else "none"

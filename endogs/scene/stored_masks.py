@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.errors import InputError
-
 
 @dataclass(frozen=True)
 class StoredMasks:
@@ -45,7 +43,7 @@ class StoredMasks:
         return len(self.ends)
 
     def tissue_mask(self, frame: int) -> NDArray[np.bool_]:
-        """bool (H, W) of a frame, True = tissue. Raises InputError where its stream is not a mask of this size."""
+        """bool (H, W) of a frame, True = tissue. Raises ValueError where its stream is not a mask of this size."""
         start = int(self.ends[frame - 1]) if frame else 0
         stream = self.packed[start : int(self.ends[frame])].tobytes()
         pixels = self.width * self.height
@@ -54,13 +52,8 @@ class StoredMasks:
         try:
             bits = unpacker.decompress(stream, size + 1)
         except zlib.error as error:
-            raise InputError(
-                f"the scene's mask of frame {frame} is damaged ({error}); copy or fit the scene again"
-            ) from error
+            raise ValueError(f"mask of frame {frame} is damaged ({error})") from error
         if len(bits) != size:
-            raise InputError(
-                f"the scene's mask of frame {frame} is not one of {self.width} x {self.height} pixels; copy or fit the "
-                "scene again"
-            )
+            raise ValueError(f"mask of frame {frame} is not one of {self.width} x {self.height} pixels")
         found = np.unpackbits(np.frombuffer(bits, np.uint8), count=pixels)
         return found.reshape(self.height, self.width).view(np.bool_)

@@ -186,3 +186,35 @@ def test_kinds_of_pixels():
     assert [kind_of(image) for image in (tissue(0), mask(0), jpeg, DEPTHS[0], DEPTHS[0] / 7)] == [
         "pictures", "labels", "labels", "numbers", "numbers",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("left_{}.png", "right_{}.png"), ("{:04d}l.png", "{:04d}r.png"), ("Left_Image.png", "Right_Image.png")],
+)
+def test_two_eyes_in_one_folder_are_told_where_they_belong(tmp_path, left, right):
+    """With their depth maps too, as SCARED's toolkit writes them; what the sentence advises is then read."""
+    series(tmp_path, left, FRAMES)
+    series(tmp_path, right, OTHER_EYE)
+    series(tmp_path, f"depth_{left}", DEPTHS)
+    with pytest.raises(InputError, match=r"images/ and images_right/ \(and depth into depth/\)") as error:
+        load_clip(tmp_path)
+    assert '--images "' in str(error.value)
+    moved = tmp_path / "sorted"
+    series(moved / "images", left, FRAMES)
+    series(moved / "images_right", right, OTHER_EYE)
+    series(moved / "depth", f"depth_{left}", DEPTHS)
+    (moved / "calibration.json").write_text(
+        '{"fx": 60, "fy": 60, "cx": 24, "cy": 20, "baseline_mm": 4, "depth_unit_mm": 0.1}'
+    )
+    clip = load_clip(moved)
+    assert clip.has_right
+    assert clip.has_depth
+
+
+def test_kinds_that_are_no_two_eyes_are_not_called_so(tmp_path):
+    series(tmp_path, "a_{}.png", FRAMES)
+    series(tmp_path, "b_{}.png", OTHER_EYE)
+    with pytest.raises(InputError, match="not certain") as error:
+        load_clip(tmp_path)
+    assert "images_right" not in str(error.value)

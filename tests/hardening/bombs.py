@@ -85,7 +85,7 @@ BOMBS: dict[str, tuple[str, Writer, str]] = {
         "fx is True",
     ),
     "json of 12 GB": ("clip", huge(write_calibrated, "calibration.json"), "12884901888 bytes"),
-    "json in UTF-16": ("clip", changed(write_calibrated, "*.json", lambda d: d.decode().encode("utf-16")), "JSON"),
+    "json in UTF-16": ("clip", changed(write_calibrated, "*.json", lambda d: d.decode().encode("utf-16")), "read"),
     "json pipe": ("clip", exchanged(lambda r: write_tum(r, 3), "groundtruth.txt", os.mkfifo), ""),
     "table of 12 GB": ("clip", huge(lambda r: write_tum(r, 3), "groundtruth.txt"), "12884901888 bytes"),
     "superscript": (

@@ -18,8 +18,9 @@ if __name__ == "__main__":
     quiet = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
     with tempfile.TemporaryDirectory() as folder, quiet[0], quiet[1]:
         tally = kill_often(Path(folder), asked.kills, asked.seed)
-    print(f"{sum(tally.tried.values())} kills: {len(tally.lost)} lost something, {len(tally.mixed)} left a mixture")
+    tried, lost, mixed = sum(tally.tried.values()), len(tally.lost), len(tally.mixed)
+    print(f"{tried} kills: {lost} lost something, {mixed} left a mixture, {len(tally.stuck)} could not go on")
     for name, count in sorted(tally.tried.items()):
         print(f"  {name}: {count}")
-    print(*tally.lost, *tally.mixed, sep="\n")
-    sys.exit(bool(tally.lost or tally.mixed))
+    print(*tally.lost, *tally.mixed, *tally.stuck, sep="\n")
+    sys.exit(bool(tally.lost or tally.mixed or tally.stuck))

@@ -6,7 +6,7 @@ from replayed.outcome import Outcome, Row
 
 
 def frame_rows() -> list[Row]:
-    """The rows of cases 01 to 13, 21 to 24, 36, 38 and 41."""
+    """The rows of cases 01 to 13, 21 to 24, 30 to 32, 36, 38 and 41."""
     return [
         Row("01-rotation", "rotated90.mp4", lambda o: shows(o, 12, (128, 160))),
         Row("01-rotation", "rotated180.mp4", lambda o: shows(o, 12, (160, 128))),
@@ -57,8 +57,38 @@ def frame_rows() -> list[Row]:
         *(Row("36-odd-and-oblong", n, lambda o: o.holds(12)) for n in ("uyvy.avi", "wmv.wmv", "raw.h264", "raw.mjpeg")),
         *(
             Row("38-half-images", n, broken_file_is_named)
-            for n in ("jpeg_cut", "jpeg_flipped_bytes", "png_cut", "zero")
+            for n in (
+                *("jpeg_cut", "jpeg_cut_progressive", "jpeg_flipped_bytes"),
+                *("png_cut", "tiff_cut", "webp_cut", "html", "zero"),
+            )
         ),
+        *(
+            Row("30-nerfstudio-variants", n, lambda o: o.holds(8) and not o.clip.static_camera)
+            for n in ("backslash", "bom", "bom16", "case", "windows_absolute", "no_extension", "fisheye_ingp")
+        ),
+        *(
+            Row("31-colmap-variants", n, lambda o: o.holds(8) and not o.clip.static_camera)
+            for n in (
+                "bom",
+                "crlf",
+                "subfolder",
+                "path_names",
+                "dense",
+                "sparse_text",
+                "colmap_sparse",
+                "colmap_masks_half",
+            )
+        ),
+        *(
+            Row(
+                "32-calibration-files",
+                "clip.mp4",
+                lambda o: o.holds(8) and abs(o.clip.K[0, 0, 0] / 170 - 1) < 0.02,
+                calibration=n,
+            )
+            for n in ("bom.json", "cameras.txt", "kalibr.yaml", "matlab.json", "opencv.yml", "ros.yaml", "column.json")
+        ),
+        Row("32-calibration-files", "clip.mp4", lambda o: o.says("binary form"), calibration="calib.mat"),
         Row("41-labels-beside-frames", "image_and_mask", lambda o: o.holds(8) or o.says("mask")),
         Row("41-labels-beside-frames", "cholecseg8k", lambda o: o.holds(8) or o.says("mask")),
         Row("41-labels-beside-frames", "mask_bmp", lambda o: o.holds(8) and o.says("undistorted_mask.bmp")),

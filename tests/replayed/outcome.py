@@ -49,6 +49,8 @@ class Row:
     right: Callable[[Outcome], bool]
     """Whether what happened is right."""
     options: ClipOptions = field(default_factory=ClipOptions)
+    calibration: str = ""
+    """Name of the file for --calibration, beside the input."""
 
 
 def tried(path: Path, options: ClipOptions) -> Outcome:

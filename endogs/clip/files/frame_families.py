@@ -18,6 +18,8 @@ NO_FRAMES = re.compile(
 """Words in names that say that a file belongs to a frame and is none."""
 CAMERA_WORDS = ("cam", "camera", "eye", "view", "lens")
 """Words before a number that counts cameras and not frames."""
+EYES = (("left", "right"), ("l", "r"), ("imgl", "imgr"), ("imleft", "imright"))
+"""Words in the names of a pair's views."""
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 UNREAD = (
     *(".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jfif", ".jpe", ".dng", ".raw", ".nef", ".cr2", ".cr3"),
@@ -123,9 +125,11 @@ def _certain(folder: Path, found: list[Family], notes: list[str]) -> list[Path]:
         )
         more = f" and {len(left_out) - NAMED} kinds more" if len(left_out) > NAMED else ""
         count = sum(len(family.paths) for family in left_out)
+        depth = any(kinds[family.pattern] == "numbers" for family in left_out)
         notes.append(
             f"{len(frames)} pictures like {plain(views[0].pattern)} are the frames; {count} beside them "
-            f"{'is' if count == 1 else 'are'} left out: {what}{more}. --images chooses others."
+            f"{'is' if count == 1 else 'are'} left out: {what}{more}. --images chooses others"
+            f"{'; if the numbers are depth, it is used from a folder depth/ beside images/' if depth else ''}."
         )
     return frames
 
@@ -155,16 +159,29 @@ def _same_pictures(one: Family, other: Family) -> bool:
 def _which(folder: Path, found: list[Family]) -> InputError:
     names = ", ".join(family.words for family in found[:NAMED])
     more = f" and {len(found) - NAMED} kinds more" if len(found) > NAMED else ""
+    both = (
+        "; to use both eyes' views, put them into images/ and images_right/ (and depth into depth/) beside a "
+        "calibration.json as docs/CALIBRATION.md says"
+        if _are_eyes(found)
+        else ""
+    )
     return InputError(
         f"{folder}: holds pictures of {len(found)} kinds, and which ones are the frames is not certain: {names}{more}; "
-        f'choose with --images, such as --images "{plain(found[0].pattern)}".'
+        f'choose with --images, such as --images "{plain(found[0].pattern)}"{both}.'
+    )
+
+
+def _are_eyes(found: list[Family]) -> bool:
+    """Whether the names of two families differ only in the eye that they say."""
+    words = [set(re.findall(r"[a-z]+", family.pattern.rsplit(".", 1)[0].lower())) for family in found]
+    return any(
+        one ^ other in ({left, right} for left, right in EYES) for i, one in enumerate(words) for other in words[:i]
     )
 
 
 def _wanted(folder: Path, paths: list[Path], wanted: str, notes: list[str]) -> list[Path]:
     """The paths whose names are like `wanted`: # stands for a number, * for anything; the ending may be left out."""
-    signs = {"#": r"\d+", "*": ".*"}
-    expression = re.compile("".join(signs.get(sign, re.escape(sign)) for sign in wanted), re.IGNORECASE)
+    expression = name_pattern(wanted)
     chosen = [path for path in paths if expression.fullmatch(path.name) or expression.fullmatch(path.stem)]
     if not chosen:
         there = ", ".join(family.words for family in families(paths)[:NAMED])
@@ -175,6 +192,12 @@ def _wanted(folder: Path, paths: list[Path], wanted: str, notes: list[str]) -> l
     if len(chosen) < len(paths):
         notes.append(f"--images leaves out {len(paths) - len(chosen)} of the {len(paths)} pictures of {folder.name}/.")
     return chosen
+
+
+def name_pattern(wanted: str) -> re.Pattern[str]:
+    """What --images stands for: # for a number, * for anything, in any letter case."""
+    signs = {"#": r"\d+", "*": ".*"}
+    return re.compile("".join(signs.get(sign, re.escape(sign)) for sign in wanted), re.IGNORECASE)
 
 
 def _check_unread(folder: Path, paths: list[Path], notes: list[str]) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from endogs.clip.files.orientation import Turn
 from endogs.clip.files.stacks import check_single_pages
 from endogs.clip.files.value_range import as_rgb, is_deep, to_eight_bits, white_value
+from endogs.clip.files.whole_jpegs import check_whole
 from endogs.clip.image_files import read_color, read_raw
 from endogs.clip.mask_files import sampled
 
@@ -33,8 +34,9 @@ class ImageFiles:
 def image_files(paths: list[Path], notes: list[str], turn: Turn | None = None) -> ImageFiles:
     """The images in `paths`, whose range of values is found from a few of them, with a note where it was guessed.
 
-    Raises InputError for files of several pages and for numbers that are no picture's.
+    Raises InputError for files of several pages, for damaged JPEGs and for numbers that are no picture's.
     """
     check_single_pages(paths)
+    check_whole(paths, notes, are_a_series=True)
     deep = [read_raw(paths[i]) for i in sampled(len(paths)) if is_deep(paths[i])]
     return ImageFiles(paths, white_value(deep, paths[0].parent, notes) if deep else None, turn)

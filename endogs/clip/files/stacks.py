@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_files import read_bytes
+from endogs.clip.decoder_words import decoder_words
 from endogs.clip.files.value_range import as_rgb, to_eight_bits
 from endogs.clip.image_files import LONGEST_IMAGE, image_size
 from endogs.clip.image_headers import require_drawable
+from endogs.clip.picture_damage import damage
 from endogs.errors import InputError
 from endogs.memory_budget import require_memory
+from endogs.plain_text import plain
 
 MOST_PAGES = 1_000_000
 """Pages after which a TIFF's chain of directories is taken for a circle."""
@@ -178,16 +181,16 @@ class TiffPages:
         """Page `index` (H, W) or (H, W, C), BGR, in the file's own type."""
         import cv2
 
-        log: Any = cv2.utils.logging
-        level = log.setLogLevel(log.LOG_LEVEL_SILENT)
         try:
-            found, pages = cv2.imreadmulti(str(self.path), self.pages[index][0], 1, flags=cv2.IMREAD_UNCHANGED)
+            with decoder_words() as words:
+                found, pages = cv2.imreadmulti(str(self.path), self.pages[index][0], 1, flags=cv2.IMREAD_UNCHANGED)
         except (cv2.error, UnicodeEncodeError):  # the latter for names that are no text, which OpenCV cannot open
             found, pages = False, ()
-        finally:
-            log.setLogLevel(level)
         if not found or not pages:
             raise InputError(f"{self.path}: page {index} is not readable: write the file again.")
+        harm = damage(words.lines, b"")
+        if harm:
+            raise InputError(f"{self.path}: page {index} is damaged ({plain(harm, 120)}): copy the file again.")
         return np.asarray(pages[0])
 
     def read(self, index: int) -> NDArray[np.uint8]:
@@ -215,7 +218,8 @@ class AnimationFrames:
             "save them as a video",
         )
         try:
-            found, animation = cv2.imdecodeanimation(np.frombuffer(read_bytes(path, LONGEST_IMAGE), np.uint8))
+            with decoder_words():
+                found, animation = cv2.imdecodeanimation(np.frombuffer(read_bytes(path, LONGEST_IMAGE), np.uint8))
         except cv2.error as error:
             raise InputError(f"{path}: OpenCV cannot decode this animation ({error.err}): write it again.") from error
         if not found or not animation.frames:

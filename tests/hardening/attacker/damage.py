@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import zipfile
 import zlib
 from pathlib import Path
@@ -43,6 +44,8 @@ def harm_folder(random: Random, root: Path, canary: Path) -> tuple[list[str], li
 
 def harm_file(random: Random, file: Path, canary: Path) -> str:
     """Make one file worse, as a file of its kind or as bytes; returns what was done."""
+    if not stat.S_ISREG(file.stat().st_mode):  # what an earlier damage put in its place has no end
+        return "left as it is"
     try:
         if random.random() < 0.88:
             return _harm_kind(random, file, canary)

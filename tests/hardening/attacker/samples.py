@@ -232,6 +232,9 @@ def _files(root: Path) -> None:
     positions = np.full((FRAMES, 3, 3), [0.0, 0.0, 40.0])
     np.savez(root / "tracks.npz", positions=positions, visible=np.ones((FRAMES, 3), bool), times=np.arange(FRAMES) / 30)
     (root / "camera.json").write_text(json.dumps({"fx": 21.0, "fy": 22.0, "cx": 11.5, "cy": 8.25, "fps": 25.0}))
+    (root / "cameras.txt").write_text("# one camera\n1 OPENCV 24 16 21 22 11.5 8.25 -0.1 0.01 0 0\n")
+    matrix = '<camera_matrix type_id="opencv-matrix"><data>21 0 11 0 22 7.75 0 0 1</data></camera_matrix>'
+    (root / "camera.xml").write_text(f'<?xml version="1.0"?>\n<opencv_storage>{matrix}</opencv_storage>\n')
     mask = np.zeros((16, 24), np.uint8)
     mask[:4, :6] = 255
     cv2.imwrite(str(root / "mask.png"), mask)

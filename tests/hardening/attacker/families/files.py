@@ -12,6 +12,8 @@ KINDS = {
     "trajectory": ("trajectory.tum", ("evaluate", "out", "--trajectory", "trajectory.tum")),
     "tracks": ("tracks.npz", ("evaluate", "out", "--tracks", "tracks.npz")),
     "calibration": ("camera.json", ("inspect", "frames", "--out", "sheet.png", "--calibration", "camera.json")),
+    "colmap-camera": ("cameras.txt", ("inspect", "frames", "--out", "sheet.png", "--calibration", "cameras.txt")),
+    "opencv-xml": ("camera.xml", ("inspect", "frames", "--out", "sheet.png", "--calibration", "camera.xml")),
     "ignore-mask": ("mask.png", ("inspect", "clip", "--out", "sheet.png", "--ignore-mask", "mask.png")),
     "sam2-mask": (
         "mask.png",
