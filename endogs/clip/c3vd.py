@@ -51,7 +51,7 @@ CLIPPED = 65535
 """Depth of 100 mm or more."""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

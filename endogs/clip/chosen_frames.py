@@ -9,7 +9,6 @@ from endogs.clip.calibration_json import with_calibration_file
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import guessed_intrinsics, still_poses
 from endogs.clip.recording import FrameReader, Recording
-from endogs.clip.stereo_video import ChosenFrames
 
 
 def chosen_frames(
@@ -40,3 +39,14 @@ def chosen_frames(
         notes=[*notes, *camera_notes],
     )
     return with_calibration_file(recording, options)
+
+
+class ChosenFrames:
+    """Some frames of a reader."""
+
+    def __init__(self, frames: FrameReader, indices: NDArray[np.intp]) -> None:
+        self.frames, self.indices = frames, indices
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) RGB."""
+        return self.frames.read(int(self.indices[index]))

@@ -18,8 +18,7 @@ from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
-    from endogs.clip.pair_check import PairCheck
-    from endogs.clip.pose_check import PoseCheck
+    from endogs.clip.verdicts import PairCheck, PoseCheck
 
 FARTHEST = 1e9
 """Seconds, pixels or millimetres: thirty years, or a thousand kilometres. What is more is no clip's, and overflows."""

@@ -45,7 +45,7 @@ def unreadable() -> tuple[type[Exception], ...]:
     )
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` is no DICOM file, None when it is one: "DICM" stands after 128 bytes (PS3.10, 7.1)."""
     if not is_file(path):
         return "not a file"

@@ -40,7 +40,7 @@ COLUMNS = (
 PREFIXES = ("", "ECM_")
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

@@ -24,13 +24,13 @@ CALIBRATION = "*geometrical.xml"
 VIDEOS = (".mov", ".mp4", ".mkv", ".avi")
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"
     if not list(path.glob(CALIBRATION)) and not list(path.glob("Seq_*_info.json")):
         return "neither *_geometrical.xml nor Seq_*_info.json"
-    return None if _videos(path) or image_folder.why_not(path) is None else "neither a video nor images"
+    return None if _videos(path) or image_folder.why_not(path, options) is None else "neither a video nor images"
 
 
 def read(path: Path, options: ClipOptions) -> Recording:
@@ -40,7 +40,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     readable or is for frames of another size, and for several videos.
     """
     lens, size = read_vicalib(_calibration(path))
-    if image_folder.why_not(path) is None:
+    if image_folder.why_not(path, options) is None:
         recording = image_folder.read(path, options)
     else:
         videos = _videos(path)

@@ -38,7 +38,7 @@ UNITY_DEPTH = 0.01
 """Unity's lengths per step of the 8-bit depth; the data set does not say, but this fits its poses."""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

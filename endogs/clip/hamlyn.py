@@ -30,7 +30,7 @@ SATURATED_MM = 300.0
 """Depth files hold this where the depth is this or more."""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

@@ -13,7 +13,7 @@ KIND = "image-folder"
 LANDMARKS: tuple[str, ...] = ()
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` is not an image folder, None when it is one."""
     if not path.is_dir():
         return "not a folder"

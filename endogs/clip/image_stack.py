@@ -18,7 +18,7 @@ KIND = "image-stack"
 LANDMARKS: tuple[str, ...] = ()
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` is no stack, None when it is one."""
     if stack_file(path) is not None:
         return None

@@ -17,6 +17,7 @@ from endogs.clip import (
     image_folder,
     image_stack,
     nerfstudio,
+    packed_video,
     scared,
     scared_video,
     simcol,
@@ -35,6 +36,7 @@ from endogs.errors import InputError
 
 LAYOUTS = (
     dicom,
+    packed_video,
     video,
     calibrated_folder,
     scared,
@@ -55,7 +57,7 @@ LAYOUTS = (
     image_stack,
     image_folder,
 )
-"""Readers, the most specific first; each has KIND, why_not(path), read(path, options), and LANDMARKS,
+"""Readers, the most specific first; each has KIND, why_not(path, options), read(path, options), and LANDMARKS,
 patterns of what no other layout has."""
 
 PLAIN = ("video", "dicom", "image-folder", "image-stack", "stereo-video")
@@ -81,7 +83,7 @@ def load_clip(path: Path | str, options: ClipOptions | None = None, look: bool =
     reasons: list[tuple[str, str]] = []
     near: list[tuple[str, str]] = []
     for layout in LAYOUTS:
-        reason = layout.why_not(path)
+        reason = layout.why_not(path, options)
         if reason is None:
             if near and layout is image_folder and options.calibration is None:
                 raise InputError(_nearly(path, near))
@@ -142,7 +144,7 @@ def _advice(path: Path) -> str:
     inner += [deeper for folder in inner for deeper in sorted(listed(folder)) if deeper.is_dir()][:INNER]
     plain_images = []
     for folder in inner:
-        fits = next((layout for layout in LAYOUTS if layout.why_not(folder) is None), None)
+        fits = next((layout for layout in LAYOUTS if layout.why_not(folder, ClipOptions()) is None), None)
         if fits is image_folder:
             plain_images.append(folder)
         elif fits is not None:

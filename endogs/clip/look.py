@@ -5,12 +5,13 @@ import numpy as np
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.followed_points import LookingView, followed_pairs
-from endogs.clip.pair_check import PairCheck, check_pair
-from endogs.clip.pose_check import PoseCheck, check_poses
+from endogs.clip.pair_check import check_pair
+from endogs.clip.pose_check import check_poses
 from endogs.clip.pose_conventions import poses_in_file
 from endogs.clip.recording import Recording
 from endogs.clip.shots import shot_notes
 from endogs.clip.still_check import check_still
+from endogs.clip.verdicts import PairCheck, PoseCheck
 
 SAME_LENGTH = 1.7
 """Factor between two lengths that may come from tissue which moves itself."""

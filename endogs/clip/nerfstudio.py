@@ -39,7 +39,7 @@ METRES = 1000.0
 """Millimetres per unit of the poses, when there is depth: nerfstudio then takes them for metres."""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

@@ -1,7 +1,5 @@
 """Whether the views of a pair are rectified, in the right order, and of one size with the given depth and the poses."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +7,7 @@ from endogs.clip.clip import Clip
 from endogs.clip.epipolar import inverse_depth, relative, with_parallax
 from endogs.clip.followed_points import LookingView, Pair
 from endogs.clip.matched_points import even_contrast, matched_points
+from endogs.clip.verdicts import PairCheck
 
 Array = NDArray[np.float64]
 
@@ -17,79 +16,12 @@ FEW = 30
 ROWS_OFF = 1.0
 """Median distance between the rows of matching points, in pixels of the looking view, from which a pair is not
 rectified: three times what SIFT's places are unsure of, and as much as a matcher along rows can bear."""
-SWAPPED = 0.8
-"""Share of matches with negative disparity from which the views are the wrong way round."""
-SAME_LENGTH = 0.03
-"""Relative difference of two depths that are still called equal: disparities of a third of a pixel in ten."""
 NEAR = 6.0
 """Pixels of the looking view within which a followed point has the depth of a matched one."""
 LEAST_TURN = np.radians(0.25)
 """Parallax from which the depth that poses give a point is known well enough to compare."""
 LOOKED_AT = 3
 """Frames whose views are matched, of those where points are followed from."""
-
-
-@dataclass(frozen=True)
-class PairCheck:
-    """What matching points of the two views say."""
-
-    points: int
-    """Matches over all frames looked at."""
-    rows: float
-    """Median distance between their rows, in pixels of the original."""
-    rows_bound: float
-    """What that may be, in pixels of the original."""
-    negative: float
-    """Share of the matches on one row whose disparity is negative."""
-    disparity: float
-    """Their median disparity in pixels of the original."""
-    over_given: float | None
-    """Median stereo depth over the depth in the files, None without either or with too few points."""
-    poses_over: float | None
-    """Median depth by the poses' motion over stereo depth, None for a still camera or with too few points."""
-
-    @property
-    def not_rectified(self) -> bool:
-        """Whether matching points lie on different rows."""
-        return self.rows > self.rows_bound
-
-    @property
-    def swapped(self) -> bool:
-        """Whether the views are the wrong way round."""
-        return self.negative > SWAPPED
-
-    @property
-    def fault(self) -> str | None:
-        """Why stereo depth of this pair would be wrong, None when nothing speaks against it."""
-        if self.not_rectified:
-            return (
-                f"matching points of the left and right views lie {self.rows:.1f} rows apart (up to "
-                f"{self.rows_bound:.1f} is fine), so the pair is not rectified"
-            )
-        if self.swapped:
-            return (
-                f"the disparity between the views is negative (median {self.disparity:.1f} pixels), so left and right "
-                "are swapped"
-            )
-        return None
-
-    @property
-    def disagrees_with_given(self) -> bool:
-        """Whether stereo depth and the depth files differ by more than noise."""
-        return self.over_given is not None and abs(self.over_given - 1) > SAME_LENGTH
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences a user should read, none when all is well."""
-        if self.fault is not None:
-            return [f"stereo: {self.fault}: --depth stereo and --split novel-view refuse it."]
-        if self.disagrees_with_given:
-            return [
-                f"stereo: by the right view tissue is {self.over_given:.3f} times as far as the depth files say (up to "
-                f"{100 * SAME_LENGTH:.0f} % is fine): the distance between the cameras, the focal length or the "
-                "depth's unit is off."
-            ]
-        return []
 
 
 def check_pair(clip: Clip, view: LookingView, pairs: list[Pair]) -> PairCheck | None:

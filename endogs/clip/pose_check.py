@@ -4,8 +4,6 @@ Tissue that deforms moves off the lines that the poses allow (`endogs.clip.epipo
 and not everywhere: the median over many points tells, beside what the best camera motion would leave over.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +12,7 @@ from endogs.clip.epipolar import inverse_depth, median_error, relative, smallest
 from endogs.clip.followed_points import LEAST_POINTS, LookingView, Pair
 from endogs.clip.pose_conventions import candidates, poses_in_file, read_as
 from endogs.clip.recording import Recording
+from endogs.clip.verdicts import PoseCheck
 
 Array = NDArray[np.float64]
 
@@ -29,78 +28,6 @@ LATEST = 10
 """Frames by which the rows of poses may have slipped against the images."""
 LEAST_TURN = np.radians(0.25)
 """Parallax from which a point's depth is known well enough to compare."""
-
-
-@dataclass(frozen=True)
-class PoseCheck:
-    """How well poses fit, and whether others would fit better. Distances are in pixels of the original."""
-
-    points: int
-    """Points followed, over all pairs."""
-    pairs: int
-    """Pairs of frames."""
-    error: float
-    """Median distance from where the poses allow a point to be."""
-    noise: float
-    """Median distance from where the best motion between each two frames would allow it to be."""
-    bound: float
-    """What the error may be."""
-    in_front: float
-    """Share of points with parallax that these poses put in front of both cameras."""
-    best: str | None
-    """The convention that fits instead, None when these poses are fine or no other convention fits."""
-    closest: str
-    """The other convention with the smallest error, which may fit no better."""
-    best_error: float
-    """Its median distance."""
-    late: int
-    """Frames by which the poses seem to have slipped, 0 when not: frame i has the pose of frame i + late."""
-    late_error: float
-    """The median distance when they are moved back."""
-    depth_ratio: float | None
-    """Median depth that the poses give points over the depth in the files, None without either."""
-
-    @property
-    def fits(self) -> bool:
-        """Whether the poses are as good as can be told."""
-        return self.best is None and self.late == 0 and self.error <= self.bound
-
-    @property
-    def remedy(self) -> str | None:
-        """What would make the poses fit, as a sentence, None when they do or nothing is known that would."""
-        if self.best is not None:
-            doubt = (
-                ""
-                if self.best_error <= self.bound
-                else f", which is still more than the {self.noise:.1f} of following itself"
-            )
-            return (
-                f"the poses do not fit the images: points miss their epipolar lines by {self.error:.1f} pixels, but by "
-                f"{self.best_error:.1f} when the poses are taken as {self.best}{doubt}: --pose-convention {self.best} "
-                "does it."
-            )
-        if self.late:
-            way = "later" if self.late > 0 else "earlier"
-            return (
-                f"the poses do not fit the images: points miss their epipolar lines by {self.error:.1f} pixels, but by "
-                f"{self.late_error:.1f} when every frame takes the pose that is {abs(self.late)} frames {way}: number "
-                "or time the rows of the poses anew."
-            )
-        return None
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences a user should read, none when all is well."""
-        if self.remedy is not None:
-            return [self.remedy]
-        if self.error > self.bound:
-            return [
-                f"the poses do not fit the images: points miss their epipolar lines by {self.error:.1f} pixels (up to "
-                f"{self.bound:.1f} is fine; the best motion would leave {self.noise:.1f}), and by "
-                f"{self.best_error:.1f} in the closest other convention, {self.closest}: the tissue moves a lot, or "
-                "the intrinsics or the times of the poses are off."
-            ]
-        return []
 
 
 def check_poses(clip: Clip, recording: Recording, view: LookingView, pairs: list[Pair]) -> PoseCheck | None:

@@ -35,7 +35,7 @@ LANDMARKS: tuple[str, ...] = ("data/left_finalpass", "left_finalpass", "data/rep
 Array = NDArray[np.float64]
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

@@ -31,7 +31,7 @@ DEPTH_UNIT_MM = 20 * CENTIMETRE / (255 * 256)
 CONVENTION = "camera-to-world-unity"
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

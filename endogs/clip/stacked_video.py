@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import video
+from endogs.clip.chosen_frames import ChosenFrames
 from endogs.clip.config import ClipOptions
 from endogs.clip.guessed_camera import camera_found
+from endogs.clip.packed_views import PackedViews
 from endogs.clip.recording import FrameReader
 from endogs.clip.selection import Selection
-from endogs.clip.stereo_video import ChosenFrames, PackedViews
 from endogs.errors import InputError
 
 

@@ -1,17 +1,16 @@
-"""Stereo videos: one file whose frames hold both views, or two files of a folder, one for each eye."""
+"""Stereo videos: two files of a folder, one for each eye."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from endogs.bounded_files import is_file, listed
 from endogs.clip import video
 from endogs.clip.calibration_json import calibrate, load_calibration
+from endogs.clip.chosen_frames import ChosenFrames
 from endogs.clip.config import ClipOptions
-from endogs.clip.guessed_camera import guessed_intrinsics
-from endogs.clip.recording import FrameReader, Recording
+from endogs.clip.recording import Recording
 from endogs.errors import InputError
 
 KIND = "stereo-video"
@@ -21,7 +20,7 @@ LATE = 0.5
 """Part of a frame interval by which frames of two files may lie apart and still be a pair."""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"
@@ -87,75 +86,9 @@ def pair(left_file: Path, right_file: Path, options: ClipOptions) -> Recording:
     )
 
 
-def read_packed(path: Path, options: ClipOptions) -> Recording:
-    """One file whose frames hold two views as `options.stereo` says, with the camera of --calibration, or guessed."""
-    plain = replace(options, crop=None, max_size=None, calibration=None, stereo=None)
-    whole = video.read(path, plain, keep_bytes=0, square=False)
-    beside = options.stereo == "side-by-side"
-    if (whole.width if beside else whole.height) % 2:
-        raise InputError(f"{path}: frames of {whole.width} x {whole.height} are not two views {options.stereo}.")
-    width, height = (whole.width // 2, whole.height) if beside else (whole.width, whole.height // 2)
-    packed = PackedViews(whole.images, width, height)
-    K, _ = guessed_intrinsics(width, height, options)
-    recording = replace(
-        whole,
-        kind=KIND,
-        width=width,
-        height=height,
-        K=K[None].repeat(len(whole.times), 0),
-        images=packed.view(0, 0),
-        right_images=packed.view(0, width) if beside else packed.view(height, 0),
-        notes=[note for note in whole.notes if "--stereo" not in note],
-    )
-    return calibrated(recording, options.calibration, options)
-
-
 def calibrated(recording: Recording, file: Path | None, options: ClipOptions) -> Recording:
     """The stereo recording with the cameras of `file`; without one only the left view is of use."""
     if file is not None:
         return calibrate(recording, load_calibration(file), file, options)
     note = "the right view is not used: how the cameras stand to each other is unknown; --calibration says it."
     return replace(recording, right_images=None, notes=[*recording.notes, note])
-
-
-class PackedViews:
-    """Views side by side in the frames of one video; the last frame is kept, as both are asked for in turn."""
-
-    def __init__(self, frames: FrameReader, width: int, height: int) -> None:
-        """`width` and `height` are those of one view."""
-        self.frames, self.width, self.height = frames, width, height
-        self._last: tuple[int, NDArray[np.uint8]] | None = None
-
-    def view(self, row: int, column: int) -> FrameReader:
-        """The view whose first pixel is at (`row`, `column`)."""
-        return _View(self, row, column)
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) RGB with all views."""
-        if self._last is None or self._last[0] != index:
-            self._last = (index, self.frames.read(index))
-        return self._last[1]
-
-
-class _View:
-    """One of the views."""
-
-    def __init__(self, packed: PackedViews, row: int, column: int) -> None:
-        self.packed, self.row, self.column = packed, row, column
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) RGB."""
-        rows = slice(self.row, self.row + self.packed.height)
-        columns = slice(self.column, self.column + self.packed.width)
-        return np.ascontiguousarray(self.packed.read(index)[rows, columns])
-
-
-class ChosenFrames:
-    """Some frames of a reader."""
-
-    def __init__(self, frames: FrameReader, indices: NDArray[np.intp]) -> None:
-        self.frames, self.indices = frames, indices
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) RGB."""
-        return self.frames.read(int(self.indices[index]))

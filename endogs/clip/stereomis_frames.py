@@ -32,7 +32,7 @@ MIDDLE = (0.3, 0.7)
 """Shares of the width and height between which a principal point lies, and a size in pixels does not."""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

@@ -45,7 +45,7 @@ CAMERAS = {
 """fx, fy, cx, cy with pixel centres at integers and OpenCV's distortion, by what the sequence's name holds."""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` has not this layout, None when it has."""
     if not path.is_dir():
         return "not a folder"

@@ -48,7 +48,7 @@ HELD_BYTES = 72
 """Per pixel of a frame while a decoder works: 16 frames that others refer to and one per thread, of 1.5 to 6 bytes."""
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` is not taken for a video, None when it is; whether it can be decoded shows when it is read."""
     if not path.is_file():
         return "not a file"
@@ -60,17 +60,13 @@ def why_not(path: Path) -> str | None:
 def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES, square: bool = True) -> Recording:
     """Decode once, in order: times and cameras of the chosen frames, and their pixels up to `keep_bytes`.
 
-    With --stereo the frames are taken apart (`endogs.clip.stereo_video`). The camera is that of --calibration, or
+    The camera is that of --calibration, or
     guessed. Pictures are turned, coloured and deinterlaced as `FramePixels` says; with `square` and no --calibration,
     whose numbers count pixels as stored, pixels become square.
 
     A damaged or truncated file gives the frames before the damage, with a note. Raises InputError when nothing can be
     decoded or the options choose nothing.
     """
-    if options.stereo is not None:
-        from endogs.clip.stereo_video import read_packed
-
-        return read_packed(path, options)
     frames = VideoFrames(path, square and options.calibration is None)
     selection, framing = Selection(options), None
     framed: dict[int, NDArray[np.uint8]] = {}

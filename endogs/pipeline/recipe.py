@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from endogs.bounded_files import exists, expanded, is_file, read_toml
+from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
 from endogs.pipeline.options import Reconstruct
 
@@ -112,7 +113,7 @@ def check_layout(recipe: Recipe, data: Path) -> None:
         raise InputError(f"{recipe.path}: layouts names {unknown[0]}, but there are only {', '.join(kinds)}.")
     if not exists(data):
         raise InputError(f"{data}: no such file or folder: --data must name the data of {recipe.title}.")
-    reasons = [(kind, kinds[kind].why_not(data)) for kind in recipe.layouts]
+    reasons = [(kind, kinds[kind].why_not(data, ClipOptions())) for kind in recipe.layouts]
     if all(reason is not None for _, reason in reasons):
         said = "; ".join(f"{kind}: {reason}" for kind, reason in reasons)
         raise InputError(f"{data}: not the data of {recipe.title} ({said}); expected: {recipe.folder}.")
