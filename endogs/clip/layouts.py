@@ -87,7 +87,7 @@ def load_clip(path: Path | str, options: ClipOptions | None = None, look: bool =
         if reason is None:
             if near and layout is image_folder and options.calibration is None:
                 raise InputError(_nearly(path, near))
-            _check_video_options(path, layout.KIND, options)
+            _check_video_options(path, layout.KIND, options, layout is packed_video)
             with files_read() as used:
                 recording = with_pose_convention(with_pose_unit(layout.read(path, options), options), options)
                 clip = _checked(recording, options, look)
@@ -184,7 +184,7 @@ def _checked(recording: Recording, options: ClipOptions, look: bool) -> Clip:
     return clip
 
 
-def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
+def _check_video_options(path: Path, kind: str, options: ClipOptions, is_packed: bool) -> None:
     """InputError for options that this layout would not use."""
     if options.calibration is not None and kind not in (
         "video",
@@ -198,7 +198,7 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions) -> None:
         raise InputError(
             f"{path}: --images is for folders of images that no file lists and for COLMAP models, but this is a {kind}."
         )
-    if options.stereo is not None and kind != "video":
+    if options.stereo is not None and not is_packed:
         raise InputError(f"{path}: --stereo is for one video file that holds both views, but this is a {kind}.")
 
 
