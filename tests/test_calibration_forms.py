@@ -186,8 +186,8 @@ def test_the_baseline_of_settings_is_bf_over_fx(tmp_path):
         ("a: &x [1]\nb: *x", "aliases"),
         ("[" * 4000, "nested deeper than 64"),
         ("- " * 4000, "nested deeper than 64"),
-        ('{"poses": [1]}', r"names no camera that is known here \(poses\).*docs/CALIBRATION.md"),
-        ("just words", "docs/CALIBRATION.md"),
+        ('{"poses": [1]}', r"names no camera that is known here \(poses\).*docs/usage/CALIBRATION.md"),
+        ("just words", "docs/usage/CALIBRATION.md"),
         ("K1: [1, 2, 3]\n", "K1 must hold 9 numbers"),
         (
             "Camera.fx: 4\nCamera.fy: 4\nCamera.cx: 1\nCamera.cy: 1\nCamera.type: Mei\n",

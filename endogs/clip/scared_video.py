@@ -31,7 +31,7 @@ LANDMARKS: tuple[str, ...] = (
 
 ALONE = (
     "a keyframe without it is one pair of pictures, which images/, images_right/ and calibration.json can hold "
-    "(docs/CALIBRATION.md)"
+    "(docs/usage/CALIBRATION.md)"
 )
 
 

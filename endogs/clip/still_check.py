@@ -43,7 +43,7 @@ class StillCheck:
         return [
             f"points move {self.motion:.0f} pixels within {self.frames} frames, and nine of ten at least "
             f"{self.resting:.0f}, though the camera is taken to stand still: if it moves, the clip needs its poses "
-            "(docs/CALIBRATION.md), and without them depth and motion are wrong."
+            "(docs/usage/CALIBRATION.md), and without them depth and motion are wrong."
         ]
 
 

@@ -121,7 +121,7 @@ def _said(how: str, unused: list[tuple[str, str]]) -> list[str]:
     named = ", ".join(plain(name, 60) for name, _ in unused[:NAMED])
     rest = f" and {len(unused) - NAMED} more" if len(unused) > NAMED else ""
     kinds = ", ".join(sorted({what for _, what in unused}))
-    return [f"{how}: {named}{rest}, by the name {kinds}: docs/CALIBRATION.md says what is read."]
+    return [f"{how}: {named}{rest}, by the name {kinds}: docs/usage/CALIBRATION.md says what is read."]
 
 
 def has_landmark(path: Path, landmarks: tuple[str, ...]) -> bool:

@@ -16,7 +16,7 @@ from endogs.scene.source_clip import judged_masks, load_source_clip
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the training frames say about N Gaussians; docs/EXPORT.md defines the words."""
+    """What the training frames say about N Gaussians; docs/usage/EXPORT.md defines the words."""
 
     frames: NDArray[np.uint16]
     """(N,) training frames that show it."""

@@ -79,7 +79,7 @@ class AutogradSteps:
 
 @dataclass(frozen=True)
 class FitConfig:
-    """Every number of the fit. Values measured on two real clips; see docs/BENCHMARKS.md."""
+    """Every number of the fit. Values measured on two real clips; see docs/EXPERIMENTS.md."""
 
     iterations: int = 1150
     """Optimization steps, each on one frame."""

@@ -1,7 +1,7 @@
 """Where a clip's knots lie: close together while the tissue moves, far apart while it rests or nothing was seen.
 
 A control point learns from the frames in its reach. Tissue at rest needs few and profits when many frames share one;
-measured on two clips in docs/BENCHMARKS.md.
+measured on two clips in docs/EXPERIMENTS.md.
 """
 
 import numpy as np

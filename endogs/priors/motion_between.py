@@ -2,7 +2,7 @@
 
 Flow alone moves every pixel along a straight line at one speed. Tissue that is pulled speeds up and slows down: with
 the speeds at both ends the path is the cubic Hermite curve, as in Xu et al., "Quadratic video interpolation", 2019, but
-with both sides' neighbours. On the two clips of docs/BENCHMARKS.md this predicts held-out frames 0.1 to 1.4 dB better
+with both sides' neighbours. On the two clips of docs/EXPERIMENTS.md this predicts held-out frames 0.1 to 1.4 dB better
 than lines do.
 """
 

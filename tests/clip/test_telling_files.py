@@ -43,7 +43,7 @@ def as_folder(written, root):
 def test_every_layout_says_what_it_does_not_use(tmp_path, layout):
     root = as_folder(LAYOUTS[layout](tmp_path / layout), tmp_path / layout)
     assert unused(load_clip(root, look=False)).replace("depth02/", "") in ("", "not used: , by the name depth: "
-        "docs/CALIBRATION.md says what is read.")  # fmt: skip
+        "docs/usage/CALIBRATION.md says what is read.")  # fmt: skip
     (root / "more_trajectories.csv").write_text("0 0 0\n")
     (root / "stereo_calib.yaml").write_text("K1: 3\n")
     (root / "segmentations").mkdir()

@@ -161,7 +161,7 @@ def _which(folder: Path, found: list[Family]) -> InputError:
     more = f" and {len(found) - NAMED} kinds more" if len(found) > NAMED else ""
     both = (
         "; to use both eyes' views, put them into images/ and images_right/ (and depth into depth/) beside a "
-        "calibration.json as docs/CALIBRATION.md says"
+        "calibration.json as docs/usage/CALIBRATION.md says"
         if _are_eyes(found)
         else ""
     )

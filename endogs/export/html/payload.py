@@ -30,7 +30,7 @@ GROUPS: dict[str, tuple[slice, float]] = {
     "colors": (COLORS, 0.010),
 }
 """Channels of each group and the step of its control points; positions in pixel footprints, the rest in its own unit.
-Chosen so that all groups cost about the same PSNR per byte, on two clips; docs/BENCHMARKS.md has the loss."""
+Chosen so that all groups cost about the same PSNR per byte, on two clips; docs/EXPERIMENTS.md has the loss."""
 BASE_STEPS = {"means": 0.03, "quats": 0.01, "log_scales": 0.02, "opacity_logits": 0.05, "colors": 1 / 512}
 """Steps of the canonical Gaussians, likewise."""
 FINEST, COARSEST = 0.5, 4.0
