@@ -24,8 +24,8 @@ from endogs.errors import InputError
 LONGEST = 1 << 20
 """Bytes of a calibration."""
 FORMS = (
-    "write fx, fy, cx, cy as docs/usage/CALIBRATION.md says, or give the YAML, JSON or XML of OpenCV, the YAML of ROS, of "
-    "Kalibr or of ORB-SLAM, COLMAP's cameras.txt or MATLAB's text"
+    "write fx, fy, cx, cy as docs/usage/CALIBRATION.md says, or give the YAML, JSON or XML of OpenCV, the YAML of ROS, "
+    "of Kalibr or of ORB-SLAM, COLMAP's cameras.txt or MATLAB's text"
 )
 """What to do about a file that is none of what is read."""
 OWN = {"fx", "fy", "cx", "cy", "polynomial", "fps", "depth_unit_mm", "first_frame_time", "camera_in_ecm"}

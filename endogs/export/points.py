@@ -34,8 +34,8 @@ def export_points(
 
     `times` are seconds since the clip's first frame, "first" or "all"; one time writes the file `path`, several the
     folder `path` with 000000.ply, 000001.ply... `format` is by default what the ending of `path` says, else PLY;
-    docs/usage/EXPORT.md lists the columns. `selection` replaces `min_opacity` where more is asked. Normals are those of the
-    surface through neighbouring centres, and face the clip's first camera. Confidence, visible frames and the label
+    docs/usage/EXPORT.md lists the columns. `selection` replaces `min_opacity` where more is asked. Normals are those of
+    the surface through neighbouring centres, and face the clip's first camera. Confidence, visible frames and the label
     "seen" are written where the scene knows its visibility.
 
     Returns the files. Raises InputError for a time outside the clip, a filter that leaves nothing, an ending that
