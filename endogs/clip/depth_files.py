@@ -71,7 +71,7 @@ def depth_files(paths: list[Path], size: tuple[int, int], notes: list[str]) -> t
         notes.append(
             f"depth: every map looked at spans the whole range from 0 to {largest:.0f}, as the output of networks does "
             "that is stretched frame by frame: then it is no depth in one unit; if near is bright in it, say "
-            "--depth-is inverse, otherwise --depth photometric may serve better."
+            "--depth-is inverse, otherwise reconstruct --depth photometric may serve better."
         )
     elif saturated and max(saturated) > SATURATED:
         notes.append(
