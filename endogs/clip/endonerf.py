@@ -111,7 +111,7 @@ def _check_rotations(rotations: NDArray[np.float64], path: Path) -> None:
     if bad.size:
         raise InputError(
             f"{path}: row {bad[0]} holds no rotation (its columns must be orthonormal and right-handed): correct the "
-            "file or choose another --pose-convention."
+            "file."
         )
 
 

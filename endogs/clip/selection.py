@@ -18,7 +18,8 @@ class Selection:
         self._seen = 0
         if self.end < self.start:
             raise InputError(
-                f"--end {self.end:g} comes before --start {self.start:g}: no frame is left; give an --end after {self.start:g}."
+                f"--end {self.end:g} comes before --start {self.start:g}: no frame is left; give an --end after "
+                f"{self.start:g}."
             )
 
     def keeps(self, time: float) -> bool:
