@@ -49,8 +49,9 @@ def with_visibility(scene: Scene, scene_path: Path, needed_for: str | None = Non
     """
     if scene.visibility is not None:
         return scene
-    remedy = "put it there again" + (f", or leave out {needed_for}" if needed_for else "")
-    without = f"leave out {needed_for}" if needed_for else "fit it again with masks that it keeps"
+    without = f"leave out {needed_for}" if needed_for else "a new fit would say it"
+    again = "put it there again" + (f", or leave out {needed_for}" if needed_for else "")
+    remedy = again if scene.origin.clip else without
     try:
         masks = judged_masks(scene, load_source_clip(scene, scene_path, remedy=remedy), remedy=without)
     except InputError as error:
