@@ -98,10 +98,13 @@ def read_frame_folders(
     )
     frames.notes.extend(family_notes)
     frames.notes.extend(
-        f"{folder.name}/ is not used: {mask_folders[0].name}/ holds masks too." for folder in mask_folders[1:]
+        f"{folder.name}/ is not used, {len(list_images(folder))} files: {mask_folders[0].name}/ holds masks too."
+        for folder in mask_folders[1:]
     )
     frames.notes.extend(
-        f"{folder.name}/ is not used: {depth_folders[0].name}/ holds depth too." for folder in depth_folders[1:]
+        f"{folder.name}/ is not used, {len(list_images(folder, DEPTH_SUFFIXES))} files: {depth_folders[0].name}/ holds "
+        "depth too."
+        for folder in depth_folders[1:]
     )
     for name in ("images_right", *DEPTH_FOLDERS, *MASK_FOLDERS):
         suffixes = DEPTH_SUFFIXES if name in DEPTH_FOLDERS else IMAGE_SUFFIXES
