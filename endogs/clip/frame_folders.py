@@ -160,7 +160,7 @@ def read_frame_files(
     depth_reader, quantized = None, False
     if depths:
         paired = pair_with_images(paths, list(depths), notes)
-        depth_reader, quantized = depth_files([paired[i] for i in kept], (width, height), notes)
+        depth_reader, quantized = depth_files([paired[i] for i in kept], (width, height), notes, options.depth_is)
     right = None
     if right_images:
         paired = pair_with_images(paths, list(right_images), notes)

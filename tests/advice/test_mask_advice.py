@@ -199,6 +199,7 @@ def test_depth_that_spans_its_whole_range_is_read_as_inverse(tmp_path):
     told = sentence(depth_folder(tmp_path, [ramp, ramp[::-1], ramp]), "spans the whole range")
     clip = read(tmp_path, *option_in(told, "--depth-is"))
     assert clip.has_inverse_depth
+    assert not [text for text in clip.notes if "--depth-is" in text]
     assert ["--depth", "photometric"] in options_in(told)
 
 
