@@ -53,7 +53,7 @@ def load_source_clip(
     folder = scene_path if scene_path.is_dir() else scene_path.parent
     options = clip_options(scene.origin, folder)
     if clip is not None:
-        loaded = load_clip(clip, options, look=False)
+        loaded = _read(clip, options)
         check_frames(scene, loaded)
         if not _shows_the_same(scene, loaded):
             print(
@@ -73,7 +73,7 @@ def load_source_clip(
         )
     for place in places:
         try:
-            loaded = load_clip(place, options, look=False)
+            loaded = _read(place, options)
             check_frames(scene, loaded)
         except InputError:
             if place == places[-1]:
@@ -85,6 +85,19 @@ def load_source_clip(
         f"{scene_path}: {plain(places[-1])} has the name of its clip and shows other pictures, so the scene's own clip "
         f"is not there; {remedy}"
     )
+
+
+def _read(path: Path, options: ClipOptions) -> Clip:
+    """The clip, not looked at; options that a refusal advises are those of reconstruct, and it says so."""
+    try:
+        return load_clip(path, options, look=False)
+    except InputError as error:
+        if "--" not in str(error):
+            raise
+        raise InputError(
+            f"{str(error).rstrip('.')}; these are options of reconstruct, as a scene's clip is read in the way of its "
+            "fit: give the clip as it was then, or fit it again"
+        ) from error
 
 
 def _shows_the_same(scene: Scene, clip: Clip) -> bool:

@@ -183,6 +183,21 @@ def test_a_clip_of_other_frames_asks_for_its_own(typed, fitted, tmp_path):
     assert typed("evaluate", fitted, *EVALUATED, "--clip", fitted / "clip") == ""
 
 
+def test_options_of_reading_are_called_those_of_reconstruct(typed, fitted, tmp_path):
+    """A clip that got masks after the fit, of which only the user knows what they mean, is given as it was."""
+    changed = tmp_path / "changed"
+    shutil.copytree(fitted / "clip", changed / "images")
+    (changed / "masks").mkdir()
+    for file in sorted((changed / "images").iterdir()):
+        classes = cv2.imread(str(file))[..., 0] // 64 + 1
+        cv2.imwrite(str(changed / "masks" / file.name), classes)
+    sentence = typed("evaluate", fitted, *EVALUATED, "--clip", changed)
+    assert "--mask-values" in sentence
+    assert "options of reconstruct" in sentence
+    shutil.rmtree(changed / "masks")
+    assert typed("evaluate", fitted, *EVALUATED, "--clip", changed) == ""
+
+
 def test_masks_that_inspect_cannot_have_name_its_own_option(typed, fitted):
     sentence = typed("inspect", fitted / "clip", "--masks", "--masks-from", "given")
     choices = [words for words in options_in(sentence) if len(words) == 2]
