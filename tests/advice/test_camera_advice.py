@@ -208,7 +208,7 @@ def test_a_right_view_gets_the_calibration_that_is_asked_for(packed, tmp_path):
     else:
         for side, images in zip(("left", "right"), stereo_views(), strict=True):
             write_video(path / f"{side}.mp4", images)
-    told = sentence(path, "right view is not used", *words)
+    told = sentence(path, "the right view of 3 frames is not used", *words)
     calibration = write_calibration(tmp_path / "camera.json")
     clip = read(path, *words, names(told, "--calibration"), str(calibration))
     assert clip.has_right
