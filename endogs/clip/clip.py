@@ -245,8 +245,8 @@ class Clip:
         self.notes += found.notes
         if self.ignored.all():
             raise InputError(
-                f"{self.source}: --ignore-box leaves out all that lies within the borders that were found: nothing would "
-                "be left to fit; give a smaller box, or --borders keep."
+                f"{self.source}: --ignore-box leaves out all that lies within the borders that were found: nothing "
+                "would be left to fit; give a smaller box, or --borders keep."
             )
 
     def _image(self, view: str, index: int) -> NDArray[np.uint8]:

@@ -101,9 +101,6 @@ class ClipOptions(Options):
     """Rows A to B of the original, B excluded, without tissue, such as 495:512; replaces what is found."""
     ignore_mask: Path | None = None
     """An image of the original's size; where it is not zero there is never tissue."""
-    ignore_box: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="X0,Y0,X1,Y1")] = ()
-    """Columns X0 to X1 of rows Y0 to Y1 of the original, X1 and Y1 excluded, without tissue, such as a second picture;
-    beside what is found."""
     mask_instrument_value: Annotated[int | None, Range(0, 255)] = None
     """The value that means instrument in mask files, 255 or 0; by default 255, or what the data set is known to use."""
     focal: Annotated[float | None, Range(0, 1e6, above=True)] = None
@@ -136,3 +133,6 @@ class ClipOptions(Options):
     depth_is: Literal["depth", "inverse"] = "depth"
     """What depth files hold: distances along the optical axis (depth), or their inverse up to scale and offset, near =
     large, as networks such as MiDaS and Depth Anything write (inverse)."""
+    ignore_box: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="X0,Y0,X1,Y1")] = ()
+    """Columns X0 to X1 of rows Y0 to Y1 of the original, X1 and Y1 excluded, without tissue, such as a second picture;
+    beside what is found."""

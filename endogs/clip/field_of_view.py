@@ -64,10 +64,10 @@ def find_field_of_view(images: Sequence[NDArray[np.uint8]], framing: Framing | N
     few = len(small) < STRIP_FRAMES
     panels = Panels(np.zeros_like(black), []) if few else find_panels(small, black)
     outside = black | panels.outside
-    strips, sides = interface_strips(small, outside)
-    outside |= strips
     windows = Windows(np.zeros_like(black)) if few else find_windows(small, outside)
     outside |= windows.outside
+    strips, sides = interface_strips(small, outside)
+    outside |= strips
     if outside.all():
         return FieldOfView(np.zeros((height, width), bool), [])
     notes = []

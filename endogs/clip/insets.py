@@ -30,6 +30,10 @@ LONGEST_FLUSH = 2.2
 """Times as long as wide: what is longer and comes in from a side of the picture may be the shaft of an instrument."""
 SMALLEST = 0.008
 """Of the frame; less is a button or a letter."""
+SMALLEST_FRAME = 64
+"""Pixels of the shorter side."""
+LEAST_DOUBTFUL = 0.02
+"""Of the frame; less is not worth a doubt."""
 LARGEST = 0.35
 """Of the frame; a larger window may be the view itself."""
 THIN = 0.06
@@ -66,10 +70,13 @@ def find_windows(images: Sequence[NDArray[np.uint8]], before: Mask) -> Windows:
     import cv2
 
     height, width = before.shape
-    if min(height, width) < 48 or before.all():
+    if min(height, width) < SMALLEST_FRAME or before.all():
         return Windows(np.zeros_like(before))
     greys = [np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) for image in images]
     edges = find_drawn_edges(greys)
+    # The rim of a round view is straight for a while.
+    rim = cv2.dilate(before.view(np.uint8), np.ones((13, 13), np.uint8)).view(bool)
+    edges = DrawnEdges(edges.upright & ~rim, edges.level & ~rim)
     outside = np.zeros_like(before)
     pillars, doubtful = _divided(greys, edges, before)
     for box in pillars:
@@ -81,6 +88,8 @@ def find_windows(images: Sequence[NDArray[np.uint8]], before: Mask) -> Windows:
         if _is_sure(box, drawn):
             insets.append(box)
             _fill(outside, box)
+        elif _area(box) < LEAST_DOUBTFUL * before.size:
+            continue
         elif len(drawn) == 4 or (_is_compact(box) and (len(drawn) == 3 or np.mean(drawn) >= SURE)):
             doubtful.append(box)
     return Windows(outside, insets, pillars, doubtful)

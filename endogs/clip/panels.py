@@ -80,7 +80,7 @@ def find_panels(images: Sequence[NDArray[np.uint8]], before: Mask) -> Panels:
     wider = np.asarray(cv2.resize((outside & ~start).view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST))
     if wider.any():
         # Half a pixel of the small picture, and the blur of an edge.
-        wider = cv2.dilate(wider, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
+        wider = cv2.dilate(wider, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7)))
     boxes = [(round(a / scale), round(b / scale), round(c / scale), round(d / scale)) for a, b, c, d in doubtful]
     return Panels(wider.view(bool), boxes)
 
@@ -161,7 +161,8 @@ def _peel(
     if view.mean() < LEAST_VIEW or not _covers_a_side(whole, outside, (x0, y0, x1, y1)):
         return outside, []
     if _is_drawn(frames, mean, view, painted, colours):
-        return whole, []
+        # An instrument of the panel's colour that reaches the edge of the view is within the view.
+        return ~(view | _hull(view)) | outside, []
     return outside, [box_of(view)] if _is_drawn(frames, mean, view, painted, colours, 0.7) else []
 
 
@@ -289,16 +290,7 @@ def _is_simple(view: Mask, edge: Mask, leniency: float) -> bool:
     arcs: rectangles, octagons, discs, and discs with their sides cut off."""
     import cv2
 
-    # Text and instruments of the panel's colour leave small dents.
-    size = max(3, round(0.02 * max(view.shape))) | 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    padded = np.pad(view.view(np.uint8), size, mode="edge")
-    padded = np.asarray(
-        cv2.morphologyEx(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc), cv2.MORPH_OPEN, disc), np.uint8
-    )
-    contours, _ = cv2.findContours(
-        np.ascontiguousarray(padded[size:-size, size:-size]), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
+    contours, _ = cv2.findContours(_opened(view), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not contours:
         return False
     contour = max(contours, key=len)
@@ -326,6 +318,29 @@ def _is_simple(view: Mask, edge: Mask, leniency: float) -> bool:
         if len(corners) > 10 and not _is_round(x[rest], y[rest], 2 * tolerance):
             return False
     return True
+
+
+def _opened(view: Mask) -> NDArray[np.uint8]:
+    """A view (H, W) without small dents and outgrowths, as text and instruments of the panel's colour leave them."""
+    import cv2
+
+    size = max(3, round(0.02 * max(view.shape))) | 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    padded = cv2.morphologyEx(np.pad(view.view(np.uint8), size, mode="edge"), cv2.MORPH_CLOSE, disc)
+    padded = cv2.morphologyEx(padded, cv2.MORPH_OPEN, disc)
+    return np.array(padded[size:-size, size:-size], np.uint8)
+
+
+def _hull(view: Mask) -> Mask:
+    """The convex hull of a view (H, W)."""
+    import cv2
+
+    opened = _opened(view)
+    contours, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        return view
+    hull = cv2.convexHull(max(contours, key=len))
+    return np.asarray(cv2.fillConvexPoly(np.zeros_like(opened), hull, [1]), np.uint8).view(bool)
 
 
 def _is_round(x: NDArray[np.float32], y: NDArray[np.float32], tolerance: float) -> bool:
