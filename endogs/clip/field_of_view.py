@@ -102,7 +102,7 @@ def find_field_of_view(images: Sequence[NDArray[np.uint8]], framing: Framing | N
             f"only a part of a border may have been found: the same colour goes on in {words.of(box)}, which is kept "
             f"as tissue with any text in it; {remedy} leaves it out."
         )
-    for box in windows.doubtful:
+    for box in windows.doubtful if not panels.doubtful else []:
         notes.append(
             f"straight edges that never move separate {words.of(box)}, which is kept as tissue: if it shows something "
             f"else, {words.remedy(box)} leaves it out."

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.drawn_edges import DrawnEdges, find_drawn_edges
-from endogs.clip.panels import Box, Mask, box_of
+from endogs.clip.panels import EVEN, Box, Mask, box_of
 
 SURE = 0.85
 """Part of a border that is drawn, from which it surely is one."""
@@ -85,21 +85,30 @@ def find_windows(images: Sequence[NDArray[np.uint8]], before: Mask) -> Windows:
     for box, drawn in _rectangles(edges, before | outside):
         if not _breaks(greys, box):
             continue
-        if _is_sure(box, drawn):
+        even = _is_even(images, box)
+        if _is_sure(box, drawn, even):
             insets.append(box)
             _fill(outside, box)
         elif _area(box) < LEAST_DOUBTFUL * before.size:
             continue
-        elif len(drawn) == 4 or (_is_compact(box) and (len(drawn) == 3 or np.mean(drawn) >= SURE)):
+        elif len(drawn) == 4 or ((even or _is_compact(box)) and (len(drawn) == 3 or np.mean(drawn) >= SURE)):
             doubtful.append(box)
     return Windows(outside, insets, pillars, doubtful)
 
 
-def _is_sure(box: Box, drawn: tuple[float, ...]) -> bool:
-    """Whether a box is an inset, by the parts of its borders within the picture that are drawn."""
+def _is_sure(box: Box, drawn: tuple[float, ...], even: bool) -> bool:
+    """Whether a box is an inset, by the parts of its borders within the picture that are drawn, and by whether it has
+    one colour."""
     if len(drawn) == 4:
         return float(np.mean(drawn)) >= ALL_ROUND
-    return min(drawn) >= SURE and _is_compact(box)
+    return min(drawn) >= SURE and (_is_compact(box) or (even and len(drawn) == 2))
+
+
+def _is_even(images: Sequence[NDArray[np.uint8]], box: Box) -> bool:
+    """Whether most of a box of uint8 RGB frames (H, W, 3) has one colour."""
+    x0, y0, x1, y1 = box
+    inner = images[0][y0 + EDGE : y1 - EDGE : 2, x0 + EDGE : x1 - EDGE : 2].reshape(-1, 3).astype(np.float32)
+    return float(np.median(np.abs(inner - np.median(inner, axis=0)).max(1))) < EVEN
 
 
 def _is_compact(box: Box) -> bool:

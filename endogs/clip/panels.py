@@ -41,6 +41,8 @@ SHARP = 0.3
 """Of that contrast at most this much is left some pixels beyond the edge: a drawn edge, not a fading one."""
 EVEN = 2.5
 """Median deviation within a panel; tissue out of focus is less even."""
+UNDENTED = 0.75
+"""Part of the view's edge that lies on its convex hull."""
 FILLED = 0.6
 """Of a box: what is even in it is the box rather than around something."""
 ROUNDS = 3
@@ -301,9 +303,10 @@ def _is_simple(view: Mask, edge: Mask, leniency: float) -> bool:
     hull = cv2.convexHull(contour)
     tolerance = max(1.6, 0.008 * max(view.shape))
     dents = np.array([cv2.pointPolygonTest(hull, (float(x), float(y)), True) for x, y in points[on_edge]])
-    if np.mean(dents < tolerance) < 0.9 * leniency:
+    # Instruments of the panel's colour cut into the view; tissue has dents all along.
+    if np.mean(dents < tolerance) < UNDENTED * leniency:
         return False
-    x, y = points[on_edge].T
+    x, y = points[on_edge][dents < tolerance].T
     explained = np.zeros(len(x), bool)
     reach = max(12, 0.06 * max(view.shape))
     for along, across in ((x, y), (y, x)):
