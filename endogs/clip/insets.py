@@ -91,7 +91,9 @@ def find_windows(images: Sequence[NDArray[np.uint8]], before: Mask) -> Windows:
             _fill(outside, box)
         elif _area(box) < LEAST_DOUBTFUL * before.size:
             continue
-        elif len(drawn) == 4 or ((even or _is_compact(box)) and (len(drawn) == 3 or np.mean(drawn) >= SURE)):
+        elif len(drawn) == 4 or (
+            ((even and len(drawn) == 2) or _is_compact(box)) and (len(drawn) == 3 or np.mean(drawn) >= SURE)
+        ):
             doubtful.append(box)
     return Windows(outside, insets, pillars, doubtful)
 
@@ -101,7 +103,9 @@ def _is_sure(box: Box, drawn: tuple[float, ...], even: bool) -> bool:
     one colour."""
     if len(drawn) == 4:
         return float(np.mean(drawn)) >= ALL_ROUND
-    return min(drawn) >= SURE and (_is_compact(box) or (even and len(drawn) == 2))
+    if even and len(drawn) == 2:
+        return float(np.mean(drawn)) >= SURE
+    return min(drawn) >= SURE and _is_compact(box)
 
 
 def _is_even(images: Sequence[NDArray[np.uint8]], box: Box) -> bool:
