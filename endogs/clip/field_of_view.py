@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from endogs.clip.framing import Framing
 from endogs.clip.insets import Windows, find_windows
-from endogs.clip.panels import Box, Panels, box_of, even_rest, find_panels
+from endogs.clip.panels import Box, Panels, box_of, even_rest, find_panels, largest_channel
 
 Mask = NDArray[np.bool_]
 
@@ -151,7 +151,7 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
     """
     import cv2
 
-    brightest = np.max([image.max(2) for image in images], axis=0)
+    brightest = np.max([largest_channel(image) for image in images], axis=0)
     height, width = brightest.shape
     count, labels, stats, _ = cv2.connectedComponentsWithStats((brightest < BLACK).view(np.uint8), connectivity=4)
     corners = [int(labels[y, x]) for y in (0, -1) for x in (0, -1) if labels[y, x]]
@@ -160,7 +160,7 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
         return black
     reach = max(3, round(0.012 * width))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    median = np.median([image.max(2) for image in images], axis=0)
+    median = np.median([largest_channel(image) for image in images], axis=0)
     for label in set(corners):
         if stats[label, cv2.CC_STAT_AREA] < 0.002 * height * width:
             continue
@@ -180,6 +180,12 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
     return ~cv2.erode(view.view(np.uint8), edge, borderValue=1).view(bool)
 
 
+def brightness(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The mean channel (H, W) of a uint8 RGB image (H, W, 3)."""
+    red, green, blue = (image[..., channel].astype(np.float32) for channel in range(3))
+    return (red + green + blue) / np.float32(3)
+
+
 def interface_strips(images: Sequence[NDArray[np.uint8]], black: Mask) -> tuple[Mask, dict[str, Box]]:
     """Bars along the image border in uint8 RGB frames (H, W, 3), and where they are by the names of their sides.
 
@@ -190,7 +196,7 @@ def interface_strips(images: Sequence[NDArray[np.uint8]], black: Mask) -> tuple[
     sides: dict[str, Box] = {}
     if len(images) < STRIP_FRAMES:
         return found, sides
-    greys = np.stack([image.astype(np.float32).mean(2) for image in images])
+    greys = np.stack([brightness(image) for image in images])
     for turns, side in enumerate(("bottom", "left", "top", "right")):
         # Every side becomes the bottom; turned back at the end.
         strip = _bottom_strip(np.rot90(greys, turns, (1, 2)), np.rot90(black, turns))

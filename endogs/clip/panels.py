@@ -6,6 +6,7 @@ ending in a sharp edge that is straight or round, so that what is left is a rect
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,12 +102,12 @@ def even_rest(images: Sequence[NDArray[np.uint8]], strips: Mask, outside: Mask) 
     mean = np.asarray(np.mean(small, axis=0), np.float32)
     done = cv2.resize(outside.view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(bool)
     bar = cv2.resize(strips.view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(bool)
-    deviation = np.abs(mean - cv2.blur(mean, (5, 5))).max(2)
+    deviation = largest_channel(np.abs(mean - cv2.blur(mean, (5, 5))))
     _, labels = cv2.connectedComponents(bar.view(np.uint8), connectivity=4)
     for label in range(1, int(labels.max()) + 1):
         strip = labels == label
         colour = np.median(mean[strip], axis=0)
-        like = (np.abs(mean - colour).max(2) < SAME[1]) & (deviation < EVEN) & ~done
+        like = (largest_channel(np.abs(mean - colour)) < SAME[1]) & (deviation < EVEN) & ~done
         near = cv2.dilate(strip.view(np.uint8), np.ones((15, 15), np.uint8)).view(bool)
         patches = cv2.connectedComponents(like.view(np.uint8), connectivity=4)[1]
         rest = like & np.isin(patches, np.unique(patches[near & like]))
@@ -121,6 +122,11 @@ def box_of(mask: Mask) -> Box:
     """The bounding box of a mask (H, W) that is True somewhere."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def largest_channel(image: NDArray[Any]) -> NDArray[Any]:
+    """The largest channel (H, W) of an image (H, W, 3); numpy's own reduction is ten times as slow for three."""
+    return np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
 
 
 def largest_part(mask: Mask) -> Mask:
@@ -187,9 +193,9 @@ def _side_colours(
             bins = (colours[free] / 16).astype(int) @ np.array([256, 16, 1])
             mode = np.bincount(bins).argmax()
             centre = np.median(colours[free][bins == mode], axis=0)
-            near = free & (np.abs(colours - centre).max(2) < same)
+            near = free & (largest_channel(np.abs(colours - centre)) < same)
             centre = np.median(colours[near], axis=0) if near.any() else centre
-            near = free & (np.abs(colours - centre).max(2) < same)
+            near = free & (largest_channel(np.abs(colours - centre)) < same)
             if near.mean() >= SHARE and centre.max() >= DARKEST:
                 seeds = np.zeros_like(outside)
                 seeds[rows, columns] = near
@@ -213,7 +219,7 @@ def _patch(
     plane = np.broadcast_to(colour, mean.shape).astype(np.float32)
     paint = seeds
     for _ in range(4):
-        like = (np.abs(mean - plane).max(2) < same) & ~outside
+        like = (largest_channel(np.abs(mean - plane)) < same) & ~outside
         labels = cv2.connectedComponents(like.view(np.uint8), connectivity=4)[1]
         paint = like & np.isin(labels, np.unique(labels[seeds & like]))
         if paint.sum() < 50:
@@ -223,7 +229,7 @@ def _patch(
         at = at[:: max(1, len(at) // 4000)]
         solution = np.linalg.lstsq(terms.reshape(-1, 3)[at], mean.reshape(-1, 3)[at], rcond=None)[0]
         plane = (terms @ solution).astype(np.float32)
-    if float(np.median(np.abs(mean - plane).max(2)[paint])) > EVEN:
+    if float(np.median(largest_channel(np.abs(mean - plane))[paint])) > EVEN:
         return None
     return paint, plane
 
@@ -236,7 +242,7 @@ def _same_in_most_frames(
     at = np.flatnonzero(paint)[:: max(1, int(paint.sum()) // 2000)]
     for frame in frames:
         off = frame - plane
-        count += np.abs(off - np.median(off.reshape(-1, 3)[at], axis=0)).max(2) < same
+        count += largest_channel(np.abs(off - np.median(off.reshape(-1, 3)[at], axis=0))) < same
     return np.asarray(paint & (count >= MOST * len(frames)))
 
 
