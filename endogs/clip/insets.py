@@ -30,7 +30,7 @@ LONGEST_FLUSH = 2.2
 """Times as long as wide: what is longer and comes in from a side of the picture may be the shaft of an instrument."""
 SMALLEST = 0.008
 """Of the frame; less is a button or a letter."""
-SMALLEST_FRAME = 64
+SMALLEST_FRAME = 100
 """Pixels of the shorter side."""
 LEAST_DOUBTFUL = 0.02
 """Of the frame; less is not worth a doubt."""
