@@ -42,6 +42,10 @@ SHARP = 0.3
 """Of that contrast at most this much is left some pixels beyond the edge: a drawn edge, not a fading one."""
 EVEN = 2.5
 """Median deviation within a panel; tissue out of focus is less even."""
+DENT = 0.02
+"""Of the longer side: narrower dents in the view's edge do not count."""
+LINE = 0.06
+"""Of the longer side: narrower outgrowths of the view are lines of text."""
 UNDENTED = 0.75
 """Part of the view's edge that lies on its convex hull."""
 FILLED = 0.6
@@ -169,8 +173,8 @@ def _peel(
     if view.mean() < LEAST_VIEW or not _covers_a_side(whole, outside, (x0, y0, x1, y1)):
         return outside, []
     if _is_drawn(frames, mean, view, painted, colours):
-        # An instrument of the panel's colour that reaches the edge of the view is within the view.
-        return ~(view | _hull(view)) | outside, []
+        # An instrument of the panel's colour that reaches the edge of the view is within the view; text is not.
+        return ~_hull(view) | outside, []
     return outside, [box_of(view)] if _is_drawn(frames, mean, view, painted, colours, 0.7) else []
 
 
@@ -330,14 +334,18 @@ def _is_simple(view: Mask, edge: Mask, leniency: float) -> bool:
 
 
 def _opened(view: Mask) -> NDArray[np.uint8]:
-    """A view (H, W) without small dents and outgrowths, as text and instruments of the panel's colour leave them."""
+    """A view (H, W) without dents and outgrowths, as instruments of the panel's colour and lines of text that run into
+    the view leave them."""
     import cv2
 
-    size = max(3, round(0.02 * max(view.shape))) | 1
+    size = max(3, round(DENT * max(view.shape))) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    padded = cv2.morphologyEx(np.pad(view.view(np.uint8), size, mode="edge"), cv2.MORPH_CLOSE, disc)
-    padded = cv2.morphologyEx(padded, cv2.MORPH_OPEN, disc)
-    return np.array(padded[size:-size, size:-size], np.uint8)
+    margin = size + round(LINE * max(view.shape))
+    padded = cv2.morphologyEx(np.pad(view.view(np.uint8), margin, mode="edge"), cv2.MORPH_CLOSE, disc)
+    # A square keeps the corners of a rectangle, and all but a fraction of a pixel of a disc.
+    line = max(3, round(LINE * max(view.shape)))
+    padded = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((line, line), np.uint8))
+    return np.array(padded[margin:-margin, margin:-margin], np.uint8)
 
 
 def _hull(view: Mask) -> Mask:

@@ -87,6 +87,15 @@ def test_blurred_copies_beside_the_view_are_excluded(inner, upright):
     assert all("blurred or still picture" in note for note in found.notes)
 
 
+def test_a_name_that_runs_into_the_view_is_excluded_before_it():
+    frames, background = screen((480, 320), (120, 14, 470, 306), (40, 50, 60))
+    for frame in frames:
+        cv2.putText(frame, "Name: PHANTOM, Synthetic", (6, 120), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (230, 230, 230), 2)
+    outside = find_field_of_view(frames).outside
+    assert outside[shrunk(background)].all()
+    assert not outside[shrunk(~background, 6)].any()
+
+
 def test_a_corner_of_one_colour_is_excluded():
     frames = [moving_tissue(i, 460, 320, seed=3) for i in range(6)]
     for index, frame in enumerate(frames):
