@@ -111,7 +111,7 @@ def test_the_command_line_reads_every_option():
     words = (
         "--start 1 --end 2.5 --stride 3 --max-size 64 --crop 1 2 30 40 --ignore-rows 5:6 --ignore-rows 8: clip.mp4 "
         "--ignore-mask m.png --mask-instrument-value 0 --focal 9 --fps 8 --depth-unit-mm 0.5 --pose-convention llff "
-        "--mask-values instrument=1,2 unknown=255 --depth-is inverse"
+        "--mask-values instrument=1,2 unknown=255 --depth-is inverse --ignore-box 1,2,3,4"
     )
     options = ClipOptions(
         1.0,
@@ -128,6 +128,7 @@ def test_the_command_line_reads_every_option():
         pose_convention="llff",
         mask_values=("instrument=1,2", "unknown=255"),
         depth_is="inverse",
+        ignore_box=("1,2,3,4",),
     )
     assert tyro.cli(Inspect, args=words.split()) == Inspect(Path("clip.mp4"), options)
 

@@ -92,8 +92,8 @@ class Clip:
         self.notes: list[str] = [*recording.notes, *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
         self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
-        """(H, W) True where there is never tissue, in both views: --ignore-rows and --ignore-mask say so, or, without
-        them, what lies outside the field of view that was found."""
+        """(H, W) True where there is never tissue, in both views: --ignore-rows, --ignore-mask and --ignore-box say so,
+        and, without the first two, what lies outside the field of view that was found."""
         if recording.outside is not None:
             self.ignored = self.ignored | self._framing.labels(recording.outside)
             if self.ignored.all():
@@ -240,9 +240,14 @@ class Clip:
         from endogs.clip.field_of_view import SAMPLES, find_field_of_view
         from endogs.clip.mask_files import sampled
 
-        found = find_field_of_view([self._image("image", i) for i in sampled(len(self), SAMPLES)])
+        found = find_field_of_view([self._image("image", i) for i in sampled(len(self), SAMPLES)], self._framing)
         self.ignored = self.ignored | found.outside
         self.notes += found.notes
+        if self.ignored.all():
+            raise InputError(
+                f"{self.source}: --ignore-box leaves out all that lies within the borders that were found: nothing "
+                "would be left to fit; give a smaller box, or --borders keep."
+            )
 
     def _image(self, view: str, index: int) -> NDArray[np.uint8]:
         index = self._checked(index)

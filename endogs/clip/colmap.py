@@ -96,7 +96,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
     if frames.masks is not None and options.mask_instrument_value is None and not options.mask_values:
         notes.append("masks: black is left out, as COLMAP reads masks; --mask-instrument-value 255 for the other way.")
     if frames.right_images is not None:
-        notes.append("right views are not used: a model does not say how far apart the cameras are.")
+        notes.append(
+            f"{len(frames.kept)} right views are not used: a model does not say how far apart the cameras are."
+        )
 
     chosen = [of_frame[i] for i in frames.kept]
     used = {image.camera: cameras[image.camera] for image in chosen}

@@ -116,7 +116,8 @@ class ClipOptions(Options):
     opencv are camera-to-world). poses_bounds.npy is taken for opengl, as EndoNeRF writes it; COLMAP through LLFF writes
     llff. Poses that do not fit the images are found when a clip is read, and the convention that fits is named."""
     borders: Literal["auto", "keep"] = "auto"
-    """Leave out black around a round view and burnt-in strips where they are found (auto), or keep them (keep)."""
+    """Leave out what surrounds the view where it is found (auto) or keep it (keep): black, panels of one colour,
+    burnt-in strips, blurred pillars and windows with a second picture."""
     undistorted_degrees: Annotated[float | None, Range(1, WIDEST_PINHOLE)] = None
     """Width in degrees of the pinhole view that a fisheye view becomes; by default its middle keeps its resolution."""
     images: Annotated[str | None, arg(metavar="PATTERN")] = None
@@ -132,3 +133,6 @@ class ClipOptions(Options):
     depth_is: Literal["depth", "inverse"] = "depth"
     """What depth files hold: distances along the optical axis (depth), or their inverse up to scale and offset, near =
     large, as networks such as MiDaS and Depth Anything write (inverse)."""
+    ignore_box: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="X0,Y0,X1,Y1")] = ()
+    """Columns X0 to X1 of rows Y0 to Y1 of the original, X1 and Y1 excluded, without tissue, such as a second picture;
+    beside what is found."""

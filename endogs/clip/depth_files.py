@@ -42,8 +42,12 @@ class DepthFiles:
         return raw
 
 
-def depth_files(paths: list[Path], size: tuple[int, int], notes: list[str]) -> tuple[DepthFiles, bool]:
+def depth_files(
+    paths: list[Path], size: tuple[int, int], notes: list[str], depth_is: str = "depth"
+) -> tuple[DepthFiles, bool]:
     """The depth maps in `paths`, one per image of `size` (width, height), and whether they are 8-bit, with a note.
+
+    `depth_is` is what --depth-is says that they hold: inverse depth may span all values.
 
     Raises InputError when no map holds any depth.
     """
@@ -67,11 +71,11 @@ def depth_files(paths: list[Path], size: tuple[int, int], notes: list[str]) -> t
         raise InputError(f"{paths[0].parent}: depth is 0 everywhere: remove the folder or write the depth again.")
     if empty:
         notes.append(f"depth: {len(empty)} of the {len(looked_at)} maps looked at are empty ({empty[0]}).")
-    if len(looked_at) > 1 and whole_range == len(looked_at):
+    if len(looked_at) > 1 and whole_range == len(looked_at) and depth_is == "depth":
         notes.append(
             f"depth: every map looked at spans the whole range from 0 to {largest:.0f}, as the output of networks does "
             "that is stretched frame by frame: then it is no depth in one unit; if near is bright in it, say "
-            "--depth-is inverse, otherwise --depth photometric may serve better."
+            "--depth-is inverse, otherwise reconstruct --depth photometric may serve better."
         )
     elif saturated and max(saturated) > SATURATED:
         notes.append(

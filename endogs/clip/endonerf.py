@@ -42,7 +42,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
     world = np.eye(4) if convention == "opencv" else OPENGL_FROM_OPENCV
     file_poses = world @ invert_rigid(world_to_camera) @ np.linalg.inv(AXES[convention])
     if frames.right_images is not None:
-        notes.append("right views are not used: poses_bounds.npy does not say how far apart the cameras are.")
+        notes.append(
+            f"{len(frames.kept)} right views are not used: poses_bounds.npy does not say how far apart the cameras are."
+        )
     unit = options.depth_unit_mm
     if frames.depths is not None and unit is None:
         notes.append("depth: the unit is unknown, so lengths are relative; --depth-unit-mm sets it.")
@@ -110,7 +112,7 @@ def _check_rotations(rotations: NDArray[np.float64], path: Path) -> None:
     if bad.size:
         raise InputError(
             f"{path}: row {bad[0]} holds no rotation (its columns must be orthonormal and right-handed): correct the "
-            "file or choose another --pose-convention."
+            "file."
         )
 
 

@@ -68,8 +68,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     frames = read_frame_files(path, images, options, rate, depths=depths, usable=usable)
     if not usable.all():
         notes.append(f"{(~usable).sum()} of {len(images)} frames have no pose and are left out.")
-    if list_images(path / "Pixelwise Depths") and not depths:
-        notes.append("Pixelwise Depths/ is not used: it has another number of files than Frames/.")
+    if (unused := list_images(path / "Pixelwise Depths")) and not depths:
+        notes.append(f"Pixelwise Depths/ is not used: it has {len(unused)} files and Frames/ {len(images)}.")
 
     matrices = np.eye(4)[None].repeat(len(frames.kept), 0)
     chosen = table[frames.kept]

@@ -1,6 +1,7 @@
-"""What an endoscope sees within the picture: without the black around a round view and without strips of an interface.
+"""What an endoscope sees within the picture: without the black around a round view, panels, strips of an interface and
+windows with another picture.
 
-Both are told by shape, not by stillness: a still clip of still tissue stays whole.
+All are told by shape, not by stillness: a still clip of still tissue stays whole.
 """
 
 from collections.abc import Sequence
@@ -8,6 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from endogs.clip.framing import Framing
+from endogs.clip.insets import Windows, find_windows
+from endogs.clip.panels import Box, Panels, box_of, even_rest, find_panels, largest_channel
 
 Mask = NDArray[np.bool_]
 
@@ -43,29 +48,99 @@ class FieldOfView:
     """What was found, a sentence each."""
 
 
-def find_field_of_view(images: Sequence[NDArray[np.uint8]]) -> FieldOfView:
-    """The field of view of a clip from a few of its uint8 RGB frames (H, W, 3)."""
+def find_field_of_view(images: Sequence[NDArray[np.uint8]], framing: Framing | None = None) -> FieldOfView:
+    """The field of view of a clip from a few of its uint8 RGB frames (H, W, 3).
+
+    The notes give places in pixels of the original, of which the frames are what `framing` keeps.
+    """
     import cv2
 
     height, width = images[0].shape[:2]
     scale = min(1.0, LONGEST / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = [np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8) for image in images]
-    notes = []
+    words = Places(framing or Framing(0, 0, width, height, width, height), size)
     black = black_surroundings(small)
-    if black.any():
-        notes.append(f"black around the view ({100 * black.mean():.1f} % of the frame) is excluded.")
-    strips, sides = interface_strips(small, black)
-    if strips.any():
-        notes.append(
-            f"a burnt-in strip at the {' and '.join(sides)} ({100 * strips.mean():.1f} % of the frame) is excluded."
-        )
-    if notes:
-        notes[-1] += " --ignore-rows replaces what was found, --borders keep keeps it all."
-    outside = (black | strips).astype(np.uint8)
+    few = len(small) < STRIP_FRAMES
+    panels = Panels(np.zeros_like(black), []) if few else find_panels(small, black)
+    outside = black | panels.outside
+    windows = Windows(np.zeros_like(black)) if few else find_windows(small, outside)
+    outside |= windows.outside
+    strips, sides = interface_strips(small, outside)
+    outside |= strips
     if outside.all():
         return FieldOfView(np.zeros((height, width), bool), [])
-    return FieldOfView(cv2.resize(outside, (width, height), interpolation=cv2.INTER_NEAREST).view(bool), notes)
+    notes = []
+    if black.any():
+        notes.append(f"black around the view ({words.share(black)}) is excluded.")
+    if panels.outside.any():
+        kept = words.place(box_of(~(black | panels.outside)))
+        notes.append(
+            f"panels of one colour around the view ({words.share(panels.outside & ~black)}) are excluded; the view is "
+            f"in {kept}."
+        )
+    if strips.any():
+        places = " and ".join(words.place(box) for box in sides.values())
+        notes.append(f"a burnt-in strip at the {' and '.join(sides)} ({words.share(strips)}; {places}) is excluded.")
+    for box in windows.pillars:
+        notes.append(f"a blurred or still picture beside the view ({words.of(box)}) is excluded.")
+    for box in windows.insets:
+        notes.append(f"a window drawn over the view ({words.of(box)}) is excluded.")
+    if notes:
+        notes[-1] += " --ignore-rows replaces what was found, --borders keep keeps it all."
+    for box in panels.doubtful:
+        crop = " ".join(map(str, words.box(box)))
+        notes.append(
+            f"one colour surrounds {words.place(box)} and is kept as tissue, with any text in it: if it is a panel, "
+            f"--crop {crop} leaves it out."
+        )
+    rest = None if few or panels.doubtful else even_rest(small, strips, outside)
+    if rest is not None:
+        box, is_box = rest
+        remedy = words.remedy(box) if is_box else "--ignore-mask with a drawn mask"
+        notes.append(
+            f"only a part of a border may have been found: the same colour goes on in {words.of(box)}, which is kept "
+            f"as tissue with any text in it; {remedy} leaves it out."
+        )
+    for box in windows.doubtful if not panels.doubtful else []:
+        notes.append(
+            f"straight edges that never move separate {words.of(box)}, which is kept as tissue: if it shows something "
+            f"else, {words.remedy(box)} leaves it out."
+        )
+    large = cv2.resize(outside.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).view(bool)
+    return FieldOfView(large, notes)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Places in the pictures that are looked at, in words and pixels of the original."""
+
+    framing: Framing
+    size: tuple[int, int]
+    """(width, height) at which they are looked at."""
+
+    def share(self, mask: Mask) -> str:
+        """How much of a frame a mask (H, W) is."""
+        return f"{100 * mask.mean():.1f} % of the frame"
+
+    def box(self, box: Box) -> Box:
+        """A box in pixels of the original."""
+        width, height = self.size
+        return self.framing.original_box((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
+
+    def place(self, box: Box) -> str:
+        """Where a box is."""
+        x0, y0, x1, y1 = self.box(box)
+        return f"columns {x0} to {x1}, rows {y0} to {y1}"
+
+    def of(self, box: Box) -> str:
+        """Where a box is, and how much of a frame."""
+        share = (box[2] - box[0]) * (box[3] - box[1]) / (self.size[0] * self.size[1])
+        return f"{self.place(box)}, {100 * share:.1f} % of the frame"
+
+    def remedy(self, box: Box) -> str:
+        """The option that leaves a box out."""
+        return "--ignore-box " + ",".join(map(str, self.box(box)))
 
 
 def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
@@ -76,7 +151,7 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
     """
     import cv2
 
-    brightest = np.max([image.max(2) for image in images], axis=0)
+    brightest = np.max([largest_channel(image) for image in images], axis=0)
     height, width = brightest.shape
     count, labels, stats, _ = cv2.connectedComponentsWithStats((brightest < BLACK).view(np.uint8), connectivity=4)
     corners = [int(labels[y, x]) for y in (0, -1) for x in (0, -1) if labels[y, x]]
@@ -85,7 +160,7 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
         return black
     reach = max(3, round(0.012 * width))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    median = np.median([image.max(2) for image in images], axis=0)
+    median = np.median([largest_channel(image) for image in images], axis=0)
     for label in set(corners):
         if stats[label, cv2.CC_STAT_AREA] < 0.002 * height * width:
             continue
@@ -105,23 +180,29 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
     return ~cv2.erode(view.view(np.uint8), edge, borderValue=1).view(bool)
 
 
-def interface_strips(images: Sequence[NDArray[np.uint8]], black: Mask) -> tuple[Mask, list[str]]:
-    """Bars along the image border in uint8 RGB frames (H, W, 3), and the names of their sides.
+def brightness(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The mean channel (H, W) of a uint8 RGB image (H, W, 3)."""
+    red, green, blue = (image[..., channel].astype(np.float32) for channel in range(3))
+    return (red + green + blue) / np.float32(3)
+
+
+def interface_strips(images: Sequence[NDArray[np.uint8]], black: Mask) -> tuple[Mask, dict[str, Box]]:
+    """Bars along the image border in uint8 RGB frames (H, W, 3), and where they are by the names of their sides.
 
     A bar ends in an edge that is straight, parallel to the border and in the same place in every frame; tissue has no
     such edges. `black` (H, W) is what is excluded already.
     """
     found = np.zeros(black.shape, bool)
-    sides: list[str] = []
+    sides: dict[str, Box] = {}
     if len(images) < STRIP_FRAMES:
         return found, sides
-    greys = np.stack([image.astype(np.float32).mean(2) for image in images])
+    greys = np.stack([brightness(image) for image in images])
     for turns, side in enumerate(("bottom", "left", "top", "right")):
         # Every side becomes the bottom; turned back at the end.
         strip = _bottom_strip(np.rot90(greys, turns, (1, 2)), np.rot90(black, turns))
         if strip.any():
             found |= np.rot90(strip, -turns)
-            sides.append(side)
+            sides[side] = box_of(np.rot90(strip, -turns))
     return found, sides
 
 

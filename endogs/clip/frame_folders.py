@@ -101,10 +101,13 @@ def read_frame_folders(
     )
     frames.notes.extend(family_notes)
     frames.notes.extend(
-        f"{folder.name}/ is not used: {mask_folders[0].name}/ holds masks too." for folder in mask_folders[1:]
+        f"{folder.name}/ is not used, {len(list_images(folder))} files: {mask_folders[0].name}/ holds masks too."
+        for folder in mask_folders[1:]
     )
     frames.notes.extend(
-        f"{folder.name}/ is not used: {depth_folders[0].name}/ holds depth too." for folder in depth_folders[1:]
+        f"{folder.name}/ is not used, {len(list_images(folder, DEPTH_SUFFIXES))} files: {depth_folders[0].name}/ holds "
+        "depth too."
+        for folder in depth_folders[1:]
     )
     for name in ("images_right", *DEPTH_FOLDERS, *MASK_FOLDERS):
         suffixes = DEPTH_SUFFIXES if name in DEPTH_FOLDERS else IMAGE_SUFFIXES
@@ -164,7 +167,7 @@ def read_frame_files(
     depth_reader, quantized = None, False
     if depths:
         paired = pair_with_images(paths, list(depths), notes)
-        depth_reader, quantized = depth_files([paired[i] for i in kept], (width, height), notes)
+        depth_reader, quantized = depth_files([paired[i] for i in kept], (width, height), notes, options.depth_is)
     right = None
     if right_images:
         paired = pair_with_images(paths, list(right_images), notes)

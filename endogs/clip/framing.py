@@ -45,6 +45,16 @@ class Framing:
         """True when frames are cropped at most, never resampled."""
         return (self.width, self.height) == (self.x1 - self.x0, self.y1 - self.y0)
 
+    def original_box(self, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+        """X0, Y0, X1, Y1 in pixels of the original of a box given in parts of the frame's width and height."""
+        width, height = self.x1 - self.x0, self.y1 - self.y0
+        return (
+            self.x0 + round(box[0] * width),
+            self.y0 + round(box[1] * height),
+            self.x0 + round(box[2] * width),
+            self.y0 + round(box[3] * height),
+        )
+
     def image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Crop and area-average an image (H, W, 3) into (height, width, 3), contiguous."""
         cropped = image[self.y0 : self.y1, self.x0 : self.x1]

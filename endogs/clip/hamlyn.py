@@ -70,7 +70,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
         baseline = abs(float(read_matrix(root / "extrinsics.txt", ((4, 4), (3, 4)))[0, 3]))
     if frames.right_images is not None and not baseline:
         notes.append(
-            "right views are not used: extrinsics.txt, which says how far apart the cameras are, is not there."
+            f"{len(frames.kept)} right views are not used: extrinsics.txt, which says how far apart the cameras are, "
+            "is not there."
         )
     unit = options.depth_unit_mm or 1.0
     depths: FrameReader | None = None

@@ -33,7 +33,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     right_notes = []
     if frames.right_images is not None and options.calibration is None:
         right_notes.append(
-            "right views are not used: the distance between the cameras is unknown; --calibration says it."
+            f"{len(frames.kept)} right views are not used: the distance between the cameras is unknown; --calibration "
+            "says it."
         )
     unit = options.depth_unit_mm
     count = len(frames.times)

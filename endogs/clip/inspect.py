@@ -28,7 +28,14 @@ def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
 
 def _whose_choice(clip: Clip) -> str:
     by_hand = clip.options.ignore_rows or clip.options.ignore_mask is not None
-    return "by --ignore-rows or --ignore-mask" if by_hand else "found outside the field of view"
+    found = "found outside the field of view"
+    if clip.options.ignore_box:
+        return (
+            "by --ignore-box" + ("" if clip.options.borders == "keep" else f" or {found}")
+            if not by_hand
+            else ("by --ignore-rows, --ignore-box or --ignore-mask")
+        )
+    return "by --ignore-rows or --ignore-mask" if by_hand else found
 
 
 def _unit(clip: Clip) -> str:

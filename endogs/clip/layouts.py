@@ -193,13 +193,18 @@ def _check_video_options(path: Path, kind: str, options: ClipOptions, is_packed:
         "image-stack",
         "stereo-video",
     ):
-        raise InputError(f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}.")
+        raise InputError(
+            f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}: leave it out."
+        )
     if options.images is not None and kind not in ("image-folder", "calibrated-folder", "endonerf", "colmap"):
         raise InputError(
-            f"{path}: --images is for folders of images that no file lists and for COLMAP models, but this is a {kind}."
+            f"{path}: --images is for folders of images that no file lists and for COLMAP models, but this is a "
+            f"{kind}: leave it out."
         )
     if options.stereo is not None and not is_packed:
-        raise InputError(f"{path}: --stereo is for one video file that holds both views, but this is a {kind}.")
+        raise InputError(
+            f"{path}: --stereo is for one video file that holds both views, but this is a {kind}: leave it out."
+        )
 
 
 def _check_numbers(options: ClipOptions) -> None:

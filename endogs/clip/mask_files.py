@@ -104,8 +104,8 @@ def mask_files(
         raise InputError(f"{folder}: the masks hide {100 * hidden:.0f} % of the clip{_remedy(named, shares, other)}.")
     if hidden == 0:
         notes.append(
-            f"{folder.name}/ calls nothing instrument in the frames looked at: if instruments are seen, "
-            "--masks color looks for them."
+            f"{folder.name}/ calls nothing instrument in the {len(looked_at)} of {len(paths)} masks looked at: if "
+            "instruments are seen, reconstruct --masks color looks for them."
         )
     if hidden > HIDDEN_SUSPICIOUS:
         remedy = "--mask-values names other values" if named else f"if that is the tissue, use {other}"

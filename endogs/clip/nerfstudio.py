@@ -33,8 +33,8 @@ CONVENTION = "camera-to-world-opengl"
 PERSPECTIVE = ("", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
 FISHEYE = ("OPENCV_FISHEYE", "FISHEYE_OPENCV")
 """The second is REIM-NeRF's name of the same lens."""
-UNREAD = ("distmap_path", "rgb_mask", "distmap", "normal_file_path", "semantic_path")
-"""Entries that tell of depth or masks in forms that are not read."""
+UNREAD = ("distmap_path", "rgb_mask", "distmap", "normal_file_path", "semantic_path", "timestamp", "fps")
+"""Entries that tell of depth, masks or time in forms that are not read: stamps come in units of many kinds."""
 METRES = 1000.0
 """Millimetres per unit of the poses, when there is depth: nerfstudio then takes them for metres."""
 
@@ -105,7 +105,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
         if found and len(found) != len(frames):
             raise InputError(f"{file}: {len(found)} of {len(frames)} frames have a {name}: all or none must have one.")
     masks = mask_files(mask_paths, (width, height), value, notes, named=options.mask_values) if mask_paths else None
-    depths, quantized = depth_files(depth_paths, (width, height), notes) if depth_paths else (None, False)
+    depths, quantized = (
+        depth_files(depth_paths, (width, height), notes, options.depth_is) if depth_paths else (None, False)
+    )
     factor = _number(frames[0].values, "depth_unit_scale_factor", file, 1 / METRES)
     if factor <= 0:
         raise InputError(f"{file}: depth_unit_scale_factor is {factor:g} but must be positive: correct it.")

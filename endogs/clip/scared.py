@@ -159,10 +159,14 @@ def _right_views(
         return None, None
     if np.abs(Q[:, 3, 3]).max() > 1e-9:
         notes.append(
-            "right views are not used: their principal point is another (cv2.CALIB_ZERO_DISPARITY was not set)."
+            f"{len(frames.kept)} right views are not used: their principal point is another "
+            "(cv2.CALIB_ZERO_DISPARITY was not set)."
         )
         return None, None
     if np.ptp(baselines) > 0.01 * baselines.mean():
-        notes.append("right views are not used: the distance between the cameras differs from frame to frame.")
+        notes.append(
+            f"{len(frames.kept)} right views are not used: the distance between the cameras differs from frame to "
+            "frame."
+        )
         return None, None
     return frames.right_images, float(baselines.mean())

@@ -1,5 +1,6 @@
 """Which frames of the input are read: --start, --end, --stride."""
 
+import math
 from collections.abc import Iterable
 
 from endogs.clip.config import ClipOptions
@@ -16,7 +17,10 @@ class Selection:
         self.stride = options.stride
         self._seen = 0
         if self.end < self.start:
-            raise InputError(f"--end {self.end:g} comes before --start {self.start:g}: no frame is left.")
+            raise InputError(
+                f"--end {self.end:g} comes before --start {self.start:g}: no frame is left; give an --end after "
+                f"{self.start:g}."
+            )
 
     def keeps(self, time: float) -> bool:
         """Whether the next frame, at `time` seconds since the first, is kept; call once per frame, in order."""
@@ -43,4 +47,6 @@ class Selection:
         where = f"at or after --start {self.start:g} s"
         if self.end < float("inf"):
             where = f"between --start {self.start:g} s and --end {self.end:g} s"
-        return InputError(f"{source}: no frame {where}; the clip's last frame is at {last:.3f} s.")
+        # Rounded down, so that --start with this number keeps that frame.
+        at = math.floor(1000 * last + 1e-3) / 1000
+        return InputError(f"{source}: no frame {where}; the clip's last frame is at {at:.3f} s.")

@@ -90,5 +90,8 @@ def calibrated(recording: Recording, file: Path | None, options: ClipOptions) ->
     """The stereo recording with the cameras of `file`; without one only the left view is of use."""
     if file is not None:
         return calibrate(recording, load_calibration(file), file, options)
-    note = "the right view is not used: how the cameras stand to each other is unknown; --calibration says it."
+    note = (
+        f"the right view of {len(recording.times)} frames is not used: how the cameras stand to each other is unknown; "
+        "--calibration says it."
+    )
     return replace(recording, right_images=None, notes=[*recording.notes, note])

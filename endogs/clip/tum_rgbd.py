@@ -91,7 +91,9 @@ def read(path: Path, options: ClipOptions) -> Recording:
         K[0, 0] = options.focal
     depth_reader, quantized = None, False
     if depths:
-        depth_reader, quantized = depth_files([depths[depth_of[i]] for i in kept], (width, height), notes)
+        depth_reader, quantized = depth_files(
+            [depths[depth_of[i]] for i in kept], (width, height), notes, options.depth_is
+        )
     recording = Recording(
         source=path,
         kind=KIND,

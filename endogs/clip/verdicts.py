@@ -61,7 +61,7 @@ class PairCheck:
     def notes(self) -> list[str]:
         """Sentences a user should read, none when all is well."""
         if self.fault is not None:
-            return [f"stereo: {self.fault}: --depth stereo and --split novel-view refuse it."]
+            return [f"stereo: {self.fault}: reconstruct --depth stereo and --split novel-view refuse it."]
         if self.disagrees_with_given:
             return [
                 f"stereo: by the right view tissue is {self.over_given:.3f} times as far as the depth files say (up to "

@@ -1,5 +1,6 @@
 """Video files, through PyAV, with the timestamps of the file."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -88,7 +89,7 @@ def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES, squa
             first = f"{pixels.stored_size[0]} x {pixels.stored_size[1]}"
             raise InputError(
                 f"{path}: frame {seen} is {frame.width} x {frame.height} but the first is {first}: "
-                f"use --end {last:.3f} or re-encode the video with one size."
+                f"use --end {math.ceil(1000 * last - 1e-3) / 1000:.3f} or re-encode the video with one size."
             )
         pixels.look(frame)
         seen, last = seen + 1, time
@@ -112,7 +113,7 @@ def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES, squa
     pixels = frames.pixels
     pixels.decide_fields()
     assert frames.timeline is not None
-    notes = [*frames.notes, *([] if options.fps else frames.timeline.notes()), *pixels.notes]
+    notes = [*frames.notes, *([] if options.fps else frames.timeline.notes(times[0], times[-1])), *pixels.notes]
     if not ended_early and not frames.damage:
         frames.damage = _what_is_missing(frames, seen, last)
     if frames.damage:

@@ -89,7 +89,7 @@ def evaluate_scene(
     if right and alignment != "none":
         raise InputError(
             f"{clip.source}: --split novel-view needs a scene in the clip's units, to know where its right camera is; "
-            "fit it with --depth given"
+            "fit it with reconstruct --depth given"
         )
 
     # After a fit the baselines are only there to compare PSNR with.

@@ -3,6 +3,7 @@
 Every function returns what it wrote, and raises InputError as `load_scene` and the kind's own function do.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,10 @@ def run_points(config: ExportPoints) -> list[Path]:
     needed_for = "--min-frames" if config.min_frames else "--show" if selection.needs_evidence else None
     scene = with_visibility(scene, config.scene, needed_for)
     path = config.out or _beside(config.scene) / ("points" if several else f"points{SUFFIXES[chosen]}")
-    return _told(path, export_points(scene, config.time, path, chosen, selection=selection))
+    written: list[int] = []
+    files = export_points(scene, config.time, path, chosen, selection=selection, written=written)
+    _tell_left_out(written, len(scene), selection.words())
+    return _told(path, files)
 
 
 def run_splats(config: ExportSplats) -> list[Path]:
@@ -70,7 +74,10 @@ def run_splats(config: ExportSplats) -> list[Path]:
     if not several:
         _check_ending(config.out, (".ply", ".splat", ".glb"))
     path = config.out or _beside(config.scene) / ("splats" if several else f"splats.{chosen}")
-    return _told(path, export_splats(scene, config.time, path, config.min_opacity, chosen))
+    written: list[int] = []
+    files = export_splats(scene, config.time, path, config.min_opacity, chosen, written)
+    _tell_left_out(written, len(scene), f"--min-opacity {config.min_opacity:g}")
+    return _told(path, files)
 
 
 @native.cores_for_kernels()
@@ -171,6 +178,14 @@ def _check_ending(path: Path | None, endings: tuple[str, ...], needed: bool = Fa
 
 def _beside(scene: Path) -> Path:
     return scene if scene.is_dir() else scene.parent
+
+
+def _tell_left_out(written: list[int], total: int, filters: str) -> None:
+    """Say how many of `total` Gaussians the `filters` kept out of the files that hold `written` of them."""
+    fewest, most = total - max(written), total - min(written)
+    if most:
+        count = str(most) if fewest == most else f"{fewest} to {most}"
+        print(f"note: {count} of {total} Gaussians are left out by {filters}", file=sys.stderr)
 
 
 def _told(path: Path, files: list[Path]) -> list[Path]:

@@ -49,8 +49,11 @@ def with_visibility(scene: Scene, scene_path: Path, needed_for: str | None = Non
     """
     if scene.visibility is not None:
         return scene
+    without = f"leave out {needed_for}" if needed_for else "a new fit would say it"
+    again = "put it there again" + (f", or leave out {needed_for}" if needed_for else "")
+    remedy = again if scene.origin.clip else without
     try:
-        masks = judged_masks(scene, load_source_clip(scene, scene_path))
+        masks = judged_masks(scene, load_source_clip(scene, scene_path, remedy=remedy), remedy=without)
     except InputError as error:
         if needed_for is not None:
             raise InputError(

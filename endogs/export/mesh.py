@@ -71,7 +71,7 @@ def surface(scene: Scene, time: float, config: ExportMesh) -> Mesh:
     require_memory(
         pixels * (VIEW_BYTES * len(frames) + EDGE_BYTES),
         f"a surface from {len(frames)} depth maps of {FINER * scene.width:.0f} x {FINER * scene.height:.0f} pixels",
-        "give fewer --views, fit the scene with a smaller --max-size, or use a machine with more memory",
+        "give fewer --views, fit the scene with a smaller --max-size of reconstruct, or use a machine with more memory",
     )
     views = [_seen_by(scene, time, frame, config.steepest) for frame in frames]
     known = [view.depth[view.depth > 0] for view in views]

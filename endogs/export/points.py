@@ -29,13 +29,15 @@ def export_points(
     format: PointFormat | None = None,
     min_opacity: float = 0.1,
     selection: Selection | None = None,
+    written: list[int] | None = None,
 ) -> list[Path]:
     """Writes the centres of the Gaussians, with colours and normals, in the scene's units.
 
     `times` are seconds since the clip's first frame, "first" or "all"; one time writes the file `path`, several the
     folder `path` with 000000.ply, 000001.ply... `format` is by default what the ending of `path` says, else PLY;
     docs/usage/EXPORT.md lists the columns. `selection` replaces `min_opacity` where more is asked. Normals are those of
-    the surface through neighbouring centres, and face the clip's first camera. Confidence, visible frames and the label
+    the surface through neighbouring centres, and face the clip's first camera. `written` gets the number of Gaussians
+    in every file. Confidence, visible frames and the label
     "seen" are written where the scene knows its visibility.
 
     Returns the files. Raises InputError for a time outside the clip, a filter that leaves nothing, an ending that
@@ -48,6 +50,8 @@ def export_points(
 
     def write(file: Path, time: float | None) -> None:
         at = moment(scene, time, wanted)
+        if written is not None:
+            written.append(len(at.rows))
         columns = point_columns(at, surface_normals(at.gaussians.means.numpy(), eye))
         if chosen in ("ply", "ply-ascii"):
             write_ply(file, columns, at.comments, ascii=chosen == "ply-ascii")

@@ -42,6 +42,16 @@ class Selection:
         """Whether the selection asks which frames show a Gaussian."""
         return self.min_frames > 0 or self.show != "all"
 
+    def words(self) -> str:
+        """The options that leave Gaussians out, joined by "and"."""
+        asked = {
+            f"--min-opacity {self.min_opacity:g}": self.min_opacity > 0,
+            f"--min-frames {self.min_frames}": self.min_frames > 0,
+            f"--show {self.show}": self.show != "all",
+            f"--outlier-deviations {self.outlier_deviations}": self.outlier_deviations is not None,
+        }
+        return " and ".join(option for option, is_asked in asked.items() if is_asked)
+
     def rows(
         self, means: NDArray[np.floating], opacity: NDArray[np.floating], known: Evidence | None, when: str
     ) -> NDArray[np.int64]:

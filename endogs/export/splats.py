@@ -30,13 +30,14 @@ def export_splats(
     path: Path,
     min_opacity: float = 0.0,
     format: SplatFormat | None = None,
+    written: list[int] | None = None,
 ) -> list[Path]:
     """Writes the Gaussians as `ply`, `splat` or `glb`, by default what the ending of `path` says, else PLY.
 
     `times` are seconds since the clip's first frame, "canonical" (no deformation) or "all"; one writes the file
     `path`, several the folder `path` with 000000.ply, 000001.ply... PLY and .splat are in the scene's units and axes;
     .splat has no room to say so, and gets a JSON file of its name beside it (in a folder: units.json). glTF is +Y up
-    and in metres where the scene is in millimetres.
+    and in metres where the scene is in millimetres. `written` gets the number of Gaussians in every file.
 
     Returns the files, without the JSON. Raises InputError for a time outside the clip, a filter that leaves nothing, an
     ending that contradicts `format`, and a path that cannot be written.
@@ -55,7 +56,10 @@ def export_splats(
     colored = replace(scene, appearance=PLAIN) if held else scene
 
     def write(file: Path, time: float | None) -> None:
-        writers[chosen](file, scene, moment(colored, time, selection))
+        at = moment(colored, time, selection)
+        writers[chosen](file, scene, at)
+        if written is not None:
+            written.append(len(at.rows))
         if chosen == "splat" and len(moments) > 1 and not (file.parent / "units.json").exists():
             write_json(file.parent / "units.json", about(scene) | {"times_seconds": moments})
 

@@ -28,7 +28,7 @@ def inspect(config: Inspect) -> None:
     clip = load_clip(config.input, config.clip)
     if config.masks:
         print("looking for instruments", file=sys.stderr, flush=True)
-        clip = with_instrument_masks(clip, config.masks_from, config.sam2)
+        clip = with_instrument_masks(clip, config.masks_from, config.sam2, option="--masks-from")
     seen = coverage(clip)
     console = Console(highlight=False, markup=False)
     table = Table(show_header=False, box=None, pad_edge=False)

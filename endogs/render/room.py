@@ -14,4 +14,8 @@ def require_room(camera: Camera) -> None:
     pixels = camera.width * camera.height
     if pixels > SMALL:
         what = f"a picture of {camera.width} x {camera.height} pixels"
-        require_memory(PIXEL_BYTES * pixels, what, "draw smaller ones with --scale, or use a machine with more memory")
+        require_memory(
+            PIXEL_BYTES * pixels,
+            what,
+            "draw smaller ones where a command has --scale, or use a machine with more memory",
+        )

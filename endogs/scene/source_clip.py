@@ -39,19 +39,21 @@ _NO_FILES = ("/dev/", "/proc/", "/sys/")
 """Where the system keeps what looks like a file and is none."""
 
 
-def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -> Clip:
+def load_source_clip(
+    scene: Scene, scene_path: Path, clip: Path | None = None, remedy: str = "name it with --clip"
+) -> Clip:
     """The clip at `clip`, or the one that the scene names, read with the options of the fit.
 
     It is looked for where it lay beside the scene, under the name that was given, from the current folder, and under
     that name from the scene's folder; of these the first that shows what the scene was fitted to is taken. Raises
-    InputError when there is none, when the scene names none or something that is no clip on this machine, and when
-    pictures or frames are not those of the fit. A `clip` with other pictures, as after another encoding, is taken with
-    a note on standard error.
+    InputError, with what the user can do about it as its `remedy`, when there is none, when the scene names none or
+    something that is no clip on this machine, and when pictures or frames are not those of the fit. A `clip` with other
+    pictures, as after another encoding, is taken with a note on standard error.
     """
     folder = scene_path if scene_path.is_dir() else scene_path.parent
     options = clip_options(scene.origin, folder)
     if clip is not None:
-        loaded = load_clip(clip, options, look=False)
+        loaded = _read(clip, options)
         check_frames(scene, loaded)
         if not _shows_the_same(scene, loaded):
             print(
@@ -61,18 +63,17 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
             )
         return loaded
     if not scene.origin.clip:
-        raise InputError(f"{scene_path}: the scene does not say which clip it comes from; name it with --clip")
+        raise InputError(f"{scene_path}: the scene does not say which clip it comes from; {remedy}")
     places = _named_files(scene.origin.clip, folder, VIDEO_SUFFIXES)
     if scene.origin.clip_from_scene:
         places = [*_named_files(str(folder / scene.origin.clip_from_scene), folder, VIDEO_SUFFIXES)[:1], *places]
     if not places:
         raise InputError(
-            f"{scene_path}: its clip {plain(scene.origin.clip)} is not there any more as a folder or a video; "
-            "name it with --clip"
+            f"{scene_path}: its clip {plain(scene.origin.clip)} is not there any more as a folder or a video; {remedy}"
         )
     for place in places:
         try:
-            loaded = load_clip(place, options, look=False)
+            loaded = _read(place, options)
             check_frames(scene, loaded)
         except InputError:
             if place == places[-1]:
@@ -81,9 +82,22 @@ def load_source_clip(scene: Scene, scene_path: Path, clip: Path | None = None) -
         if _shows_the_same(scene, loaded):
             return loaded
     raise InputError(
-        f"{scene_path}: {plain(places[-1])} has the name of its clip and shows other pictures; name the scene's own "
-        "clip with --clip"
+        f"{scene_path}: {plain(places[-1])} has the name of its clip and shows other pictures, so the scene's own clip "
+        f"is not there; {remedy}"
     )
+
+
+def _read(path: Path, options: ClipOptions) -> Clip:
+    """The clip, not looked at; options that a refusal advises are those of reconstruct, and it says so."""
+    try:
+        return load_clip(path, options, look=False)
+    except InputError as error:
+        if "--" not in str(error):
+            raise
+        raise InputError(
+            f"{str(error).rstrip('.')}; these are options of reconstruct, as a scene's clip is read in the way of its "
+            "fit: give the clip as it was then, or fit it again"
+        ) from error
 
 
 def _shows_the_same(scene: Scene, clip: Clip) -> bool:
@@ -141,26 +155,32 @@ def check_frames(scene: Scene, clip: Clip) -> None:
     """Raises InputError when the clip's frames differ from the scene's in number or size."""
     if len(clip) != len(scene.times):
         raise InputError(
-            f"{clip.source}: {len(clip)} frames, but the scene was fitted to {len(scene.times)}; give the clip and the "
-            "reading options of the fit"
+            f"{clip.source}: {len(clip)} frames, but the scene was fitted to {len(scene.times)}; give the clip "
+            "that it was fitted to"
         )
     if (clip.width, clip.height) != (scene.width, scene.height):
         raise InputError(
             f"{clip.source}: frames of {clip.width} x {clip.height}, but the scene was fitted to "
-            f"{scene.width} x {scene.height}; give the clip and the reading options of the fit"
+            f"{scene.width} x {scene.height}; give the clip that it was fitted to"
         )
     if not np.allclose(clip.times, scene.times, rtol=0, atol=1e-3):
         raise InputError(
-            f"{clip.source}: its frames have other times than those the scene was fitted to; give the clip and the "
-            "reading options of the fit"
+            f"{clip.source}: its frames have other times than those the scene was fitted to; give the clip that it was "
+            "fitted to"
         )
 
 
-def judged_masks(scene: Scene, clip: Clip, masks: JudgedMasks = "fitted") -> Callable[[int], NDArray[np.bool_]]:
+def judged_masks(
+    scene: Scene,
+    clip: Clip,
+    masks: JudgedMasks = "fitted",
+    remedy: str = "give --masks given for masks beside the clip, --masks color or --masks none",
+) -> Callable[[int], NDArray[np.bool_]]:
     """Tissue masks (H, W) by clip frame, not eroded: those that the scene holds, or what `masks` says instead.
 
-    A scene that holds none has them looked up as its fit did, in the clip's files or by colour. Raises InputError for
-    masks that SAM 2 made and the scene does not hold: a scene's word runs no model.
+    A scene that holds none has them looked up as its fit did, in the clip's files or by colour. Raises InputError, with
+    what the user can do about it as its `remedy`, for masks that SAM 2 made and the scene does not hold: a scene's word
+    runs no model.
     """
     if masks == "fitted" and scene.masks is not None:
         return scene.tissue_mask
@@ -172,7 +192,7 @@ def judged_masks(scene: Scene, clip: Clip, masks: JudgedMasks = "fitted") -> Cal
     if kind == "sam2":
         raise InputError(
             f"{clip.source}: the scene was fitted with masks by SAM 2, which it does not hold, and no model is run for "
-            "a scene; give --masks given for masks beside the clip, --masks color or --masks none"
+            f"a scene; {remedy}"
         )
     return with_instrument_masks(clip, kind).tissue_mask
 

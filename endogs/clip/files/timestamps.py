@@ -63,20 +63,20 @@ class Timeline(Generic[T]):
                 yield from self._unsettled(stamp, frame)
         yield from self._end()
 
-    def notes(self) -> list[str]:
-        """What a user should know, with numbers."""
+    def notes(self, first: float = 0.0, last: float = float("inf")) -> list[str]:
+        """What a user should know of the frames from `first` to `last` (seconds), with numbers."""
         found = []
         if self.misplaced == self.frames > 1:
             return ["the video has no timestamps: frames are taken at its average rate."]
-        if self.restarts:
+        if restarts := [after for after in self.restarts if first <= after < last]:
             found.append(
-                f"the video's clock restarts {_times(len(self.restarts))}, first after {self.restarts[0]:.3f} s, as "
+                f"the video's clock restarts {_times(len(restarts))}, first after {restarts[0]:.3f} s, as "
                 "where recordings were joined: time goes on from there, and no frame is left out."
             )
-        if self.pauses:
-            after, seconds = self.pauses[0]
+        if pauses := [pause for pause in self.pauses if first <= pause[0] < last]:
+            after, seconds = pauses[0]
             found.append(
-                f"the video pauses {_times(len(self.pauses))}, first after {after:.3f} s for {seconds:.1f} s: "
+                f"the video pauses {_times(len(pauses))}, first after {after:.3f} s for {seconds:.1f} s: "
                 f"{CLOSED_PAUSE:g} s is left of each pause; --end {after + CLOSED_PAUSE / 2:.3f} or --start "
                 f"{after + CLOSED_PAUSE / 2:.3f} read the part before or after it."
             )

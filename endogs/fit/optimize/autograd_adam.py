@@ -179,18 +179,14 @@ class AutogradAdam:
     def append(self, base: Tensor, control: Tensor | None) -> None:
         """Add Gaussians (M, 14) that follow splines of `track_knots` (Kn, M, 14), or start at rest; moments are
         zero."""
-        # Nothing is taken over before all of it is there: memory may run out on the way.
         motion = None if control is None or self.track_knots is None else SplineDeformation(control, self.track_knots)
-        deformation = self.deformation.grown(len(base), motion)
-        grown = deformation.tensors()
-        moments = {
-            name: Moments(*(_lengthened(part, grown[name]) for part in (kept.m, kept.v)))
-            for name, kept in self.moments.items()
-        }
-        own = self.base_moments
-        base_moments = Moments(*(torch.cat([part, torch.zeros_like(base)]) for part in (own.m, own.v)))
+        self._graph = None
+        self.deformation = self.deformation.grown(len(base), motion)
+        grown = self.deformation.tensors()
+        for name, kept in self.moments.items():
+            kept.m, kept.v = _lengthened(kept.m, grown[name]), _lengthened(kept.v, grown[name])
+        self.base_moments.append(base, 0)
         self.base = torch.cat([self.base, base])
-        self.base_moments, self.moments, self.deformation, self._graph = base_moments, moments, deformation, None
 
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:

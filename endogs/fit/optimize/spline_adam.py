@@ -105,6 +105,17 @@ class Moments:
         """Moments of a parameter that has not been stepped yet."""
         return Moments(torch.zeros_like(param), torch.zeros_like(param))
 
+    def append(self, like: Tensor, dim: int) -> None:
+        """Lengthen along `dim` by zeros of the shape of `like`; one after the other, for the sake of memory."""
+        self.m = torch.cat([self.m, torch.zeros_like(like)], dim)
+        self.v = torch.cat([self.v, torch.zeros_like(like)], dim)
+
+    def keep(self, keep: Tensor, dim: int) -> None:
+        """Drop what lies outside the mask (N,) along `dim`."""
+        rows = keep.nonzero()[:, 0]
+        self.m = self.m.index_select(dim, rows)
+        self.v = self.v.index_select(dim, rows)
+
 
 @dataclass
 class SplineAdam:
@@ -190,32 +201,27 @@ class SplineAdam:
 
         Their colours are those of the clip's images.
         """
-        # Nothing is taken over before all of it is there: memory may run out on the way.
-        appearance, deformation, control_moments = self.appearance, self.deformation, self.control_moments
-        if appearance is not None:
-            appearance, base, control = appearance.grown(self.base, base, control)
-        if control_moments is not None:
-            knots = deformation.spline_knots
-            motion = None if control is None or knots is None else SplineDeformation(control, knots)
-            deformation = deformation.grown(len(base), motion)
-            control_moments = _appended(control_moments, deformation.tensors()["control"][:, len(self.base) :], 1)
-        base_moments = _appended(self.base_moments, base, 0)
+        # One tensor after the other: a second copy of all at once would be the fit's peak of memory.
+        if self.appearance is not None:
+            self.appearance, base, control = self.appearance.grown(self.base, base, control)
         self.base = torch.cat([self.base, base])
-        self.base_moments, self.deformation, self.control_moments = base_moments, deformation, control_moments
-        self.appearance = appearance
+        self.base_moments.append(base, 0)
+        if self.control_moments is not None:
+            knots = self.deformation.spline_knots
+            motion = None if control is None or knots is None else SplineDeformation(control, knots)
+            self.deformation = self.deformation.grown(len(base), motion)
+            self.control_moments.append(self.deformation.tensors()["control"][:, len(self.base) - len(base) :], 1)
 
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:
         """Drop the Gaussians outside the mask (N,)."""
         self.base = self.base[keep]
-        self.base_moments = Moments(self.base_moments.m[keep], self.base_moments.v[keep])
+        self.base_moments.keep(keep, 0)
         self.deformation = self.deformation.kept(keep)
         if self.appearance is not None:
             self.appearance.keep(keep)
         if self.control_moments is not None:
-            self.control_moments = Moments(
-                self.control_moments.m[:, keep].contiguous(), self.control_moments.v[:, keep].contiguous()
-            )
+            self.control_moments.keep(keep, 1)
 
     def state(self) -> dict[str, Tensor]:
         """Everything that a checkpoint needs, by name."""
@@ -255,8 +261,3 @@ def settings_with(deformation: Deformation, state: dict[str, Tensor]) -> dict[st
     """The settings of a deformation, with the knots of a checkpoint."""
     found = state.get(BREAKPOINTS)
     return deformation.settings() | ({} if found is None else {BREAKPOINTS: found.tolist()})
-
-
-def _appended(moments: Moments, like: Tensor, dim: int) -> Moments:
-    zeros = torch.zeros_like(like)
-    return Moments(torch.cat([moments.m, zeros], dim), torch.cat([moments.v, zeros], dim))

@@ -13,19 +13,23 @@ Progress = Callable[[int, int], None]
 
 
 def with_instrument_masks(
-    clip: "Clip", name: str, sam2: Sam2Options | None = None, progress: Progress | None = None
+    clip: "Clip",
+    name: str,
+    sam2: Sam2Options | None = None,
+    progress: Progress | None = None,
+    option: str = "--masks",
 ) -> "Clip":
     """`clip` with its own masks (`given`), with those found by `color` or by `sam2`, or with `none`.
 
     `auto` is `given` where the clip has masks, else `color`. What was found is said in a new note of the clip;
-    `progress(done, total)` is called after each frame of a search. Raises InputError for `given` without masks, an
-    unknown name, and what SAM 2 cannot use.
+    `progress(done, total)` is called after each frame of a search; `option` is where the user said `name`. Raises
+    InputError for `given` without masks, an unknown name, and what SAM 2 cannot use.
     """
     if name == "auto":
         name = "given" if clip.has_masks else "color"
     if name == "given":
         if not clip.has_masks:
-            raise InputError(f"{clip.source}: the clip has no instrument masks; use --masks auto or --masks none")
+            raise InputError(f"{clip.source}: the clip has no instrument masks; use {option} color or {option} none")
         return clip
     if name == "none":
         return clip.with_masks(None)
@@ -38,7 +42,7 @@ def with_instrument_masks(
 
         found = follow_with_sam2(clip, sam2 or Sam2Options(), progress)
     else:
-        raise InputError(f"--masks {name}: no such masks; use auto, given, color, sam2 or none")
+        raise InputError(f"{option} {name}: no such masks; use auto, given, color, sam2 or none")
     other = clip.with_masks(found.masks)
     other.notes = [*clip.notes, found.note]
     return other

@@ -61,7 +61,7 @@ def load_model(folder: Path) -> Any:
     try:
         from transformers import Sam2VideoModel
     except ImportError as error:
-        raise InputError("--masks sam2 needs transformers; install it with pip install 'endogs[learned]'.") from error
+        raise InputError("SAM 2 needs transformers; install it with pip install 'endogs[learned]'.") from error
     keep_quiet()
     kind = check_model_folder(folder).get("model_type")
     if kind not in MODEL_TYPES:

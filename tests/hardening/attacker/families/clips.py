@@ -11,6 +11,7 @@ from attacker.samples import CLIPS, SMALL_FIT, clip_at
 OPTIONS = (
     *((), (), (), (), ("--max-size", "16"), ("--stride", "2"), ("--start", "0.05"), ("--end", "0.1"), ("--fps", "10")),
     *(("--crop", "0", "0", "16", "12"), ("--borders", "keep"), ("--undistorted-degrees", "60"), ("--focal", "30")),
+    ("--ignore-box", "2,2,9,9"),
 )
 
 
