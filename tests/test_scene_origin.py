@@ -215,7 +215,7 @@ def test_no_model_is_run_for_a_scene(monkeypatch):
 )
 def test_a_damaged_mask_is_told_and_a_bomb_is_not_unpacked(stream):
     masks = StoredMasks(64, 40, np.frombuffer(stream, np.uint8), np.array([len(stream)], np.int64))
-    with pytest.raises(InputError, match="the scene's mask of frame 0"):
+    with pytest.raises(ValueError, match="mask of frame 0"):
         masks.tissue_mask(0)
 
 

@@ -3,6 +3,9 @@
 import math
 import struct
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,14 @@ def unreadable() -> tuple[type[Exception], ...]:
     )
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, pydicom says nothing of values that the standard does not allow and pictures do not need."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"pydicom\.")
+        yield
+
+
 def why_not(path: Path, options: ClipOptions) -> str | None:
     """Why `path` is no DICOM file, None when it is one: "DICM" stands after 128 bytes (PS3.10, 7.1)."""
     if not is_file(path):
@@ -56,6 +67,7 @@ def why_not(path: Path, options: ClipOptions) -> str | None:
         return f"cannot be read ({why(error)})"
 
 
+@quiet()
 def read(path: Path, options: ClipOptions) -> Recording:
     """All frames at the times that the file states: Frame Time, its vector, or a frame rate; pose still.
 
@@ -125,6 +137,7 @@ class DicomFrames:
                 f"{path}: JPEG frames that are RGB and not YBR are not read: convert the file to YBR_FULL_422."
             )
 
+    @quiet()
     def read(self, index: int) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) RGB."""
         image = self._jpeg(index) if self._is_jpeg else self._decoded(index)
