@@ -23,13 +23,13 @@ import torch
 from numpy.typing import NDArray
 
 from endogs.evaluate.metrics import psnr_masked
-from endogs.pipeline.options import Reconstruct
 from endogs.gaussians import COLORS, MEANS, OPACITY
 from endogs.geometry import invert_rigid
 from endogs.phantom.config import Phantom
 from endogs.phantom.light import Lamp
 from endogs.phantom.render import Studio
 from endogs.phantom.writer import write_phantom
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.reconstruct import execute
 from endogs.pipeline.run_record import StageClock
 from endogs.render import rasterize

@@ -11,15 +11,15 @@ from dataclasses import replace
 from datetime import date
 
 import torch
-from endogs.fit.objective.objective import Objective
 from rasterize_cpu import HEIGHT, WIDTH, camera, median_ms, scene_with
 
 from endogs import native
 from endogs.fit.config import FitConfig, LearningRates
+from endogs.fit.objective.objective import Objective
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.views import View
-from endogs.scene.deformation.spline import SplineDeformation
 from endogs.scene.deformation.knots import Knots
+from endogs.scene.deformation.spline import SplineDeformation
 
 KNOTS = Knots.over(0.0, 1.0, 1 / 30)
 

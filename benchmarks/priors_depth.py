@@ -17,10 +17,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from endogs.priors.constant import ConstantDepth
 from scipy.stats import spearmanr
 
 from endogs.clip import Clip, ClipOptions, load_clip
-from endogs.priors.constant import ConstantDepth
 from endogs.priors.depth import ClipDepth, DepthInput, DepthPrediction, DepthPrior, PhotometricDepth, StereoDepth
 from endogs.priors.flow import ClipFlows, consistency_mask, warp
 

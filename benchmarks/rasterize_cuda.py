@@ -28,8 +28,8 @@ from endogs.fit.density import ResidualMaps
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.views import View
 from endogs.render.native import render_planes
-from endogs.scene.deformation.spline import SplineDeformation
 from endogs.scene.deformation.knots import Knots
+from endogs.scene.deformation.spline import SplineDeformation
 
 SCENES = [(50_000, 25), (120_000, 30), (200_000, 40), (1_000_000, 60)]
 """Gaussians, and contributing pairs per pixel."""

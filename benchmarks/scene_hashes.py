@@ -23,8 +23,8 @@ from endogs import native, reconstruct
 from endogs.cli import main as endogs
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
-from endogs.pipeline.options import Reconstruct
 from endogs.fit.loop import Fit
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.reconstruct import execute
 from endogs.pipeline.run_record import StageClock
 from endogs.scene.scene_file import FILE_NAME

@@ -15,8 +15,8 @@ from endogs.errors import InputError
 from endogs.export.moments import shown_from_clip
 from endogs.export.spherical_harmonics import SH_C0
 from endogs.export.splats import export_splats
-from endogs.fit.optimize.appearance_adam import AppearanceAdam
 from endogs.fit.config import AppearanceConfig
+from endogs.fit.optimize.appearance_adam import AppearanceAdam
 from endogs.gaussians import COLORS, MEANS
 from endogs.phantom.light import ggx
 from endogs.render import rasterize_packed

@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.errors import InputError
-from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.config import Inspect
 from endogs.pipeline.inspect import inspect
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.reconstruct import run
 from endogs.priors.stereo import StereoDepth
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from endogs.fit.objective.objective import Objective
 from sliding_clip import InstrumentOnTheLeft, sliding_clip, write_sliding_clip
 from test_fit_loop import new_fit
 from test_kernels import step_problem
@@ -19,6 +18,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import ResidualMaps
 from endogs.fit.loop import run_fit
+from endogs.fit.objective.objective import Objective
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.views import View
 from endogs.gaussians import ATTRIBUTES, CHANNELS, LOG_SCALES

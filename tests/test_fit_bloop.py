@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from endogs.fit.objective.losses import UnseenPairs
-from endogs.fit.objective.objective import Objective
 from sliding_clip import sliding_clip
 from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import FitDiverged
 from endogs.fit.bloop import MAIN, Bloop, projected_off
 from endogs.fit.density import Population
+from endogs.fit.objective.losses import UnseenPairs
+from endogs.fit.objective.objective import Objective
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.gaussians import ATTRIBUTES, COLORS
 from endogs.scene import Knots, SplineDeformation

@@ -8,30 +8,30 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from endogs.fit.objective.losses import total_variation
+from endogs.fit.deformation_config import Rate
+from endogs.fit.deformation_setup import PlanePenalty, new_autograd_optimizer, rates
+from endogs.fit.density.adaptive import AdaptiveDensity
+from endogs.fit.recipes import RECIPES
+from endogs.pipeline.deformation_options import DeformationOptions
+from endogs.scene.peer_initialization import initialize_as_peer
 from rounding import assert_equal_sums
 from sliding_clip import sliding_clip
 from test_deformations import COUNT, base_of, deformation_of
 from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import InputError
-from endogs.fit.optimize.autograd_adam import AutogradAdam
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig, Preset
-from endogs.pipeline.options import Reconstruct
-from endogs.fit.deformation_config import Rate
-from endogs.pipeline.deformation_options import DeformationOptions
-from endogs.fit.deformation_setup import PlanePenalty, new_autograd_optimizer, rates
-from endogs.fit.density.adaptive import AdaptiveDensity
 from endogs.fit.density.control import insertion_steps
 from endogs.fit.loop import Fit, run_fit
+from endogs.fit.objective.losses import total_variation
+from endogs.fit.optimize.autograd_adam import AutogradAdam
 from endogs.fit.optimize.spline_adam import BETAS
-from endogs.fit.recipes import RECIPES
 from endogs.fit.setup import new_optimizer
 from endogs.gaussians import CHANNELS, COLORS, MEANS, OPACITY
+from endogs.pipeline.options import Reconstruct
 from endogs.render import Rendering
 from endogs.scene import Knots, SplineDeformation
-from endogs.scene.peer_initialization import initialize_as_peer
 from endogs.scene.placement import Look
 
 KINDS = ["bases", "hexplane", "mlp", "lowrank"]

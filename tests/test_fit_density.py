@@ -5,7 +5,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from endogs.fit.objective.objective import Objective
+from endogs.fit.density.absgrad import AbsgradSplitting, split_and_clone
+from endogs.fit.density.mcmc import LARGEST, McmcRelocation, relocate
+from endogs.fit.density.sharing import share, shared_logit, shared_scale
+from endogs.fit.density.splitting import PULL, SEEN
 from gaussian_scenes import make_scene
 from sliding_clip import sliding_clip
 from test_fit_loop import CONFIG, new_fit
@@ -14,11 +17,8 @@ from endogs.cli import main
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import AdaptiveNumbers, McmcNumbers
 from endogs.fit.density import Population
-from endogs.fit.density.absgrad import AbsgradSplitting, split_and_clone
-from endogs.fit.density.mcmc import LARGEST, McmcRelocation, relocate
-from endogs.fit.density.sharing import share, shared_logit, shared_scale
-from endogs.fit.density.splitting import PULL, SEEN
 from endogs.fit.loop import run_fit
+from endogs.fit.objective.objective import Objective
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.gaussians import LOG_SCALES, MEANS, OPACITY
 from endogs.render import rasterize_packed

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from endogs.fit.density.adaptive import AdaptiveDensity, clone_or_split, in_view, screen_pull
+from endogs.fit.density.splitting import PULL, SEEN
 from gaussian_scenes import make_scene
 from sliding_clip import sliding_clip
 from test_fit_density import population
@@ -11,10 +13,8 @@ from test_fit_loop import CONFIG, new_fit
 
 from endogs.errors import InputError
 from endogs.fit.config import AdaptiveNumbers
-from endogs.pipeline.options import Reconstruct
-from endogs.fit.density.adaptive import AdaptiveDensity, clone_or_split, in_view, screen_pull
-from endogs.fit.density.splitting import PULL, SEEN
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
+from endogs.pipeline.options import Reconstruct
 from endogs.render import rasterize_packed
 
 ADAPTIVE = replace(CONFIG, density="adaptive", prune_opacity=1e-6)

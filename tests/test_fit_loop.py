@@ -13,7 +13,6 @@ from endogs.clip import load_clip
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
-from endogs.pipeline.options import Reconstruct
 from endogs.fit.density import Population, ResidualMaps, drop_transparent
 from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import Fit, run_fit
@@ -23,6 +22,7 @@ from endogs.fit.views import TrainingViews, schedule
 from endogs.gaussians import COLORS, OPACITY
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
+from endogs.pipeline.options import Reconstruct
 from endogs.priors.depth import ClipDepth, choose_depth_prior
 from endogs.priors.flow import ClipFlows
 from endogs.render import rasterize_packed

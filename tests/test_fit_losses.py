@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import (
     DepthAnchor,
     UnseenPairs,
@@ -13,9 +16,6 @@ from endogs.fit.objective.losses import (
     unseen_smoothness,
     weighted_dssim,
 )
-from torchmetrics.functional.image import structural_similarity_index_measure
-
-from endogs.fit.config import FitConfig
 from endogs.render import Rendering
 
 CONFIG = FitConfig(ssim_weight=0.0)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from endogs.fit.objective.normal_loss import depth_normals, normal_loss
 
+from endogs.fit.objective.normal_loss import depth_normals, normal_loss
 from endogs.live.layers import surface_normals
 from endogs.render import Rendering
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from endogs.fit.config import PRESETS, FitConfig
-from endogs.pipeline.options import Reconstruct
 from endogs.fit.optimize.spline_adam import BETAS, EPS, SplineAdam, adam_slice, channel_rates
 from endogs.gaussians import CHANNELS, MEANS
+from endogs.pipeline.options import Reconstruct
 from endogs.scene import Knots, SplineDeformation, StaticDeformation
 
 CONFIG = FitConfig(iterations=10)

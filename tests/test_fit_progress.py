@@ -4,8 +4,8 @@ import io
 import json
 from pathlib import Path
 
-from endogs.pipeline.options import Reconstruct
 from endogs.fit.progress import FitProgress
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.run_record import StageClock, peak_memory_mb, process_start, software_versions, to_json, write_json
 
 

@@ -19,8 +19,8 @@ from endogs.fit.rigidity import HiddenRigidity, best_rotations, hidden_gaussians
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.scene import StaticDeformation
-from endogs.scene.deformation.spline import SplineDeformation
 from endogs.scene.deformation.knots import Knots
+from endogs.scene.deformation.spline import SplineDeformation
 
 
 def stars(count: int = 5, seed: int = 0) -> torch.Tensor:

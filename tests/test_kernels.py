@@ -9,18 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from endogs.fit.objective.losses import DepthAnchor, UnseenPairs, photometric_loss
-from endogs.fit.objective.objective import Objective
 from gaussian_scenes import make_scene
 
 from endogs import native
 from endogs.fit.config import FitConfig
+from endogs.fit.objective.losses import DepthAnchor, UnseenPairs, photometric_loss
+from endogs.fit.objective.objective import Objective
 from endogs.fit.optimize.spline_adam import BETAS, Slice, adam_slice, adam_slices
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
 from endogs.render import Rendering, rasterize_packed
-from endogs.scene.deformation.spline import spline_evaluate
 from endogs.scene.deformation.knots import Knots
+from endogs.scene.deformation.spline import spline_evaluate
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="endogs was installed without its compiled part")
 

@@ -9,8 +9,8 @@ from sliding_clip import sliding_clip
 from endogs import native
 from endogs.clip.splits import SplitName, split_frames
 from endogs.fit import config
-from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.notes import longer_fit_note
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.reconstruct import Result, print_summary, tell_before_the_fit
 
 CPU = torch.device("cpu")

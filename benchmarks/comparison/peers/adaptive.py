@@ -14,12 +14,12 @@ over its depth.
 import math
 
 import torch
+from endogs.fit.density.splitting import PULL, SEEN, PullSplitting, split
 from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.fit.config import FitConfig
 from endogs.fit.density.population import Population
-from endogs.fit.density.splitting import PULL, SEEN, PullSplitting, split
 from endogs.fit.objective.result import StepResult
 from endogs.fit.views import View
 from endogs.gaussians import LOG_SCALES, MEANS

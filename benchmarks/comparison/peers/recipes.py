@@ -15,7 +15,6 @@ Left out, plainly: spherical harmonics above degree 0 (a still camera cannot tel
 short of 1. They set no cap on Gaussians; the one here is for memory.
 """
 
-from endogs.fit.config import AdaptiveNumbers, FitConfig, LearningRates
 from endogs.fit.deformation_config import (
     HEXPLANE_SIZES,
     SCENE_UNITS,
@@ -26,6 +25,8 @@ from endogs.fit.deformation_config import (
     MlpConfig,
     Rate,
 )
+
+from endogs.fit.config import AdaptiveNumbers, FitConfig, LearningRates
 
 POSITION_RATE = 1.6e-4 * 10
 """Scene units per step."""
