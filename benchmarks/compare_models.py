@@ -5,8 +5,9 @@
         [--step-seeds 0] [--seconds 30 60] [--iterations 1500] [--gaussians N] [--device cuda] [--jobs 4]
 
 A clip is NAME=PATH, with reading options after commas (d4d=DIR,stride=3); a phantom whose folder is not there is made.
-A row is a set of options of `endogs reconstruct`; the rows that this version of endogs has are listed with --list,
-others are added with --model. `best`, `fast` and the recipes keep their own schedule, others take --iterations.
+A row is a set of options of `endogs reconstruct`, or a form or a whole recipe of a peer's in comparison/peers; the rows
+that this version of endogs has are listed with --list, others are added with --model. `best`, `fast` and the recipes
+keep their own schedule, others take --iterations.
 
 Every run is a file in RESULTS/runs, and finished ones are not repeated, so a comparison can be interrupted, continued
 and extended; --tables only draws RESULTS/comparison.md and RESULTS/curves.png again. RESULTS/pictures shows every
@@ -192,7 +193,7 @@ def main() -> None:
         return
     rows, left_out = chosen_rows(options.models, options.model)
     if options.list:
-        print("\n".join(f"{row.name}: {shlex.join(row.options)}" for row in rows))
+        print("\n".join(f"{row.name}: {row.words}" for row in rows))
         return
     for reason in left_out:
         print(f"left out: {reason}", file=sys.stderr)

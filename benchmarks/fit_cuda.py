@@ -77,7 +77,7 @@ def train(folder: Path) -> tuple[Scene, list[tuple[float, int, float]]]:
     flows.precompute(split.train)
     depth = ClipDepth(clip, choose_depth_prior("auto", clip), split.train, clip.tissue_mask, flows)
     views = TrainingViews(clip, split.train, flows, clip.tissue_mask, depth, config, device)
-    fit = Fit(new_optimizer(clip, views, config, "spline", device), views, config, 0)
+    fit = Fit(new_optimizer(clip, views, config, device), views, config, 0)
     views.prepare(range(len(views.real) + views.virtual_count))
     seconds, curve = 0.0, []
     while fit.step < config.iterations:

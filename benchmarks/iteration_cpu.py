@@ -16,6 +16,8 @@ from rasterize_cpu import HEIGHT, WIDTH, camera, median_ms, scene_with
 from endogs import native
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.objective.objective import Objective
+from endogs.fit.objective.term import TermSetup
+from endogs.fit.objective.terms import terms_of
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.views import View
 from endogs.scene.deformation.knots import Knots
@@ -38,7 +40,7 @@ def measure(count: int, repeats: int) -> list[float]:
     deformation = SplineDeformation(torch.zeros(KNOTS.count, count, 14), KNOTS)
     optimizer = SplineAdam(packed.clone(), deformation, config, 1.0)
     view, kernels = make_view(), native.module()
-    objective = Objective(config, "logdepth", None, None)
+    objective = Objective(terms_of(TermSetup(config, "logdepth", None, None)), config, "logdepth")
     planes, planes_grad = torch.empty(5, HEIGHT, WIDTH), torch.empty(5, HEIGHT, WIDTH)
     grad = torch.empty_like(packed)
     eye = (view.camera.world_to_camera, view.camera.K, 0.01, False, None)
@@ -55,7 +57,7 @@ def measure(count: int, repeats: int) -> list[float]:
         kernels.render_backward(packed, *eye, planes, splats, bins, planes_grad, grad, None, None, None)
 
     def iteration() -> None:
-        result = objective.evaluate(optimizer.packed_at(view.time), view)
+        result = objective.evaluate(optimizer.packed_at(view.time), view, 0)
         optimizer.step(result.grad, view.time, 0.5)
 
     parts = (

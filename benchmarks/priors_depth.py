@@ -17,7 +17,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from endogs.priors.constant import ConstantDepth
 from scipy.stats import spearmanr
 
 from endogs.clip import Clip, ClipOptions, load_clip
@@ -25,7 +24,7 @@ from endogs.priors.depth import ClipDepth, DepthInput, DepthPrediction, DepthPri
 from endogs.priors.flow import ClipFlows, consistency_mask, warp
 
 PHANTOM = ["--frames", "60", "--instruments", "2", "--seed", "3", "--view", "stereo"]
-FIT_DEPTHS = ("given", "stereo", "photometric", "constant")
+FIT_DEPTHS = ("given", "stereo", "photometric")
 
 
 def endogs(*arguments: str) -> None:
@@ -94,7 +93,6 @@ def print_priors(clips: dict[str, Path], phantom: Path) -> None:
             continue
         clip = load_clip(path, ClipOptions(stride=stride))
         for name, prior in (
-            ("constant", ConstantDepth()),
             ("photometric", PhotometricDepth()),
             ("stereo", StereoDepth()),
         ):

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 from rasterize_cpu import HEIGHT, WIDTH, camera, scene_with
@@ -25,6 +27,9 @@ from rasterize_cpu import HEIGHT, WIDTH, camera, scene_with
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.cuda_steps import CudaSteps
 from endogs.fit.density import ResidualMaps
+from endogs.fit.objective.objective import Objective
+from endogs.fit.objective.term import TermSetup
+from endogs.fit.objective.terms import terms_of
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.views import View
 from endogs.render.native import render_planes
@@ -58,6 +63,7 @@ class OneView:
     """The views of a fit that has one."""
 
     depth_kind = "metric"
+    anchor = None
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -70,17 +76,28 @@ class OneView:
         del indices
 
 
+def one_views_state(config: FitConfig, view: View, deterministic: bool) -> Any:
+    """As much of a fit's state as the captured steps look at."""
+    return SimpleNamespace(
+        config=config,
+        views=OneView(view),
+        order=[0] * config.iterations,
+        step=0,
+        unseen=None,
+        deterministic=deterministic,
+        objective=Objective(terms_of(TermSetup(config, "metric", None, None)), config, "metric"),
+        maps=ResidualMaps.empty(1, HEIGHT, WIDTH, "cuda"),
+    )
+
+
 def our_iteration(packed: torch.Tensor, view: View, repeats: int, deterministic: bool) -> float:
     """Milliseconds of a step, in runs of 50 as a fit takes them, with rates of 0: the same scene every time."""
     still = LearningRates(0.0, 0.0, 0.0, 0.0, 0.0, 0.5)
     config = replace(FitConfig(), base_rates=still, control_rates=still, iterations=50 * (repeats + 4))
     deformation = SplineDeformation.at_rest(len(packed), KNOTS, "cuda")
     optimizer = SplineAdam(packed.clone(), deformation, config, 1.0)
-    steps = config.iterations
-    maps = ResidualMaps.empty(1, HEIGHT, WIDTH, "cuda")
-    order, smooth = [0] * steps, [0.0] * steps
-    runner = CudaSteps(optimizer, OneView(view), config, order, maps, smooth, None, None, 0, deterministic)
-    at = iter(range(0, steps, 50))
+    runner = CudaSteps(optimizer, one_views_state(config, view, deterministic))
+    at = iter(range(0, config.iterations, 50))
     return median_ms(lambda: runner.run(next(at), 50), repeats) / 50
 
 

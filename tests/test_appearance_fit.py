@@ -62,7 +62,7 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same_run(clip, look, tmp_path):
     config = replace(CONFIG, appearance=LOOKS[look])
     whole = new_fit(clip, config)
     before = {name: t.clone() for name, t in whole.optimizer.state().items() if name.startswith("appearance.")}
-    first, _ = whole.take_step()
+    first = whole.advance().loss
     run_fit(whole, show=False)
     assert whole.log[-1]["loss"] < 0.9 * first
     trained = [name for name in before if name.removeprefix("appearance.") in AppearanceConfig().rates()]
@@ -75,7 +75,7 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same_run(clip, look, tmp_path):
 
     part = new_fit(clip, config)
     for _ in range(11):
-        part.take_step()
+        part.advance()
     save_checkpoint(part.checkpoint(), tmp_path)
     again = new_fit(clip, config)
     again.restore(load_checkpoint(tmp_path))
@@ -87,10 +87,10 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same_run(clip, look, tmp_path):
 
 def test_two_fits_of_the_same_views_start_alike(flickering):
     fit = new_fit(flickering, replace(CONFIG, appearance=LOOKS["exposure"]))
-    again = new_optimizer(flickering, fit.views, fit.config, "spline", torch.device("cpu"))
+    again = new_optimizer(flickering, fit.views, fit.config, torch.device("cpu"))
     assert torch.equal(again.base, fit.optimizer.base)
     assert torch.equal(again.appearance.appearance.exposure.values, fit.optimizer.appearance.appearance.exposure.values)
-    plain = new_optimizer(flickering, fit.views, CONFIG, "spline", torch.device("cpu"))
+    plain = new_optimizer(flickering, fit.views, CONFIG, torch.device("cpu"))
     assert not torch.equal(plain.base[:, COLORS], fit.optimizer.base[:, COLORS])
 
 
@@ -114,11 +114,11 @@ def test_gaussians_for_which_memory_runs_out_leave_all_as_it_was(clip, monkeypat
 
 def test_a_light_that_is_not_finite_is_told_and_not_taken_over(clip):
     fit = new_fit(clip, replace(CONFIG, appearance=LOOKS["lit"]))
-    fit.take_step()
+    fit.advance()
     fit.optimizer.appearance._tensors["colors.gloss"].data[3] = float("nan")
     before = fit.optimizer.base.clone()
     with pytest.raises(FitDiverged, match=r"step 1.*gloss"):
-        fit.take_step()
+        fit.advance()
     assert torch.equal(fit.optimizer.base, before)
 
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -22,7 +21,7 @@ from endogs.clip import load_clip
 from endogs.errors import FitDiverged
 from endogs.export.kinds import FORMATS
 from endogs.pipeline.options import Reconstruct
-from endogs.pipeline.reconstruct import with_room
+from endogs.pipeline.plan import with_room
 from endogs.scene.scene_file import load_scene
 
 STEPS, GAUSSIANS = 12, 800
@@ -428,12 +427,15 @@ def test_a_gpu_whose_memory_runs_out_is_told_in_one_sentence(home, tmp_path, mon
     assert "Traceback" not in said
 
 
-def test_auto_declines_a_gpu_that_is_too_small_and_says_so(home, monkeypatch, capsys):
+def test_auto_declines_a_gpu_that_is_too_small_and_says_so(home, monkeypatch):
     clip, gpu = load_clip(home / "clip"), torch.device("cuda")
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (100_000_000, 4_000_000_000))
-    config = Reconstruct(home / "clip")
-    assert with_room(gpu, clip, config).type == "cpu"
-    assert "0.1 GB are free; it runs on the processor" in capsys.readouterr().err
-    assert with_room(gpu, clip, replace(config, device="cuda")) == gpu
+    numbers = Reconstruct(home / "clip").fit_config()
+    device, notes = with_room(gpu, clip, numbers, may_change=True)
+    assert device.type == "cpu"
+    assert "0.1 GB are free; it runs on the processor" in notes[0]
+    device, notes = with_room(gpu, clip, numbers, may_change=False)
+    assert device == gpu
+    assert "it may run out of it" in notes[0]
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (80_000_000_000, 80_000_000_000))
-    assert with_room(gpu, clip, config) == gpu
+    assert with_room(gpu, clip, numbers, may_change=True) == (gpu, ())

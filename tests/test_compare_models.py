@@ -15,6 +15,7 @@ from endogs import native
 from endogs.device import choose_device
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
+from endogs.scene import DEFORMATIONS
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -63,6 +64,22 @@ def test_a_row_cannot_differ_in_what_all_rows_share(options, named):
 
 def test_every_shipped_row_is_a_fit_configuration():
     assert [rows.without_effect(row) for row in rows.ROWS] == [None] * len(rows.ROWS)
+    numbers = {row.name: rows.fit_config(row, None, None, frames=126) for row in rows.ROWS}
+    assert len({repr(config) for config in numbers.values()}) == len(rows.ROWS), "no row is another's"
+    for name, config in numbers.items():
+        assert config.form is None or isinstance(config.form, DEFORMATIONS[config.deformation].Config), name
+    assert (numbers["recipe-deform3dgs"].iterations, numbers["fast"].iterations) == (3000, 900)
+    capped = rows.fit_config(rows.ROWS[-1], 70, 500)
+    assert (capped.iterations, capped.gaussians_cap, capped.initial_gaussians) == (70, 500, 500)
+    assert capped.density == "adaptive"
+
+
+def test_rows_go_to_other_processes_whole(tmp_path):
+    runs = tuple(run for row in rows.ROWS for run in rows.planned_runs(row, [0], [2.0], 40, 300))
+    job = worker.Job(rows.ClipChoice.of("a=b"), "gap", runs, tmp_path, "cpu", (0, 1), 9.0)
+    again = worker.Job.from_json(job.to_json())
+    assert again == job
+    assert [run.configuration for run in again.runs] == [run.configuration for run in runs]
 
 
 def test_runs_with_steps_come_before_runs_with_seconds_and_presets_keep_their_steps():
@@ -74,7 +91,7 @@ def test_runs_with_steps_come_before_runs_with_seconds_and_presets_keep_their_st
         (1, 5.0, None),
     ]
     assert len({run.name for run in runs}) == 4
-    own = rows.Row("fast", ("--preset", "fast"), True)
+    own = rows.Row("fast", ("--preset", "fast"), own_schedule=True)
     assert rows.planned_runs(own, [0], [], 40, None)[0].iterations is None
 
 
@@ -163,15 +180,15 @@ def test_a_comparison_from_runs_to_tables(phantom, tmp_path, monkeypatch):
 
 
 def test_a_schedule_of_its_own_is_stopped_by_the_clock_and_needs_no_other_run(phantom, tmp_path):
-    own = rows.Row("own", ("--iterations", "4000", "--gaussians", "200"), True, True)
-    (run,) = rows.planned_runs(own, [0], [0.5], 10, None, [])
+    own = rows.Row("own", recipe="deform3dgs", own_schedule=True)
+    (run,) = rows.planned_runs(own, [0], [0.5], 10, 200, [])
     assert run.is_stopped
     assert run.configuration != replace(run, seconds=None).configuration
-    assert not replace(run, row=replace(own, is_recipe=False)).is_stopped
+    assert not replace(run, row=replace(own, recipe=None)).is_stopped
     prepared = prepare(rows.ClipChoice.of(f"phantom={phantom}"), "standard", choose_device("cpu"), tmp_path)
     record = train.execute(prepared, run, None, 100.0, tmp_path / "worst.png")
     assert 0.5 <= record["train_seconds"] < 5
-    assert 0 < record["steps"] < 4000
+    assert 0 < record["steps"] < 3000
     assert [point["step"] for point in record["curve"]][-1] == record["steps"]
     assert record["curve"][-1]["psnr"] == pytest.approx(record["test"]["psnr"], abs=1e-6), "curves end at the table"
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from given_state import GivenViews, given_state
 
 from endogs.camera import Camera
 from endogs.errors import FitDiverged
 from endogs.fit import cuda_steps
 from endogs.fit.config import FitConfig
 from endogs.fit.cuda_steps import BAD_GRADIENT, BAD_LOSS, OVERFLOW, CudaSteps, corrected
-from endogs.fit.density import ResidualMaps
 from endogs.fit.optimize.spline_adam import BETAS, SplineAdam
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
@@ -95,32 +95,21 @@ def kernels(monkeypatch):
     return fake
 
 
-class ThreeViews:
-    depth_kind = "logdepth"
-
-    def __init__(self):
-        camera = Camera(torch.eye(3), torch.eye(4), 6, 4)
-        image, weight = torch.zeros(4, 6, 3, dtype=torch.uint8), torch.full((4, 6), 255, dtype=torch.uint8)
-        self.views = [View(0.4 + 1.1 * k, camera, image, weight, k if k < 2 else None) for k in range(3)]
-        self.prepared = []
-
-    def __getitem__(self, index):
-        return self.views[index]
-
-    def prepare(self, indices):
-        self.prepared = list(indices)
+def three_views():
+    camera = Camera(torch.eye(3), torch.eye(4), 6, 4)
+    image, weight = torch.zeros(4, 6, 3, dtype=torch.uint8), torch.full((4, 6), 255, dtype=torch.uint8)
+    return GivenViews([View(0.4 + 1.1 * k, camera, image, weight, k if k < 2 else None) for k in range(3)], "logdepth")
 
 
 def steps_of(first=0, count=7, blind=None):
     config = FitConfig(iterations=STEPS, ssim_weight=0.0)
     optimizer = SplineAdam(torch.randn(count, CHANNELS), SplineDeformation.at_rest(count, KNOTS), config, 0.1)
-    views = ThreeViews()
+    views = three_views()
     if blind is not None:
         views.views[blind] = replace(views.views[blind], weight=torch.zeros_like(views.views[blind].weight))
     order = [step % 3 for step in range(STEPS)]
-    smooth = [4.0 if step % 4 == 0 else 0.0 for step in range(STEPS)]
-    maps = ResidualMaps.empty(2, 4, 6)
-    return CudaSteps(optimizer, views, config, order, maps, smooth, torch.ones(4, 6), None, first), optimizer, views
+    state = given_state(config, views, order, torch.ones(4, 6, dtype=torch.bool), step=first)
+    return CudaSteps(optimizer, state), optimizer, views
 
 
 def test_the_table_holds_what_the_optimizer_would_come_to(kernels):

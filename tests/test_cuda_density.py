@@ -1,6 +1,8 @@
-"""Density control, Bloop, normals and bending on an NVIDIA GPU: the steps that the captured graph does not know."""
+"""Bloop, normals and the peers' density control on an NVIDIA GPU: the steps that the captured graph does not know."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +10,12 @@ from sliding_clip import sliding_clip
 from test_fit_loop import CONFIG, new_fit
 
 from endogs import native
-from endogs.fit.config import McmcNumbers
+from endogs.fit.eager_steps import EagerSteps
 from endogs.fit.loop import run_fit
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from comparison.peers.adaptive import AdaptiveNumbers
 
 pytestmark = [
     pytest.mark.cuda,
@@ -17,12 +23,9 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="this torch has no CUDA"),
 ]
 KINDS = {
-    "absgrad": {"density": "absgrad"},
-    "adaptive": {"density": "adaptive"},
-    "mcmc": {"density": "mcmc", "mcmc": McmcNumbers(every=0.05)},
+    "adaptive": {"density": "adaptive", "density_numbers": AdaptiveNumbers(threshold=1e-6)},
     "bloop": {"balance": "bloop"},
     "normals": {"normal_weight": 0.05},
-    "bending": {"bending_weight": 0.02},
 }
 
 
@@ -32,13 +35,12 @@ def test_a_gpu_takes_these_steps_one_by_one_and_comes_to_what_the_cpu_does(kind,
     config = replace(CONFIG, iterations=40, **KINDS[kind])
     fits = [new_fit(clip, config, device=device) for device in ("cpu", "cuda")]
     for fit in fits:
+        assert isinstance(fit.stepper, EagerSteps)
         run_fit(fit, show=False)
-        assert fit._cuda_steps is None
     cpu, gpu = fits
     assert gpu.optimizer.base.device.type == "cuda"
     assert gpu.optimizer.base.shape == cpu.optimizer.base.shape
-    if "density" in KINDS[kind]:
-        assert len(gpu.optimizer.base) > CONFIG.initial_gaussians
+    assert len(gpu.optimizer.base) == CONFIG.gaussians_cap
     assert gpu.psnr == pytest.approx(cpu.psnr, abs=0.5)
 
 
@@ -48,10 +50,9 @@ def test_the_first_steps_gradient_is_the_cpus(kind, tmp_path):
     results = []
     for device in ("cpu", "cuda"):
         fit = new_fit(clip, replace(CONFIG, **KINDS[kind]), device=device)
-        fit._objective.watch_screen = True
-        results.append(fit._objective.evaluate(fit.optimizer.packed_at(0.0), fit.views[0], 4.0))
+        results.append(fit.objective.evaluate(fit.optimizer.packed_at(0.0), fit.views[0], 0))
     cpu, gpu = results
-    for name in ("grad", "auxiliary", "screen_gradients"):
+    for name in ("grad", "auxiliary"):
         expected, found = getattr(cpu, name), getattr(gpu, name)
         assert (expected is None) == (found is None)
         if expected is not None:

@@ -27,6 +27,10 @@ class Drift(Deformation):
 
     kind = "drift"
 
+    @classmethod
+    def start(cls, base, start):
+        return cls()
+
     def packed_at(self, base, time):
         moved = base.clone()
         moved[:, 0] += 10 * time

@@ -13,6 +13,8 @@ from endogs.fit.bloop import MAIN, Bloop, projected_off
 from endogs.fit.density import Population
 from endogs.fit.objective.losses import UnseenPairs
 from endogs.fit.objective.objective import Objective
+from endogs.fit.objective.term import TermSetup
+from endogs.fit.objective.terms import terms_of
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.gaussians import ATTRIBUTES, COLORS
 from endogs.scene import Knots, SplineDeformation
@@ -67,8 +69,8 @@ def test_the_average_follows_rows_and_gives_way_only_where_the_view_reaches():
 @pytest.mark.parametrize("part", ["grad", "auxiliary"])
 def test_a_gradient_that_is_not_finite_spoils_no_average(clip, monkeypatch, part):
     fit = new_fit(clip, replace(CONFIG, balance="bloop"))
-    fit.take_step()
-    average = fit._population.rows[MAIN].clone()
+    fit.advance()
+    average = fit.population.rows[MAIN].clone()
     assert float(average.abs().max()) > 0
     evaluate = Objective.evaluate
 
@@ -79,8 +81,8 @@ def test_a_gradient_that_is_not_finite_spoils_no_average(clip, monkeypatch, part
 
     monkeypatch.setattr(Objective, "evaluate", poisoned)
     with pytest.raises(FitDiverged, match="gradient is not finite"):
-        fit.take_step()
-    assert torch.equal(fit._population.rows[MAIN], average)
+        fit.advance()
+    assert torch.equal(fit.population.rows[MAIN], average)
 
 
 def test_main_and_auxiliary_gradients_add_up_to_the_sums(clip):
@@ -91,12 +93,12 @@ def test_main_and_auxiliary_gradients_add_up_to_the_sums(clip):
     hidden[10:20, 10:20] = 1
     view = replace(view, hidden=torch.from_numpy(hidden))
     assert view.depth is not None
-    together = fit._objective
-    together.unseen = UnseenPairs.of(torch.from_numpy(hidden > 0))
-    apart = replace(together, config=replace(together.config, balance="bloop"))
-    whole = together._fused(packed, view)
+    pairs = UnseenPairs.of(torch.from_numpy(hidden > 0))
+    terms = terms_of(TermSetup(fit.config, fit.views.depth_kind, fit.views.anchor, pairs))
+    together, apart = (Objective(terms, fit.config, fit.views.depth_kind, apart) for apart in (False, True))
+    whole = together.evaluate(packed, view, 0)
     assert {"l1", "dssim", "depth", "normals", "hidden"} == set(whole.terms)
-    for result in (apart._fused(packed, view), apart._autograd(packed.clone().requires_grad_(), view)):
+    for result in (apart.evaluate(packed, view, 0), apart.by_autograd(packed.clone().requires_grad_(), view, 0)):
         assert result.loss == pytest.approx(whole.loss, rel=1e-5)
         assert result.terms == pytest.approx(whole.terms, rel=1e-4)
         assert float(result.auxiliary.abs().max()) > 0
@@ -106,5 +108,5 @@ def test_main_and_auxiliary_gradients_add_up_to_the_sums(clip):
             # Round Gaussians do not feel their orientation: what is left there is rounding.
             assert ((mine - exact).abs() <= 2e-4 * exact.abs().max() + 1e-6 * whole.grad.abs().max()).all()
     plain = replace(view, depth=None, depth_weight=None, hidden=None)
-    assert apart._fused(packed, plain, 0.0).auxiliary is None
-    assert apart._autograd(packed.clone().requires_grad_(), plain, 0.0).auxiliary is None
+    assert apart.evaluate(packed, plain, 1).auxiliary is None
+    assert apart.by_autograd(packed.clone().requires_grad_(), plain, 1).auxiliary is None

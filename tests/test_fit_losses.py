@@ -6,6 +6,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from endogs.camera import Camera
 from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import (
     DepthAnchor,
@@ -16,6 +17,9 @@ from endogs.fit.objective.losses import (
     unseen_smoothness,
     weighted_dssim,
 )
+from endogs.fit.objective.term import TermSetup
+from endogs.fit.objective.terms import terms_of
+from endogs.fit.views import View
 from endogs.render import Rendering
 
 CONFIG = FitConfig(ssim_weight=0.0)
@@ -150,3 +154,17 @@ def test_smoothness_acts_only_where_nothing_is_seen():
     assert r.depth.grad[unseen].abs().max() > 0
     flat = Rendering(torch.full((12, 16, 3), 0.5), torch.full((12, 16), 90.0), torch.ones(12, 16))
     assert float(unseen_smoothness(flat, pairs)) == 0
+
+
+def test_a_slow_term_makes_up_for_the_steps_that_leave_it_out():
+    nothing = torch.zeros(2, 3, dtype=torch.uint8)
+    view = View(0.0, Camera(torch.eye(3), torch.eye(4), 3, 2), torch.zeros(2, 3, 3, dtype=torch.uint8), nothing, 0)
+    for weight in (0.02, 0.0):
+        config = replace(CONFIG, unseen_weight=weight)
+        terms = terms_of(TermSetup(config, "logdepth", None, UnseenPairs.of(nothing == 0)))
+        slow = [term for term in terms if term.name == "unseen"]
+        assert len(slow) == (weight > 0), "what has no weight is no term"
+        for term in slow:
+            weights = [term.weight(view, step) for step in range(8)]
+            assert sum(weights) == pytest.approx(8 * weight)
+            assert weights.count(0) == 6

@@ -90,4 +90,3 @@ def test_longer_clips_take_more_steps_in_proportion_unless_they_are_named(preset
     steps = [Reconstruct("clip.mp4", preset=preset).fit_config(frames).iterations for frames in (0, 5, 63, 126, 630)]
     assert steps == [own, own, own, 2 * own, 10 * own]
     assert Reconstruct("clip.mp4", preset=preset, iterations=7).fit_config(630).iterations == 7
-    assert Reconstruct("clip.mp4", preset="deform3dgs").fit_config(630).iterations == 3000

@@ -141,17 +141,16 @@ def test_neighbours_follow_gaussians_that_change_places():
     assert distance.max() < 1.3
 
 
-@pytest.mark.parametrize(("density", "bending"), [("residual", 0.0), ("mcmc", 0.0), ("residual", 0.1)])
-def test_a_fit_with_rigidity_resumes_bit_identically_and_differs_from_one_without(tmp_path, density, bending):
+def test_a_fit_with_rigidity_resumes_bit_identically_and_differs_from_one_without(tmp_path):
     clip = sliding_clip(tmp_path / "clip", frames=6).with_masks(InstrumentOnTheLeft())
-    config = replace(CONFIG, iterations=48, rigidity_weight=0.5, density=density, bending_weight=bending)
+    config = replace(CONFIG, iterations=48, rigidity_weight=0.5)
     whole, part, again, without = (
         new_fit(clip, one) for one in (config, config, config, replace(config, rigidity_weight=0.0))
     )
     run_fit(whole, show=False)
     run_fit(without, show=False)
     for _ in range(42):
-        part.take_step()
+        part.advance()
     save_checkpoint(part.checkpoint(), tmp_path)
     again.restore(load_checkpoint(tmp_path))
     known = part.checkpoint().tensors["rigid_neighbours"]

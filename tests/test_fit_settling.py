@@ -12,7 +12,7 @@ from endogs.clip import load_clip
 from endogs.fit import setup
 from endogs.fit.config import FitConfig
 from endogs.fit.settling import same_surface, settled, shift_along_rays
-from endogs.fit.setup import first_gaussians
+from endogs.fit.setup import STARTS
 from endogs.fit.views import TrainingViews
 from endogs.gaussians import CHANNELS, LOG_SCALES, MEANS, OPACITY
 from endogs.phantom.config import Phantom
@@ -50,9 +50,9 @@ def test_a_new_scene_draws_the_given_depth(tmp_path, monkeypatch, moves):
     write_phantom(Phantom(tmp_path / "clip", **options, breathing=0.0, peristalsis=0.0, pull=0.0))
     views = views_of(tmp_path / "clip")
     knots = Knots.over(0.0, float(views.observations.times[-1]), 0.1) if moves else None
-    after = bias(views, *first_gaussians(views, CONFIG, knots, 0), knots)
+    after = bias(views, *STARTS["tissue"](views, CONFIG, knots, 0), knots)
     monkeypatch.setattr(setup, "settled", lambda base, motion, views: base)
-    before = bias(views, *first_gaussians(views, CONFIG, knots, 0), knots)
+    before = bias(views, *STARTS["tissue"](views, CONFIG, knots, 0), knots)
     assert before < -0.1  # in front of the surface
     assert abs(after) < 0.2 * abs(before)
 
@@ -155,7 +155,7 @@ def test_relative_depth_settles_nothing(tmp_path, monkeypatch):
     write_phantom(Phantom(tmp_path / "clip", frames=2, width=96, height=80, instruments=0))
     views = views_of(tmp_path / "clip", "photometric")
     monkeypatch.setattr(setup, "settled", lambda *_: pytest.fail("there is no depth to settle at"))
-    first_gaussians(views, CONFIG, None, 0)
+    STARTS["tissue"](views, CONFIG, None, 0)
 
 
 def test_one_surface_is_one_within_two_percent():

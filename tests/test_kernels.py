@@ -15,6 +15,8 @@ from endogs import native
 from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import DepthAnchor, UnseenPairs, photometric_loss
 from endogs.fit.objective.objective import Objective
+from endogs.fit.objective.term import TermSetup
+from endogs.fit.objective.terms import terms_of
 from endogs.fit.optimize.spline_adam import BETAS, Slice, adam_slice, adam_slices
 from endogs.fit.views import View
 from endogs.gaussians import CHANNELS
@@ -387,7 +389,10 @@ def test_a_backward_pass_never_writes_beside_its_arrays(change, message):
 
 
 def step_problem(depth_kind: str | None, ssim_weight: float, with_unseen: bool) -> tuple[Objective, View, torch.Tensor]:
-    """A small scene, a view of something else, and an objective with every term that was asked for."""
+    """A small scene, a view of something else, and an objective with every term that was asked for.
+
+    Log depth has an anchor.
+    """
     scene = make_scene("ordinary", 60, (50, 31), seed=3).to(torch.float32)
     camera = scene.camera
     rendering = rasterize_packed(scene.packed, camera)
@@ -402,26 +407,32 @@ def step_problem(depth_kind: str | None, ssim_weight: float, with_unseen: bool) 
         depth_weight = torch.where(covered, random(31, 50, seed=5, low=40, high=255), 0).to(torch.uint8)
         if depth_kind == "logdepth":
             depth = torch.where(covered, depth.clamp_min(0.1).log(), 0).half()
+        if depth_kind == "disparity":
+            depth = 1 / depth.clamp_min(0.1)
         view = replace(view, depth=depth, depth_weight=depth_weight)
+    config = FitConfig(ssim_weight=ssim_weight, unseen_weight=0.3, relative_depth_weight=0.5, depth_anchor=0.1)
+    kind = depth_kind or "logdepth"
+    anchor = DepthAnchor(1.0, 0.4) if depth_kind == "logdepth" else None
+    pairs = UnseenPairs.of(unseen_area()) if with_unseen else None
+    return Objective(terms_of(TermSetup(config, kind, anchor, pairs)), config, kind), view, scene.packed
+
+
+def unseen_area() -> torch.Tensor:
+    """What no frame of `step_problem` shows as tissue."""
     unseen = torch.zeros(31, 50, dtype=torch.bool)
     unseen[10:20, 12:30] = True
-    objective = Objective(
-        FitConfig(ssim_weight=ssim_weight, unseen_weight=0.3, relative_depth_weight=0.5, depth_anchor=0.1),
-        depth_kind or "logdepth",
-        DepthAnchor(1.0, 0.4) if depth_kind == "logdepth" else None,
-        UnseenPairs.of(unseen) if with_unseen else None,
-    )
-    return objective, view, scene.packed
+    return unseen
 
 
 @pytest.mark.usefixtures("_each_set")
 @pytest.mark.parametrize("with_unseen", [False, True])
 @pytest.mark.parametrize("ssim_weight", [0.0, 0.2])
 @pytest.mark.parametrize("depth_kind", [None, "metric", "logdepth"])
-def test_the_fused_step_equals_the_autograd_step(depth_kind, ssim_weight, with_unseen):
+@pytest.mark.parametrize("step", [0, 1])
+def test_the_fused_step_equals_the_autograd_step(depth_kind, ssim_weight, with_unseen, step):
     objective, view, packed = step_problem(depth_kind, ssim_weight, with_unseen)
-    fused = objective._fused(packed, view)
-    slow = objective._autograd(packed.clone().requires_grad_(), view)
+    fused = objective.evaluate(packed, view, step)
+    slow = objective.by_autograd(packed.clone().requires_grad_(), view, step)
     assert fused.terms.keys() == slow.terms.keys()
     assert fused.terms == pytest.approx(slow.terms, rel=2e-5)
     assert fused.loss == pytest.approx(slow.loss, rel=2e-5)

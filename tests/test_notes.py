@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import pytest
-import torch
 from sliding_clip import sliding_clip
 
 from endogs import native
-from endogs.clip.splits import SplitName, split_frames
-from endogs.fit import config
+from endogs.clip.splits import SplitName
+from endogs.pipeline import options
 from endogs.pipeline.notes import longer_fit_note
 from endogs.pipeline.options import Reconstruct
+from endogs.pipeline.plan import resolve
 from endogs.pipeline.reconstruct import Result, print_summary, tell_before_the_fit
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -22,8 +20,7 @@ def told(tmp_path, capsys):
 
     def tell(frames: int = 4, split: SplitName = "standard", **options) -> str:
         clip = sliding_clip(tmp_path / f"{frames}-{split}", frames)
-        asked = Reconstruct(tmp_path, split=split, **options)
-        tell_before_the_fit(clip, split_frames(frames, split), asked, CPU)
+        tell_before_the_fit(clip, resolve(Reconstruct(tmp_path, split=split, device="cpu", **options), clip))
         return capsys.readouterr().err
 
     return tell
@@ -60,7 +57,7 @@ def test_a_clip_that_takes_many_more_steps_says_so_and_how_to_take_fewer():
 
 
 def test_the_steps_of_a_long_clip_are_told_before_the_fit(told, monkeypatch):
-    monkeypatch.setattr(config, "PRESET_FRAMES", 2)
+    monkeypatch.setattr(options, "PRESET_FRAMES", 2)
     assert "6 frames take 1350 steps, where short clips take 450" in told(6, preset="fast")
     assert "steps" not in told(5, preset="fast", iterations=9)
 

@@ -12,6 +12,8 @@ from sliding_clip import HEIGHT, WIDTH, sliding_clip
 
 import endogs
 from endogs.clip import load_clip
+from endogs.phantom.config import Phantom
+from endogs.phantom.writer import write_phantom
 from endogs.pipeline.prior_progress import PriorProgress
 from endogs.priors.clip_depth import ClipDepth, input_fingerprint
 from endogs.priors.depth import DepthPrediction, PhotometricDepth
@@ -209,17 +211,17 @@ def test_a_clip_that_begins_black_or_white_is_reconstructed(tmp_path, level):
 
 
 def test_the_run_tells_which_depth_it_used_and_reuses_it(tmp_path):
-    clip = sliding_clip(tmp_path / "clip", 6)
-    options = {"preset": "fast", "iterations": 3, "gaussians": 200, "clip": clip.options}
-    first = endogs.reconstruct(clip.source, out=tmp_path / "out", **options)
-    again = endogs.reconstruct(clip.source, out=tmp_path / "out", overwrite=True, **options)
+    clip = write_phantom(Phantom(tmp_path / "clip", frames=6, width=64, height=48, instruments=0))
+    options = {"preset": "fast", "iterations": 3, "gaussians": 200, "depth": "photometric"}
+    first = endogs.reconstruct(clip, out=tmp_path / "out", **options)
+    again = endogs.reconstruct(clip, out=tmp_path / "out", overwrite=True, **options)
     assert first.record["depth"]["frames_from_cache"] == 0
     assert again.record["depth"]["frames_computed"] == 0
     assert again.record["depth"]["frames_from_cache"] == 5
     assert again.metrics["mean"]["psnr"] == pytest.approx(first.metrics["mean"]["psnr"], abs=1e-6)
     assert len(list((tmp_path / "out" / "priors").iterdir())) == 1
-    other = endogs.reconstruct(clip.source, out=tmp_path / "out", overwrite=True, depth="constant", **options)
-    assert other.record["depth"]["prior"] == "constant"
+    other = endogs.reconstruct(clip, out=tmp_path / "out", overwrite=True, **(options | {"depth": "given"}))
+    assert other.record["depth"]["prior"] == "given"
     assert not (tmp_path / "out" / "priors").exists(), "predictions that serve no scene are gone"
 
 

@@ -6,7 +6,6 @@ import pytest
 from endogs.errors import InputError
 from endogs.geometry import pixel_rays
 from endogs.priors.depth import (
-    ConstantDepth,
     DepthInput,
     DepthPrediction,
     GivenDepth,
@@ -263,12 +262,6 @@ def test_disparity_that_reaches_zero_becomes_a_finite_depth():
     assert np.percentile(depth, 98) == pytest.approx(300, rel=0.1), "the farthest hundredth at three medians"
     flat = to_depth(DepthPrediction(np.zeros((4, 5), np.float32), "disparity", np.ones((4, 5), np.float32)))
     assert (flat == 100).all()
-
-
-def test_constant_depth_is_flat():
-    clip = OneFrame(shaded(bump()))
-    assert (to_depth(predict(ConstantDepth(), clip)) == 100).all()
-    assert isinstance(choose_depth_prior("constant", clip), ConstantDepth)
 
 
 def test_speculars_are_small_bright_and_grey():

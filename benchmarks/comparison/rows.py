@@ -1,9 +1,13 @@
-"""The rows of the comparison: models as options of `endogs reconstruct`, and how long each one trains."""
+"""The rows of the comparison: models as options of `endogs reconstruct` or as peers' recipes, and how long each trains.
+
+The peers are imported only where a row needs their numbers: they import torch, which counts its threads then.
+"""
 
 import contextlib
 import hashlib
 import io
-from dataclasses import dataclass, fields, is_dataclass
+import shlex
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +18,50 @@ from endogs.pipeline.options import Reconstruct
 
 @dataclass(frozen=True)
 class Row:
-    """A model, written as what a user would type."""
+    """A model, written as what a user would type, and names of what no option says: a row goes to others as JSON."""
 
     name: str
-    options: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    form: str | None = None
+    """Numbers of the deformation, by the name in `peers.forms.FORMS`."""
+    recipe: str | None = None
+    """A peer's whole fit in place of options, by the name in `peers.recipes.RECIPES`."""
     own_schedule: bool = False
     """Whether it keeps its own number of steps where the others take equally many."""
-    is_recipe: bool = False
-    """Whether equal seconds stop it on its way instead of squeezing its schedule: what clones and splits every so many
-    steps ends lower when it is squeezed."""
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether equal seconds stop it on its way instead of squeezing its schedule: what clones and splits every so
+        many steps ends lower when it is squeezed."""
+        return self.recipe is not None
+
+    @property
+    def words(self) -> str:
+        """What it is, in a line."""
+        named = {"form": self.form, "recipe": self.recipe}
+        return " ".join(
+            [shlex.join(self.options), *(f"({what} {name})" for what, name in named.items() if name)]
+        ).strip()
 
 
 ROWS = (
     Row("spline", ("--deformation", "spline")),
     Row("still", ("--deformation", "none")),
-    Row("bases-quartic", ("--deformation", "bases", "--bases-kernel", "quartic")),
-    Row("bases-gaussian", ("--deformation", "bases", "--bases-kernel", "gaussian")),
-    Row("bases-colorgs", ("--deformation", "bases", "--bases-kernel", "gaussian", "--bases-constant")),
+    Row("bases-quartic", ("--deformation", "bases")),
+    Row("bases-gaussian", ("--deformation", "bases"), form="bases-gaussian"),
+    Row("bases-colorgs", ("--deformation", "bases"), form="bases-colorgs"),
     Row("hexplane", ("--deformation", "hexplane")),
     Row("mlp", ("--deformation", "mlp")),
     Row("lowrank", ("--deformation", "lowrank")),
-    Row("fast", ("--preset", "fast"), True),
-    Row("best", ("--preset", "best"), True),
-    Row("recipe-deform3dgs", ("--preset", "deform3dgs"), True, True),
-    Row("recipe-endogaussian", ("--preset", "endogaussian"), True, True),
+    Row("fast", ("--preset", "fast"), own_schedule=True),
+    Row("best", ("--preset", "best"), own_schedule=True),
+    Row("recipe-deform3dgs", recipe="deform3dgs", own_schedule=True),
+    Row("recipe-endogaussian", recipe="endogaussian", own_schedule=True),
 )
 """`spline` is the preset `balanced`."""
 OF_THE_FIT = frozenset(
-    {"preset", "deformation", "motion", "colors", "sh_degree", "exposure", "iterations", "gaussians", "density"}
-    | {"balance", "normal_weight", "depth_weight", "specular_weight", "rigidity_weight", "bending_weight"}
+    {"preset", "deformation", "colors", "sh_degree", "exposure", "iterations", "gaussians", "density", "balance"}
+    | {"normal_weight", "depth_weight", "rigidity_weight"}
 )
 """Options of `endogs reconstruct` that decide its FitConfig."""
 
@@ -77,9 +96,21 @@ def _changed(values: Any, defaults: Any, but: frozenset[str] = frozenset()) -> s
 
 def fit_config(row: Row, iterations: int | None, gaussians: int | None, frames: int = 0) -> FitConfig:
     """The row's numbers for a clip of so many frames; `iterations` replaces their steps, `gaussians` caps them."""
+    if row.recipe is not None:
+        from .peers.recipes import RECIPES
+
+        config = RECIPES[row.recipe]
+        config = config if iterations is None else config.with_iterations(iterations)
+        most = config.gaussians_cap if gaussians is None else gaussians
+        return replace(config, gaussians_cap=most, initial_gaussians=min(config.initial_gaussians, most))
     more = [] if iterations is None else ["--iterations", str(iterations)]
     more += [] if gaussians is None else ["--gaussians", str(gaussians)]
-    return parsed(row, *more).fit_config(frames)
+    config = parsed(row, *more).fit_config(frames)
+    if row.form is None:
+        return config
+    from .peers.forms import FORMS
+
+    return replace(config, form=FORMS[row.form])
 
 
 def chosen_rows(names: list[str], added: list[str]) -> tuple[list[Row], list[str]]:
@@ -95,7 +126,7 @@ def chosen_rows(names: list[str], added: list[str]) -> tuple[list[Row], list[str
     rows, left_out = [], []
     for row in [known[name] for name in names] if names else known.values():
         try:
-            parsed(row).fit_config()
+            fit_config(row, None, None)
         except ValueError as error:
             left_out.append(str(error).partition(" (")[0])
         else:

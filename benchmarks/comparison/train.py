@@ -30,7 +30,7 @@ from endogs.scene.origin import Origin
 
 from .phantom_truth import phantom_errors
 from .prepared import Prepared
-from .rows import Run, fit_config, parsed
+from .rows import Run, fit_config
 
 CURVE = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the steps after which the test frames are looked at."""
@@ -129,8 +129,8 @@ def _execute(
 
 def start(prepared: Prepared, run: Run, config: FitConfig) -> Fit:
     """The fit before its first step."""
-    kind, views = parsed(run.row).deformation_kind(), prepared.views(config)
-    optimizer = new_optimizer(prepared.clip, views, config, kind, prepared.device, seed=run.seed)
+    views = prepared.views(config)
+    optimizer = new_optimizer(prepared.clip, views, config, prepared.device, seed=run.seed)
     return Fit(optimizer, views, config, run.seed)
 
 

@@ -28,14 +28,14 @@ ROUNDS = 20 if LONG else 1
 FRAMES = [0, 2, 3, 4, 5]
 CONFIG = FitConfig(iterations=24, initial_gaussians=150, gaussians_cap=185, insertions=((0.3, 20),), mask_erosion=1)
 FITS = {
-    "spline": ("spline", replace(CONFIG, rigidity_weight=0.5)),
-    "lit": ("spline", replace(CONFIG, appearance=AppearanceConfig("lit", exposure=True))),
-    "none": ("none", CONFIG),
-    "lowrank": ("lowrank", CONFIG),
+    "spline": replace(CONFIG, rigidity_weight=0.5),
+    "lit": replace(CONFIG, appearance=AppearanceConfig("lit", exposure=True)),
+    "none": replace(CONFIG, deformation="none"),
+    "lowrank": replace(CONFIG, deformation="lowrank"),
 }
 if LONG:
-    FITS |= {kind: (kind, CONFIG) for kind in ("bases", "hexplane", "mlp")}
-    FITS["sh"] = ("spline", replace(CONFIG, appearance=AppearanceConfig("sh", 2, True)))
+    FITS |= {kind: replace(CONFIG, deformation=kind) for kind in ("bases", "hexplane", "mlp")}
+    FITS["sh"] = replace(CONFIG, appearance=AppearanceConfig("sh", 2, True))
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def views(clip):
 
 
 def new_fit(clip, views, name, checkpoint=None):
-    kind, config = FITS[name]
-    optimizer = new_optimizer(clip, views, config, kind, torch.device("cpu"), checkpoint=checkpoint)
+    config = FITS[name]
+    optimizer = new_optimizer(clip, views, config, torch.device("cpu"), checkpoint=checkpoint)
     return Fit(optimizer, views, config, 0, {"fit": {"a": 1}, "seed": 0})
 
 
@@ -74,7 +74,7 @@ def saved(clip, views, tmp_path_factory):
             folders[name] = tmp_path_factory.mktemp(name)
             fit = new_fit(clip, views, name)
             for _ in range(12):
-                fit.take_step()
+                fit.advance()
             fit.log.append({"step": 12, "loss": 0.5, "psnr": float("nan"), "gaussians": 150, "seconds": 1.5})
             save_checkpoint(fit.checkpoint(), folders[name])
         return folders[name]

@@ -11,36 +11,77 @@ times as large. What is left out is that a Gaussian's shape on the screen change
 over its depth.
 """
 
-import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from endogs.fit.density.splitting import PULL, SEEN, PullSplitting, split
+from endogs.fit.density.splitting import PULL, SEEN
 from torch import Tensor
 
 from endogs.camera import Camera
-from endogs.fit.config import FitConfig
+from endogs.fit.density.control import DensityControl, DensitySetup, drop_transparent
 from endogs.fit.density.population import Population
 from endogs.fit.objective.result import StepResult
 from endogs.fit.views import View
 from endogs.gaussians import LOG_SCALES, MEANS
 
+from .splitting import clone_or_split
+
 REACH = 3.0
 """Standard deviations that a Gaussian is drawn to."""
+PULL, SEEN = "pull_sum", "pull_views"
+"""Rows: the sum of the gradients on the screen since the last round, and the views that it is the sum over."""
 
 
-class AdaptiveDensity(PullSplitting):
+@dataclass(frozen=True)
+class AdaptiveNumbers:
+    """When and what is cloned and split."""
+
+    threshold: float = 2e-4
+    """Mean length of the gradient by the projected centre, normalized device coordinates, from which on Gaussians are
+    cloned or split."""
+    split_pixels: float = 1.0
+    """Standard deviation in pixel footprints above which a Gaussian is split instead of cloned."""
+    rounds: tuple[float, ...] = tuple(percent / 100 for percent in range(20, 81, 5))
+    """Fractions of the iterations; what is cloned later has no time to part from its twin."""
+
+
+class AdaptiveDensity(DensityControl):
     """Clones and splits the Gaussians whose mean gradient on the screen exceeds the threshold."""
 
-    def __init__(self, config: FitConfig, pixel_footprint: float, seed: int) -> None:
-        """`pixel_footprint` is the width of a pixel at the tissue's median depth, world units."""
-        super().__init__(config, seed)
-        self.large = config.adaptive.split_pixels * pixel_footprint
-        self._rounds = frozenset(round(part * config.iterations) for part in config.adaptive.rounds)
+    in_graph: ClassVar[bool] = False
+    """A GPU's captured steps keep no gradients."""
+
+    def __init__(self, setup: DensitySetup) -> None:
+        super().__init__(setup)
+        self.numbers: AdaptiveNumbers = setup.config.density_numbers or AdaptiveNumbers()
+        self.large = self.numbers.split_pixels * setup.pixel_footprint
+        self._rounds = frozenset(round(part * setup.config.iterations) for part in self.numbers.rounds)
 
     @property
     def changes(self) -> frozenset[int]:
         """The rounds' steps."""
         return self._rounds
+
+    def prepare(self, population: Population) -> None:
+        """Nothing has been seen."""
+        for name in (PULL, SEEN):
+            population.rows[name] = population.base.new_zeros(len(population))
+
+    @torch.no_grad()
+    def change(self, population: Population, step: int, time: float) -> None:
+        """Drop what never shows, then clone and split all above the threshold that the cap has room for."""
+        if step not in self._rounds:
+            return
+        drop_transparent(population, self.config.prune_opacity)
+        mean = population.rows[PULL] / population.rows[SEEN].clamp_min(1)
+        wanted = int((mean >= self.numbers.threshold).sum())
+        room = min(self.config.gaussians_cap - len(population), wanted)
+        if room > 0:
+            # A stable sort: equal gradients must not make the choice depend on the machine.
+            strongest = mean.sort(descending=True, stable=True).indices[:room].sort().values
+            clone_or_split(population, strongest, self.large, self.random(step))
+        self.prepare(population)
 
     def observe(self, population: Population, view: View, packed: Tensor, result: StepResult, step: int) -> None:
         """Add the step's gradients, and count the views that had each Gaussian in them."""
@@ -48,14 +89,6 @@ class AdaptiveDensity(PullSplitting):
             grad = result.grad if result.auxiliary is None else result.grad + result.auxiliary
             population.rows[PULL] += screen_pull(packed, grad, view.camera)
             population.rows[SEEN] += in_view(packed, view.camera)
-
-    def wanted(self, mean: Tensor, step: int) -> int:
-        """All above the threshold."""
-        return int((mean >= self.config.adaptive.threshold).sum())
-
-    def divide(self, population: Population, chosen: Tensor, step: int, time: float) -> None:
-        """By the size of the canonical ones."""
-        clone_or_split(population, chosen, self.large, self.random(step))
 
 
 @torch.no_grad()
@@ -86,12 +119,3 @@ def _in_camera(packed: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
     """Centres (N, 3) in the camera's axes, world units, and focal lengths (2,), pixels."""
     pose = camera.world_to_camera.to(packed)
     return packed[:, MEANS] @ pose[:3, :3].T + pose[:3, 3], camera.K.diagonal()[:2].to(packed)
-
-
-@torch.no_grad()
-def clone_or_split(population: Population, chosen: Tensor, large: float, generator: torch.Generator) -> None:
-    """One Gaussian more for each of `chosen` (M,): a twin, or where the canonical one's largest standard deviation
-    exceeds `large` (world units), two smaller ones inside it in its place. All move as their parent does."""
-    base = population.base[chosen]
-    wide = base[:, LOG_SCALES].amax(1) > math.log(large)
-    split(population, chosen[wide], base[wide], population.copies(chosen[~wide]), generator)

@@ -3,12 +3,17 @@
 Only training frames are looked at; Deform3DGS's own code looks at test frames too.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from endogs.errors import InputError
+from endogs.fit.config import FitConfig
+from endogs.fit.views import TrainingViews
+from endogs.scene import Knots
 from endogs.scene.observations import Observations
 from endogs.scene.placement import Look, still_gaussians
 
@@ -25,24 +30,40 @@ NEIGHBOURS = 3
 
 Points = tuple[NDArray[np.float64], NDArray[np.float32]]
 """World points (P, 3) and colours (P, 3)."""
+Place = Callable[[Observations, np.random.Generator], Points]
 
 
-def initialize_as_peer(observations: Observations, where: str, count: int, look: Look, seed: int) -> Tensor:
-    """At most `count` canonical Gaussians (N, 14) as Deform3DGS ("first-frame") or EndoGaussian ("every-frame") starts.
+def start_from_first_frame(
+    views: TrainingViews, config: FitConfig, knots: Knots | None, seed: int
+) -> tuple[Tensor, None]:
+    """Deform3DGS's first Gaussians, at rest."""
+    return first_gaussians(views.observations, first_frame_points, config, seed), None
 
-    `look.scale` multiplies the distance of their neighbours. Raises InputError when no pixel has depth on tissue.
+
+def start_from_every_frame(
+    views: TrainingViews, config: FitConfig, knots: Knots | None, seed: int
+) -> tuple[Tensor, None]:
+    """EndoGaussian's first Gaussians, at rest."""
+    return first_gaussians(views.observations, every_frame_points, config, seed), None
+
+
+def first_gaussians(observations: Observations, place: Place, config: FitConfig, seed: int) -> Tensor:
+    """Canonical Gaussians (N, 14) at the points that `place` finds, as many as the configuration starts with at most.
+
+    `config.start_scale` multiplies the distance of their neighbours. Raises InputError when no pixel has depth on
+    tissue.
     """
     generator = np.random.default_rng(seed)
-    place = first_frame_points if where == "first-frame" else every_frame_points
     points, colors = place(observations, generator)
     if len(points) <= NEIGHBOURS:
-        raise InputError("too few tissue pixels of the training frames have depth to start from; take another --preset")
+        raise InputError("too few tissue pixels of the training frames have depth for this recipe; leave its row out")
+    count = min(config.initial_gaussians, config.gaussians_cap)
     if len(points) > count:
         chosen = np.sort(generator.choice(len(points), count, replace=False))
         points, colors = points[chosen], colors[chosen]
     near = cKDTree(points).query(points, NEIGHBOURS + 1)[0][:, 1:]
     spacing = np.sqrt(np.maximum(np.square(near).mean(1), 1e-7))
-    return still_gaussians(points, colors, spacing, look)
+    return still_gaussians(points, colors, spacing, Look(config.start_opacity, config.start_scale))
 
 
 def every_frame_points(observations: Observations, generator: np.random.Generator) -> Points:

@@ -2,7 +2,7 @@
 
 Read in their papers and public code, 2026-11: S. Yang et al., "Deform3DGS", MICCAI 2024 (its `endonerf` arguments),
 and Y. Liu et al., "EndoGaussian", 2024 (its `pulling` arguments). Their world is EndoNeRF's, where tissue lies at a
-depth of about 100, so one of their units is 5.69 pixel footprints (`deformation_config.SCENE_UNITS`) and their L1 of
+depth of about 100, so one of their units is 5.69 pixel footprints (`SCENE_UNITS`) and their L1 of
 inverse depth has the weight 1/100 of ours, which is in units of the median depth. Their scene extent is 10, which
 multiplies the rates of positions, bases, networks and planes. Colours step in spherical harmonics there, by 0.0025
 times 0.282.
@@ -15,18 +15,14 @@ Left out, plainly: spherical harmonics above degree 0 (a still camera cannot tel
 short of 1. They set no cap on Gaussians; the one here is for memory.
 """
 
-from endogs.fit.deformation_config import (
-    HEXPLANE_SIZES,
-    SCENE_UNITS,
-    BasesConfig,
-    DeformationConfig,
-    HexplaneConfig,
-    LowrankConfig,
-    MlpConfig,
-    Rate,
-)
+from dataclasses import replace
 
-from endogs.fit.config import AdaptiveNumbers, FitConfig, LearningRates
+from endogs.fit.config import AutogradSteps, FitConfig, LearningRates
+from endogs.scene.deformation.bases import BasesConfig
+from endogs.scene.deformation.form import Rate
+
+from .adaptive import AdaptiveNumbers
+from .forms import ENDOGAUSSIAN_PLANES, SCENE_UNITS
 
 POSITION_RATE = 1.6e-4 * 10
 """Scene units per step."""
@@ -58,16 +54,14 @@ def _recipe(final: float, stages: tuple[int, ...], **own: object) -> FitConfig:
         "iterations": sum(stages),
         "insertions": (),
         "density": "adaptive",
-        "adaptive": AdaptiveNumbers(split_pixels=LARGE * SCENE_UNITS.position, rounds=_rounds(*stages)),
+        "density_numbers": AdaptiveNumbers(split_pixels=LARGE * SCENE_UNITS.position, rounds=_rounds(*stages)),
         "prune_opacity": 0.005,
         "gaussians_cap": MOST_GAUSSIANS,
         "base_rates": _rates(final),
-        "control_rates": _rates(final),
         "start_opacity": 0.1,
         "start_scale": 1.0,
         "mask_erosion": 0,
         "halo_weight": 1.0,
-        "specular_weight": 1.0,
         "specular_depth_weight": 1.0,
         "ssim_weight": 0.0,
         "depth_weight": 0.01,
@@ -81,44 +75,46 @@ def _recipe(final: float, stages: tuple[int, ...], **own: object) -> FitConfig:
     return FitConfig(**(shared | own))  # type: ignore[arg-type]
 
 
-def _deformations(rate: Rate, still_share: float) -> DeformationConfig:
-    """The peer's step size for whatever deforms: other networks or bases may be put in the place of their own."""
-    plane_rate = Rate(10 * rate.start, rate.final)
-    return DeformationConfig(
-        bases=BasesConfig(channels="motion", width=0.16, units=SCENE_UNITS, weight_rate=rate, shape_rate=rate),
-        hexplane=HexplaneConfig(
-            **HEXPLANE_SIZES["endogaussian"],  # type: ignore[arg-type]
-            plane_start=(0.1, 0.5),
-            channels="motion",
-            units=SCENE_UNITS,
-            plane_rate=plane_rate,
-            network_rate=rate,
-            plane_tv_weight=0.0,
-            time_smoothness_weight=0.0,
-        ),
-        mlp=MlpConfig(channels="motion", units=SCENE_UNITS, rate=rate),
-        lowrank=LowrankConfig(channels="motion", units=SCENE_UNITS, coefficient_rate=rate, trajectory_rate=rate),
-        epsilon=1e-15,
-        only_positions_decay=True,
-        still_share=still_share,
-    )
+def _steps(still_share: float) -> AutogradSteps:
+    return AutogradSteps(epsilon=1e-15, only_positions_decay=True, still_share=still_share)
 
 
+DEFORM3DGS_RATE = Rate(POSITION_RATE, DEFORM3DGS_FINAL)
+ENDOGAUSSIAN_RATE = Rate(POSITION_RATE, ENDOGAUSSIAN_FINAL)
 RECIPES: dict[str, FitConfig] = {
     "deform3dgs": _recipe(
         DEFORM3DGS_FINAL,
         (3000,),
         initial_gaussians=50_000,
         initialization="first-frame",
-        deformations=_deformations(Rate(POSITION_RATE, DEFORM3DGS_FINAL), 0.0),
+        deformation="bases",
+        form=BasesConfig(
+            channels="motion",
+            units=SCENE_UNITS,
+            width=0.16,
+            weight_rate=DEFORM3DGS_RATE,
+            shape_rate=DEFORM3DGS_RATE,
+        ),
+        autograd=_steps(0.0),
     ),
     "endogaussian": _recipe(
         ENDOGAUSSIAN_FINAL,
         (1000, 3000),
         initial_gaussians=30_000,
         initialization="every-frame",
-        tv_weight=0.03,
-        deformations=_deformations(Rate(POSITION_RATE, ENDOGAUSSIAN_FINAL), 0.25),
+        extra_terms=("tv",),
+        deformation="hexplane",
+        form=replace(
+            ENDOGAUSSIAN_PLANES,
+            plane_start=(0.1, 0.5),
+            channels="motion",
+            units=SCENE_UNITS,
+            plane_rate=Rate(10 * ENDOGAUSSIAN_RATE.start, ENDOGAUSSIAN_RATE.final),
+            network_rate=ENDOGAUSSIAN_RATE,
+            plane_tv_weight=0.0,
+            time_smoothness_weight=0.0,
+        ),
+        autograd=_steps(0.25),
     ),
 }
-"""What `--preset deform3dgs | endogaussian` selects, beside their deformation."""
+"""Whole fits by the peers' names."""

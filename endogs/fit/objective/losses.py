@@ -153,20 +153,3 @@ def unseen_smoothness(rendering: Rendering, pairs: UnseenPairs) -> Tensor:
         return rendering.depth.sum() * 0
     color = rendering.color.reshape(-1, 3)
     return (depth[first].log() - depth[second].log()).square().mean() + (color[first] - color[second]).square().mean()
-
-
-def total_variation(rendering: Rendering) -> Tensor:
-    """Mean absolute difference of neighbouring pixels, of colour (per channel) and of relative inverse depth.
-
-    As EndoGaussian has it, over the whole image; inverse depth, 0 where nothing is drawn, is in units of its own
-    median, so that the term does not depend on the scene's unit, and weighs a hundredth: that is what it weighs at
-    EndoNeRF's depth.
-    """
-    depth = rendering.depth
-    inverse = torch.where(depth > 0, 1 / depth.clamp_min(1e-6), torch.zeros_like(depth))
-    drawn = inverse.detach()[inverse.detach() > 0]
-    inverse = inverse * (0.01 / float(drawn.median()) if drawn.numel() else 0.0)
-    total = rendering.color.new_zeros(())
-    for image in (rendering.color, inverse[..., None]):
-        total = total + (image.diff(dim=0).abs().sum() + image.diff(dim=1).abs().sum()) / image.numel()
-    return total
