@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from endogs.fit.density.splitting import PULL, SEEN
 from torch import Tensor
 
 from endogs.camera import Camera
