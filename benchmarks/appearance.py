@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from endogs.evaluate.metrics import psnr_masked
+from endogs.evaluate.metrics.metrics import psnr_masked
 from endogs.gaussians import COLORS, MEANS, OPACITY
 from endogs.geometry import invert_rigid
 from endogs.phantom.config import Phantom

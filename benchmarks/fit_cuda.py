@@ -24,17 +24,17 @@ from endogs.camera import Camera
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.splits import split_frames
-from endogs.evaluate.metrics import psnr
+from endogs.evaluate.metrics.metrics import psnr
 from endogs.fit.config import PRESETS
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews
-from endogs.priors.depth import ClipDepth, choose_depth_prior
-from endogs.priors.flow import ClipFlows
+from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.motion.flow import ClipFlows
 from endogs.render.native import render_planes
 from endogs.scene import Scene, SplineDeformation
 from endogs.scene.origin import Origin
-from endogs.scene.placement import Look, still_gaussians
+from endogs.seeding.placement import Look, still_gaussians
 
 IGNORED_ROWS = "495:512"
 EVERY = 25

@@ -18,8 +18,8 @@ from endogs.live.material import MaterialPoint
 from endogs.live.measurement import measure
 from endogs.phantom.judge import PhantomErrors, judge_phantom
 from endogs.phantom.visibility import PhantomTruth
+from endogs.pictures.source_clip import fitted_split
 from endogs.scene.scene_file import load_scene
-from endogs.scene.source_clip import fitted_split
 
 
 def print_errors(errors: PhantomErrors) -> None:

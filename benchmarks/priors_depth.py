@@ -20,8 +20,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from endogs.clip import Clip, ClipOptions, load_clip
-from endogs.priors.depth import ClipDepth, DepthInput, DepthPrediction, DepthPrior, PhotometricDepth, StereoDepth
-from endogs.priors.flow import ClipFlows, consistency_mask, warp
+from endogs.priors.depth.choose import ClipDepth, DepthInput, DepthPrediction, DepthPrior, PhotometricDepth, StereoDepth
+from endogs.priors.motion.flow import ClipFlows, consistency_mask, warp
 
 PHANTOM = ["--frames", "60", "--instruments", "2", "--seed", "3", "--view", "stereo"]
 FIT_DEPTHS = ("given", "stereo", "photometric")

@@ -20,7 +20,7 @@ from reconstruct_clips import PHANTOM, endogs, phantom_depth
 
 from endogs import native, reconstruct
 from endogs.clip import Clip, ClipOptions, load_clip
-from endogs.clip.field_of_view import find_field_of_view
+from endogs.clip.view.field_of_view import find_field_of_view
 from endogs.evaluate.evaluate import evaluate_scene
 from endogs.priors.instruments.by_color import find_by_color
 

@@ -17,10 +17,10 @@ import torch
 from endogs.camera import Camera
 from endogs.clip.splits import split_frames
 from endogs.geometry import invert_rigid
+from endogs.pictures.source_clip import load_source_clip
 from endogs.render import rasterize
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
-from endogs.scene.source_clip import load_source_clip
 
 TITLES = ("clip", "scene, instruments removed", "error x 8 on tissue", "depth", "from the left", "from above")
 

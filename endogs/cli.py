@@ -13,9 +13,10 @@ import tyro
 
 from endogs import standard_streams
 from endogs.bounded_files import expanded
+from endogs.cli_words import IN_WORDS
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
-from endogs.evaluate.config import Evaluate, RenderScene
+from endogs.evaluate.config import Evaluate
 from endogs.export.config import (
     ExportCameras,
     ExportDepth,
@@ -28,8 +29,8 @@ from endogs.export.config import (
 )
 from endogs.export.kinds import check_kind
 from endogs.live.config import View
-from endogs.option_words import IN_WORDS
 from endogs.phantom.config import Phantom
+from endogs.pictures.config import RenderScene
 from endogs.pipeline.config import Inspect
 from endogs.pipeline.options import Reconstruct
 from endogs.plain_text import plain
@@ -67,7 +68,7 @@ Verb = (
 RUNNERS: dict[type, str] = {
     Reconstruct: "endogs.pipeline.reconstruct:run",
     View: "endogs.live.view_command:run_view",
-    RenderScene: "endogs.evaluate.render_command:run_render",
+    RenderScene: "endogs.pictures.render_command:run_render",
     ExportPoints: "endogs.export.commands:run_points",
     ExportSplats: "endogs.export.commands:run_splats",
     ExportMesh: "endogs.export.commands:run_mesh",

@@ -23,12 +23,12 @@ from endogs.render import rasterize_packed
 from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors, Light, LitColors
 from endogs.scene.appearance.bake import baked
 from endogs.scene.appearance.color_space import linear_to_srgb, srgb_to_linear
-from endogs.scene.appearance.exposure_estimate import without_exposure
 from endogs.scene.appearance.lit import START_AMBIENT, START_REFLECTANCE, START_ROUGHNESS, START_SPOT
 from endogs.scene.appearance.spherical_harmonics import directional_basis
 from endogs.scene.appearance.surface_normals import TangentFrames
 from endogs.scene.relight import relit
 from endogs.scene.scene_file import load_scene, save_scene
+from endogs.seeding.exposure_estimate import without_exposure
 
 CAMERA = Camera.from_numpy(np.array([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]), np.eye(4), 64, 48)
 

@@ -13,7 +13,7 @@ from test_fit_loop import CONFIG, new_fit
 from endogs.cli import main
 from endogs.clip import ClipOptions, load_clip
 from endogs.errors import FitDiverged, InputError
-from endogs.evaluate.metrics import psnr_masked
+from endogs.evaluate.metrics.metrics import psnr_masked
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import AppearanceConfig
 from endogs.fit.loop import run_fit

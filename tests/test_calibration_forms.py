@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endogs.clip.calibration_json import load_calibration
-from endogs.clip.ros_camera import read_ros_camera
-from endogs.clip.yaml_text import parse_yaml
+from endogs.clip.cameras.calibration_json import load_calibration
+from endogs.clip.cameras.ros_camera import read_ros_camera
+from endogs.clip.files.yaml_text import parse_yaml
 from endogs.errors import InputError
 
 K = np.array([[171.5, 0, 83.25], [0, 168.25, 61.75], [0, 0, 1]])

@@ -8,7 +8,7 @@ from layouts import corner
 from layouts.reprojection import image_error
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.lenses import HALF_PIXEL
+from endogs.clip.cameras.lenses import HALF_PIXEL
 from endogs.errors import InputError
 
 K = np.array([[88.0, 0, 93.5], [0, 95.0, 76.25], [0, 0, 1]])

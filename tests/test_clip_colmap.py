@@ -6,7 +6,7 @@ from layouts.colmap import DISTORTIONS, MODELS, intrinsics, write_colmap
 from layouts.reprojection import depth_error, image_error, largest_miss
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.colmap_model import read_model
+from endogs.clip.cameras.colmap_model import read_model
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 

@@ -13,8 +13,8 @@ from layouts.stereomis import write_stereomis, write_stereomis_frames
 from layouts.tum_rgbd import write_tum
 
 from endogs.clip import load_clip
-from endogs.clip.layouts import LAYOUTS
-from endogs.clip.number_files import read_matrix, read_table
+from endogs.clip.files.number_files import read_matrix, read_table
+from endogs.clip.load import LAYOUTS
 from endogs.errors import InputError
 
 

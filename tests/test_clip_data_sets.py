@@ -17,7 +17,7 @@ from layouts.tiff_float import write_tiff
 from layouts.tum_rgbd import write_tum
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.image_files import image_size
+from endogs.clip.files.image_files import image_size
 from endogs.errors import InputError
 
 

@@ -10,7 +10,7 @@ from test_clip_exr import write_exr
 
 from endogs.clip import load_clip
 from endogs.clip.config import ClipOptions
-from endogs.priors.depth import GivenDepth
+from endogs.priors.depth.choose import GivenDepth
 
 
 def write(folder, ending, dtype):

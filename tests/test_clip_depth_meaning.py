@@ -7,8 +7,8 @@ import pytest
 from endogs.cli import main
 from endogs.clip import load_clip
 from endogs.clip.config import ClipOptions
-from endogs.priors.depth import choose_depth_prior
-from endogs.priors.prediction import DepthInput, to_depth
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.prediction import DepthInput, to_depth
 
 SHAPE = (48, 64)
 TILTED = 60 + 60 * np.linspace(1, 0, SHAPE[0])[:, None] + np.linspace(0, 1, SHAPE[1])

@@ -3,7 +3,7 @@ import pytest
 from clip_samples import HEIGHT, WIDTH, depth_map, frame, pose_row, write_depth, write_endonerf, write_masks
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.endonerf import read_poses_bounds
+from endogs.clip.layouts.endonerf import read_poses_bounds
 from endogs.errors import InputError
 
 

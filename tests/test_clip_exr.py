@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from layouts.exr import write_exr
 
-from endogs.clip.depth_files import DepthFiles
-from endogs.clip.exr_files import read_exr
+from endogs.clip.files.depth_files import DepthFiles
+from endogs.clip.files.exr_files import read_exr
 from endogs.errors import InputError
 
 

@@ -6,7 +6,7 @@ import pytest
 from clip_samples import HEIGHT, WIDTH, depth_map, frame, write_calibrated, write_depth, write_images, write_masks
 
 from endogs.clip import Clip, ClipOptions, load_clip
-from endogs.clip.frame_cache import FrameCache
+from endogs.clip.files.frame_cache import FrameCache
 from endogs.errors import InputError
 
 

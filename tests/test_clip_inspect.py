@@ -12,8 +12,8 @@ from tool_clip import write_tool_clip
 
 from endogs.clip.config import ClipOptions
 from endogs.clip.contact_sheet import CELL_WIDTH, contact_sheet
-from endogs.clip.coverage import coverage
-from endogs.clip.layouts import load_clip
+from endogs.clip.load import load_clip
+from endogs.clip.view.coverage import coverage
 from endogs.depth_colors import color_depth
 from endogs.errors import InputError
 from endogs.pipeline.config import Inspect

@@ -4,10 +4,10 @@ import pytest
 from layouts import corner
 
 from endogs.clip import ClipOptions
+from endogs.clip.cameras.lenses import HALF_PIXEL, Brown, KannalaBrandt, Mei, Scaramuzza
+from endogs.clip.cameras.undistortion import pinhole_view, undistort
 from endogs.clip.clip import Clip
-from endogs.clip.lenses import HALF_PIXEL, Brown, KannalaBrandt, Mei, Scaramuzza
 from endogs.clip.recording import Recording
-from endogs.clip.undistortion import pinhole_view, undistort
 from endogs.errors import InputError
 
 K = np.array([[61.0, 0, 93.5], [0, 66.0, 70.25], [0, 0, 1]])

@@ -15,7 +15,7 @@ from endogs.pipeline.config import Inspect
 from endogs.pipeline.inspect import inspect
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.reconstruct import run
-from endogs.priors.stereo import StereoDepth
+from endogs.priors.depth.stereo import StereoDepth
 
 BASELINE = 4.4
 COUNT = 7

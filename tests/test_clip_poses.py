@@ -8,12 +8,18 @@ from layouts import corner
 from scipy.spatial.transform import Rotation
 
 from endogs.clip import ClipOptions
+from endogs.clip.cameras.pose_conventions import (
+    CONVENTIONS,
+    SHORT,
+    with_pose_convention,
+    with_pose_unit,
+    world_to_camera,
+)
+from endogs.clip.checks.followed_points import LookingView, followed_pairs
+from endogs.clip.checks.look import look_at
+from endogs.clip.checks.pose_check import check_poses
 from endogs.clip.clip import Clip
 from endogs.clip.config import PoseConvention
-from endogs.clip.followed_points import LookingView, followed_pairs
-from endogs.clip.look import look_at
-from endogs.clip.pose_check import check_poses
-from endogs.clip.pose_conventions import CONVENTIONS, SHORT, with_pose_convention, with_pose_unit, world_to_camera
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid

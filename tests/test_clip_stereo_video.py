@@ -5,7 +5,7 @@ from layouts import corner
 from layouts.stereo_video import BASELINE, views, write_calibration, write_packed, write_video
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.stereo_hint import stereo_hint
+from endogs.clip.view.stereo_hint import stereo_hint
 from endogs.errors import InputError
 
 

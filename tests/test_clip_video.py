@@ -7,7 +7,7 @@ import pytest
 from clip_samples import write_video
 
 from endogs.clip import Clip, ClipOptions, load_clip
-from endogs.clip.video import VideoFrames, read
+from endogs.clip.layouts.video import VideoFrames, read
 from endogs.errors import InputError
 
 UNEVEN = [0, 40, 80, 140, 180, 260, 300, 340, 400, 440, 500, 540, 580, 660, 700, 740, 780, 840, 900, 940]

@@ -9,9 +9,9 @@ import pytest
 
 from endogs.clip.splits import split_frames
 from endogs.evaluate.baselines import Neighbours, linear_blend, neighbours, temporal_baselines
-from endogs.evaluate.metrics import psnr, psnr_masked
+from endogs.evaluate.metrics.metrics import psnr, psnr_masked
 from endogs.evaluate.right_view import predict_right_view, splat_disparity
-from endogs.priors.flow import ClipFlows
+from endogs.priors.motion.flow import ClipFlows
 
 SIZE = (80, 112)
 

@@ -8,10 +8,10 @@ from safetensors.torch import save_file
 from scipy.spatial.transform import Rotation
 
 from endogs.errors import InputError
-from endogs.evaluate.flip import flip, flip_map, flip_pair
-from endogs.evaluate.lpips import load_lpips
-from endogs.evaluate.ms_ssim import ms_ssim
-from endogs.evaluate.trajectory import read_true_cameras, scene_trajectory_errors, trajectory_errors
+from endogs.evaluate.metrics.flip import flip, flip_map, flip_pair
+from endogs.evaluate.metrics.lpips import load_lpips
+from endogs.evaluate.metrics.ms_ssim import ms_ssim
+from endogs.evaluate.metrics.trajectory import read_true_cameras, scene_trajectory_errors, trajectory_errors
 
 
 def pair(height=192, width=208, seed=0):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from endogs.evaluate.depth_errors import aligned_depth, depth_errors
-from endogs.evaluate.metrics import (
+from endogs.evaluate.metrics.depth_errors import aligned_depth, depth_errors
+from endogs.evaluate.metrics.metrics import (
     PERFECT_PSNR,
     psnr,
     psnr_masked,

@@ -18,12 +18,12 @@ from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate import evaluate_scene
 from endogs.evaluate.evaluate_command import distinct_names, run_evaluate
 from endogs.evaluate.line_chart import Line, line_chart
+from endogs.evaluate.metrics.point_tracks import Tracks, read_tracks, track_errors
+from endogs.evaluate.metrics.temporal import temporal_errors
 from endogs.evaluate.paired import paired_differences
-from endogs.evaluate.point_tracks import Tracks, read_tracks, track_errors
 from endogs.evaluate.report import differences_table
 from endogs.evaluate.summary import comparison_summary
-from endogs.evaluate.temporal import temporal_errors
-from endogs.priors.flow import ClipFlows
+from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Knots, SplineDeformation
 from endogs.scene.scene_file import save_scene
 

@@ -23,11 +23,11 @@ from endogs.evaluate import (
     write_preview,
 )
 from endogs.geometry import unproject
+from endogs.pictures.source_clip import clip_options, load_source_clip, options_as_json
 from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene, StaticDeformation
 from endogs.scene.origin import Origin
 from endogs.scene.scene_file import load_scene, save_scene
-from endogs.scene.source_clip import clip_options, load_source_clip, options_as_json
 
 HEIGHT, WIDTH, FRAMES, FOCAL, BASELINE, Z = 32, 48, 10, 60.0, 2.0, 50.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])

@@ -12,8 +12,8 @@ from endogs.errors import InputError
 from endogs.evaluate import evaluate_command
 from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate_command import run_evaluate
-from endogs.evaluate.point_tracks import read_tracks
-from endogs.evaluate.trajectory import TrueCameras, unit_doubt
+from endogs.evaluate.metrics.point_tracks import read_tracks
+from endogs.evaluate.metrics.trajectory import TrueCameras, unit_doubt
 from endogs.geometry import invert_rigid
 from endogs.scene.scene_file import save_scene
 

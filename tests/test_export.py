@@ -9,7 +9,7 @@ from plyfile import PlyData
 from endogs.errors import InputError
 from endogs.export.commands import run_points, run_splats
 from endogs.export.config import ExportPoints, ExportSplats
-from endogs.export.ply import write_ply
+from endogs.export.formats.ply import write_ply
 from endogs.export.points import export_points
 from endogs.export.splats import export_splats
 from endogs.gaussians import Gaussians

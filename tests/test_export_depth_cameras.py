@@ -9,12 +9,12 @@ from player_scenes import sheet
 from scipy.spatial.transform import Rotation
 
 from endogs.cli import main
-from endogs.clip.exr_files import read_exr
+from endogs.clip.files.exr_files import read_exr
 from endogs.errors import InputError
-from endogs.evaluate.trajectory import read_true_cameras
+from endogs.evaluate.metrics.trajectory import read_true_cameras
 from endogs.export.cameras import export_cameras
 from endogs.export.depth_maps import export_depth
-from endogs.export.exr_writer import write_exr
+from endogs.export.formats.exr_writer import write_exr
 from endogs.geometry import invert_rigid
 from endogs.pictures.scene_frames import depth_picture
 from endogs.scene.origin import Origin

@@ -14,7 +14,7 @@ from splat_transform import convert
 
 from endogs.cli import main
 from endogs.errors import InputError
-from endogs.export.antimatter_splat import ROW
+from endogs.export.formats.antimatter_splat import ROW
 from endogs.export.splats import export_splats
 from endogs.gaussians import Gaussians
 from endogs.render import rasterize

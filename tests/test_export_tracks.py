@@ -8,7 +8,7 @@ import pytest
 from player_scenes import sheet
 
 from endogs.cli import main
-from endogs.evaluate.point_tracks import read_tracks
+from endogs.evaluate.metrics.point_tracks import read_tracks
 from endogs.export.tracks import export_tracks
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom

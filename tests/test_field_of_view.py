@@ -6,7 +6,7 @@ import pytest
 from tool_clip import tissue
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.field_of_view import black_surroundings, find_field_of_view
+from endogs.clip.view.field_of_view import black_surroundings, find_field_of_view
 from endogs.errors import InputError
 
 HEIGHT, WIDTH = 240, 320

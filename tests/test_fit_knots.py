@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from endogs.fit.knots import clip_knots
 from endogs.geometry import look_at
+from endogs.seeding.knots import clip_knots
 
 
 def observed(speeds, times, masks=None):

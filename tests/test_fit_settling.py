@@ -17,8 +17,8 @@ from endogs.fit.views import TrainingViews
 from endogs.gaussians import CHANNELS, LOG_SCALES, MEANS, OPACITY
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
-from endogs.priors.depth import ClipDepth, choose_depth_prior
-from endogs.priors.flow import ClipFlows
+from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.motion.flow import ClipFlows
 from endogs.render import rasterize_packed
 from endogs.scene import Knots, SplineDeformation
 

@@ -8,7 +8,7 @@ from chromium import executable
 from live_chromium import ViewerPage
 from live_scene import stretching_scene
 
-from endogs.evaluate.metrics import ssim_masked
+from endogs.evaluate.metrics.metrics import ssim_masked
 from endogs.live.face import Face
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from endogs.cli import main
 from endogs.errors import InputError
-from endogs.evaluate.metrics import psnr
+from endogs.evaluate.metrics.metrics import psnr
 from endogs.gaussians import COLORS
 from endogs.live import face
 from endogs.live.config import View

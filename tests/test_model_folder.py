@@ -11,10 +11,10 @@ from safetensors.numpy import save_file
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
 from endogs.pipeline.reconstruct import reconstruct
+from endogs.priors.depth.learned import LearnedDepth
+from endogs.priors.depth.learned_input import read_preprocessing
 from endogs.priors.instruments.config import Sam2Options
 from endogs.priors.instruments.sam2 import follow_with_sam2
-from endogs.priors.learned import LearnedDepth
-from endogs.priors.learned_input import read_preprocessing
 from endogs.priors.model_folder import PINNED, check_model_folder, model_folder
 
 pytest.importorskip("transformers", reason="transformers is not installed")

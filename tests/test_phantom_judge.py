@@ -12,7 +12,7 @@ from endogs.phantom.judge import floating, judge_phantom, track_errors
 from endogs.phantom.visibility import PhantomTruth
 from endogs.phantom.writer import write_phantom
 from endogs.scene import Knots, Scene, SplineDeformation
-from endogs.scene.spline_fit import fit_control
+from endogs.seeding.spline_fit import fit_control
 
 FRAMES = 6
 

@@ -13,7 +13,7 @@ from chromium import Chromium, executable
 from player_scenes import FRAMES, HEIGHT, WIDTH, sheet
 
 from endogs.depth_colors import color_depth
-from endogs.evaluate.metrics import ssim
+from endogs.evaluate.metrics.metrics import ssim
 from endogs.export.html import export_html
 from endogs.export.html.payload import unpack_scene
 from endogs.render.backends import rasterize_packed

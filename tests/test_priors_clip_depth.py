@@ -15,10 +15,10 @@ from endogs.clip import load_clip
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
 from endogs.pipeline.prior_progress import PriorProgress
-from endogs.priors.clip_depth import ClipDepth, input_fingerprint
-from endogs.priors.depth import DepthPrediction, PhotometricDepth
-from endogs.priors.flow import ClipFlows
-from endogs.priors.temporal_depth import smooth_along_flow
+from endogs.priors.depth.choose import DepthPrediction, PhotometricDepth
+from endogs.priors.depth.clip_depth import ClipDepth, input_fingerprint
+from endogs.priors.depth.temporal_depth import smooth_along_flow
+from endogs.priors.motion.flow import ClipFlows
 
 FRAMES = [0, 2, 3, 5]
 

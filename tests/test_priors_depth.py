@@ -5,7 +5,7 @@ import pytest
 
 from endogs.errors import InputError
 from endogs.geometry import pixel_rays
-from endogs.priors.depth import (
+from endogs.priors.depth.choose import (
     DepthInput,
     DepthPrediction,
     GivenDepth,
@@ -14,8 +14,8 @@ from endogs.priors.depth import (
     choose_depth_prior,
     to_depth,
 )
-from endogs.priors.light_falloff import FIXED, choose_falloff
-from endogs.priors.photometric import masked_low_pass, photometric_depth, view_mask
+from endogs.priors.depth.light_falloff import FIXED, choose_falloff
+from endogs.priors.depth.photometric import masked_low_pass, photometric_depth, view_mask
 from endogs.priors.speculars import bright_mask, large_clipped_mask, specular_mask
 from endogs.priors.tissue import erode_tissue_mask
 

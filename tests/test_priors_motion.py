@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from endogs.errors import InputError
-from endogs.priors.flow import ClipFlows, consistency_mask, dis_flow, warp
-from endogs.priors.motion_between import Path, backwards, paths_between
-from endogs.priors.virtual_frames import flow_from_between, interpolate, virtual_frames_between
+from endogs.priors.motion.flow import ClipFlows, consistency_mask, dis_flow, warp
+from endogs.priors.motion.motion_between import Path, backwards, paths_between
+from endogs.priors.motion.virtual_frames import flow_from_between, interpolate, virtual_frames_between
 
 SIZE = (96, 128)
 

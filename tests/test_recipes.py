@@ -23,7 +23,7 @@ import endogs
 from endogs.bounded_files import read_toml
 from endogs.cli import follow_recipe, main, parse
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.layouts import LAYOUTS
+from endogs.clip.load import LAYOUTS
 from endogs.errors import InputError
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.recipe import load_recipe, option_types, recipe_names, scenes_folder, with_recipe

@@ -6,20 +6,20 @@ import torch
 from sliding_clip import HEIGHT, SPEED, WIDTH, sliding_clip
 
 from endogs.gaussians import MEANS
-from endogs.priors.flow import ClipFlows, dis_flow
+from endogs.priors.motion.flow import ClipFlows, dis_flow
 from endogs.priors.tissue_image import tissue_image
 from endogs.scene import Knots
-from endogs.scene.carried_motion import carried_motion, grid_lookup
-from endogs.scene.gap_closing import close_gaps, gap_ends
-from endogs.scene.initialization import BACKDROP_DEPTH, initialize, keep_behind, spread_between
-from endogs.scene.observations import ColoredTracks, Observations, follow, lookup
-from endogs.scene.placement import Look
-from endogs.scene.smooth_fill import fill_smoothly
+from endogs.seeding.carried_motion import carried_motion, grid_lookup
+from endogs.seeding.gap_closing import close_gaps, gap_ends
+from endogs.seeding.initialization import BACKDROP_DEPTH, initialize, keep_behind, spread_between
+from endogs.seeding.observations import ColoredTracks, Observations, follow, lookup
+from endogs.seeding.placement import Look
+from endogs.seeding.smooth_fill import fill_smoothly
 
 
 def test_planes_are_continued_exactly_and_known_values_stay(monkeypatch):
-    monkeypatch.setattr("endogs.scene.smooth_fill.TENSION", 1e-6)
-    from endogs.scene.smooth_fill import _energy
+    monkeypatch.setattr("endogs.seeding.smooth_fill.TENSION", 1e-6)
+    from endogs.seeding.smooth_fill import _energy
 
     _energy.cache_clear()
     y, x = np.mgrid[:20, :24].astype(np.float32)

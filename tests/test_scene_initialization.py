@@ -7,11 +7,11 @@ from sliding_clip import SPEED, sliding_clip
 
 from endogs.errors import InputError
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS
-from endogs.priors.flow import ClipFlows
+from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Knots
-from endogs.scene.initialization import filled, initialize, lattice, seed_tissue, uncovered_mask
-from endogs.scene.observations import Observations, follow, lookup
-from endogs.scene.placement import Look
+from endogs.seeding.initialization import filled, initialize, lattice, seed_tissue, uncovered_mask
+from endogs.seeding.observations import Observations, follow, lookup
+from endogs.seeding.placement import Look
 
 
 @pytest.fixture(scope="module")

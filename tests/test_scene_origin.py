@@ -17,9 +17,9 @@ from test_scene_file import make_scene, rewrite
 import endogs
 from endogs.cli import main
 from endogs.errors import InputError
+from endogs.pictures.source_clip import clip_options, judged_masks, load_source_clip
 from endogs.scene.origin import Origin
 from endogs.scene.scene_file import VERSION, load_scene, save_scene
-from endogs.scene.source_clip import clip_options, judged_masks, load_source_clip
 from endogs.scene.stored_masks import StoredMasks
 
 FULL = Origin(
@@ -164,7 +164,7 @@ def test_what_is_no_video_file_is_never_opened(tmp_path, monkeypatch, named):
     Path("loop.mp4").symlink_to("loop.mp4")
     Path("notes.txt").write_text("mine")
     opened = []
-    monkeypatch.setattr("endogs.scene.source_clip.load_clip", lambda *given: opened.append(given))
+    monkeypatch.setattr("endogs.pictures.source_clip.load_clip", lambda *given: opened.append(given))
     scene = replace(make_scene(), origin=Origin(clip=named))
     with pytest.raises(InputError, match="is not there any more as a folder or a video"):
         load_source_clip(scene, tmp_path / "scene.safetensors")
@@ -175,8 +175,8 @@ def test_a_name_that_looks_like_a_protocol_is_opened_as_the_file_that_it_is(tmp_
     monkeypatch.chdir(tmp_path)
     Path("pipe:0.mp4").touch()
     opened = []
-    monkeypatch.setattr("endogs.scene.source_clip.load_clip", lambda path, options, look: opened.append(path))
-    monkeypatch.setattr("endogs.scene.source_clip.check_frames", lambda scene, clip: None)
+    monkeypatch.setattr("endogs.pictures.source_clip.load_clip", lambda path, options, look: opened.append(path))
+    monkeypatch.setattr("endogs.pictures.source_clip.check_frames", lambda scene, clip: None)
     load_source_clip(replace(make_scene(), origin=Origin(clip="pipe:0.mp4")), Path("scene.safetensors"))
     assert opened == [Path("pipe:0.mp4")]  # which the reader of videos opens as a file, not as a protocol
 
@@ -242,7 +242,7 @@ def test_a_reconstruction_stores_its_masks_and_evaluate_uses_them(masked_reconst
     assert scene.origin.training_frames == (0, 2, 3, 4)
     assert scene.masks.tissue_mask(3).mean() == pytest.approx(34 / 48)
     asked = []
-    monkeypatch.setattr("endogs.scene.source_clip.with_instrument_masks", lambda *given: asked.append(given))
+    monkeypatch.setattr("endogs.pictures.source_clip.with_instrument_masks", lambda *given: asked.append(given))
     assert main(["evaluate", str(out), "--measures", "psnr"]) == 0, capsys.readouterr().err
     assert asked == []
 

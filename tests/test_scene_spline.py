@@ -10,7 +10,7 @@ from scipy.interpolate import BSpline
 from endogs.gaussians import CHANNELS
 from endogs.scene import DEFORMATIONS, Knots, Scene, SplineDeformation, StaticDeformation
 from endogs.scene.deformation.spline import spline_evaluate
-from endogs.scene.spline_fit import fit_control
+from endogs.seeding.spline_fit import fit_control
 
 UNIT = Knots.evenly(0.0, 1.0, 1)
 

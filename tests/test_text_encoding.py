@@ -106,7 +106,7 @@ def test_names_in_latin_1_find_their_files(tmp_path):
     ],
 )
 def test_colmaps_lenses(tmp_path, row, expected):
-    from endogs.clip.calibration_json import load_calibration
+    from endogs.clip.cameras.calibration_json import load_calibration
 
     file = tmp_path / "cameras.txt"
     file.write_text(f"3 {row}\n")
@@ -116,7 +116,7 @@ def test_colmaps_lenses(tmp_path, row, expected):
 
 
 def test_colmaps_cameras_that_are_no_one_calibration(tmp_path):
-    from endogs.clip.calibration_json import load_calibration
+    from endogs.clip.cameras.calibration_json import load_calibration
 
     file = tmp_path / "cameras.txt"
     file.write_text("1 PINHOLE 200 144 171 183 100 72\n2 PINHOLE 200 144 99 99 100 72\n")

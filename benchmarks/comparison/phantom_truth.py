@@ -10,7 +10,7 @@ import numpy as np
 from endogs.clip import Clip
 from endogs.clip.splits import Split
 from endogs.evaluate.evaluate import render_frame
-from endogs.evaluate.point_tracks import read_tracks, track_errors
+from endogs.evaluate.metrics.point_tracks import read_tracks, track_errors
 from endogs.phantom.judge import judge_phantom
 from endogs.phantom.visibility import PhantomTruth
 from endogs.scene import Scene

@@ -16,13 +16,13 @@ from endogs.device import usable_cores
 from endogs.evaluate.evaluate import depth_alignment, render_frame
 from endogs.evaluate.judged_frames import JudgedFrame, check_split, judged_frames
 from endogs.evaluate.measures import frame_depth_errors, image_errors
-from endogs.evaluate.metrics import psnr, to_8bit
+from endogs.evaluate.metrics.metrics import psnr, to_8bit
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.views import TrainingViews, frames_with_depth
-from endogs.priors.depth import ClipDepth, choose_depth_prior
-from endogs.priors.flow import ClipFlows
+from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.instruments.config import Sam2Options
+from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Scene
 
 from .rows import ClipChoice, Row, parsed

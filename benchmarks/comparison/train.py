@@ -19,8 +19,8 @@ from endogs import native
 from endogs.depth_colors import color_depth, robust_range
 from endogs.device import usable_cores
 from endogs.evaluate.evaluate import render_frame
-from endogs.evaluate.flip import flip_map
-from endogs.evaluate.metrics import to_8bit
+from endogs.evaluate.metrics.flip import flip_map
+from endogs.evaluate.metrics.metrics import to_8bit
 from endogs.fit.config import FitConfig
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene, new_optimizer

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from endogs.clip.clip import Clip
     from endogs.clip.config import ClipOptions
-    from endogs.clip.layouts import load_clip
+    from endogs.clip.load import load_clip
     from endogs.clip.splits import Split, split_frames
 
 __all__ = ["Clip", "ClipOptions", "Split", "load_clip", "split_frames"]
@@ -18,7 +18,7 @@ _HOMES = {
     "Clip": "clip",
     "ClipOptions": "config",
     "Split": "splits",
-    "load_clip": "layouts",
+    "load_clip": "load",
     "split_frames": "splits",
 }
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.cameras.focal_lengths import check_focal_lengths
 from endogs.clip.config import ClipOptions
-from endogs.clip.focal_lengths import check_focal_lengths
-from endogs.clip.frame_cache import DEFAULT_BYTES, FrameCache
-from endogs.clip.framing import Framing
-from endogs.clip.ignored_area import ignored_area
+from endogs.clip.files.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.recording import FrameReader, Recording
+from endogs.clip.view.framing import Framing
+from endogs.clip.view.ignored_area import ignored_area
 from endogs.errors import InputError
 from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
-    from endogs.clip.verdicts import PairCheck, PoseCheck
+    from endogs.clip.checks.verdicts import PairCheck, PoseCheck
 
 FARTHEST = 1e9
 """Seconds, pixels or millimetres: thirty years, or a thousand kilometres. What is more is no clip's, and overflows."""
@@ -237,8 +237,8 @@ class Clip:
         by_hand = self.options.ignore_rows or self.options.ignore_mask is not None
         if by_hand or self.options.borders == "keep":
             return
-        from endogs.clip.field_of_view import SAMPLES, find_field_of_view
-        from endogs.clip.mask_files import sampled
+        from endogs.clip.files.mask_files import sampled
+        from endogs.clip.view.field_of_view import SAMPLES, find_field_of_view
 
         found = find_field_of_view([self._image("image", i) for i in sampled(len(self), SAMPLES)], self._framing)
         self.ignored = self.ignored | found.outside

@@ -70,7 +70,7 @@ PoseConvention = Literal[
     "camera-to-world-pytorch3d-transposed-negated",
     "world-to-camera-pytorch3d-transposed-negated",
 ]
-"""The names of `endogs.clip.pose_conventions`, which says what they mean."""
+"""The names of `endogs.clip.cameras.pose_conventions`, which says what they mean."""
 POSE_CONVENTIONS = (
     "{auto,opengl,llff,opencv} | {camera-to-world,world-to-camera}-{opencv,opengl,llff,unity,ros,ned,pytorch3d}"
     "[-transposed|-wxyz|-transposed-negated]"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.clip import Clip
-from endogs.clip.mask_files import sampled
+from endogs.clip.files.mask_files import sampled
 from endogs.depth_colors import color_depth
 from endogs.output import new_file
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip.field_of_view import SAMPLES
-from endogs.clip.mask_files import sampled
+from endogs.clip.files.mask_files import sampled
+from endogs.clip.view.field_of_view import SAMPLES
 
 if TYPE_CHECKING:
     from endogs.clip.clip import Clip

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from endogs.clip.checks.pair_check import FEW
 from endogs.clip.clip import Clip
-from endogs.clip.coverage import Coverage
-from endogs.clip.pair_check import FEW
+from endogs.clip.view.coverage import Coverage
 
 
 def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:

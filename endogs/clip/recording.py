@@ -59,7 +59,7 @@ class Recording:
     file_poses: NDArray[np.float64] | None = None
     """(F, 4, 4) pose matrices as the files hold them, when `world_to_camera` is more than their inverse."""
     file_pose_convention: str = "camera-to-world-opencv"
-    """What they were taken for: one of `endogs.clip.pose_conventions.CONVENTIONS`."""
+    """What they were taken for: one of `endogs.clip.cameras.pose_conventions.CONVENTIONS`."""
     poses_are_quaternions: bool = False
     """True when the rotations of those poses stand in the files as quaternions, w last."""
     pose_unit_mm: float | None = None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.priors.flow import ClipFlows
-from endogs.priors.virtual_frames import flow_from_between, interpolate
+from endogs.priors.motion.flow import ClipFlows
+from endogs.priors.motion.virtual_frames import flow_from_between, interpolate
 
 if TYPE_CHECKING:
     from endogs.clip import Clip

@@ -14,17 +14,17 @@ from endogs.camera import Camera
 from endogs.clip import Clip
 from endogs.clip.splits import Split, SplitName, split_frames
 from endogs.errors import InputError
-from endogs.evaluate.depth_errors import Alignment
 from endogs.evaluate.judged_frames import MaskOf, check_split, judged_frames
 from endogs.evaluate.measures import AFTER_A_FIT, frame_depth_errors, image_errors
+from endogs.evaluate.metrics.depth_errors import Alignment
 from endogs.output import new_file
-from endogs.priors.flow import ClipFlows
+from endogs.pictures.source_clip import check_frames, fitted_split, judged_masks
+from endogs.priors.motion.flow import ClipFlows
 from endogs.render import rasterize
 from endogs.scene import Scene
-from endogs.scene.source_clip import check_frames, fitted_split, judged_masks
 
 if TYPE_CHECKING:
-    from endogs.evaluate.lpips import Lpips
+    from endogs.evaluate.metrics.lpips import Lpips
 
 
 @dataclass(frozen=True)

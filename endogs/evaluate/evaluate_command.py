@@ -17,11 +17,11 @@ from endogs.evaluate.summary import comparison_summary, summary
 from endogs.evaluate.whole_clip import read_truths, whole_clip
 from endogs.output import new_file
 from endogs.pictures.drawing_device import drawing_device
+from endogs.pictures.source_clip import fitted_split, judged_masks, load_source_clip
 from endogs.plain_text import plain
-from endogs.priors.flow import ClipFlows
+from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
-from endogs.scene.source_clip import fitted_split, judged_masks, load_source_clip
 
 
 @native.cores_for_kernels()
@@ -33,7 +33,7 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
     check_config(config)
     lpips = None
     if config.lpips_weights is not None:
-        from endogs.evaluate.lpips import load_lpips
+        from endogs.evaluate.metrics.lpips import load_lpips
 
         lpips = load_lpips(config.lpips_weights)
     device = drawing_device(config.device, config.backend)

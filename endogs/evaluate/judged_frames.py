@@ -12,7 +12,7 @@ from endogs.clip.splits import Split
 from endogs.errors import InputError
 from endogs.evaluate.baselines import TEMPORAL, temporal_baselines
 from endogs.evaluate.right_view import predict_right_view
-from endogs.priors.flow import ClipFlows
+from endogs.priors.motion.flow import ClipFlows
 
 MaskOf = Callable[[int], NDArray[np.bool_]]
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.evaluate.depth_errors import Alignment, aligned_depth, depth_errors
-from endogs.evaluate.flip import flip_pair
-from endogs.evaluate.metrics import Mask, psnr, psnr_masked, ssim_pair
-from endogs.evaluate.ms_ssim import ms_ssim
+from endogs.evaluate.metrics.depth_errors import Alignment, aligned_depth, depth_errors
+from endogs.evaluate.metrics.flip import flip_pair
+from endogs.evaluate.metrics.metrics import Mask, psnr, psnr_masked, ssim_pair
+from endogs.evaluate.metrics.ms_ssim import ms_ssim
 
 if TYPE_CHECKING:
-    from endogs.evaluate.lpips import Lpips
+    from endogs.evaluate.metrics.lpips import Lpips
 
 AFTER_A_FIT = frozenset({"psnr", "ssim", "depth"})
 """What metrics.json gets after a reconstruction: cheap, and what the field reports."""

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from endogs.clip import Clip
 from endogs.clip.splits import Split
 from endogs.depth_colors import color_depth, robust_range
-from endogs.evaluate.depth_errors import aligned_depth
 from endogs.evaluate.evaluate import Metrics, render_frame
-from endogs.evaluate.flip import flip_map
 from endogs.evaluate.judged_frames import JudgedFrame, MaskOf, judged_frames
 from endogs.evaluate.line_chart import Line, line_chart
-from endogs.evaluate.metrics import psnr_masked, to_8bit
+from endogs.evaluate.metrics.depth_errors import aligned_depth
+from endogs.evaluate.metrics.flip import flip_map
+from endogs.evaluate.metrics.metrics import psnr_masked, to_8bit
 from endogs.evaluate.paired import PairedDifference, less_is_better
 from endogs.evaluate.summary import COLUMNS, depth_lines, value_text, whole_clip_lines
 from endogs.output import new_file
 from endogs.plain_text import plain
-from endogs.priors.flow import ClipFlows
+from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Scene
 
 WORST = 4

@@ -11,11 +11,11 @@ from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate import finite_or_none
 from endogs.evaluate.judged_frames import MaskOf
-from endogs.evaluate.point_tracks import Tracks, read_tracks, track_errors
-from endogs.evaluate.temporal import temporal_errors
-from endogs.evaluate.trajectory import TrueCameras, read_true_cameras, scene_trajectory_errors, unit_doubt
+from endogs.evaluate.metrics.point_tracks import Tracks, read_tracks, track_errors
+from endogs.evaluate.metrics.temporal import temporal_errors
+from endogs.evaluate.metrics.trajectory import TrueCameras, read_true_cameras, scene_trajectory_errors, unit_doubt
 from endogs.plain_text import plain
-from endogs.priors.flow import ClipFlows
+from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Scene
 
 

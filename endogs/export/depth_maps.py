@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.export.config import DepthFormat
-from endogs.export.exr_writer import write_exr
+from endogs.export.formats.exr_writer import write_exr
 from endogs.export.moments import requested_seconds
 from endogs.export.sidecar import write_json
 from endogs.export.units import about, units_phrase

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.pictures.find_visibility import find_visibility
+from endogs.pictures.source_clip import judged_masks, load_source_clip
 from endogs.plain_text import plain
 from endogs.scene import Scene
-from endogs.scene.source_clip import judged_masks, load_source_clip
 
 
 @dataclass(frozen=True)

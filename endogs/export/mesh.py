@@ -10,7 +10,7 @@ import torch
 from endogs.errors import InputError
 from endogs.export.config import ExportMesh, MeshFormat
 from endogs.export.file_format import file_format
-from endogs.export.mesh_files import write_mesh
+from endogs.export.formats.mesh_files import write_mesh
 from endogs.export.meshing import DepthView, Mesh, fuse, without_edges
 from endogs.export.moments import requested_seconds, shown_from_clip
 from endogs.memory_budget import require_memory

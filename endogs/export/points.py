@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from endogs.export.config import PointFormat
 from endogs.export.file_format import file_format
+from endogs.export.formats.pcd import write_pcd
+from endogs.export.formats.ply import write_ply
 from endogs.export.moments import Moment, moment, requested_times
 from endogs.export.neighbours import surface_normals
-from endogs.export.pcd import write_pcd
-from endogs.export.ply import write_ply
 from endogs.export.selection import Selection
 from endogs.export.units import about
 from endogs.geometry import invert_rigid

@@ -8,12 +8,12 @@ from typing import get_args
 import numpy as np
 import torch
 
-from endogs.export.antimatter_splat import write_splat
 from endogs.export.config import SplatFormat
 from endogs.export.file_format import file_format
-from endogs.export.gltf_splats import write_gltf_splats
+from endogs.export.formats.antimatter_splat import write_splat
+from endogs.export.formats.gltf_splats import write_gltf_splats
+from endogs.export.formats.ply import write_ply
 from endogs.export.moments import Moment, moment, requested_times
-from endogs.export.ply import write_ply
 from endogs.export.selection import Selection
 from endogs.export.sidecar import json_text, write_json
 from endogs.export.spherical_harmonics import constant_coefficients, view_dependent_coefficients

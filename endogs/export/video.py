@@ -15,9 +15,9 @@ from endogs.export.orbit import orbiting
 from endogs.export.units import units_phrase
 from endogs.pictures.beside_clip import beside_clip
 from endogs.pictures.scene_frames import picture, scene_depth_range
+from endogs.pictures.source_clip import judged_masks, load_source_clip
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.scene import Scene
-from endogs.scene.source_clip import judged_masks, load_source_clip
 
 NEED_CLIP = ("side-by-side", "instruments-removed")
 GROWTH = 3

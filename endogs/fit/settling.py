@@ -13,8 +13,8 @@ from endogs.fit.views import TrainingViews
 from endogs.gaussians import MEANS
 from endogs.render import rasterize_packed
 from endogs.scene import SplineDeformation
-from endogs.scene.initialization import checked_frames
-from endogs.scene.observations import on_tissue, pixel_index
+from endogs.seeding.initialization import checked_frames
+from endogs.seeding.observations import on_tissue, pixel_index
 
 AT_SURFACE = 0.02
 """Depths that differ by more than this part are those of different things."""

@@ -11,7 +11,6 @@ from endogs.clip import Clip
 from endogs.errors import InputError
 from endogs.fit.checkpoint import Checkpoint
 from endogs.fit.config import FitConfig
-from endogs.fit.knots import clip_knots
 from endogs.fit.optimize.appearance_adam import AppearanceAdam
 from endogs.fit.optimize.autograd_adam import AutogradAdam, form_of
 from endogs.fit.optimize.scene_optimizer import SceneOptimizer
@@ -22,13 +21,14 @@ from endogs.gaussians import CHANNELS
 from endogs.scene import Knots, Scene, SplineDeformation
 from endogs.scene.appearance import Appearance, Exposure, HarmonicColors, LitColors
 from endogs.scene.appearance.color_model import ColorModel
-from endogs.scene.appearance.exposure_estimate import estimate_exposure, without_exposure
 from endogs.scene.deformation.clip_time import ClipTime
 from endogs.scene.deformation.form import Start as DeformationStart
 from endogs.scene.deformation.registry import DEFORMATIONS
-from endogs.scene.initialization import initialize
 from endogs.scene.origin import Origin
-from endogs.scene.placement import Look
+from endogs.seeding.exposure_estimate import estimate_exposure, without_exposure
+from endogs.seeding.initialization import initialize
+from endogs.seeding.knots import clip_knots
+from endogs.seeding.placement import Look
 
 Start = Callable[[TrainingViews, FitConfig, Knots | None, int], tuple[Tensor, Tensor | None]]
 """From views, numbers, knots of splines through tracks (None for a start at rest) and a seed to the first canonical

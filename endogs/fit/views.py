@@ -16,12 +16,12 @@ from endogs.device import usable_cores
 from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import DepthAnchor
-from endogs.priors.depth import ClipDepth, DepthKind, to_depth
-from endogs.priors.flow import ClipFlows
+from endogs.priors.depth.choose import ClipDepth, DepthKind, to_depth
+from endogs.priors.motion.flow import ClipFlows
+from endogs.priors.motion.virtual_frames import virtual_frames_between
 from endogs.priors.speculars import specular_mask
 from endogs.priors.tissue import erode_tissue_mask
-from endogs.priors.virtual_frames import virtual_frames_between
-from endogs.scene.observations import Observations
+from endogs.seeding.observations import Observations
 
 Mask = NDArray[np.bool_]
 RELATIVE_PRIOR_FRAMES = 8

@@ -11,14 +11,14 @@ import numpy as np
 
 from endogs.live.browsers import Browsers
 from endogs.live.layers import in_light
-from endogs.live.light_panel import LightPanel
 from endogs.live.markdown_text import as_markdown
-from endogs.live.measure_panel import MeasurePanel
-from endogs.live.save_panel import SavePanel
+from endogs.live.panels.light_panel import LightPanel
+from endogs.live.panels.measure_panel import MeasurePanel
+from endogs.live.panels.save_panel import SavePanel
+from endogs.live.panels.time_panel import TimePanel
+from endogs.live.panels.view_panel import ViewPanel
 from endogs.live.splats import splat_buffer
 from endogs.live.studio import Shown, Studio
-from endogs.live.time_panel import TimePanel
-from endogs.live.view_panel import ViewPanel
 from endogs.scene.appearance import LitColors
 
 if TYPE_CHECKING:

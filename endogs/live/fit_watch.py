@@ -14,7 +14,7 @@ from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene
 from endogs.live.budget import TimeBudget
 from endogs.live.face import Face
-from endogs.live.fit_panel import FitPanel
+from endogs.live.panels.fit_panel import FitPanel
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio

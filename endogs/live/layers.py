@@ -16,12 +16,12 @@ from endogs.depth_colors import color_depth
 from endogs.live.legend import draw_legend
 from endogs.live.viewpoint import SURE, Orbit, Viewpoint, endoscope_view, orbit_view
 from endogs.pictures.scene_frames import scene_depth_range
+from endogs.pictures.source_clip import judged_masks
 from endogs.render.backends import rasterize_packed
 from endogs.render.rendering import Rendering
 from endogs.scene import Scene
 from endogs.scene.appearance import LAMP_AT_LENS, Light
 from endogs.scene.relight import relit
-from endogs.scene.source_clip import judged_masks
 
 Layer = Literal[
     "Colour", "Depth", "Normals", "Deformation", "Input", "Input beside render", "Instruments marked", "Albedo"

@@ -13,10 +13,10 @@ from endogs.live.markdown_text import as_markdown
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.pictures.source_clip import load_source_clip
 from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
-from endogs.scene.source_clip import load_source_clip
 
 
 def run_view(config: View) -> None:

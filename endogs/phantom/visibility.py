@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from endogs.bounded_arrays import read_npz
 from endogs.bounded_files import is_file, read_json
-from endogs.clip.image_files import read_raw
+from endogs.clip.files.image_files import read_raw
 from endogs.errors import InputError
 from endogs.phantom.config import Phantom
 from endogs.phantom.motion import Pull, camera_at, make_pulls, positions_at

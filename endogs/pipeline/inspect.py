@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from endogs.clip import Clip, load_clip
 from endogs.clip.contact_sheet import contact_sheet, mask_overlay, write_png
-from endogs.clip.coverage import coverage
 from endogs.clip.inspect import describe
+from endogs.clip.view.coverage import coverage
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.pipeline.config import Inspect
 from endogs.plain_text import plain

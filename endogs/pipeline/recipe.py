@@ -2,7 +2,7 @@
 
 `endogs reconstruct NAME --data DIR`, or with a recipe's file instead of the name: the recipe's options are defaults,
 and those of the command line go before them. A recipe holds these keys and no others: title, layouts (kinds of
-`endogs.clip.layouts`, of which the folder must have one), get, licence, citation, folder, units, and a table [options]
+`endogs.clip.load`, of which the folder must have one), get, licence, citation, folder, units, and a table [options]
 whose keys are those of the command line with underscores.
 """
 
@@ -104,7 +104,7 @@ def load_recipe(path: Path) -> Recipe:
 
 def check_layout(recipe: Recipe, data: Path) -> None:
     """InputError saying what is missing when the folder `data` has none of the recipe's layouts."""
-    from endogs.clip.layouts import LAYOUTS
+    from endogs.clip.load import LAYOUTS
 
     data = expanded(data)
     kinds = {layout.KIND: layout for layout in LAYOUTS}

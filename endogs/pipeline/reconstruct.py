@@ -16,7 +16,6 @@ from endogs.clip.splits import Split
 from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
-from endogs.evaluate.preview import write_preview
 from endogs.evaluate.summary import value_text
 from endogs.fit.checkpoint import ANEW, Checkpoint, load_checkpoint
 from endogs.fit.loop import Fit, run_fit, run_identity
@@ -25,6 +24,8 @@ from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.views import TrainingViews, frames_with_depth
 from endogs.memory_budget import machine_bytes
 from endogs.pictures.find_visibility import find_visibility
+from endogs.pictures.preview import write_preview
+from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
 from endogs.pipeline.notes import (
     below_interpolation_note,
     few_frames_note,
@@ -45,14 +46,13 @@ from endogs.pipeline.run_record import (
     write_json_lines,
 )
 from endogs.plain_text import plain
-from endogs.priors.depth import ClipDepth, choose_depth_prior
-from endogs.priors.flow import ClipFlows
+from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
 from endogs.priors.instruments.choose import with_instrument_masks
+from endogs.priors.motion.flow import ClipFlows
 from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.origin import Origin
 from endogs.scene.scene_file import FILE_NAME, save_scene
-from endogs.scene.source_clip import masks_in_use, options_as_json, path_from
 from endogs.scene.stored_masks import StoredMasks
 
 

@@ -1,8 +1,7 @@
 """Where a scene comes from: its clip, how that was read, and what the fit was told. Checked when a file is read.
 
-A stranger may have written it, so nothing here is acted on by itself: `endogs.scene.source_clip` decides which path may
-be opened, and no model is ever named.
-"""
+A stranger may have written it, so nothing here is acted on by itself: `endogs.pictures.source_clip` decides which path
+may be opened, and no model is ever named."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from endogs import cli
-from endogs.evaluate.config import LightOptions
+from endogs.pictures.config import LightOptions
 
 
 def verb_options() -> dict[str, dict[str, frozenset[str]]]:

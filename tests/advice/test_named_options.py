@@ -23,7 +23,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "clip/splits.py": ("reconstruct",),
     "device.py": tuple(verb for verb, options in VERBS.items() if "--device" in options),
     "evaluate/": ("evaluate",),
-    "evaluate/render_command.py": ("render",),
+    "pictures/render_command.py": ("render",),
     "export/": tuple(verb for verb in VERBS if verb.startswith("export ")),
     "export/cameras.py": ("export cameras",),
     "export/commands.py": ("export points",),
@@ -48,7 +48,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "render/room.py": ("render", "export video", "export depth"),
     "priors/instruments/choose.py": ("reconstruct", "evaluate", "export video"),
     "scene/": ("reconstruct",),
-    "scene/source_clip.py": ("evaluate", "export video"),
+    "pictures/source_clip.py": ("evaluate", "export video"),
     "scene/relight.py": ("reconstruct",),
 }
 """By room or file, the commands that can print its sentences; the longest name that fits counts."""

@@ -11,7 +11,7 @@ from clip_samples import write_endonerf
 from layouts.nerfstudio import write_nerfstudio
 
 from endogs.clip import Clip
-from endogs.priors.depth import choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
 from endogs.priors.instruments.choose import with_instrument_masks
 from tests.test_priors_depth import OneFrame, bump, shaded, slant
 

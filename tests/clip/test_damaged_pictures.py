@@ -10,10 +10,10 @@ import pytest
 from drawn_frames import mask, save, series, tissue
 
 from endogs.clip import load_clip
-from endogs.clip.decoder_words import decoder_words
+from endogs.clip.files.decoder_words import decoder_words
+from endogs.clip.files.image_files import read_color, read_raw
+from endogs.clip.files.picture_damage import damage
 from endogs.clip.files.whole_jpegs import BLOCK, break_row, check_whole
-from endogs.clip.image_files import read_color, read_raw
-from endogs.clip.picture_damage import damage
 from endogs.errors import InputError
 
 WIDTH, HEIGHT = 160, 128

@@ -161,7 +161,7 @@ def test_files_that_mac_and_windows_leave_are_no_frames(tmp_path):
 
 def test_a_model_that_lists_its_images_needs_no_families(tmp_path):
     """COLMAP's images.txt names the frames, whatever their names look like."""
-    from endogs.clip.colmap import read as read_colmap
+    from endogs.clip.layouts.colmap import read as read_colmap
 
     series(tmp_path / "images", "l{}.png", FRAMES[:2])
     series(tmp_path / "images", "r{}.png", OTHER_EYE[:2])

@@ -6,8 +6,8 @@ import pytest
 from drawn_screens import compressed, moving_tissue, screen, text, with_inset, with_pillars
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.field_of_view import find_field_of_view
-from endogs.clip.panels import even_rest
+from endogs.clip.view.field_of_view import find_field_of_view
+from endogs.clip.view.panels import even_rest
 from endogs.errors import InputError
 
 SCREENS = {

@@ -17,7 +17,7 @@ from endogs.clip.files.interlacing import from_upper_field, is_combed
 from endogs.clip.files.orientation import ORIENTATIONS, Turn, image_turn
 from endogs.clip.files.transfer import _light, to_srgb
 from endogs.clip.files.value_range import to_eight_bits, white_value
-from endogs.clip.video import read
+from endogs.clip.layouts.video import read
 from endogs.errors import InputError
 
 FRAMES = [tissue(i) for i in range(4)]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from endogs.clip import load_clip
+from endogs.clip.checks.shots import shot_notes
 from endogs.clip.config import ClipOptions
-from endogs.clip.shots import shot_notes
 from tests.clip.written_videos import write
 
 WIDTH, HEIGHT = 160, 128

@@ -10,7 +10,7 @@ from PIL import Image
 
 from endogs.clip import Clip, ClipOptions, load_clip
 from endogs.clip.files.stacks import page_count
-from endogs.clip.image_stack import read
+from endogs.clip.layouts.image_stack import read
 from endogs.errors import InputError
 
 FRAMES = [tissue(i) for i in range(7)]

@@ -12,7 +12,7 @@ from endogs.clip import Clip, ClipOptions, load_clip
 from endogs.clip.files.decode_times import with_decode_times
 from endogs.clip.files.frame_seconds import frame_seconds
 from endogs.clip.files.timestamps import CLOSED_PAUSE, UNSETTLED, Timeline
-from endogs.clip.video import read
+from endogs.clip.layouts.video import read
 from endogs.scene.deformation.knots import Knots
 
 EVEN = [0.04 * i for i in range(24)]
@@ -203,7 +203,7 @@ def test_times_of_a_transforms_json_are_used():
 
 def test_knots_are_bounded_by_what_was_seen(monkeypatch):
     """A gap of three hours between two seconds of film must not cost a knot, for every Gaussian, for every second."""
-    from endogs.fit import knots
+    from endogs.seeding import knots
 
     class Frames:
         masks, metric = [np.ones((4, 4), bool)] * 16, False

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from endogs.bounded_arrays import read_npz
 from endogs.clip import load_clip
-from endogs.evaluate.trajectory import read_tum
+from endogs.evaluate.metrics.trajectory import read_tum
 from endogs.phantom.visibility import PhantomTruth
 from endogs.pipeline.recipe import load_recipe
-from endogs.priors.learned_input import read_preprocessing
-from endogs.priors.model_licence import read_licence
+from endogs.priors.depth.learned_input import read_preprocessing
+from endogs.priors.depth.model_licence import read_licence
 
 ROOM = 700 << 20
 

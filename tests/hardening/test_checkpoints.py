@@ -20,8 +20,8 @@ from endogs.fit.config import AppearanceConfig, FitConfig
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.setup import new_optimizer
 from endogs.fit.views import TrainingViews
-from endogs.priors.depth import ClipDepth, choose_depth_prior
-from endogs.priors.flow import ClipFlows
+from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.motion.flow import ClipFlows
 
 LONG = bool(os.environ.get("ENDOGS_ATTACK"))
 ROUNDS = 20 if LONG else 1

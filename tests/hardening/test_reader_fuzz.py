@@ -37,15 +37,15 @@ from mutations import mutate_folder
 
 from endogs.bounded_arrays import read_npz
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.coverage import coverage
 from endogs.clip.inspect import describe
+from endogs.clip.view.coverage import coverage
 from endogs.errors import InputError
-from endogs.evaluate.trajectory import read_tum
+from endogs.evaluate.metrics.trajectory import read_tum
 from endogs.phantom.config import Phantom
 from endogs.phantom.visibility import PhantomTruth
 from endogs.pipeline.recipe import load_recipe, scenes_folder
-from endogs.priors.learned_input import read_preprocessing
-from endogs.priors.model_licence import read_licence
+from endogs.priors.depth.learned_input import read_preprocessing
+from endogs.priors.depth.model_licence import read_licence
 
 ATTACK = os.environ.get("ENDOGS_ATTACK") == "1"
 SEED = int(os.environ.get("ENDOGS_ATTACK_SEED", "1"))

@@ -10,7 +10,7 @@ import pytest
 from endogs.cli import main
 from endogs.errors import InputError
 from endogs.pipeline.run_folder import claim
-from endogs.priors.clip_depth import input_fingerprint
+from endogs.priors.depth.clip_depth import input_fingerprint
 
 
 @pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "[red]clip[bold]", "\x1b]0;title\x07", "\u202eclip"])

@@ -10,7 +10,7 @@ from clip_samples import write_calibrated
 from strange_scenes import small_scene
 
 from endogs.cli import LONGEST_SENTENCE, main, shown
-from endogs.clip.focal_lengths import check_focal_lengths
+from endogs.clip.cameras.focal_lengths import check_focal_lengths
 from endogs.errors import InputError
 from endogs.scene.scene_file import load_scene, save_scene
 

@@ -14,8 +14,8 @@ from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.views import TrainingViews
 from endogs.scene import Knots
-from endogs.scene.observations import Observations
-from endogs.scene.placement import Look, still_gaussians
+from endogs.seeding.observations import Observations
+from endogs.seeding.placement import Look, still_gaussians
 
 SAMPLE = 0.1
 """Deform3DGS keeps this share of what it collects, and collects as much of what later frames add."""

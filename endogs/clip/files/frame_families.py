@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from endogs.clip.files.image_files import image_size, list_images, natural_key
 from endogs.clip.files.picture_kinds import Kind, is_label_picture, look_alike, picture_kind
-from endogs.clip.image_files import image_size, list_images, natural_key
 from endogs.errors import InputError
 from endogs.plain_text import plain
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.files.image_files import read_color, read_raw
+from endogs.clip.files.mask_files import sampled
 from endogs.clip.files.orientation import Turn
 from endogs.clip.files.stacks import check_single_pages
 from endogs.clip.files.value_range import as_rgb, is_deep, to_eight_bits, white_value
 from endogs.clip.files.whole_jpegs import check_whole
-from endogs.clip.image_files import read_color, read_raw
-from endogs.clip.mask_files import sampled
 
 
 class ImageFiles:

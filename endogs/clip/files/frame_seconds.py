@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip.frame_folders import DEFAULT_FPS
+from endogs.clip.files.frame_folders import DEFAULT_FPS
 
 SHARE_SLACK = 1e-3
 """How far times may miss 0 and 1 and still be shares of the clip."""

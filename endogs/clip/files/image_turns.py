@@ -6,9 +6,9 @@ as OpenCV and COLMAP read them, so images stay as stored unless the sizes beside
 
 from pathlib import Path
 
+from endogs.clip.files.image_files import image_size
+from endogs.clip.files.mask_files import sampled
 from endogs.clip.files.orientation import Turn, image_turn
-from endogs.clip.image_files import image_size
-from endogs.clip.mask_files import sampled
 
 
 def turn_of(images: list[Path], size: tuple[int, int], beside: list[Path], notes: list[str]) -> Turn:

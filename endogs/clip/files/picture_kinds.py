@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip.image_files import read_raw
+from endogs.clip.files.image_files import read_raw
 from endogs.errors import InputError
 
 Kind = Literal["pictures", "labels", "numbers", "unreadable"]

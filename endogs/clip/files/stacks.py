@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_files import read_bytes
-from endogs.clip.decoder_words import decoder_words
+from endogs.clip.files.decoder_words import decoder_words
+from endogs.clip.files.image_files import LONGEST_IMAGE, image_size
+from endogs.clip.files.image_headers import require_drawable
+from endogs.clip.files.picture_damage import damage
 from endogs.clip.files.value_range import as_rgb, to_eight_bits
-from endogs.clip.image_files import LONGEST_IMAGE, image_size
-from endogs.clip.image_headers import require_drawable
-from endogs.clip.picture_damage import damage
 from endogs.errors import InputError
 from endogs.memory_budget import require_memory
 from endogs.plain_text import plain

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip.image_files import read_raw
-from endogs.clip.mask_files import sampled
+from endogs.clip.files.image_files import read_raw
+from endogs.clip.files.mask_files import sampled
 from endogs.clip.recording import FrameReader
 
 OPAQUE = 128

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_files import read_bytes
-from endogs.clip.decoder_words import decoder_words
-from endogs.clip.image_files import LONGEST_IMAGE, image_size, read_raw
-from endogs.clip.picture_damage import damage, oddity
+from endogs.clip.files.decoder_words import decoder_words
+from endogs.clip.files.image_files import LONGEST_IMAGE, image_size, read_raw
+from endogs.clip.files.picture_damage import damage, oddity
 from endogs.device import usable_cores
 from endogs.errors import InputError
 from endogs.plain_text import plain

@@ -12,7 +12,7 @@ from endogs.fit.density.population import Population
 from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.objective.result import StepResult
 from endogs.fit.views import View
-from endogs.scene.observations import Observations
+from endogs.seeding.observations import Observations
 
 STEP_SEEDS = 1_000_003
 """Between the random numbers of one seed and of the next."""

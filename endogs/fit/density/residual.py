@@ -15,8 +15,8 @@ from endogs.fit.density.population import Population
 from endogs.fit.density.residual_maps import STRIDE, ResidualMaps
 from endogs.fit.objective.result import StepResult
 from endogs.fit.views import View
-from endogs.scene.observations import Observations
-from endogs.scene.placement import Look, Seeds, gaussians_from_seeds
+from endogs.seeding.observations import Observations
+from endogs.seeding.placement import Look, Seeds, gaussians_from_seeds
 
 
 class ResidualInsertion(DensityControl):

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.priors.flow import dis_flow, warp
 from endogs.priors.instruments.components import edge_of_view, grown_into, instrument_patches, without_holes
 from endogs.priors.instruments.evidence import ColorTable, Evidence, colors_speak, learn_color_table
 from endogs.priors.instruments.grabcut import refine
 from endogs.priors.instruments.halo import tip_halo
 from endogs.priors.instruments.masks import InstrumentMasks, Mask
 from endogs.priors.instruments.tissue_colors import Chroma, TissueColors, fit_tissue_colors
+from endogs.priors.motion.flow import dis_flow, warp
 
 if TYPE_CHECKING:
     from endogs.clip import Clip

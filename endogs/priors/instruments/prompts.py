@@ -56,7 +56,7 @@ def read_prompts(options: Sam2Options, clip: "Clip") -> list[Prompt]:
 
 
 def _mask_prompt(text: str, instrument: int, clip: "Clip") -> Prompt:
-    from endogs.clip.image_files import read_gray
+    from endogs.clip.files.image_files import read_gray
 
     number, colon, name = text.partition(":")
     frame = _frame(number)

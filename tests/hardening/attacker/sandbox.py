@@ -144,7 +144,7 @@ def told_in_a_sentence(call: Callable[[], None]) -> int:
 
 
 def innermost(error: BaseException) -> str:
-    """The innermost line of endogs that an exception went through, as `endogs/clip/video.py:12 read`."""
+    """The innermost line of endogs that an exception went through, as `endogs/clip/layouts/video.py:12 read`."""
     found = "elsewhere"
     for frame in traceback.extract_tb(error.__traceback__):
         parts = Path(frame.filename).parts

@@ -1,0 +1,1 @@
+"""Lenses, calibrations and conventions of poses."""

@@ -1,0 +1,1 @@
+"""One look at a clip: whether its cameras, views and depth fit its pictures."""

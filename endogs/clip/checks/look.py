@@ -1,0 +1,83 @@
+"""One look at every clip before anyone relies on it: do its camera, its views, its depth and its poses agree?"""
+
+import numpy as np
+
+from endogs.clip.cameras.pose_conventions import poses_in_file
+from endogs.clip.checks.followed_points import LookingView, followed_pairs
+from endogs.clip.checks.pair_check import check_pair
+from endogs.clip.checks.pose_check import check_poses
+from endogs.clip.checks.shots import shot_notes
+from endogs.clip.checks.still_check import check_still
+from endogs.clip.checks.verdicts import PairCheck, PoseCheck
+from endogs.clip.clip import Clip
+from endogs.clip.config import ClipOptions
+from endogs.clip.recording import Recording
+
+SAME_LENGTH = 1.7
+"""Factor between two lengths that may come from tissue which moves itself."""
+CONTRADICTION = 3.0
+"""Factor between two lengths from which a fit would be wrong: half of the way, in powers, to a decimal unit."""
+UNITS_MM = {1000.0: "metres", 100.0: "decimetres", 10.0: "centimetres", 1.0: "millimetres", 0.001: "micrometres"}
+"""Units that files count in, in millimetres."""
+DEPTH_RANGE_MM = (1.0, 500.0)
+"""Where the median depth of an endoscopic view lies, from a capsule that touches the wall to an open cavity."""
+
+
+def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
+    """Compare what the clip's files say with its pictures; what is found stands in the clip's checks and notes.
+
+    What would make a fit wrong stands in `clip.contradictions` too, unless an option says that it is meant so. Takes
+    a second or two for frames of any size: a few places of the clip are looked at, in small pictures.
+    """
+    view = LookingView(clip, original=clip.has_right or not clip.static_camera)
+    pairs = followed_pairs(view)
+    if clip.static_camera:
+        still = check_still(pairs, view.full[0])
+        clip.notes += still.notes if still is not None else []
+    poses = clip.pose_check = check_poses(clip, recording, view, pairs)
+    pair = clip.pair_check = check_pair(clip, view, pairs)
+    found = poses.notes if poses is not None else []
+    if poses is not None and poses.remedy is not None and options.pose_convention == "auto":
+        as_it_is = poses_in_file(recording)[1]
+        clip.contradictions.append(f"{poses.remedy.rstrip('.')}; --pose-convention {as_it_is} keeps them as they are.")
+    if not found:  # lengths by poses that do not fit mean nothing
+        found = _lengths(clip, recording, options, poses, pair)
+    clip.notes += [*found, *(pair.notes if pair is not None else []), *shot_notes(clip)]
+
+
+def _lengths(
+    clip: Clip, recording: Recording, options: ClipOptions, poses: PoseCheck | None, pair: PairCheck | None
+) -> list[str]:
+    """A note when the poses' lengths are not those of the second view or of the depth files."""
+    by_pair = pair is not None and pair.fault is None and pair.poses_over is not None
+    ratio = pair.poses_over if by_pair and pair is not None else poses.depth_ratio if poses is not None else None
+    if ratio is None or 1 / SAME_LENGTH < ratio < SAME_LENGTH:
+        return []
+    judge = "the right view" if by_pair else "the depth"
+    against = "the right view" if by_pair else "the depth files"
+    pose_unit = recording.pose_unit_mm
+    if by_pair or (pose_unit is not None and _is_plausible(clip)):
+        unit = _nearest_unit((pose_unit or 1.0) / ratio)
+        named = f" ({UNITS_MM[unit]})" if unit in UNITS_MM else ""
+        remedy = f"--pose-unit-mm {unit:.4g}{named} would bring the poses' lengths to those of {against}"
+    else:
+        remedy = f"--depth-unit-mm {recording.depth_unit * ratio:.4g} would bring the depth to the poses' lengths"
+    note = (
+        f"the poses and {against} disagree about lengths: by the poses' motion tissue is {ratio:.3g} times as far as "
+        f"{judge} says; {remedy}."
+    )
+    if not 1 / CONTRADICTION < ratio < CONTRADICTION and options.pose_unit_mm is None and options.depth_unit_mm is None:
+        clip.contradictions.append(f"{note.rstrip('.')}; --pose-unit-mm {pose_unit or 1:.4g} keeps them as they are.")
+    return [note]
+
+
+def _nearest_unit(unit: float) -> float:
+    """The known unit within a factor of 1.7 of `unit`, or `unit` itself."""
+    return next((known for known in UNITS_MM if 1 / SAME_LENGTH < unit / known < SAME_LENGTH), unit)
+
+
+def _is_plausible(clip: Clip) -> bool:
+    """Whether the depth files, in the unit that they are read in, put tissue where an endoscope sees it."""
+    depth = clip.original_depth(0)
+    known = depth[depth > 0] if depth is not None else np.zeros(0)
+    return bool(known.size) and clip.units == "mm" and DEPTH_RANGE_MM[0] < float(np.median(known)) < DEPTH_RANGE_MM[1]

@@ -1,0 +1,61 @@
+"""A plain folder of images, or one with `images/` and no calibration."""
+
+from pathlib import Path
+
+from endogs.clip.cameras.calibration_json import with_calibration_file
+from endogs.clip.cameras.guessed_camera import guessed_intrinsics, still_poses
+from endogs.clip.config import ClipOptions
+from endogs.clip.files.frame_folders import read_frame_folders
+from endogs.clip.files.image_files import list_images
+from endogs.clip.recording import Recording
+
+KIND = "image-folder"
+LANDMARKS: tuple[str, ...] = ()
+
+
+def why_not(path: Path, options: ClipOptions) -> str | None:
+    """Why `path` is not an image folder, None when it is one."""
+    if not path.is_dir():
+        return "not a folder"
+    if list_images(path) or list_images(path / "images"):
+        return None
+    return "neither the folder nor its images/ holds PNG, JPEG, BMP, TIFF or WebP files"
+
+
+def read(path: Path, options: ClipOptions) -> Recording:
+    """Images in natural order, with masks/, depth/ beside images/ where present; pose still.
+
+    The camera is that of --calibration, or guessed; images_right/ needs --calibration.
+    """
+    folder = path / "images" if list_images(path / "images") else path
+    frames = read_frame_folders(path, folder, options, fps=None, keep_outside=options.calibration is None)
+    K, notes = guessed_intrinsics(frames.width, frames.height, options)
+    right_notes = []
+    if frames.right_images is not None and options.calibration is None:
+        right_notes.append(
+            f"{len(frames.kept)} right views are not used: the distance between the cameras is unknown; --calibration "
+            "says it."
+        )
+    unit = options.depth_unit_mm
+    count = len(frames.times)
+    recording = Recording(
+        source=path,
+        kind=KIND,
+        width=frames.width,
+        height=frames.height,
+        times=frames.times,
+        K=K[None].repeat(count, 0),
+        world_to_camera=still_poses(count),
+        images=frames.images,
+        K_is_guess=options.focal is None,
+        masks=frames.masks,
+        mask_instrument_value=frames.mask_instrument_value,
+        depths=frames.depths,
+        depth_unit=unit or 1.0,
+        units="mm" if unit is not None and frames.depths is not None else "relative",
+        right_images=None if options.calibration is None else frames.right_images,
+        depth_is_quantized=frames.depth_is_quantized,
+        outside=frames.outside,
+        notes=[*frames.notes, *notes, *right_notes],
+    )
+    return with_calibration_file(recording, options)

@@ -1,0 +1,42 @@
+"""Packed stereo: one video whose frames hold both views, as --stereo says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from endogs.clip.cameras.guessed_camera import guessed_intrinsics
+from endogs.clip.config import ClipOptions
+from endogs.clip.files.packed_views import PackedViews
+from endogs.clip.layouts import video
+from endogs.clip.layouts.stereo_video import KIND, calibrated
+from endogs.clip.recording import Recording
+from endogs.errors import InputError
+
+LANDMARKS: tuple[str, ...] = ()
+
+
+def why_not(path: Path, options: ClipOptions) -> str | None:
+    """Why `path` has not this layout, None when it has."""
+    return "--stereo says nothing of packed views" if options.stereo is None else video.why_not(path, options)
+
+
+def read(path: Path, options: ClipOptions) -> Recording:
+    """One file whose frames hold two views as `options.stereo` says, with the camera of --calibration, or guessed."""
+    plain = replace(options, crop=None, max_size=None, calibration=None, stereo=None)
+    whole = video.read(path, plain, keep_bytes=0, square=False)
+    beside = options.stereo == "side-by-side"
+    if (whole.width if beside else whole.height) % 2:
+        raise InputError(f"{path}: frames of {whole.width} x {whole.height} are not two views {options.stereo}.")
+    width, height = (whole.width // 2, whole.height) if beside else (whole.width, whole.height // 2)
+    packed = PackedViews(whole.images, width, height)
+    K, _ = guessed_intrinsics(width, height, options)
+    recording = replace(
+        whole,
+        kind=KIND,
+        width=width,
+        height=height,
+        K=K[None].repeat(len(whole.times), 0),
+        images=packed.view(0, 0),
+        right_images=packed.view(0, width) if beside else packed.view(height, 0),
+        notes=[note for note in whole.notes if "--stereo" not in note],
+    )
+    return calibrated(recording, options.calibration, options)

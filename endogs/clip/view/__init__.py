@@ -1,0 +1,1 @@
+"""What an endoscope sees within its picture, and how pictures are framed."""

@@ -1,0 +1,1 @@
+"""Measures of pictures, depth, tracks and trajectories."""

@@ -1,0 +1,1 @@
+"""Writers of file formats, one file each."""

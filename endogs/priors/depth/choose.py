@@ -1,0 +1,63 @@
+"""Which depth prior serves a clip, and the names the rest of endogs imports."""
+
+from typing import TYPE_CHECKING
+
+from endogs.errors import InputError
+from endogs.priors.depth.clip_depth import ClipDepth
+from endogs.priors.depth.given import GivenDepth
+from endogs.priors.depth.given_inverse import GivenInverseDepth
+from endogs.priors.depth.learned import LearnedDepth
+from endogs.priors.depth.photometric import PhotometricDepth
+from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, to_depth
+from endogs.priors.depth.stereo import StereoDepth
+
+if TYPE_CHECKING:
+    from endogs.clip import Clip
+
+__all__ = [
+    "ClipDepth",
+    "DepthInput",
+    "DepthKind",
+    "DepthPrediction",
+    "DepthPrior",
+    "GivenDepth",
+    "GivenInverseDepth",
+    "LearnedDepth",
+    "PhotometricDepth",
+    "StereoDepth",
+    "choose_depth_prior",
+    "to_depth",
+]
+
+
+def choose_depth_prior(
+    name: str, clip: "Clip", model: str | None = None, model_output: DepthKind | None = None, device: str = "cpu"
+) -> DepthPrior:
+    """The prior called `name`: given, stereo, photometric, learned, or `auto`.
+
+    `auto` takes what is known best: depth that came with the clip, else the right view, else inverse depth that came
+    with it, else brightness; a `model` means learned. `model` is a folder, an ONNX file or a hub id, `model_output`
+    what it predicts when its own configuration does not say, `device` where torch runs it. Raises InputError for an
+    unknown name, a model without use, and a prior that lacks its input.
+    """
+    if name == "auto":
+        single = "learned" if model is not None else "photometric"
+        if model is None and (clip.has_depth or (clip.has_inverse_depth and not clip.has_right)):
+            name = "given"
+        else:
+            name = "stereo" if clip.has_right and model is None else single
+    if name != "learned" and (model is not None or model_output is not None):
+        raise InputError(f"--depth-model and --depth-model-output are for --depth learned, not for --depth {name}")
+    if name == "given":
+        if clip.has_inverse_depth:
+            return GivenInverseDepth()
+        if not clip.has_depth:
+            raise InputError(f"{clip.source}: the clip has no depth maps; use --depth photometric or --depth auto")
+        return GivenDepth()
+    if name == "stereo":
+        return StereoDepth()
+    if name == "photometric":
+        return PhotometricDepth()
+    if name == "learned":
+        return LearnedDepth(model, model_output, device)
+    raise InputError(f"--depth {name}: no such depth prior; use auto, given, stereo, photometric or learned")

@@ -1,0 +1,1 @@
+"""Optical flow, and frames made of it."""

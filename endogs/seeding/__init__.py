@@ -1,0 +1,1 @@
+"""The first Gaussians of a scene: placed on tissue, following tracks of the optical flow."""
