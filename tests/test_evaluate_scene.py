@@ -13,16 +13,11 @@ from endogs.camera import Camera
 from endogs.clip.config import ClipOptions
 from endogs.depth_colors import color_depth, robust_range
 from endogs.errors import InputError
-from endogs.evaluate import (
-    Evaluate,
-    RenderScene,
-    evaluate_scene,
-    run_evaluate,
-    run_render,
-    write_metrics,
-    write_preview,
-)
+from endogs.evaluate import Evaluate, evaluate_scene, run_evaluate, write_metrics
 from endogs.geometry import unproject
+from endogs.pictures.config import RenderScene
+from endogs.pictures.preview import write_preview
+from endogs.pictures.render_command import run_render
 from endogs.pictures.source_clip import clip_options, load_source_clip, options_as_json
 from endogs.pictures.video import frame_rate, write_video
 from endogs.scene import Scene, StaticDeformation

@@ -138,6 +138,20 @@ def test_no_file_imports_itself_by_a_detour():
     assert circles({path: imported_files(path) for path in MODULES}) == []
 
 
+KINDS = {"SplineDeformation", "StaticDeformation", "BasesDeformation", "HexplaneDeformation", "MlpDeformation",
+         "LowrankDeformation", "LitColors", "HarmonicColors", "SplineAdam", "AutogradAdam"}  # fmt: skip
+"""What a new deformation, colour model or optimizer would have to be asked for beside."""
+HOMES = ("scene/deformation/", "scene/appearance/", "fit/optimize/")
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if not name_of(p).startswith(HOMES)], ids=name_of)
+def test_nobody_asks_for_the_kind_of_a_deformation_or_an_optimizer(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            asked = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
+            assert not asked & KINDS, ast.unparse(node)
+
+
 def test_a_circle_is_found():
     one, two, three = (PACKAGE / name for name in ("a.py", "b.py", "c.py"))
     assert circles({one: {two}, two: {three}, three: {one}}) == ["a.py", "b.py", "c.py"]

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.scene import Scene
-from endogs.scene.appearance import HarmonicColors
 
 SH_C0 = 0.28209479177387814
 """The constant spherical harmonic, 1 / (2 sqrt(pi)); a viewer shows 0.5 + SH_C0 * f_dc."""
@@ -21,7 +20,7 @@ def constant_coefficients(colors: NDArray[np.float32]) -> NDArray[np.float32]:
 def view_dependent_coefficients(scene: Scene, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """f_rest (N, 45) of the Gaussians `rows` (N,); zero above the degree of the scene's harmonics."""
     found = np.zeros((len(rows), 3, VIEW_DEPENDENT // 3), np.float32)
-    colors = scene.appearance.colors
-    if isinstance(colors, HarmonicColors):
+    colors = scene.appearance.harmonics
+    if colors is not None:
         found[:, :, : colors.rest.shape[1]] = colors.rest.detach().float().cpu().numpy()[rows].transpose(0, 2, 1)
     return found.reshape(len(rows), VIEW_DEPENDENT)

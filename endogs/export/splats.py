@@ -21,7 +21,7 @@ from endogs.export.units import about
 from endogs.output import new_file, write_one_or_many
 from endogs.render.normals import gaussian_normals
 from endogs.scene import Scene
-from endogs.scene.appearance import PLAIN, HarmonicColors
+from endogs.scene.appearance import PLAIN
 
 
 def export_splats(
@@ -52,7 +52,7 @@ def export_splats(
     }
 
     # A PLY holds harmonics, which its viewer evaluates; other formats get the colours that the clip's camera saw.
-    held = chosen == "ply" and isinstance(scene.appearance.colors, HarmonicColors)
+    held = chosen == "ply" and scene.appearance.harmonics is not None
     colored = replace(scene, appearance=PLAIN) if held else scene
 
     def write(file: Path, time: float | None) -> None:

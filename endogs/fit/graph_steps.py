@@ -1,5 +1,7 @@
 """Steps of a fit that an NVIDIA GPU takes many at a time, where all that the fit asks for is known to its graph."""
 
+from typing import cast
+
 from endogs import native
 from endogs.errors import FitDiverged
 from endogs.fit.cuda_steps import CudaSteps
@@ -36,8 +38,7 @@ class GraphSteps:
         """Up to `most` steps. Raises FitDiverged; a gradient that is not finite only keeps its own Gaussians from the
         step, which the others have taken.
         """
-        optimizer = state.optimizer
-        assert isinstance(optimizer, SplineAdam)
+        optimizer = cast("SplineAdam", state.optimizer)  # the one that is `in_graph`
         if self._engine is None:
             self._engine = CudaSteps(optimizer, state)
         if state.change_is_due:

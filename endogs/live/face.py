@@ -19,7 +19,6 @@ from endogs.live.panels.time_panel import TimePanel
 from endogs.live.panels.view_panel import ViewPanel
 from endogs.live.splats import splat_buffer
 from endogs.live.studio import Shown, Studio
-from endogs.scene.appearance import LitColors
 
 if TYPE_CHECKING:
     import viser
@@ -57,7 +56,7 @@ class Face:
         self.browsers = Browsers(server, studio)
         self._time = TimePanel(server, studio)
         self._view = ViewPanel(server, studio, self.browsers)
-        if isinstance(studio.scene.appearance.colors, LitColors):
+        if studio.scene.appearance.lit is not None:
             LightPanel(server, studio)
         self._measure = MeasurePanel(server, studio)
         SavePanel(server, studio)

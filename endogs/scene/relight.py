@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from endogs.errors import InputError
-from endogs.scene.appearance import Light, LitColors
+from endogs.scene.appearance import Light
 from endogs.scene.scene import Scene
 
 
@@ -13,7 +13,7 @@ def relit(scene: Scene, light: Light, source: Path) -> Scene:
 
     Raises InputError for a scene whose colours know no light.
     """
-    colors = scene.appearance.colors
-    if not isinstance(colors, LitColors):
+    colors = scene.appearance.lit
+    if colors is None:
         raise InputError(f"{source}: the scene's colours know no light; fit it with --colors lit")
     return replace(scene, appearance=replace(scene.appearance.steady, colors=colors.relit(light)))

@@ -13,9 +13,9 @@ from live_scene import stretching_scene
 
 from endogs.cli import follow_recipe, main, parse
 from endogs.doctor.config import Doctor
-from endogs.fit.config import Reconstruct
 from endogs.live.server import free_port
 from endogs.phantom.config import Phantom
+from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.run_folder import claim
 from endogs.scene.scene_file import save_scene
 from tests.test_evaluate_scene import FRAMES, StillClip, still_scene

@@ -7,7 +7,7 @@ import numpy as np
 
 from endogs.errors import InputError
 from endogs.output import new_file
-from endogs.scene import Scene, SplineDeformation
+from endogs.scene import Scene
 
 FIDELITY = 56.0
 """PSNR of the coded scene against the scene itself, dB, that the export aims at: it costs a scene of 38 dB 0.07 dB."""
@@ -62,7 +62,7 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     scene = scene.kept(visible)
     fitted, scene = scene, scene_as_spline(scene)
     weights = contributions(scene)
-    knots = scene.deformation.knots.count if isinstance(scene.deformation, SplineDeformation) else 1
+    knots = 1 if scene.deformation.spline_knots is None else scene.deformation.spline_knots.count
     reduced, weights = decimated(scene, weights, max(1, min(max_gaussians, MOST_NUMBERS // knots)))
     about = {"title": title, "original_count": original, **overview(scene)}
     if len(reduced) < len(scene):

@@ -152,9 +152,8 @@ def _deflated(header: dict[str, Any], sections: list[tuple[str, NDArray[np.int32
 
 
 def _control(scene: Scene) -> tuple[Knots, NDArray[np.float32]] | None:
-    if isinstance(scene.deformation, SplineDeformation):
-        return scene.deformation.knots, scene.deformation.control.detach().cpu().float().numpy()
-    return None
+    knots = scene.deformation.spline_knots
+    return None if knots is None else (knots, scene.deformation.tensors()["control"].detach().cpu().float().numpy())
 
 
 def _cameras(scene: Scene) -> dict[str, Any]:

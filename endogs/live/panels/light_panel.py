@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from endogs.live.studio import Studio
-from endogs.scene.appearance import LAMP_AT_LENS, LitColors
+from endogs.scene.appearance import LAMP_AT_LENS
 
 if TYPE_CHECKING:
     import viser
@@ -20,8 +20,8 @@ class LightPanel:
 
     def __init__(self, server: "viser.ViserServer", studio: Studio) -> None:
         self._session = studio.session
-        colors = studio.scene.appearance.colors
-        assert isinstance(colors, LitColors)
+        colors = studio.scene.appearance.lit
+        assert colors is not None
         gui, reach = server.gui, float(f"{colors.distance:.1g}")  # round numbers at the sliders' ends
         unit = "mm" if studio.scene.units == "mm" else "the scene's units"
         with gui.add_folder("Light", expand_by_default=False):

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from endogs.live.browsers import Browsers
 from endogs.live.layers import layers_of
 from endogs.live.studio import Studio
-from endogs.scene.appearance import LitColors
 
 if TYPE_CHECKING:
     import viser
@@ -19,7 +18,7 @@ class ViewPanel:
     def __init__(self, server: "viser.ViserServer", studio: Studio, browsers: Browsers) -> None:
         self._studio, self._browsers, self._session = studio, browsers, studio.session
         gui = server.gui
-        self._layers = layers_of(studio.clip, isinstance(studio.scene.appearance.colors, LitColors))
+        self._layers = layers_of(studio.clip, studio.scene.appearance.lit is not None)
         self.in_browser = False
         """Whether a free camera's splats are drawn by the browser instead of being streamed."""
         with gui.add_folder("View"):

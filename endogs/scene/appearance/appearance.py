@@ -33,6 +33,16 @@ class Appearance:
         """Whether Gaussians show the colours that they have."""
         return self.colors is None and self.exposure is None
 
+    @property
+    def lit(self) -> LitColors | None:
+        """The colours, where they know a lamp and can be relit."""
+        return self.colors if isinstance(self.colors, LitColors) else None
+
+    @property
+    def harmonics(self) -> HarmonicColors | None:
+        """The colours, where they are harmonics of the direction of view."""
+        return self.colors if isinstance(self.colors, HarmonicColors) else None
+
     def shown(self, packed: Tensor, camera: Camera, time: float) -> Tensor:
         """The packed Gaussians (N, 14) that `camera` shows at `time`, seconds; `packed` itself when plain."""
         if self.plain:
