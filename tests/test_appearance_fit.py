@@ -94,24 +94,6 @@ def test_two_fits_of_the_same_views_start_alike(flickering):
     assert not torch.equal(plain.base[:, COLORS], fit.optimizer.base[:, COLORS])
 
 
-def test_gaussians_for_which_memory_runs_out_leave_all_as_it_was(clip, monkeypatch):
-    """The appearance too: it grows before the splines do."""
-    optimizer = new_fit(clip, replace(CONFIG, appearance=LOOKS["sh"])).optimizer
-    before = {name: tensor.clone() for name, tensor in optimizer.state().items()}
-
-    def full(*given):
-        raise MemoryError
-
-    with monkeypatch.context() as patch:
-        patch.setattr("endogs.fit.optimize.spline_adam._appended", full)
-        with pytest.raises(MemoryError):
-            optimizer.append(optimizer.base[:3].clone(), None)
-    after = optimizer.state()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    optimizer.append(optimizer.base[:3].clone(), None)
-    assert optimizer.state()["appearance.colors.rest"].shape[0] == before["appearance.colors.rest"].shape[0] + 3
-
-
 def test_a_light_that_is_not_finite_is_told_and_not_taken_over(clip):
     fit = new_fit(clip, replace(CONFIG, appearance=LOOKS["lit"]))
     fit.advance()

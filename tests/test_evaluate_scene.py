@@ -234,15 +234,6 @@ def test_options_survive_json(tmp_path):
     assert found == replace(options, ignore_mask=tmp_path / "m.png", calibration=tmp_path / "c.json")
 
 
-def test_options_of_older_scenes_mean_what_they_meant(tmp_path):
-    def old(**options):
-        return clip_options(Origin.from_old_metadata({"config": {"clip": options}}), tmp_path)
-
-    assert old(pose_convention="opengl").pose_convention == "auto", "of scenes before it was general"
-    assert old(pose_convention="opengl", calibration=None).pose_convention == "opengl"
-    assert [old(field_of_view=was).borders for was in ("auto", "full")] == ["auto", "keep"]
-
-
 def read_video(path):
     import av
 

@@ -19,7 +19,7 @@ from endogs.cli import main
 from endogs.errors import InputError
 from endogs.pictures.source_clip import clip_options, judged_masks, load_source_clip
 from endogs.scene.origin import Origin
-from endogs.scene.scene_file import VERSION, load_scene, save_scene
+from endogs.scene.scene_file import load_scene, save_scene
 from endogs.scene.stored_masks import StoredMasks
 
 FULL = Origin(
@@ -57,35 +57,6 @@ def test_an_origin_and_its_masks_come_back_from_the_file(tmp_path):
         assert (loaded.masks.tissue_mask(frame) == masks[frame]).all()
     save_scene(loaded, tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "s.safetensors").read_bytes()
-
-
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_scenes_of_older_versions_are_read_with_what_they_knew(tmp_path, version):
-    path = tmp_path / "scene.safetensors"
-    save_scene(make_scene(), path)
-    config = {"input": "clip.mp4", "clip": {"fps": 5, "new": 1}, "split": "all", "masks": "auto", "other": 1}
-    about = {"config": config, "clip": "clip", "split": {"train": [0, 2]}, "depth_kind": "depth", "time_offset": 2}
-
-    def older(tensors, metadata):
-        metadata.pop("origin")
-        metadata.update(version=version, metadata=about)
-
-    rewrite(path, older)
-    scene = load_scene(path)
-    assert scene.metadata == about
-    assert scene.origin == Origin(
-        clip="clip.mp4",
-        clip_name="clip",
-        clip_options={"fps": 5, "new": 1},
-        time_offset=2.0,
-        split="all",
-        training_frames=(0, 2),
-        masks="auto",
-        depth_kind="depth",
-    )
-    save_scene(scene, path)
-    assert load_scene(path).origin == scene.origin
-    assert version < VERSION
 
 
 @pytest.mark.parametrize(

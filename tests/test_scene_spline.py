@@ -56,14 +56,6 @@ def test_uneven_knots_bend_smoothly():
         Knots((0.0, 1.0, 1.0))
 
 
-def test_settings_of_the_first_version_are_read():
-    control = torch.zeros(7, 1, CHANNELS)
-    old = {"start": 0.5, "interval": 0.25, "intervals": 4}
-    spline = DEFORMATIONS["spline"].from_parts({"control": control}, old)
-    assert spline.knots.breakpoints == (0.5, 0.75, 1.0, 1.25, 1.5)
-    assert DEFORMATIONS["spline"].from_parts({"control": control}, spline.settings()).knots == spline.knots
-
-
 def test_least_squares_follows_a_smooth_track_and_rests_without_motion():
     times = np.linspace(0, 2, 41)
     knots = Knots.over(0.0, 2.0, 0.1)

@@ -47,6 +47,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "priors/instruments/": READERS,
     "render/room.py": ("render", "export video", "export depth"),
     "priors/instruments/choose.py": ("reconstruct", "evaluate", "export video"),
+    "seeding/": ("reconstruct",),
     "scene/": ("reconstruct",),
     "pictures/source_clip.py": ("evaluate", "export video"),
     "scene/relight.py": ("reconstruct",),

@@ -147,7 +147,7 @@ WRONG = [
     *(("log", [{"step": value, "seconds": 1.0}]) for value in (13, -1, 2.5, True, None)),
     ("log", [{"step": 9, "seconds": 1.0}, {"step": 3, "seconds": 1.0}]),
     *(("run", value) for value in (None, [], "run", {"fit": 3}, {"fit": []})),
-    *(("format", value) for value in (None, 2, "endogs-checkpoint-1")),
+    *(("format", value) for value in (None, 2, "endogs-checkpoint-0")),
 ]
 
 
