@@ -56,20 +56,23 @@ class Options:
     def __post_init__(self) -> None:
         """Checks every field."""
         made: Any = type(self)  # mypy does not see that a class can be hashed
-        for name, (hint, bounds) in _declared(made).items():
+        for name, (hint, bounds, choices) in _declared(made).items():
             option = name if name in self.positional else "--" + self.option_prefix + name.replace("_", "-")
             for value in _single_values(getattr(self, name)):
                 _check(option, value, hint, bounds)
+                if choices and value not in choices:
+                    raise InputError(f"{option} {_shown(value)}: no such choice; use {', '.join(map(str, choices))}.")
 
 
 @cache
-def _declared(kind: type[Any]) -> dict[str, tuple[frozenset[Any], Range | None]]:
-    """By field: the types that a single value may have, and its range."""
+def _declared(kind: type[Any]) -> dict[str, tuple[frozenset[Any], Range | None, tuple[Any, ...]]]:
+    """By field: the types that a single value may have, its range, and its choices, empty where it may be another."""
     found = {}
     hints = get_type_hints(kind, include_extras=True)
     for name in (field.name for field in fields(kind)):
         bounds = [extra for extra in getattr(hints[name], "__metadata__", ()) if isinstance(extra, Range)]
-        found[name] = (frozenset(_single_types(hints[name])), bounds[0] if bounds else None)
+        choices = _choices(hints[name]) or ()
+        found[name] = (frozenset(_single_types(hints[name])), bounds[0] if bounds else None, choices)
     return found
 
 
@@ -83,6 +86,19 @@ def _single_types(hint: Any) -> list[Any]:
     if origin in (Union, UnionType, tuple):
         return [kind for part in get_args(hint) if part is not ... for kind in _single_types(part)]
     return [hint]
+
+
+def _choices(hint: Any) -> tuple[Any, ...] | None:
+    """The values that a hint lists; None where it allows others."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _choices(get_args(hint)[0])
+    if origin is Literal:
+        return get_args(hint)
+    if origin in (Union, UnionType, tuple):
+        parts = [_choices(part) for part in get_args(hint) if part not in (..., type(None))]
+        return None if None in parts else tuple(value for part in parts for value in part or ())
+    return None
 
 
 def _single_values(value: Any) -> list[Any]:

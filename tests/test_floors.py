@@ -101,22 +101,34 @@ def test_rooms_import_downwards_only(path):
     assert upward_imports(path) == set()
 
 
+def file_of(name: str) -> Path | None:
+    """The file of a dotted name of the package; None for what is no file of it."""
+    place = PACKAGE.parent / name.replace(".", "/")
+    files = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in files if file.is_file() and PACKAGE in file.parents), None)
+
+
+def home_of(module: str, name: str) -> Path | None:
+    """The file where `name`, imported from `module`, is made: packages hand on names of their files."""
+    file = file_of(f"{module}.{name}") or file_of(module)
+    if file is None or file.name != "__init__.py" or file == file_of(f"{module}.{name}"):
+        return file
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == name for alias in node.names):
+            return home_of(str(node.module), name)
+    return file
+
+
 def imported_files(path: Path) -> set[Path]:
-    """Files of the package that a file imports, for types or inside functions too."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
+    """Files of the package that a file imports, for types or inside functions too. Packages import nothing: they name
+    what others may have from them."""
+    found: set[Path | None] = set()
+    for node in ast.walk(ast.parse(path.read_text())) if path.name != "__init__.py" else ():
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {file_of(alias.name) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names = [file for alias in node.names for file in (f"{node.module}.{alias.name}", str(node.module))]
-        for name in names:
-            place = PACKAGE.parent / name.replace(".", "/")
-            for file in (place.with_suffix(".py"), place / "__init__.py"):
-                if file.is_file() and PACKAGE in file.parents:
-                    found.add(file)
-    # A package's own name stands for what it hands on, whose files are named where they are used.
-    return {file for file in found if file != path and file.name != "__init__.py"}
+            found |= {home_of(str(node.module), alias.name) for alias in node.names}
+    return {file for file in found if file is not None and file != path}
 
 
 def circles(imports: dict[Path, set[Path]]) -> list[str]:
@@ -150,6 +162,13 @@ def test_nobody_asks_for_the_kind_of_a_deformation_or_an_optimizer(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
             asked = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
             assert not asked & KINDS, ast.unparse(node)
+
+
+def test_a_name_that_a_package_hands_on_is_that_of_its_file():
+    assert home_of("endogs.clip", "Clip") == PACKAGE / "clip" / "clip.py"
+    assert home_of("endogs.clip.layouts", "video") == PACKAGE / "clip" / "layouts" / "video.py"
+    assert home_of("endogs.render", "rasterize_packed") == PACKAGE / "render" / "backends.py"
+    assert home_of("numpy", "ndarray") is None
 
 
 def test_a_circle_is_found():

@@ -114,9 +114,9 @@ def test_all_above_the_threshold_and_no_others_are_chosen_up_to_the_cap(base):
         group.rows[PULL][[3, 8, 20, 40, 50]] = torch.tensor([2.1, 9.0, 6.0, 1.9, 10.0])
         group.rows[SEEN][50] = 10.0  # 1 on average
         (step,) = control.changes
-        control.change(group, step + 1, 1.3)
+        control.change(group, step + 1)
         assert len(group) == 60
-        control.change(group, step, 1.3)
+        control.change(group, step)
         assert group.rows["number"].shape == (60 + len(chosen),)
         assert torch.equal(group.base[60:], base[chosen])
         assert float(group.rows[PULL].abs().max()) == 0

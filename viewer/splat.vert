@@ -1,5 +1,5 @@
 #version 300 es
-// A Gaussian at one time, projected to a quad: endogs/scene/spline.py and cuda_ext/projection_math.h, in GLSL.
+// A Gaussian at one time, projected to a quad: endogs/scene/deformation/spline.py and cuda_ext/projection_math.h, in GLSL.
 // There is no vertex buffer: vertex 4 i + c is corner c of Gaussian i. Quads are not instanced, which some drivers do slowly.
 precision highp float;
 precision highp int;

@@ -1,5 +1,5 @@
 "use strict";
-// Cubic B-splines over time: endogs/scene/spline.py, in the browser. Loaded by the page and by its worker.
+// Cubic B-splines over time: endogs/scene/deformation/spline.py, in the browser. Loaded by the page and by its worker.
 
 /** Numbers of one Gaussian in every array: four texels of four.
  *  0-2 centre, 3 opacity logit | 4-7 quaternion wxyz | 8-10 log scales | 12-14 colour; 11 and 15 are unused. */

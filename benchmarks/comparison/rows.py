@@ -199,7 +199,7 @@ class ClipChoice:
 
     @staticmethod
     def of(text: str) -> "ClipChoice":
-        """From NAME=PATH[,OPTION=VALUE...]; the clips of BENCHMARKS.md bring their own options, unless some are given.
+        """From NAME=PATH[,OPTION=VALUE...]; the clips of RESULTS.md bring their own, unless some are given.
 
         Raises ValueError without a name or path, and for options that do not say how a clip is read.
         """

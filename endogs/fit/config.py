@@ -141,7 +141,7 @@ class FitConfig:
     virtual_share: float = 0.5
     """Share of the steps spent on flow-interpolated frames between neighbouring training frames."""
     prune_opacity: float = 0.02
-    """Gaussians whose opacity stays below this at all times are removed at insertions and splittings."""
+    """Gaussians whose opacity stays below this at all times are removed at insertions."""
     checkpoint_seconds: float = 30.0
     """Least time between checkpoints; where writing one is slow there is more, so that they cost less than 2 %."""
     motion_start: Literal["tracks", "rest"] = "tracks"

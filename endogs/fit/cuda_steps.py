@@ -131,7 +131,8 @@ class CudaSteps:
         assert control is None or control.is_contiguous()
         moving = None if control is None else o.control_moments
         # The engine keeps addresses: what it works on must live as long as it does.
-        self._held = (o.base, o.base_moments, control, moving)
+        own = (o.base, o.base_moments.m, o.base_moments.v)
+        self._held = own if moving is None else (*own, control, moving.m, moving.v)
         anchor = self._anchor
         weights = [self._config.relative_depth_weight, 0.0 if anchor is None else self._config.depth_anchor]
         self._engine = self._kernels.new_fit(

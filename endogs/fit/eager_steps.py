@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from endogs.fit.objective.objective import fixed_order
 from endogs.fit.objective.result import StepResult
+from endogs.fit.optimize.scene_optimizer import NotFinite
 from endogs.fit.rigidity import RIGID_STEPS
 from endogs.fit.state import FitState, blame
 
@@ -52,7 +53,7 @@ class EagerSteps:
         # From the Gaussians that were drawn back to appearance, canonical Gaussians and motion, and step them.
         try:
             optimizer.step(grad, view.time, state.progress)
-        except ValueError as error:
+        except NotFinite as error:
             raise state.diverged(str(error)) from error
 
         # Density control looks at what the step got wrong, and hidden tissue keeps its shape.

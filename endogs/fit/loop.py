@@ -47,8 +47,8 @@ class Fit(FitState):
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint of the same run. Raises InputError when it is another's, or damaged."""
-        super().restore(checkpoint)
         self.stepper.release()
+        super().restore(checkpoint)
 
     def advance(self, most: int = 1) -> StepLog:
         """Up to `most` steps, as many as go in one piece: on a GPU all before the next insertion, elsewhere one.

@@ -103,8 +103,8 @@ class FitState:
         return self.step in self.density.changes and self.changed_before != self.step
 
     def change(self) -> None:
-        """Let Gaussians come and go before the next step."""
-        self.density.change(self.population, self.step, self.view.time)
+        """Let Gaussians come and go before the next step. After an error in here the state is good for nothing."""
+        self.density.change(self.population, self.step)
         self.changed_before = self.step
 
     def see(self, squared_error: float) -> None:

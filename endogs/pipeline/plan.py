@@ -1,6 +1,6 @@
 """What a run will do, resolved once from its options and its clip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -10,6 +10,7 @@ from endogs.device import choose_device
 from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.memory import gpu_fit_bytes, require_room
+from endogs.fit.optimize.autograd_adam import form_of
 from endogs.pipeline.options import Reconstruct
 from endogs.scene.deformation.registry import DEFORMATIONS
 
@@ -35,6 +36,7 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
     pictures so that the fit would be wrong, and a fit that this machine's memory cannot hold.
     """
     numbers = options.fit_config(len(clip))
+    numbers = replace(numbers, form=form_of(numbers))
     split = split_frames(len(clip), options.split)
     judges_right_view = split.test_view == "right"
     if judges_right_view and not (clip.has_right and clip.has_depth):
@@ -46,7 +48,10 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
             f"--deterministic: on a GPU only splines repeat exactly; leave it out for --deformation "
             f"{numbers.deformation}, or use --device cpu"
         )
-    require_room(clip, numbers, device)
+    try:
+        require_room(clip, numbers, device)
+    except InputError as error:
+        raise InputError(" ".join([f"{error}", *(f"({note})" for note in notes)])) from error
     return Plan(options, numbers, split, device, notes)
 
 

@@ -89,7 +89,7 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
         raise broken(path, f"its units '{units}' are neither 'mm' nor 'relative'")
     about = _entry(path, metadata, "metadata", dict)
     try:
-        origin = Origin.from_json(_entry(path, metadata, "origin", dict))
+        origin = Origin.from_json(_origin(path, metadata))
     except ValueError as error:
         raise broken(path, str(error)) from error
     if max(origin.training_frames or (0,)) >= len(times):
@@ -135,6 +135,13 @@ def _check_version(path: Path, metadata: dict[str, Any]) -> None:
             f"{path}: scene format {version}, and this endogs reads {VERSION}: install a newer endogs, or fit it again "
             "where one before the first release wrote it"
         )
+
+
+def _origin(path: Path, metadata: dict[str, Any]) -> Any:
+    """What the scene says of its origin; scenes from before the first release said nothing there."""
+    if "origin" not in metadata:
+        raise InputError(f"{path}: says nothing of its origin, as scenes from before the first release: fit it again")
+    return _entry(path, metadata, "origin", dict)
 
 
 def _image_size(path: Path, metadata: dict[str, Any]) -> tuple[int, int]:

@@ -83,7 +83,7 @@ def test_all_verbs_are_walked():
 
 def test_every_number_has_a_range_that_refuses_what_it_should_and_nothing_else():
     for part, name in NUMBERS:
-        kinds, bounds = _declared(part)[name]
+        kinds, bounds, _ = _declared(part)[name]
         assert isinstance(bounds, Range), f"{part.__name__}.{name} is a number without a range"
         option = "--" + part.option_prefix + name.replace("_", "-")
         for what, value in EVIL.items():
@@ -104,7 +104,7 @@ def test_every_number_has_a_range_that_refuses_what_it_should_and_nothing_else()
 @pytest.mark.parametrize(("part", "name"), PATHS + TEXTS)
 def test_paths_and_texts_that_cannot_be_such_are_refused(part, name):
     option = name if name in part.positional else "--" + part.option_prefix + name.replace("_", "-")
-    kinds, bounds = _declared(part)[name]
+    kinds, bounds, _ = _declared(part)[name]
     evil = ["a\0b", "a\ud800b"]
     if Path in kinds:
         evil += ["n" * 5000, "d/" + "n" * 300 + "/e", 7]

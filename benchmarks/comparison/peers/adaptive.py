@@ -12,7 +12,6 @@ over its depth.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -48,9 +47,6 @@ class AdaptiveNumbers:
 class AdaptiveDensity(DensityControl):
     """Clones and splits the Gaussians whose mean gradient on the screen exceeds the threshold."""
 
-    in_graph: ClassVar[bool] = False
-    """A GPU's captured steps keep no gradients."""
-
     def __init__(self, setup: DensitySetup) -> None:
         super().__init__(setup)
         self.numbers: AdaptiveNumbers = setup.config.density_numbers or AdaptiveNumbers()
@@ -68,7 +64,7 @@ class AdaptiveDensity(DensityControl):
             population.rows[name] = population.base.new_zeros(len(population))
 
     @torch.no_grad()
-    def change(self, population: Population, step: int, time: float) -> None:
+    def change(self, population: Population, step: int) -> None:
         """Drop what never shows, then clone and split all above the threshold that the cap has room for."""
         if step not in self._rounds:
             return

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from endogs.fit.density.control import DensityControl, DensitySetup
+from endogs.fit.density.control import DensityControl, DensitySetup, Unchanged
 from endogs.fit.density.residual import ResidualInsertion
 
 METHODS: dict[str, Callable[[DensitySetup], DensityControl]] = {
     "residual": ResidualInsertion,
-    "none": DensityControl,
+    "none": Unchanged,
 }
 
 

@@ -32,13 +32,13 @@ class DensitySetup:
 
 
 class DensityControl:
-    """One method, for one fit; this one leaves the Gaussians as many as they are.
+    """One method, for one fit.
 
     What a method remembers is in the population's rows or in `state`.
     """
 
-    in_graph: ClassVar[bool] = True
-    """Whether a GPU's captured steps keep what it observes."""
+    in_graph: ClassVar[bool] = False
+    """Whether a GPU's captured steps, which never call `observe`, keep all that the method looks at."""
 
     def __init__(self, setup: DensitySetup) -> None:
         self.config, self.seed = setup.config, setup.seed
@@ -48,8 +48,8 @@ class DensityControl:
         """Steps before which the number of Gaussians may change."""
         return frozenset()
 
-    def change(self, population: Population, step: int, time: float) -> None:
-        """Add and drop Gaussians before `step`, which renders `time` (seconds). Never more than the cap."""
+    def change(self, population: Population, step: int) -> None:
+        """Add and drop Gaussians before `step`. Never more than the cap."""
 
     def prepare(self, population: Population) -> None:
         """Before the first step: make the rows that the method keeps."""
@@ -67,6 +67,12 @@ class DensityControl:
     def random(self, step: int) -> torch.Generator:
         """Random numbers on the CPU that depend on the seed and the step alone: a resumed run draws the same."""
         return torch.Generator().manual_seed(self.seed * STEP_SEEDS + step)
+
+
+class Unchanged(DensityControl):
+    """Leaves the Gaussians as many as they are."""
+
+    in_graph: ClassVar[bool] = True
 
 
 def insertion_steps(config: FitConfig) -> dict[int, int]:

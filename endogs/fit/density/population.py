@@ -68,10 +68,6 @@ class Population:
             if name in mine:
                 mine[name].index_copy_(dim, index, theirs[name])
 
-    def largest_opacity(self) -> Tensor:
-        """(N,) a bound on every Gaussian's opacity over time, in (0, 1)."""
-        return torch.sigmoid(self.deformation.highest_opacity(self.base))
-
     def state(self) -> dict[str, Tensor]:
         """The rows for a checkpoint; the optimizer saves itself."""
         return {f"rows_{name}": rows for name, rows in self.rows.items()}

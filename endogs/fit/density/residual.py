@@ -5,6 +5,8 @@ al., "Revising densification in Gaussian splatting", 2024, densify by the error 
 they split what is there, new Gaussians are put on the drawn surface here, and move as the tracks through them do.
 """
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,6 +24,8 @@ from endogs.seeding.placement import Look, Seeds, gaussians_from_seeds
 class ResidualInsertion(DensityControl):
     """Inserts where the last renderings of the training frames were wrong."""
 
+    in_graph: ClassVar[bool] = True
+
     def __init__(self, setup: DensitySetup) -> None:
         super().__init__(setup)
         self.maps, self.observations = setup.maps, setup.observations
@@ -32,7 +36,7 @@ class ResidualInsertion(DensityControl):
         """The insertions' steps."""
         return frozenset(self._counts)
 
-    def change(self, population: Population, step: int, time: float) -> None:
+    def change(self, population: Population, step: int) -> None:
         """Drop what never shows and insert."""
         if step not in self._counts:
             return

@@ -35,7 +35,7 @@ class Term(ABC):
     every: ClassVar[int] = 1
     """It is asked for at every so many steps only, with so many times its weight, because it takes long."""
     main: ClassVar[bool] = False
-    """Whether it is what the others must not disturb, where gradients are balanced."""
+    """Whether it is what the others must not disturb, where gradients are balanced. The kernels do it on every view."""
     in_graph: ClassVar[bool] = False
     """Whether a GPU's captured steps know it."""
 
@@ -57,5 +57,6 @@ class Term(ABC):
         """The unweighted term, (); writes what the log should hold into `told`."""
 
     def kernels_do(self, view: View) -> bool:
-        """Whether the compiled loss kernels evaluate and differentiate it on this view."""
+        """Whether the compiled loss kernels evaluate and differentiate it on this view; its weight is then the
+        normalizers' (`endogs.fit.objective.normalizers`), and `weight` must agree."""
         return False

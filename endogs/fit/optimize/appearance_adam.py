@@ -12,6 +12,7 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.fit.config import AppearanceConfig
+from endogs.fit.optimize.scene_optimizer import NotFinite
 from endogs.gaussians import COLORS
 from endogs.scene.appearance import COLOR_MODELS, Appearance
 from endogs.scene.appearance.appearance import COLORS_OF, EXPOSURE
@@ -64,7 +65,7 @@ class AppearanceAdam:
     def backward(self, grad: Tensor) -> Tensor:
         """The gradient (N, 14) by what `show` was given, of the gradient (N, 14) by what it returned.
 
-        Raises ValueError when it is not finite, or that of the appearance is not.
+        Raises NotFinite when it is not finite, or that of the appearance is not.
         """
         assert self._packed is not None
         assert self._shown is not None
@@ -76,7 +77,7 @@ class AppearanceAdam:
         self._packed = self._shown = None
         grads = [out, *(self._tensors[name].grad for name in self._trained)]
         if not all(bool(torch.isfinite(grad.sum())) for grad in grads if grad is not None):
-            raise ValueError("the gradient of the appearance is not finite")
+            raise NotFinite("the gradient of the appearance is not finite")
         return out
 
     @torch.no_grad()

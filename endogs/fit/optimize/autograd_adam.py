@@ -184,7 +184,8 @@ class AutogradAdam:
         self.deformation = self.deformation.grown(len(base), motion)
         grown = self.deformation.tensors()
         for name, kept in self.moments.items():
-            kept.m, kept.v = _lengthened(kept.m, grown[name]), _lengthened(kept.v, grown[name])
+            kept.m = _lengthened(kept.m, grown[name])
+            kept.v = _lengthened(kept.v, grown[name])
         self.base_moments.append(base, 0)
         self.base = torch.cat([self.base, base])
 

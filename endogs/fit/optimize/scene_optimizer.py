@@ -10,6 +10,10 @@ from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.deformation.knots import Knots
 
 
+class NotFinite(ValueError):
+    """A gradient that an optimizer came to is not finite; nothing of it was taken over."""
+
+
 class SceneOptimizer(Protocol):
     """Owns the canonical Gaussians, their deformation, and the moments of both."""
 
@@ -38,7 +42,7 @@ class SceneOptimizer(Protocol):
     def step(self, grad: Tensor, time: float, progress: float) -> None:
         """Step with the gradient (N, 14) of what was last shown, at `time`; `progress` in [0, 1] sets the decay.
 
-        Raises ValueError, and takes nothing over, when a gradient that follows from it is not finite.
+        Raises NotFinite, and takes nothing over, where an appearance makes a gradient that is not finite of it.
         """
 
     def append(self, base: Tensor, control: Tensor | None) -> None:

@@ -177,7 +177,7 @@ class SplineAdam:
     def step(self, grad: Tensor, time: float, progress: float) -> None:
         """Step with the gradient (N, 14) of what was last shown, at `time`; `progress` in [0, 1] sets the decay.
 
-        Raises ValueError, and takes nothing over, when the appearance makes a gradient that is not finite of it.
+        Raises NotFinite, and takes nothing over, when the appearance makes a gradient that is not finite of it.
         """
         if self.appearance is not None:
             grad = self.appearance.backward(grad)
@@ -199,7 +199,8 @@ class SplineAdam:
     def append(self, base: Tensor, control: Tensor | None) -> None:
         """Add Gaussians (M, 14) with control points (Kn, M, 14), or at rest; their moments start at zero.
 
-        Their colours are those of the clip's images.
+        Their colours are those of the clip's images. After an error in here, as where memory runs out, the optimizer is
+        good for nothing.
         """
         # One tensor after the other: a second copy of all at once would be the fit's peak of memory.
         if self.appearance is not None:
