@@ -28,7 +28,7 @@ from endogs.evaluate.metrics.metrics import psnr
 from endogs.fit.config import PRESETS
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene, new_optimizer
-from endogs.fit.views import TrainingViews
+from endogs.fit.window import whole_clip
 from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
 from endogs.priors.motion.flow import ClipFlows
 from endogs.render.native import render_planes
@@ -76,9 +76,9 @@ def train(folder: Path) -> tuple[Scene, list[tuple[float, int, float]]]:
     flows = ClipFlows(clip.image)
     flows.precompute(split.train)
     depth = ClipDepth(clip, choose_depth_prior("auto", clip), split.train, clip.tissue_mask, flows)
-    views = TrainingViews(clip, split.train, flows, clip.tissue_mask, depth, config, device)
-    fit = Fit(new_optimizer(clip, views, config, device), views, config, 0)
-    views.prepare(range(len(views.real) + views.virtual_count))
+    window = whole_clip(clip, split.train, flows, depth, config, device)
+    fit = Fit(new_optimizer(clip, window, config, device), window, config, 0)
+    window.prepare(range(len(window.real) + window.virtual_count))
     seconds, curve = 0.0, []
     while fit.step < config.iterations:
         torch.cuda.synchronize()

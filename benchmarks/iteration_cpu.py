@@ -19,7 +19,7 @@ from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup
 from endogs.fit.objective.terms import terms_of
 from endogs.fit.optimize.spline_adam import SplineAdam
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.scene.deformation.knots import Knots
 from endogs.scene.deformation.spline import SplineDeformation
 

@@ -12,11 +12,11 @@ from endogs.fit.objective.losses import DepthAnchor, UnseenPairs
 from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup
 from endogs.fit.objective.terms import terms_of
-from endogs.fit.views import View
+from endogs.fit.view import View
 
 
 class GivenViews:
-    """Views as `TrainingViews` gives them."""
+    """Views as `Window` gives them."""
 
     def __init__(self, views: Sequence[View], depth_kind: str, anchor: DepthAnchor | None = None) -> None:
         self.views, self.depth_kind, self.anchor = list(views), depth_kind, anchor
@@ -39,8 +39,8 @@ def given_state(
     terms = terms_of(TermSetup(config, views.depth_kind, views.anchor, pairs))
     return SimpleNamespace(
         config=config,
-        views=views,
-        order=order,
+        window=views,
+        schedule=order,
         step=step,
         unseen=unseen,
         deterministic=deterministic,

@@ -1,11 +1,14 @@
 """A tiny clip for the tests: textured tissue that slides to the right, with a still instrument over one corner."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from endogs.clip import Clip, ClipOptions, load_clip
+from endogs.clip.frame_source import Frame
 
 WIDTH, HEIGHT, SPEED = 48, 40, 0.75
 """Size in pixels, and pixels per frame."""
@@ -27,6 +30,11 @@ def write_sliding_clip(folder: Path, frames: int = 10) -> Path:
         frame = cv2.warpAffine(image, move, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
         cv2.imwrite(str(folder / "images" / f"{i:03d}.png"), frame[..., ::-1])
     return folder / "images"
+
+
+def masked_frames(clip: Clip, numbers: Sequence[int], masks: Sequence[np.ndarray]) -> list[Frame]:
+    """Frames of a clip with other tissue masks."""
+    return [replace(clip.frame(i), tissue_mask=mask) for i, mask in zip(numbers, masks, strict=True)]
 
 
 class InstrumentOnTheLeft:

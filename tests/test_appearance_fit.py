@@ -87,10 +87,10 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same_run(clip, look, tmp_path):
 
 def test_two_fits_of_the_same_views_start_alike(flickering):
     fit = new_fit(flickering, replace(CONFIG, appearance=LOOKS["exposure"]))
-    again = new_optimizer(flickering, fit.views, fit.config, torch.device("cpu"))
+    again = new_optimizer(flickering, fit.window, fit.config, torch.device("cpu"))
     assert torch.equal(again.base, fit.optimizer.base)
     assert torch.equal(again.appearance.appearance.exposure.values, fit.optimizer.appearance.appearance.exposure.values)
-    plain = new_optimizer(flickering, fit.views, CONFIG, torch.device("cpu"))
+    plain = new_optimizer(flickering, fit.window, CONFIG, torch.device("cpu"))
     assert not torch.equal(plain.base[:, COLORS], fit.optimizer.base[:, COLORS])
 
 

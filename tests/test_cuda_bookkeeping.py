@@ -14,7 +14,7 @@ from endogs.fit import cuda_steps
 from endogs.fit.config import FitConfig
 from endogs.fit.cuda_steps import BAD_GRADIENT, BAD_LOSS, OVERFLOW, CudaSteps, corrected
 from endogs.fit.optimize.spline_adam import BETAS, SplineAdam
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.gaussians import CHANNELS
 from endogs.scene import Knots, SplineDeformation
 

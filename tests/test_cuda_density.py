@@ -50,7 +50,7 @@ def test_the_first_steps_gradient_is_the_cpus(kind, tmp_path):
     results = []
     for device in ("cpu", "cuda"):
         fit = new_fit(clip, replace(CONFIG, **KINDS[kind]), device=device)
-        results.append(fit.objective.evaluate(fit.optimizer.packed_at(0.0), fit.views[0], 0))
+        results.append(fit.objective.evaluate(fit.optimizer.packed_at(0.0), fit.window[0], 0))
     cpu, gpu = results
     for name in ("grad", "auxiliary"):
         expected, found = getattr(cpu, name), getattr(gpu, name)

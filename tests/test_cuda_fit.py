@@ -21,7 +21,7 @@ from endogs.fit.graph_steps import GraphSteps
 from endogs.fit.loop import run_fit
 from endogs.fit.objective.objective import Objective
 from endogs.fit.optimize.spline_adam import SplineAdam
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.gaussians import ATTRIBUTES, CHANNELS, LOG_SCALES
 from endogs.scene import Knots, SplineDeformation, StaticDeformation
 

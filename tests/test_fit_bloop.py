@@ -88,14 +88,14 @@ def test_a_gradient_that_is_not_finite_spoils_no_average(clip, monkeypatch, part
 def test_main_and_auxiliary_gradients_add_up_to_the_sums(clip):
     """Fused and through autograd, with every auxiliary term there is."""
     fit = new_fit(clip, replace(CONFIG, normal_weight=0.1, hidden_weight=0.3, relative_depth_weight=0.5))
-    view, packed = fit.views[0], fit.optimizer.packed_at(0.0)
+    view, packed = fit.window[0], fit.optimizer.packed_at(0.0)
     hidden = np.zeros((clip.height, clip.width), np.uint8)
     hidden[10:20, 10:20] = 1
     view = replace(view, hidden=torch.from_numpy(hidden))
     assert view.depth is not None
     pairs = UnseenPairs.of(torch.from_numpy(hidden > 0))
-    terms = terms_of(TermSetup(fit.config, fit.views.depth_kind, fit.views.anchor, pairs))
-    together, apart = (Objective(terms, fit.config, fit.views.depth_kind, apart) for apart in (False, True))
+    terms = terms_of(TermSetup(fit.config, fit.window.depth_kind, fit.window.anchor, pairs))
+    together, apart = (Objective(terms, fit.config, fit.window.depth_kind, apart) for apart in (False, True))
     whole = together.evaluate(packed, view, 0)
     assert {"l1", "dssim", "depth", "normals", "hidden"} == set(whole.terms)
     for result in (apart.evaluate(packed, view, 0), apart.by_autograd(packed.clone().requires_grad_(), view, 0)):

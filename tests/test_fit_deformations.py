@@ -191,8 +191,8 @@ def test_resuming_is_bit_identical(clip, kind, tmp_path):
         part.advance()
     save_checkpoint(part.checkpoint(), tmp_path)
     kept = load_checkpoint(tmp_path)
-    empty = new_optimizer(clip, again.views, small(kind), torch.device("cpu"), seed=7, checkpoint=kept)
-    again = Fit(empty, again.views, small(kind), 0)
+    empty = new_optimizer(clip, again.window, small(kind), torch.device("cpu"), seed=7, checkpoint=kept)
+    again = Fit(empty, again.window, small(kind), 0)
     again.restore(kept)
     run_fit(again, show=False)
     ours, theirs = again.checkpoint().tensors, whole.checkpoint().tensors

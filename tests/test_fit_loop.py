@@ -18,8 +18,9 @@ from endogs.fit.graph_steps import uncaptured
 from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.optimize.spline_adam import SplineAdam
+from endogs.fit.schedule import schedule
 from endogs.fit.setup import new_optimizer
-from endogs.fit.views import TrainingViews, schedule
+from endogs.fit.window import whole_clip
 from endogs.gaussians import COLORS, OPACITY
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
@@ -50,7 +51,7 @@ def new_fit(clip, config=CONFIG, seed=0, deformation=None, device="cpu", determi
     flows = ClipFlows(clip.image, finest_scale=0)
     place = torch.device(device)
     depth = ClipDepth(clip, choose_depth_prior("auto", clip), frames, clip.tissue_mask, flows)
-    views = TrainingViews(clip, frames, flows, clip.tissue_mask, depth, config, place)
+    views = whole_clip(clip, frames, flows, depth, config, place)
     optimizer = new_optimizer(clip, views, config, place, checkpoint=checkpoint)
     return Fit(optimizer, views, config, seed, deterministic=deterministic)
 
@@ -129,8 +130,8 @@ def test_frames_without_tissue_do_not_count_in_the_running_psnr(clip):
     fit = new_fit(clip, replace(CONFIG, virtual_share=0.0))
     fit.advance()
     seen = fit.psnr
-    view = fit.views[fit.order[fit.step]]
-    fit.views.real[fit.order[fit.step]] = replace(view, weight=torch.zeros_like(view.weight))
+    view = fit.window[fit.schedule[fit.step]]
+    fit.window.real[fit.schedule[fit.step]] = replace(view, weight=torch.zeros_like(view.weight))
     fit.advance()
     assert fit.psnr == seen
 
@@ -229,7 +230,7 @@ def test_the_scene_closes_behind_an_instrument(clip):
         config = replace(CONFIG, iterations=40, hidden_weight=weight, unseen_weight=0.0, insertions=())
         fit = new_fit(clip, config)
         fit.optimizer.base[:, OPACITY] = -3.0  # thin everywhere, so that there is something to close
-        view = replace(fit.views.real[0], hidden=torch.from_numpy(hidden.view(np.uint8)))
+        view = replace(fit.window.real[0], hidden=torch.from_numpy(hidden.view(np.uint8)))
         for _ in range(40):
             packed = fit.optimizer.packed_at(view.time)
             result = fit.objective.evaluate(packed, replace(view, weight=torch.zeros_like(view.weight)), 1)
@@ -295,7 +296,7 @@ def test_a_broken_or_missing_checkpoint_is_an_input_error(tmp_path):
 
 def test_views_weigh_tissue_only_and_virtual_frames_lie_between(clip):
     fit = new_fit(clip)
-    views = fit.views
+    views = fit.window
     for k in range(len(views.real)):
         assert (views[k].weight[36:] == 0).all()
         assert (views[k].weight[5:30, 5:40] == 255).all()
@@ -316,7 +317,7 @@ def test_a_frame_without_tissue_hides_nothing(clip):
             tissue[:, :4] &= index != 4
             return tissue
 
-    views = new_fit(clip.with_masks(Masks())).views
+    views = new_fit(clip.with_masks(Masks())).window
     assert not views.observations.masks[2].any()
     assert views.hidden[:36, :4].all(), "an instrument still does"
     assert not views.hidden[:, 4:].any()
@@ -334,10 +335,10 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
 
     spot = np.zeros((40, 48), bool)
     spot[20, 30] = True
-    monkeypatch.setattr("endogs.fit.views.specular_mask", lambda image: spot)
+    monkeypatch.setattr("endogs.fit.window.specular_mask", lambda image: spot)
     masked = clip.with_masks(Found())
     config = replace(CONFIG, specular_weight=0.4, halo_weight=0.2)
-    view = new_fit(masked, config).views[0]
+    view = new_fit(masked, config).window[0]
     assert (view.weight[:36, :4] == 0).all(), "instrument"
     assert (view.weight[:36, 4:8] == 51).all(), "halo"
     assert (view.weight[36:] == 0).all(), "ignored"
@@ -357,7 +358,7 @@ def test_more_depth_weight_brings_the_surface_nearer_to_metric_depth(tmp_path):
         config = replace(Reconstruct(tmp_path, depth_weight=weight).fit_config(), iterations=80, initial_gaussians=600)
         fit = new_fit(load_clip(tmp_path / "clip"), replace(config, gaussians_cap=600, insertions=()))
         run_fit(fit, show=False)
-        view = fit.views.real[0]
+        view = fit.window.real[0]
         depth = rasterize_packed(fit.optimizer.packed_at(view.time), view.camera).depth
         known = view.depth > 0
         found.append(float((depth - view.depth)[known].abs().mean()))

@@ -19,7 +19,7 @@ from endogs.fit.objective.losses import (
 )
 from endogs.fit.objective.term import TermSetup
 from endogs.fit.objective.terms import terms_of
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.render import Rendering
 
 CONFIG = FitConfig(ssim_weight=0.0)

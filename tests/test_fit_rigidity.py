@@ -16,7 +16,7 @@ from endogs.fit.density import Population
 from endogs.fit.loop import run_fit
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.rigidity import HiddenRigidity, best_rotations, hidden_gaussians, rigidity_energy, rotation_of
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.gaussians import CHANNELS
 from endogs.scene import StaticDeformation
 from endogs.scene.deformation.knots import Knots

@@ -13,7 +13,7 @@ from endogs.fit import setup
 from endogs.fit.config import FitConfig
 from endogs.fit.settling import same_surface, settled, shift_along_rays
 from endogs.fit.setup import STARTS
-from endogs.fit.views import TrainingViews
+from endogs.fit.window import whole_clip
 from endogs.gaussians import CHANNELS, LOG_SCALES, MEANS, OPACITY
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
@@ -30,7 +30,7 @@ def views_of(folder, depth="auto"):
     clip = load_clip(folder)
     flows, frames = ClipFlows(clip.image), list(range(len(clip)))
     prior = ClipDepth(clip, choose_depth_prior(depth, clip), frames, clip.tissue_mask, flows)
-    return TrainingViews(clip, frames, flows, clip.tissue_mask, prior, CONFIG, torch.device("cpu"))
+    return whole_clip(clip, frames, flows, prior, CONFIG, torch.device("cpu"))
 
 
 def bias(views, base, control, knots):

@@ -18,7 +18,7 @@ from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup
 from endogs.fit.objective.terms import terms_of
 from endogs.fit.optimize.spline_adam import BETAS, Slice, adam_slice, adam_slices
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.gaussians import CHANNELS
 from endogs.render import Rendering, rasterize_packed
 from endogs.scene.deformation.knots import Knots

@@ -228,7 +228,9 @@ def test_recipes_start_as_the_peers_do_and_learn(clip, name):
     assert ("tv" in log.terms) == (name == "endogaussian")
     run_fit(fit, show=False)
     assert fit.log[-1]["loss"] < 0.8 * log.loss
-    assert not np.isin(fit.order, range(len(fit.views.real), 99)).any(), "no virtual frames"
+    assert not np.isin(
+        [fit.schedule[step] for step in range(fit.config.iterations)], range(len(fit.window.real), 99)
+    ).any(), "no virtual frames"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ def test_recipes_split_when_and_what_the_peers_do(name, first, last, count):
 
 
 def test_recipes_place_their_points_on_tissue(clip):
-    observations = new_fit(clip).views.observations
+    observations = new_fit(clip).window.observations
     config = replace(CONFIG, initial_gaussians=1000, gaussians_cap=1000)
     every, again, other = (first_gaussians(observations, every_frame_points, config, seed) for seed in (0, 0, 1))
     first = first_gaussians(observations, first_frame_points, config, 0)
@@ -272,7 +274,7 @@ def test_total_variation_is_that_of_colour_and_inverse_depth():
 
 def test_total_variation_reaches_the_gaussians_with_and_without_the_kernels(clip):
     fit = new_fit(clip, replace(CONFIG, extra_terms=("tv",)))
-    packed, view = fit.optimizer.packed_at(0.0), fit.views[0]
+    packed, view = fit.optimizer.packed_at(0.0), fit.window[0]
     fused = fit.objective.evaluate(packed, view, 1)
     plain = fit.objective.by_autograd(packed.clone().requires_grad_(), view, 1)
     without = new_fit(clip).objective.evaluate(packed, view, 1)

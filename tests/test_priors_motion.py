@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from endogs.clip.frame_source import Frame
 from endogs.errors import InputError
 from endogs.priors.motion.flow import ClipFlows, consistency_mask, dis_flow, warp
 from endogs.priors.motion.motion_between import Path, backwards, paths_between
@@ -27,8 +28,6 @@ def cut(image, dx, dy, size=SIZE):
 class MovingClip:
     """Frames of a texture that moves by a constant velocity."""
 
-    static_camera = True
-
     def __init__(self, frames=5, velocity=(2.0, -1.0)):
         big = texture()
         self.frames = [cut(big, velocity[0] * i, velocity[1] * i) for i in range(frames)]
@@ -40,8 +39,11 @@ class MovingClip:
         self.reads += 1
         return self.frames[i]
 
-    def tissue_mask(self, i):
-        return self.masks[i]
+    def listed(self, *numbers):
+        """Frames as a source gives them, and their tissue masks."""
+        camera = np.eye(3), np.eye(4)
+        frames = [Frame(i, float(self.times[i]), self.frames[i], self.masks[i], *camera) for i in numbers]
+        return frames, [self.masks[i] for i in numbers]
 
 
 def test_flow_finds_a_translation():
@@ -141,22 +143,23 @@ def test_virtual_frames_times_weights_and_the_side_an_instrument_hides():
     clip.frames[1] = clip.frames[1].copy()
     clip.frames[1][:, 60:80] = 255
     flows = ClipFlows(clip.image)
-    made = [v for gap in (0, 1) for v in virtual_frames_between(clip, flows, [0, 1, 3], gap, (1 / 3, 2 / 3))]
+    frames, masks = clip.listed(0, 1, 3)
+    made = [v for gap in (0, 1) for v in virtual_frames_between(frames, flows, gap, (1 / 3, 2 / 3), masks, False)]
     np.testing.assert_allclose([v.time for v in made], [0.1 / 3, 0.2 / 3, 0.1 + 0.2 / 3, 0.1 + 0.4 / 3])
-    assert [(v.before, v.after) for v in made] == [(0, 1), (0, 1), (1, 3), (1, 3)]
     first = made[0]
     assert first.image.dtype == np.uint8
     assert first.weight.dtype == np.float32
     assert first.weight[20:-20, 20:50].min() == 1
     assert first.image[20:-20, 64:76].max() < 255, "the instrument of frame 1 is not blended in"
 
-    all_hidden = virtual_frames_between(clip, flows, [0, 1], 0, (0.5,), mask=lambda i: np.zeros(SIZE, bool))
+    all_hidden = virtual_frames_between(frames[:2], flows, 0, (0.5,), [np.zeros(SIZE, bool)] * 2, False)
     assert not all_hidden[0].weight.any()
 
 
 def test_a_virtual_frame_is_the_frame_that_was_left_out():
     clip = MovingClip(4)
-    [made] = virtual_frames_between(clip, ClipFlows(clip.image), [0, 1, 3], 1, [0.5])
+    frames, masks = clip.listed(0, 1, 3)
+    [made] = virtual_frames_between(frames, ClipFlows(clip.image), 1, [0.5], masks, straight=False)
     truth = clip.frames[2].astype(float)[16:-16, 16:-16]
     assert made.time == pytest.approx(0.2)
     assert np.abs(made.image[16:-16, 16:-16] - truth).mean() < 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sliding_clip import HEIGHT, SPEED, WIDTH, sliding_clip
+from sliding_clip import HEIGHT, SPEED, WIDTH, masked_frames, sliding_clip
 
 from endogs.gaussians import MEANS
 from endogs.priors.motion.flow import ClipFlows, dis_flow
@@ -93,7 +93,7 @@ def barred(tmp_path_factory) -> Observations:
     frames = list(range(24))
     flows = ClipFlows(clip.image, finest_scale=0)
     depth = np.full((HEIGHT, WIDTH), 100, np.float32)
-    return Observations(clip, frames, flows, [mask] * 24, lambda k: depth, True)
+    return Observations(masked_frames(clip, frames, [mask] * 24), flows, lambda k: depth, True)
 
 
 def test_a_point_goes_behind_an_instrument_and_comes_out_where_it_should(barred):
@@ -154,7 +154,9 @@ def test_the_backdrop_stays_behind_a_surface_whose_depth_changes(tmp_path):
     mask = np.ones((HEIGHT, WIDTH), bool)
     mask[:, 22:32] = False
     depths = [np.full((HEIGHT, WIDTH), 100 + 0.5 * k, np.float32) for k in frames]
-    seen = Observations(clip, frames, ClipFlows(clip.image, finest_scale=0), [mask] * 9, lambda k: depths[k], True)
+    seen = Observations(
+        masked_frames(clip, frames, [mask] * 9), ClipFlows(clip.image, finest_scale=0), lambda k: depths[k], True
+    )
     positions = np.repeat(np.float32([[26, 18], [27, 20], [26, 18]])[None], 9, 0)
     positions[5:, 1, 0] = WIDTH + 5
     depth = np.full((9, 3), 100 * BACKDROP_DEPTH, np.float32)
@@ -180,7 +182,7 @@ def test_painted_flow_is_not_dragged_by_the_instrument(tmp_path):
     """The flow that the coarse field is made of, with the options it is made with."""
     clip, images, masks = behind_a_moving_bar(tmp_path)
     depth = np.full((HEIGHT, WIDTH), 100, np.float32)
-    observations = Observations(clip, [0, 1, 2], ClipFlows(clip.image), masks, lambda k: depth, True)
+    observations = Observations(masked_frames(clip, [0, 1, 2], masks), ClipFlows(clip.image), lambda k: depth, True)
     observations.images = images
     plain = dis_flow(images[0], images[1], finest_scale=0)[6:30, 12:20, 0]
     painted = observations._painted_flow(0, 1)[6:30, 12:20, 0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sliding_clip import SPEED, sliding_clip
+from sliding_clip import SPEED, masked_frames, sliding_clip
 
 from endogs.errors import InputError
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS
@@ -20,7 +20,7 @@ def observed(tmp_path_factory):
     frames = [i for i in range(len(clip)) if i != 1]
     flows = ClipFlows(clip.image, finest_scale=0)
     depth = np.full((clip.height, clip.width), 100, np.float32)
-    return clip, Observations(clip, frames, flows, [clip.tissue_mask(i) for i in frames], lambda k: depth, False)
+    return clip, Observations([clip.frame(i) for i in frames], flows, lambda k: depth, False)
 
 
 def test_lattice_is_even_and_inside():
@@ -53,7 +53,8 @@ def test_tracks_follow_the_tissue_from_each_points_own_frame(observed):
     pixels = np.float32([[20.5, 18.5], [26.5, 10.5], [22.5, 25.5]])
     start = np.array([0, 4, 8])
     tracks = follow(observations, start, pixels, np.full(3, 100, np.float32))
-    elapsed = np.array(observations.frames)[:, None] - np.array(observations.frames)[start][None]
+    numbers = np.array([frame.number for frame in observations.frames])
+    elapsed = numbers[:, None] - numbers[start][None]
     expected = pixels[None, :, 0] + SPEED * elapsed
     assert tracks.valid.mean() > 0.9
     error = np.abs(tracks.positions[..., 0] - expected)[tracks.valid]
@@ -101,12 +102,18 @@ def test_what_tracks_left_uncovered_is_found():
 
 def test_hidden_pixels_get_a_backdrop(observed):
     clip, observations = observed
+    numbers = [frame.number for frame in observations.frames]
     masks = [mask.copy() for mask in observations.masks]
     unseen = np.zeros_like(masks[0])
     unseen[10:24, 14:30] = True
     for mask in masks:
         mask[unseen] = False
-    hidden = Observations(clip, observations.frames, ClipFlows(clip.image), masks, observations.depth, False)
+    hidden = Observations(
+        masked_frames(clip, numbers, masks),
+        ClipFlows(clip.image),
+        observations.depth,
+        False,
+    )
     base, _ = initialize(hidden, 300, None, Look(0.8, 0.7), unseen)
     x = base[:, 0] / base[:, 2] * clip.K[0, 0, 0] + clip.K[0, 0, 2]
     y = base[:, 1] / base[:, 2] * clip.K[0, 1, 1] + clip.K[0, 1, 2]
@@ -117,8 +124,14 @@ def test_hidden_pixels_get_a_backdrop(observed):
 
 def test_no_tissue_is_an_input_error(observed):
     clip, observations = observed
+    numbers = [frame.number for frame in observations.frames]
     empty = [np.zeros_like(mask) for mask in observations.masks]
-    nothing = Observations(clip, observations.frames, ClipFlows(clip.image), empty, observations.depth, False)
+    nothing = Observations(
+        masked_frames(clip, numbers, empty),
+        ClipFlows(clip.image),
+        observations.depth,
+        False,
+    )
     with pytest.raises(InputError, match="tissue"):
         initialize(nothing, 100, None, Look(0.8, 0.7))
 
@@ -131,6 +144,6 @@ def test_a_frame_without_tissue_does_not_double_the_seeds(tmp_path, metric):
     for blank in (None, 7):
         masks = [clip.tissue_mask(i) & (i != blank) for i in range(12)]
         flows = ClipFlows(clip.image, finest_scale=0)
-        observations = Observations(clip, list(range(12)), flows, masks, lambda k: depth, metric)
+        observations = Observations(masked_frames(clip, range(12), masks), flows, lambda k: depth, metric)
         counts.append(sum(len(seeds) for seeds, _ in seed_tissue(observations, 2.0)))
     assert counts[1] == pytest.approx(counts[0], rel=0.05)

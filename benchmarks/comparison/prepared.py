@@ -1,4 +1,4 @@
-"""What all runs on one split of one clip share: frames, masks, flow, depth, views, and what judges the scenes."""
+"""What all runs on one split of one clip share: frames, masks, flow, depth, window, and what judges the scenes."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from endogs.evaluate.judged_frames import JudgedFrame, check_split, judged_frame
 from endogs.evaluate.measures import frame_depth_errors, image_errors
 from endogs.evaluate.metrics.metrics import psnr, to_8bit
 from endogs.fit.config import FitConfig, LearningRates
-from endogs.fit.views import TrainingViews, frames_with_depth
+from endogs.fit.window import Window, frames_with_depth, whole_clip
 from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.instruments.config import Sam2Options
@@ -50,23 +50,21 @@ class Prepared:
     """For measuring."""
     warm: set[str] = field(default_factory=set)
     """Models that have trained in this process."""
-    _views: dict[str, TrainingViews] = field(default_factory=dict)
+    _windows: dict[str, Window] = field(default_factory=dict)
 
-    def views(self, config: FitConfig) -> TrainingViews:
-        """The training views, virtual frames included; made once for all configurations that see the same."""
+    def window(self, config: FitConfig) -> Window:
+        """The training window, virtual frames included; made once for all configurations that see the same."""
         # What no view depends on is set aside, and not the other way round, so that a new option is safe.
         plain = {"iterations": 0, "initial_gaussians": 0, "insertions": (), "gaussians_cap": 0, "knot_frames": 1.0}
         plain |= {"base_rates": NO_RATES, "control_rates": NO_RATES}
         key = repr(replace(config, **plain))  # type: ignore[arg-type]
-        if key not in self._views:
-            self._views.clear()
-            views = TrainingViews(
-                self.clip, self.split.train, self.flows, self.clip.tissue_mask, self.depth, config, self.device
-            )
+        if key not in self._windows:
+            self._windows.clear()
+            window = whole_clip(self.clip, self.split.train, self.flows, self.depth, config, self.device)
             if config.virtual_share > 0:
-                views.prepare(range(len(views.real) + views.virtual_count))
-            self._views[key] = views
-        return self._views[key]
+                window.prepare(range(len(window.real) + window.virtual_count))
+            self._windows[key] = window
+        return self._windows[key]
 
     def curve_psnr(self, scene: Scene) -> float:
         """Mean zeroed PSNR of the test frames, dB: of all, so that a curve ends where its table's row stands."""

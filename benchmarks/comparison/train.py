@@ -77,7 +77,7 @@ def _execute(
     warm_up(prepared, run, config)
     forget_peak(device)
     begin = time.perf_counter()
-    views = prepared.views(config)
+    window = prepared.window(config)
     synchronize(device)
     views_seconds, begin = time.perf_counter() - begin, time.perf_counter()
     fit = start(prepared, run, config)
@@ -86,7 +86,7 @@ def _execute(
 
     def scene() -> Scene:
         origin = Origin(depth_kind=prepared.depth.kind)
-        return finished_scene(fit.optimizer, prepared.clip, views.metric, origin)
+        return finished_scene(fit.optimizer, prepared.clip, window.metric, origin)
 
     marks = sorted({max(1, round(share * config.iterations)) for share in CURVE})
     curve: list[dict[str, float]] = []
@@ -129,9 +129,9 @@ def _execute(
 
 def start(prepared: Prepared, run: Run, config: FitConfig) -> Fit:
     """The fit before its first step."""
-    views = prepared.views(config)
-    optimizer = new_optimizer(prepared.clip, views, config, prepared.device, seed=run.seed)
-    return Fit(optimizer, views, config, run.seed)
+    window = prepared.window(config)
+    optimizer = new_optimizer(prepared.clip, window, config, prepared.device, seed=run.seed)
+    return Fit(optimizer, window, config, run.seed)
 
 
 def warm_up(prepared: Prepared, run: Run, config: FitConfig) -> None:
@@ -143,7 +143,7 @@ def warm_up(prepared: Prepared, run: Run, config: FitConfig) -> None:
     fit = start(prepared, run, small)
     while fit.step < WARM_STEPS:
         fit.advance(WARM_STEPS - fit.step)
-    prepared.curve_psnr(finished_scene(fit.optimizer, prepared.clip, prepared.views(config).metric, Origin()))
+    prepared.curve_psnr(finished_scene(fit.optimizer, prepared.clip, prepared.window(config).metric, Origin()))
 
 
 def frames_per_second(scene: Scene) -> float:

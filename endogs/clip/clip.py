@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from endogs.clip.cameras.focal_lengths import check_focal_lengths
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_cache import DEFAULT_BYTES, FrameCache
+from endogs.clip.frame_source import Frame
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.view.framing import Framing
 from endogs.clip.view.ignored_area import ignored_area
 from endogs.errors import InputError
-from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
@@ -30,7 +30,7 @@ class Clip:
     """Frames of an endoscopic video, cropped and resized as the options say.
 
     Frames are decoded when asked for and kept as uint8 in a cache bounded in bytes; no float copy of the clip exists.
-    Every array that is returned is the caller's own.
+    Every array that is returned is the caller's own, but for the images of `frame`.
     """
 
     def __init__(
@@ -108,6 +108,19 @@ class Clip:
     def image(self, index: int) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) RGB of frame `index`."""
         return self._image("image", index).copy()
+
+    def frame(self, index: int) -> Frame:
+        """Frame `index` with what is known of it; its image is the clip's own array, which nobody may write to."""
+        index = self._checked(index)
+        return Frame(
+            index,
+            float(self.times[index]),
+            self._image("image", index),
+            self.tissue_mask(index),
+            self.K[index],
+            self.world_to_camera[index],
+            self.doubtful(index),
+        )
 
     def right_image(self, index: int) -> NDArray[np.uint8] | None:
         """uint8 (H, W, 3) RGB of the rectified right view, None when the clip has none."""
@@ -192,16 +205,6 @@ class Clip:
 
         index = self._checked(index)
         return Camera.from_numpy(self.K[index], self.world_to_camera[index], self.width, self.height)
-
-    def camera_between(self, before: int, after: int, fraction: float) -> "Camera":
-        """The camera at `fraction` in [0, 1] of the way between two frames, moving evenly."""
-        from endogs.camera import Camera
-
-        if self.static_camera:
-            return self.camera(before)
-        K = (1 - fraction) * self.K[before] + fraction * self.K[after]
-        pose = interpolate_rigid(self.world_to_camera[before], self.world_to_camera[after], fraction)
-        return Camera.from_numpy(K, pose, self.width, self.height)
 
     def right_camera(self, index: int) -> "Camera":
         """The camera of the right view: the left one moved by `baseline` along its own x axis.

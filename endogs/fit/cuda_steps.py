@@ -19,7 +19,7 @@ from endogs.fit.objective.normalizers import LossNormalizers, has_depth
 from endogs.fit.objective.terms import UnseenSmoothness
 from endogs.fit.optimize.spline_adam import BETAS, EPS, LEAST_WEIGHT, SplineAdam
 from endogs.fit.state import FitState
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.gaussians import ATTRIBUTES
 from endogs.scene.deformation.knots import ACTIVE
 
@@ -36,24 +36,26 @@ class CudaSteps:
 
     def __init__(self, optimizer: SplineAdam, state: FitState, as_graph: bool = True) -> None:
         """`optimizer` is the state's, before its next step. `as_graph` off launches kernel by kernel."""
-        config, views, order, first = state.config, state.views, state.order, state.step
+        config, window, first = state.config, state.window, state.step
+        # Steps before the first are not taken again.
+        order = [0] * first + [state.schedule[step] for step in range(first, config.iterations)]
         smooth = [0.0] * len(order)
         for term in state.objective.terms:
             if term.name == UnseenSmoothness.name:
                 smooth = [term.pace(step) for step in range(len(order))]
         self._kernels = native.module().cuda
-        self._optimizer, self._config, self._maps, self._anchor = optimizer, config, state.maps, views.anchor
+        self._optimizer, self._config, self._maps, self._anchor = optimizer, config, state.maps, window.anchor
         self._deterministic, self._as_graph = state.deterministic, as_graph
         device = optimizer.base.device
         self._device = device
         self._stream = torch.cuda.Stream(device)
         used = sorted(set(order[first:]))
-        views.prepare(used)
-        self._views: list[View] = [views[index] for index in used]
+        window.prepare(used)
+        self._views: list[View] = [window[index] for index in used]
         self._size = (self._views[0].camera.height, self._views[0].camera.width)
-        self._kind = views.depth_kind
+        self._kind = window.depth_kind
         row = {index: position for position, index in enumerate(used)}
-        self._rows = [row.get(index, 0) for index in order]  # steps before the first are not taken again
+        self._rows = [row.get(index, 0) for index in order]
         self._kept: list[Tensor] = []  # what the tables point to
         self._view_table = self._upload(b"".join(self._view_record(view) for view in self._views))
         self._unseen = None

@@ -56,7 +56,7 @@ class GraphSteps:
             raise
         for step in range(state.step, state.step + count):
             if state.rigidity is not None and step % RIGID_STEPS == 0:
-                state.rigidity.relax(state.views[state.order[step]], step)
+                state.rigidity.relax(state.window[state.schedule[step]], step)
         state.step += count
         for error in log.squared_errors:
             state.see(error)

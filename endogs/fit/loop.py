@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from endogs.clip.frame_source import Frame, Pause
 from endogs.errors import FitDiverged
 from endogs.fit.checkpoint import Checkpoint
 from endogs.fit.checkpoint_clock import CheckpointClock
@@ -49,6 +50,16 @@ class Fit(FitState):
         """Continue from a checkpoint of the same run. Raises InputError when it is another's, or damaged."""
         self.stepper.release()
         super().restore(checkpoint)
+
+    def take(self) -> Frame | Pause:
+        """A frame enters; what the stepper knows of the views is old then."""
+        self.stepper.release()
+        return super().take()
+
+    def forget(self) -> None:
+        """A frame leaves."""
+        self.stepper.release()
+        super().forget()
 
     def advance(self, most: int = 1) -> StepLog:
         """Up to `most` steps, as many as go in one piece: on a GPU all before the next insertion, elsewhere one.

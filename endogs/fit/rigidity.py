@@ -13,7 +13,7 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.fit.density import Population
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.gaussians import MEANS
 
 NEIGHBOUR_ROWS = "rigid_neighbours"

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from endogs.fit.views import TrainingViews
+from endogs.fit.window import Window
 from endogs.gaussians import MEANS
 from endogs.render import rasterize_packed
 from endogs.scene import SplineDeformation
@@ -23,19 +23,19 @@ ROUNDS = 2
 
 
 @torch.no_grad()
-def settled(base: Tensor, motion: SplineDeformation | None, views: TrainingViews) -> Tensor:
+def settled(base: Tensor, motion: SplineDeformation | None, window: Window) -> Tensor:
     """Canonical Gaussians (N, 14) on the CPU, shifted so that they draw the prior's metric depth, but for a twentieth.
 
     At every looked-at frame a Gaussian on visible tissue of trusted depth goes along its ray by the ratio of the
     prior's depth to the drawn one at its pixel; the shifts are averaged over the frames that tell one. Without `motion`
     only the first frame to be filled is looked at.
     """
-    frames = checked_frames(views.observations)
+    frames = checked_frames(window.observations)
     for _ in range(ROUNDS):
         total, count = torch.zeros(len(base), 3), torch.zeros(len(base), 1)
         for k in frames if motion is not None else frames[:1]:
-            packed = base if motion is None else motion.packed_at(base, views.real[k].time)
-            shift, told = shift_along_rays(packed, views, k)
+            packed = base if motion is None else motion.packed_at(base, window.real[k].time)
+            shift, told = shift_along_rays(packed, window, k)
             total += shift
             count += told[:, None]
         base = base.clone()
@@ -43,9 +43,9 @@ def settled(base: Tensor, motion: SplineDeformation | None, views: TrainingViews
     return base
 
 
-def shift_along_rays(packed: Tensor, views: TrainingViews, k: int) -> tuple[Tensor, Tensor]:
+def shift_along_rays(packed: Tensor, window: Window, k: int) -> tuple[Tensor, Tensor]:
     """Shifts (N, 3), world units, of Gaussians (N, 14) at training frame `k`, and for which one is told (N,)."""
-    view, observations = views.real[k], views.observations
+    view, observations = window.real[k], window.observations
     prior = np.asarray(observations.depth(k))
     if view.depth_weight is None:
         return torch.zeros(len(packed), 3), torch.zeros(len(packed), dtype=torch.bool)

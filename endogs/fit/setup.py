@@ -1,4 +1,4 @@
-"""From a clip's training views to a fit that can start."""
+"""From a clip's training frames to a fit that can start."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from endogs.fit.optimize.autograd_adam import AutogradAdam, form_of
 from endogs.fit.optimize.scene_optimizer import SceneOptimizer
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.settling import settled
-from endogs.fit.views import TrainingViews
+from endogs.fit.window import Window
 from endogs.gaussians import CHANNELS
 from endogs.scene import Knots, Scene, SplineDeformation
 from endogs.scene.appearance import Appearance, Exposure, HarmonicColors, LitColors
@@ -30,14 +30,14 @@ from endogs.seeding.initialization import initialize
 from endogs.seeding.knots import clip_knots
 from endogs.seeding.placement import Look
 
-Start = Callable[[TrainingViews, FitConfig, Knots | None, int], tuple[Tensor, Tensor | None]]
-"""From views, numbers, knots of splines through tracks (None for a start at rest) and a seed to the first canonical
+Start = Callable[[Window, FitConfig, Knots | None, int], tuple[Tensor, Tensor | None]]
+"""From a window, numbers, knots of splines through tracks (None for a start at rest) and a seed to the first canonical
 Gaussians (N, 14) and their control points (Kn, N, 14), None where they start at rest."""
 
 
 def new_optimizer(
     clip: Clip,
-    views: TrainingViews,
+    window: Window,
     config: FitConfig,
     device: torch.device,
     seed: int = 0,
@@ -51,20 +51,20 @@ def new_optimizer(
     kind = DEFORMATIONS[config.deformation]
     knots = None if checkpoint is None else checkpoint.knots()
     if knots is None and kind.tracked:
-        knots = clip_knots(clip, views.observations, config.knot_frames)
+        knots = clip_knots(clip, window.observations, config.knot_frames)
     tracked = config.motion_start == "tracks"
-    if config.appearance.exposure and np.any(np.diff(views.observations.times) <= 0):
+    if config.appearance.exposure and np.any(np.diff(window.observations.times) <= 0):
         raise InputError(
             f"{clip.source}: two frames have the same time, so no exposure can be found for each; leave out "
             "--exposure, or correct the times."
         )
-    exposure = start_exposure(views, config, device)
+    exposure = start_exposure(window, config, device)
     base, control = torch.zeros(0, CHANNELS), None
     if checkpoint is None:
-        base, control = STARTS[config.initialization](views, config, knots if tracked else None, seed)
-    base, footprint = base.to(device), pixel_footprint(views)
+        base, control = STARTS[config.initialization](window, config, knots if tracked else None, seed)
+    base, footprint = base.to(device), pixel_footprint(window)
     control = None if control is None else control.to(device)
-    appearance = new_appearance(base, views, config, exposure)
+    appearance = new_appearance(base, window, config, exposure)
     if appearance is not None:
         base, control = appearance.painted(base, control)
     motion = None if control is None or knots is None else SplineDeformation(control, knots)
@@ -78,28 +78,26 @@ def new_optimizer(
     return AutogradAdam(base, deformation, config, footprint, knots if follows else None)
 
 
-def start_on_tissue(
-    views: TrainingViews, config: FitConfig, knots: Knots | None, seed: int
-) -> tuple[Tensor, Tensor | None]:
+def start_on_tissue(window: Window, config: FitConfig, knots: Knots | None, seed: int) -> tuple[Tensor, Tensor | None]:
     """Over the best frame's tissue and what others uncover, along the tracks of the optical flow."""
     look = Look(config.start_opacity, config.start_scale)
     count = min(config.initial_gaussians, config.gaussians_cap)
-    base, control = initialize(views.observations, count, knots, look, views.hidden)
+    base, control = initialize(window.observations, count, knots, look, window.hidden)
     motion = None if control is None or knots is None else SplineDeformation(control, knots)
-    return settled(base, motion, views) if views.metric else base, control
+    return settled(base, motion, window) if window.metric else base, control
 
 
 STARTS: dict[str, Start] = {"tissue": start_on_tissue}
 """Where the first Gaussians go, by the name in `FitConfig.initialization`."""
 
 
-def start_exposure(views: TrainingViews, config: FitConfig, device: torch.device) -> Exposure | None:
+def start_exposure(window: Window, config: FitConfig, device: torch.device) -> Exposure | None:
     """The exposure that a fit starts from, which the images that new Gaussians are coloured by lose; None without one.
 
     Lit colours start from neutral exposures: the lamp is to explain as much as it can.
     """
-    observations = views.observations
-    observations.images = list(observations.recorded)  # views may serve several fits
+    observations = window.observations
+    observations.images = [frame.image for frame in observations.frames]  # a window may serve several fits
     if not config.appearance.exposure:
         return None
     if config.appearance.colors == "lit":
@@ -110,28 +108,26 @@ def start_exposure(views: TrainingViews, config: FitConfig, device: torch.device
     return exposure.to(device)
 
 
-def new_appearance(
-    base: Tensor, views: TrainingViews, config: FitConfig, exposure: Exposure | None
-) -> AppearanceAdam | None:
+def new_appearance(base: Tensor, window: Window, config: FitConfig, exposure: Exposure | None) -> AppearanceAdam | None:
     """What is trained between Gaussians that begin as `base` (N, 14) and the picture; None where colours are plain."""
     look = config.appearance
     if look.plain:
         return None
-    camera = views.real[views.reference].camera
+    camera = window.real[window.reference].camera
     colors: ColorModel | None = None
     if look.colors == "sh":
         colors = HarmonicColors.at_rest(len(base), look.sh_degree, base.device)
     elif look.colors == "lit":
-        colors = LitColors.start(base, pixel_footprint(views) * float(camera.K[0, 0]))
+        colors = LitColors.start(base, pixel_footprint(window) * float(camera.K[0, 0]))
     return AppearanceAdam(Appearance(colors, exposure), camera, look)
 
 
-def pixel_footprint(views: TrainingViews) -> float:
+def pixel_footprint(window: Window) -> float:
     """Width of a pixel, world units, at the median depth of the first frame with depth: the unit of learning rates."""
-    k = views.reference
-    depth = views.depth(k)
-    known = depth[views.observations.masks[k] & (depth > 0)]
-    return float(np.median(known)) / float(views.observations.K[k, 0, 0])
+    k = window.reference
+    depth = window.depth(k)
+    known = depth[window.observations.masks[k] & (depth > 0)]
+    return float(np.median(known)) / float(window.observations.K[k, 0, 0])
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:

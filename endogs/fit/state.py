@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from endogs.clip.frame_source import Frame, Pause
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.bloop import Bloop
 from endogs.fit.checkpoint import ANEW, ANY, Checkpoint, Layout, check_layout, check_values, layout_of
@@ -20,8 +21,10 @@ from endogs.fit.objective.terms import terms_of
 from endogs.fit.optimize.appearance_adam import PER_NEIGHBOUR
 from endogs.fit.optimize.scene_optimizer import SceneOptimizer
 from endogs.fit.rigidity import HiddenRigidity
+from endogs.fit.schedule import Schedule
 from endogs.fit.setup import pixel_footprint
-from endogs.fit.views import TrainingViews, View, schedule
+from endogs.fit.view import View
+from endogs.fit.window import Window
 from endogs.gaussians import ATTRIBUTES, CHANNELS
 
 PSNR_MEMORY = 0.9
@@ -33,7 +36,7 @@ class FitState:
     """Everything that changes from step to step, and what it is made of."""
 
     optimizer: SceneOptimizer
-    views: TrainingViews
+    window: Window
     config: FitConfig
     seed: int
     run: dict[str, Any] = field(default_factory=dict)
@@ -48,25 +51,23 @@ class FitState:
 
     def __post_init__(self) -> None:
         """Raises InputError for numbers that do not go with the deformation."""
-        config, views = self.config, self.views
-        height, width = views.observations.size
-        self.maps = ResidualMaps.empty(len(views.real), height, width, self.device)
-        self.order: list[int] = schedule(
-            len(views.real), views.virtual_count, config.iterations, config.virtual_share, self.seed
-        ).tolist()
+        config, window = self.config, self.window
+        height, width = window.observations.size
+        self.maps = ResidualMaps.empty(len(window.real), height, width, self.device)
+        self.schedule = Schedule(window, config.virtual_share, self.seed, config.iterations)
         """The view of every step."""
         self.population = Population(self.optimizer)
-        footprint = pixel_footprint(views)
-        self.density = density_control(DensitySetup(config, views.observations, self.maps, footprint, self.seed))
+        footprint = pixel_footprint(window)
+        self.density = density_control(DensitySetup(config, window.observations, self.maps, footprint, self.seed))
         self.density.prepare(self.population)
         self.bloop = Bloop(self.population, config.bloop_rate) if config.balance == "bloop" else None
-        unseen = views.unseen
+        unseen = window.unseen
         self.unseen = None if unseen is None or not unseen.any() else torch.from_numpy(unseen).to(self.device)
         """(H, W) bool pixels that no training frame shows as tissue; None where there are none."""
         pairs = None if self.unseen is None else UnseenPairs.of(self.unseen)
-        terms = terms_of(TermSetup(config, views.depth_kind, views.anchor, pairs))
-        self.objective = Objective(terms, config, views.depth_kind, apart=self.bloop is not None)
-        times = [view.time for view in views.real]
+        terms = terms_of(TermSetup(config, window.depth_kind, window.anchor, pairs))
+        self.objective = Objective(terms, config, window.depth_kind, apart=self.bloop is not None)
+        times = [view.time for view in window.real]
         rigid = config.rigidity_weight > 0
         self.rigidity = HiddenRigidity(self.population, config.rigidity_weight, times, self.seed) if rigid else None
         self.squared_error = math.nan
@@ -82,7 +83,7 @@ class FitState:
     @property
     def view(self) -> View:
         """What the next step is trained on."""
-        return self.views[self.order[self.step]]
+        return self.window[self.schedule[self.step]]
 
     @property
     def progress(self) -> float:
@@ -106,6 +107,33 @@ class FitState:
         """Let Gaussians come and go before the next step. After an error in here the state is good for nothing."""
         self.density.change(self.population, self.step)
         self.changed_before = self.step
+
+    def take(self) -> Frame | Pause:
+        """Let the source's next frame into the window, between two steps; where there is none, why.
+
+        Raises ValueError for a deformation that lies over the time of a whole clip.
+        """
+        self._cover()  # raises before anything has changed
+        frame = self.window.take()
+        if isinstance(frame, Frame):
+            self.maps.enter()
+            self._window_changed()
+        return frame
+
+    def forget(self) -> None:
+        """Let the window's earliest frame go, and what the scene holds for its time alone."""
+        self.window.leave()
+        self.maps.leave()
+        self._window_changed()
+
+    def _cover(self) -> None:
+        self.optimizer.cover(self.window.frames[0].time, self.window.frames[-1].time)
+
+    def _window_changed(self) -> None:
+        self._cover()
+        self.schedule.redraw(self.step)
+        if self.rigidity is not None:
+            self.rigidity.times = [view.time for view in self.window.real]
 
     def see(self, squared_error: float) -> None:
         """Take a step's squared error into the running mean."""

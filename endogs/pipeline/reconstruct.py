@@ -21,7 +21,7 @@ from endogs.fit.checkpoint import ANEW, Checkpoint, load_checkpoint
 from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
-from endogs.fit.views import TrainingViews, frames_with_depth
+from endogs.fit.window import Window, frames_with_depth, whole_clip
 from endogs.memory_budget import machine_bytes
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
@@ -159,7 +159,7 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
     if checkpoint is None:
         folder.forget_earlier()
     if watcher is not None:
-        watcher.begin(fit, clip, priors.views.metric)
+        watcher.begin(fit, clip, priors.window.metric)
     folder.fitting = True
     with clock.stage("fit"):
         run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
@@ -188,11 +188,11 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
 
 @dataclass(frozen=True)
 class Priors:
-    """What was guessed before the fit, and the views that it makes of the clip."""
+    """What was guessed before the fit, and the window of all training frames."""
 
     flows: ClipFlows
     depth: ClipDepth
-    views: TrainingViews
+    window: Window
 
 
 def find_priors(clip: Clip, plan: Plan, folder: RunFolder) -> Priors:
@@ -225,27 +225,27 @@ def find_priors(clip: Clip, plan: Plan, folder: RunFolder) -> Priors:
         flows.precompute(split.train, progress)
     with PriorProgress(f"{depth.about()['prior']} depth") as progress:
         depth.precompute(frames_with_depth(split.train, depth.kind), progress)
-    views = TrainingViews(clip, split.train, flows, clip.tissue_mask, depth, plan.fit, plan.device)
-    if not views.metric and not clip.static_camera:
+    window = whole_clip(clip, split.train, flows, depth, plan.fit, plan.device)
+    if not window.metric and not clip.static_camera:
         say(
             [
                 "the camera moves but depth is only relative, so tissue and camera motion have different scales; "
                 "expect blur, and give depth if there is any"
             ]
         )
-    return Priors(flows, depth, views)
+    return Priors(flows, depth, window)
 
 
 def start_fit(
     clip: Clip, plan: Plan, priors: Priors, fingerprints: tuple[str, str], checkpoint: Checkpoint | None
 ) -> Fit:
     """The fit before its next step. Raises InputError for a checkpoint of another run."""
-    options, views = plan.options, priors.views
+    options, window = plan.options, priors.window
     identity = to_json(
         run_identity(
             plan.fit,
             what_the_clip_shows=fingerprints[0],
-            its_training_frames=arrays_fingerprint(views.observations.recorded),
+            its_training_frames=arrays_fingerprint(frame.image for frame in window.frames),
             its_cameras_masks_and_depth=fingerprints[1],
             **to_json(options.clip),
             preset=options.preset,
@@ -261,8 +261,8 @@ def start_fit(
             seed=options.seed,
         )
     )
-    optimizer = new_optimizer(clip, views, plan.fit, plan.device, options.seed, checkpoint)
-    fit = Fit(optimizer, views, plan.fit, options.seed, identity, deterministic=options.deterministic)
+    optimizer = new_optimizer(clip, window, plan.fit, plan.device, options.seed, checkpoint)
+    fit = Fit(optimizer, window, plan.fit, options.seed, identity, deterministic=options.deterministic)
     if checkpoint is not None:
         if checkpoint.run != identity:
             raise InputError(
@@ -292,7 +292,7 @@ def write_scene(fit: Fit, clip: Clip, plan: Plan, priors: Priors, fingerprint: s
         versions=software_versions(),
     )
     about = {"config": to_json(options), "depth_prior": priors.depth.about()}
-    scene = finished_scene(fit.optimizer, clip, priors.views.metric, origin, about)
+    scene = finished_scene(fit.optimizer, clip, priors.window.metric, origin, about)
     scene.visibility = find_visibility(scene, clip.tissue_mask)
     if clip.has_masks:
         scene.masks = StoredMasks.of(clip.tissue_mask, len(clip), clip.width, clip.height)

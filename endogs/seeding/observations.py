@@ -1,6 +1,6 @@
 """What the training frames say: images, masks, times, cameras, depth, and where their pixels go."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip import Clip
+from endogs.clip.frame_source import Frame
 from endogs.device import usable_cores
 from endogs.geometry import invert_rigid
 from endogs.priors.motion.flow import ClipFlows, dis_flow, one_opencv_thread
@@ -38,32 +38,64 @@ class Observations:
 
     def __init__(
         self,
-        clip: Clip,
-        frames: list[int],
+        frames: Sequence[Frame],
         flows: ClipFlows,
-        masks: list[NDArray[np.bool_]],
         depth: Callable[[int], NDArray[np.float32]],
         metric: bool,
     ) -> None:
-        """`frames` are clip indices, ascending; `masks` their tissue masks; `depth(k)` the z-depth (H, W) of frames[k],
-        world units, 0 = unknown. `metric` says that depth may be compared between frames; otherwise it is taken to be
-        constant along a track.
+        """`depth(k)` is the z-depth (H, W) of frames[k], world units, 0 = unknown. `metric` says that it may be
+        compared between frames; otherwise it is taken to be constant along a track.
         """
-        self.frames = frames
-        self.times: NDArray[np.float64] = clip.times[frames]
-        self.recorded = [clip.image(i) for i in frames]
-        """(H, W, 3) uint8 sRGB, as the camera gave them."""
-        self.images = self.recorded
-        """What new Gaussians are coloured by: the recorded images, or those without their exposures."""
-        self.masks = masks
-        self.K: NDArray[np.float64] = clip.K[frames]
-        self.world_to_camera: NDArray[np.float64] = clip.world_to_camera[frames]
+        self.frames: list[Frame] = []
+        self.images: list[NDArray[np.uint8]] = []
+        """What new Gaussians are coloured by (H, W, 3): the frames' images, or those without their exposures."""
+        self.masks: list[NDArray[np.bool_]] = []
+        """Tissue masks (H, W)."""
         self.depth = depth
         self.metric = metric
         self._flows = flows
         self._at_hand: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._carried: dict[tuple[int, int], Grid] = {}
         self._trusted: dict[int, NDArray[np.bool_]] = {}
+        self._stacked: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None = None
+        for frame in frames:
+            self.enter(frame)
+
+    def enter(self, frame: Frame) -> None:
+        """One more frame, later than all others."""
+        self.frames.append(frame)
+        self.images.append(frame.image)
+        self.masks.append(frame.tissue_mask)
+        self._stacked = None
+
+    def leave(self) -> None:
+        """Forget the earliest frame."""
+        number = self.frames.pop(0).number
+        del self.images[0], self.masks[0]
+        self._trusted.pop(number, None)
+        self._carried = {pair: grid for pair, grid in self._carried.items() if number not in pair}
+        self._stacked = None
+
+    def _stacks(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        if self._stacked is None:
+            rows = ([f.time for f in self.frames], [f.K for f in self.frames], [f.world_to_camera for f in self.frames])
+            self._stacked = np.array(rows[0]), np.array(rows[1]), np.array(rows[2])
+        return self._stacked
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(F,) seconds."""
+        return self._stacks()[0]
+
+    @property
+    def K(self) -> NDArray[np.float64]:
+        """(F, 3, 3) intrinsics in pixels, centres at +0.5."""
+        return self._stacks()[1]
+
+    @property
+    def world_to_camera(self) -> NDArray[np.float64]:
+        """(F, 4, 4) OpenCV axes, world units."""
+        return self._stacks()[2]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -76,16 +108,20 @@ class Observations:
     def flow(self, start: int, end: int) -> NDArray[np.float32]:
         """Optical flow (H, W, 2) between two neighbouring training frames, pixels."""
         kept = self._at_hand.get((start, end))
-        return self._flows.flow(self.frames[start], self.frames[end]) if kept is None else kept
+        if kept is not None:
+            return kept
+        return self._flows.flow(self.frames[start].number, self.frames[end].number)
 
     def carried(self, start: int, end: int) -> Grid:
         """Motion (h, w, 3) of tissue between two neighbouring training frames, hidden or not; computed once."""
-        if (start, end) not in self._carried:
+        pair = self.frames[start].number, self.frames[end].number
+        if pair not in self._carried:
             there, back = self._painted_flow(start, end), self._painted_flow(end, start)
             for (a, b), flows in (((start, end), (there, back)), ((end, start), (back, there))):
                 depths = (self.depth(a), self.depth(b)) if self.metric else None
-                self._carried[a, b] = carried_motion(*flows, (self.masks[a], self.masks[b]), depths, DEPTH_JUMP)
-        return self._carried[start, end]
+                grid = carried_motion(*flows, (self.masks[a], self.masks[b]), depths, DEPTH_JUMP)
+                self._carried[self.frames[a].number, self.frames[b].number] = grid
+        return self._carried[pair]
 
     def _painted_flow(self, start: int, end: int) -> NDArray[np.float32]:
         """Flow (H, W, 2) between images with the instruments painted over, made at PAINTED_SIZE."""
@@ -110,11 +146,10 @@ class Observations:
 
     def trusted(self, frame: int) -> NDArray[np.bool_]:
         """Tissue (H, W) away from the instruments: beside them, flow and colour are partly theirs."""
-        found = self._trusted.get(frame)
-        if found is None:
-            found = erode_tissue_mask(self.masks[frame], rim_pixels(*self.size))
-            self._trusted[frame] = found
-        return found
+        number = self.frames[frame].number
+        if number not in self._trusted:
+            self._trusted[number] = erode_tissue_mask(self.masks[frame], rim_pixels(*self.size))
+        return self._trusted[number]
 
     def unproject(self, frame: int, pixels: Pixels, depth: NDArray[np.float32]) -> NDArray[np.float64]:
         """World points (P, 3) of pixels (P, 2; x, y with pixel centres at +0.5) at z-depth (P,)."""

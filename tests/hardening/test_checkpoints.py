@@ -19,7 +19,7 @@ from endogs.fit.checkpoint import FILE_NAME, checksum_of, load_checkpoint, save_
 from endogs.fit.config import AppearanceConfig, FitConfig
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.setup import new_optimizer
-from endogs.fit.views import TrainingViews
+from endogs.fit.window import whole_clip
 from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
 from endogs.priors.motion.flow import ClipFlows
 
@@ -47,7 +47,7 @@ def clip(tmp_path_factory):
 def views(clip):
     flows = ClipFlows(clip.image, finest_scale=0)
     depth = ClipDepth(clip, choose_depth_prior("auto", clip), FRAMES, clip.tissue_mask, flows)
-    return TrainingViews(clip, FRAMES, flows, clip.tissue_mask, depth, CONFIG, torch.device("cpu"))
+    return whole_clip(clip, FRAMES, flows, depth, CONFIG, torch.device("cpu"))
 
 
 def new_fit(clip, views, name, checkpoint=None):

@@ -20,7 +20,7 @@ from endogs.camera import Camera
 from endogs.fit.density.control import DensityControl, DensitySetup, drop_transparent
 from endogs.fit.density.population import Population
 from endogs.fit.objective.result import StepResult
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.gaussians import LOG_SCALES, MEANS
 
 from .splitting import clone_or_split

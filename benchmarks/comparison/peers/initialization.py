@@ -12,7 +12,7 @@ from torch import Tensor
 
 from endogs.errors import InputError
 from endogs.fit.config import FitConfig
-from endogs.fit.views import TrainingViews
+from endogs.fit.window import Window
 from endogs.scene import Knots
 from endogs.seeding.observations import Observations
 from endogs.seeding.placement import Look, still_gaussians
@@ -33,18 +33,14 @@ Points = tuple[NDArray[np.float64], NDArray[np.float32]]
 Place = Callable[[Observations, np.random.Generator], Points]
 
 
-def start_from_first_frame(
-    views: TrainingViews, config: FitConfig, knots: Knots | None, seed: int
-) -> tuple[Tensor, None]:
+def start_from_first_frame(window: Window, config: FitConfig, knots: Knots | None, seed: int) -> tuple[Tensor, None]:
     """Deform3DGS's first Gaussians, at rest."""
-    return first_gaussians(views.observations, first_frame_points, config, seed), None
+    return first_gaussians(window.observations, first_frame_points, config, seed), None
 
 
-def start_from_every_frame(
-    views: TrainingViews, config: FitConfig, knots: Knots | None, seed: int
-) -> tuple[Tensor, None]:
+def start_from_every_frame(window: Window, config: FitConfig, knots: Knots | None, seed: int) -> tuple[Tensor, None]:
     """EndoGaussian's first Gaussians, at rest."""
-    return first_gaussians(views.observations, every_frame_points, config, seed), None
+    return first_gaussians(window.observations, every_frame_points, config, seed), None
 
 
 def first_gaussians(observations: Observations, place: Place, config: FitConfig, seed: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from endogs.fit.objective.term import Term, TermSetup, Told
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.render import Rendering
 
 WEIGHT = 0.03

@@ -11,7 +11,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.density.population import Population
 from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.objective.result import StepResult
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.seeding.observations import Observations
 
 STEP_SEEDS = 1_000_003

@@ -16,7 +16,7 @@ from endogs.fit.density.control import DensityControl, DensitySetup, drop_transp
 from endogs.fit.density.population import Population
 from endogs.fit.density.residual_maps import STRIDE, ResidualMaps
 from endogs.fit.objective.result import StepResult
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.seeding.observations import Observations
 from endogs.seeding.placement import Look, Seeds, gaussians_from_seeds
 

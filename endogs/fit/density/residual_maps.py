@@ -24,6 +24,14 @@ class ResidualMaps:
         shape = (frames, -(-height // STRIDE), -(-width // STRIDE))
         return ResidualMaps(torch.zeros(shape, device=device), torch.zeros(shape, device=device))
 
+    def enter(self) -> None:
+        """A row for one more frame, which has not been rendered yet."""
+        self.residual, self.depth = (torch.cat([m, torch.zeros_like(m[:1])]) for m in (self.residual, self.depth))
+
+    def leave(self) -> None:
+        """Forget the first frame."""
+        self.residual, self.depth = self.residual[1:].clone(), self.depth[1:].clone()
+
     @torch.no_grad()
     def record(self, frame: int, color: Tensor, depth: Tensor, image: Tensor, weight: Tensor) -> None:
         """Keep a frame's residual and depth; color (H, W, 3), depth (H, W), image (H, W, 3) and weight (H, W) uint8."""

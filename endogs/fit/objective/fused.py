@@ -14,7 +14,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.objective.normalizers import LossNormalizers, has_depth
 from endogs.fit.objective.result import StepResult
 from endogs.fit.objective.term import Term, Told
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.render import Rendering
 from endogs.render.rendering import PLANES
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from endogs.fit.config import FitConfig
-from endogs.fit.views import View
+from endogs.fit.view import View
 
 
 @dataclass(frozen=True)

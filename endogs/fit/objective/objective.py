@@ -12,7 +12,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.objective.fused import FusedLoss
 from endogs.fit.objective.result import StepResult
 from endogs.fit.objective.term import Term, Told
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.render import rasterize_packed
 
 

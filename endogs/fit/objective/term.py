@@ -8,7 +8,7 @@ from torch import Tensor
 
 from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import DepthAnchor, UnseenPairs
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.render import Rendering
 
 Told = dict[str, float]

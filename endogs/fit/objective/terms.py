@@ -12,7 +12,7 @@ from endogs.fit.objective.losses import depth_loss, photometric_loss, unseen_smo
 from endogs.fit.objective.normal_loss import normal_loss
 from endogs.fit.objective.normalizers import has_depth
 from endogs.fit.objective.term import Term, TermSetup, Told
-from endogs.fit.views import View
+from endogs.fit.view import View
 from endogs.priors.depth.choose import DepthPrediction, to_depth
 from endogs.render import Rendering
 

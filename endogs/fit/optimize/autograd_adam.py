@@ -189,6 +189,10 @@ class AutogradAdam:
         self.base_moments.append(base, 0)
         self.base = torch.cat([self.base, base])
 
+    def cover(self, first: float, last: float) -> None:
+        """Raises ValueError: these deformations lie over the time of a whole clip."""
+        self.deformation.covering(first, last)
+
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:
         """Drop the Gaussians outside the mask (N,)."""

@@ -49,6 +49,12 @@ class SceneOptimizer(Protocol):
         """Add Gaussians (M, 14) that follow splines of `track_knots` (Kn, M, 14), or start at rest; moments are
         zero."""
 
+    def cover(self, first: float, last: float) -> None:
+        """Reach on to `last` and forget what lies before `first`, seconds, as frames come and go.
+
+        Raises ValueError for a deformation that lies over the time of a whole clip.
+        """
+
     def keep(self, keep: Tensor) -> None:
         """Drop the Gaussians outside the mask (N,)."""
 

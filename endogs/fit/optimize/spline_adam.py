@@ -110,6 +110,14 @@ class Moments:
         self.m = torch.cat([self.m, torch.zeros_like(like)], dim)
         self.v = torch.cat([self.v, torch.zeros_like(like)], dim)
 
+    def shift(self, dropped: int, added: int) -> None:
+        """Forget `dropped` entries along dimension 0 and begin `added` at its end."""
+        if dropped or added:
+            self.m, self.v = (
+                torch.cat([moment, moment.new_zeros(added, *moment.shape[1:])])[dropped:].clone()
+                for moment in (self.m, self.v)
+            )
+
     def keep(self, keep: Tensor, dim: int) -> None:
         """Drop what lies outside the mask (N,) along `dim`."""
         rows = keep.nonzero()[:, 0]
@@ -212,6 +220,17 @@ class SplineAdam:
             motion = None if control is None or knots is None else SplineDeformation(control, knots)
             self.deformation = self.deformation.grown(len(base), motion)
             self.control_moments.append(self.deformation.tensors()["control"][:, len(self.base) - len(base) :], 1)
+
+    @torch.no_grad()
+    def cover(self, first: float, last: float) -> None:
+        """Reach on to `last` and forget what lies before `first`, seconds; the scene in between stays as it is.
+
+        Raises ValueError for a deformation that lies over the time of a whole clip.
+        """
+        self.deformation, dropped, added = self.deformation.covering(first, last)
+        if self.control_moments is not None:
+            self.knot_steps = (self.knot_steps + [0] * added)[dropped:]
+            self.control_moments.shift(dropped, added)
 
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:

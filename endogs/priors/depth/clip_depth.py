@@ -87,6 +87,10 @@ class ClipDepth:
         packed = self._kept[i]
         return DepthPrediction(packed["value"].astype(np.float32), self.kind, _confidence(packed))
 
+    def forget(self, i: int) -> None:
+        """Free the memory of a frame's prediction."""
+        self._kept.pop(i, None)
+
     def precompute(self, wanted: Sequence[int], progress: Callable[[int, int], None] | None = None) -> None:
         """Finds or computes the predictions of the `wanted` training frames; `progress(done, total)` after each.
 

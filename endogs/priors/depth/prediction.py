@@ -92,6 +92,23 @@ class DepthPrior(Protocol):
         ...
 
 
+class FrameDepth(Protocol):
+    """The predictions of a source's frames, by their numbers."""
+
+    @property
+    def kind(self) -> DepthKind:
+        """The kind of every prediction."""
+        ...
+
+    def prediction(self, i: int) -> DepthPrediction:
+        """The prediction for frame `i`."""
+        ...
+
+    def forget(self, i: int) -> None:
+        """Frame `i` will not be asked for again."""
+        ...
+
+
 def to_depth(prediction: DepthPrediction, median: float = 100.0) -> NDArray[np.float32]:
     """Z-depth (H, W) float32 in world units, 0 where unknown, to place the first Gaussians with.
 

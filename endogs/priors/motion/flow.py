@@ -162,6 +162,6 @@ class ClipFlows:
                 if progress is not None:
                     progress(done, len(pairs))
 
-    def forget(self) -> None:
-        """Free the memory of all flows."""
-        self._kept.clear()
+    def forget(self, frame: int) -> None:
+        """Free the memory of all flows from and to a frame."""
+        self._kept = {pair: flow for pair, flow in self._kept.items() if frame not in pair}

@@ -6,11 +6,10 @@ with both sides' neighbours. On the two clips of docs/EXPERIMENTS.md this predic
 than lines do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from endogs.priors.motion.flow import ClipFlows, Flow, warp
 
@@ -45,11 +44,11 @@ class Path:
 
 
 def paths_between(
-    flows: ClipFlows, times: NDArray[np.float64], frames: Sequence[int], gap: int, straight: bool = False
+    flows: ClipFlows, times: Mapping[int, float], frames: Sequence[int], gap: int, straight: bool = False
 ) -> tuple[Path, Path]:
     """Paths from `frames[gap]` to `frames[gap + 1]`, and back: those of the later frame's pixels, backwards in time.
 
-    `times` (F,) seconds of the clip's frames; `frames` ascending indices that may be looked at. Speeds come from the
+    `frames` are ascending numbers of frames that may be looked at, `times` their seconds. Speeds come from the
     flows to the frames before and after the two, where there are any, and not for `straight` paths.
     """
     a, b = frames[gap], frames[gap + 1]

@@ -4,19 +4,16 @@ Trained on like ordinary frames they teach the scene motion between the frames i
 along their paths (`motion_between`) to the time in between and blended there, as in Baker et al. 2011, section 3.3.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.frame_source import Frame
 from endogs.priors.motion.flow import ClipFlows, Flow, consistency_mask, warp
 from endogs.priors.motion.motion_between import backwards, paths_between
-
-if TYPE_CHECKING:
-    from endogs.clip import Clip
 
 
 @dataclass(frozen=True)
@@ -31,10 +28,6 @@ class VirtualFrame:
     """(H, W, 3) sRGB."""
     weight: NDArray[np.float32]
     """(H, W) in [0, 1]: 1 where a neighbour shows tissue there by confirmed flow, 0 where none does."""
-    before: int
-    """The clip frame before it."""
-    after: int
-    """The clip frame after it."""
 
 
 def flow_from_between(forward: Flow, fraction: float) -> Flow:
@@ -68,34 +61,33 @@ def interpolate(
 
 
 def virtual_frames_between(
-    clip: "Clip",
+    frames: Sequence[Frame],
     flows: ClipFlows,
-    frames: Sequence[int],
     gap: int,
     fractions: Sequence[float],
-    mask: Callable[[int], NDArray[np.bool_]] | None = None,
+    tissue_masks: Sequence[NDArray[np.bool_]],
+    straight: bool,
 ) -> list[VirtualFrame]:
     """The virtual frames at `fractions` in (0, 1) of the time between `frames[gap]` and `frames[gap + 1]`.
 
-    `frames` are the frames that may be looked at, ascending; those around the gap give the speeds at its ends, unless
-    the camera moves: its pose in between is only known on a line. `mask(i)` (H, W) is where frame i may be looked at,
-    by default its tissue mask; give it the eroded one of the fit. Flows that the cache does not hold are computed.
+    `frames` are those that may be looked at, in the order of time; those around the gap give the speeds at its ends,
+    unless paths are to be `straight`: the pose of a moving camera in between is only known on a line. `tissue_masks`
+    (H, W) say where each frame may be looked at. Flows that the cache does not hold are computed.
     """
     before, after = frames[gap], frames[gap + 1]
-    mask = clip.tissue_mask if mask is None else mask
-    ahead, back = paths_between(flows, clip.times, frames, gap, straight=not clip.static_camera)
-    with flows.reading:
-        image_a, image_b = clip.image(before), clip.image(after)
-        mask_a, mask_b = mask(before), mask(after)
+    near = frames[max(gap - 1, 0) : gap + 3]
+    times = {frame.number: frame.time for frame in near}
+    ahead, back = paths_between(flows, times, [frame.number for frame in near], min(gap, 1), straight)
+    mask_a, mask_b = tissue_masks[gap], tissue_masks[gap + 1]
     sure_a = (mask_a & consistency_mask(ahead.flow, back.flow)).astype(np.uint8) * 255
     sure_b = (mask_b & consistency_mask(back.flow, ahead.flow)).astype(np.uint8) * 255
     made = []
     for fraction in fractions:
         to_a, to_b = backwards(ahead.displacement(fraction)), backwards(back.displacement(1 - fraction))
-        image = interpolate(image_a, image_b, to_a, to_b, fraction, mask_a, mask_b)
+        image = interpolate(before.image, after.image, to_a, to_b, fraction, mask_a, mask_b)
         sure = np.maximum(warp(sure_a, to_a), warp(sure_b, to_b))
         # Bilinear lookups reach one pixel into what the mask hides.
         weight = cv2.erode(sure, np.ones((3, 3), np.uint8)).astype(np.float32) / np.float32(255)
-        time = float((1 - fraction) * clip.times[before] + fraction * clip.times[after])
-        made.append(VirtualFrame(time, fraction, image, weight, before, after))
+        time = float((1 - fraction) * before.time + fraction * after.time)
+        made.append(VirtualFrame(time, fraction, image, weight))
     return made

@@ -114,6 +114,14 @@ class Deformation(ABC):
         """
         return packed
 
+    def covering(self, first: float, last: float) -> tuple[Deformation, int, int]:
+        """The deformation of [first, last], seconds, where frames come and go, and how many of the control points (Kn,
+        N, 14), which then are trained, fell away at the start and were added at the end.
+
+        Raises ValueError for a kind that lies over the time of a whole clip.
+        """
+        raise ValueError(f"a deformation {self.kind} needs all times at the start; use spline or none")
+
     @property
     def spline_knots(self) -> Knots | None:
         """The knots of splines that Gaussians have of their own; None for other kinds."""

@@ -18,6 +18,8 @@ from endogs.scene.deformation.settings import usable_number
 
 ACTIVE = 4
 """Control points that touch one instant."""
+SPARE = 2
+"""Intervals that are kept before the earliest time that is asked for."""
 CLOSEST = 1e-9
 """Part of the clip that a knot interval in a file lasts at least."""
 
@@ -74,6 +76,20 @@ class Knots:
         if not interval > 0:
             raise ValueError(f"knot interval must be positive, got {interval}")
         return Knots.evenly(first, interval, max(1, math.ceil((last - first) / interval - 1e-6)))
+
+    def covering(self, first: float, last: float) -> tuple["Knots", int, int]:
+        """Knots for [first, last] in place of these, and how many control points fall away at the start and are added
+        at the end, so that those in between keep their meaning.
+
+        New intervals are as long as the last one. What lies before `first` goes, but for SPARE intervals: basis
+        functions reach over so many knots, and within [first, last] nothing changes.
+        """
+        ends = list(self.breakpoints)
+        step = ends[-1] - ends[-2]
+        added = max(0, math.ceil((last - ends[-1]) / step - 1e-6))
+        ends += [ends[-1] + (k + 1) * step for k in range(added)]
+        dropped = max(0, bisect_right(ends, first) - 1 - SPARE)
+        return Knots(tuple(ends[dropped:])), dropped, added
 
     def locate(self, time: float) -> tuple[int, tuple[float, float, float, float]]:
         """First active control point and the four weights at `time`; times outside are clamped to the ends.

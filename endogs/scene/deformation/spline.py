@@ -109,6 +109,14 @@ class SplineDeformation(Deformation):
         more = self.control.new_zeros(self.knots.count, count, CHANNELS) if motion is None else motion.control
         return self.with_control(torch.cat([self.control, more.to(self.control)], 1))
 
+    def covering(self, first: float, last: float) -> tuple["SplineDeformation", int, int]:
+        """Splines that go on resting at their last control point, and forget those that nothing asks for any more."""
+        knots, dropped, added = self.knots.covering(first, last)
+        if not dropped and not added:
+            return self, 0, 0
+        more = self.control[-1:].expand(added, *self.control.shape[1:])
+        return SplineDeformation(torch.cat([self.control, more])[dropped:].contiguous(), knots), dropped, added
+
     def highest_opacity(self, base: Tensor) -> Tensor:
         """(N,) logits: a B-spline stays within the hull of its control points, so the largest of them bounds it."""
         return base[:, OPACITY] + self.control[:, :, OPACITY].amax(0)

@@ -38,6 +38,10 @@ class StaticDeformation(Deformation):
         check_names(cls.kind, tensors, set(), frozenset())
         return cls()
 
+    def covering(self, first: float, last: float) -> tuple["StaticDeformation", int, int]:
+        """Itself: it has no times."""
+        return self, 0, 0
+
     def kept(self, keep: Tensor) -> "StaticDeformation":
         """Itself: there is nothing per Gaussian."""
         return self

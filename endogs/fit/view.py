@@ -1,0 +1,57 @@
+"""What a step is trained on: one image with its weights and depth."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from endogs.camera import Camera
+
+
+@dataclass(frozen=True)
+class View:
+    """One image to match."""
+
+    time: float
+    """Seconds."""
+    camera: Camera
+    image: Tensor
+    """(H, W, 3) uint8 sRGB."""
+    weight: Tensor
+    """(H, W) uint8, 255 = full weight in the colour loss. Bytes, because a clip has many views."""
+    frame: int | None
+    """Index into the training frames; None for a virtual frame."""
+    depth: Tensor | None = None
+    """(H, W) float16 or float32, in the prior's own kind; 0 where its weight is 0."""
+    depth_weight: Tensor | None = None
+    """(H, W) uint8, 255 = full weight in the depth loss."""
+    hidden: Tensor | None = None
+    """(H, W) uint8, 1 = an instrument hides the tissue; None where nothing is known to be hidden."""
+
+    @cached_property
+    def hidden_pixels(self) -> int:
+        """How many pixels an instrument hides."""
+        return 0 if self.hidden is None else int(self.hidden.sum(dtype=torch.int64))
+
+    @property
+    def color_weight(self) -> Tensor:
+        """(H, W) float32, 0 to 1, in the colour loss."""
+        return self.weight.to(torch.float32) / 255
+
+    @cached_property
+    def weight_sum(self) -> float:
+        """Sum of the colour weights, 1 = one fully weighted pixel."""
+        return float(self.weight.sum(dtype=torch.float64)) / 255
+
+    @cached_property
+    def depth_weight_sum(self) -> float:
+        """Sum of the depth weights; 0 without depth."""
+        return 0.0 if self.depth_weight is None else float(self.depth_weight.sum(dtype=torch.float64)) / 255
+
+    @cached_property
+    def median_depth(self) -> float:
+        """Median depth where it has a weight, in the prior's own kind; 0 without depth."""
+        if self.depth is None or self.depth_weight is None or not bool((self.depth_weight > 0).any()):
+            return 0.0
+        return float(self.depth[self.depth_weight > 0].float().median())

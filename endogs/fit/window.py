@@ -1,0 +1,274 @@
+"""The frames that a fit trains on now: they enter from a source and leave again, and with them views and observations.
+
+A fit of a whole clip has one window that holds all of its training frames. Where frames arrive one by one, and for
+ever, the earliest leave, so that memory does not grow.
+"""
+
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endogs.camera import Camera
+from endogs.clip import Clip
+from endogs.clip.clip_frames import ClipFrames
+from endogs.clip.frame_source import Frame, FrameSource, Pause, camera_between
+from endogs.device import usable_cores
+from endogs.errors import InputError
+from endogs.fit.config import FitConfig
+from endogs.fit.objective.losses import DepthAnchor
+from endogs.fit.view import View
+from endogs.priors.depth.prediction import DepthKind, FrameDepth, to_depth
+from endogs.priors.motion.flow import ClipFlows
+from endogs.priors.motion.virtual_frames import virtual_frames_between
+from endogs.priors.speculars import specular_mask
+from endogs.priors.tissue import erode_tissue_mask
+from endogs.seeding.observations import Observations
+
+Mask = NDArray[np.bool_]
+RELATIVE_PRIOR_FRAMES = 8
+"""Training frames that get a relative depth prior. A still camera cannot see depth, so more add time and no truth."""
+VIRTUAL_RATE = 2
+"""Virtual frames per missing or existing frame interval: 2 between neighbours, 12 where five frames are held out."""
+MOST_VIRTUAL = 24
+"""Virtual frames between two training frames, at most."""
+
+
+class Window:
+    """Training frames in the order of time; virtual frames between them are made when a step first asks for them."""
+
+    def __init__(
+        self,
+        source: FrameSource,
+        flows: ClipFlows,
+        depth: FrameDepth,
+        config: FitConfig,
+        device: torch.device,
+        with_depth: Collection[int] | None = None,
+    ) -> None:
+        """No frame has entered yet. `flows` and `depth` know the source's frames by their numbers; the loss looks at
+        the depth of frames `with_depth`, by default of all.
+        """
+        self._source, self._flows, self._depth, self._device, self._with_depth = (
+            source,
+            flows,
+            depth,
+            device,
+            with_depth,
+        )
+        self.depth_kind: DepthKind = depth.kind
+        self.metric = depth.kind == "metric"
+        self._config = config
+        self._exact_depth = self.metric or config.normal_weight > 0
+        self.real: list[View] = []
+        """A view for each frame."""
+        self.observations = Observations([], flows, self.depth, self.metric)
+        self._eroded: list[Mask] = []
+        self._virtual: dict[tuple[int, int], list[View]] = {}
+        self._laid: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
+        self._times_seen = np.zeros(source.ignored.shape, np.int64)
+        self._showing = 0
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The frames, in the order of time."""
+        return self.observations.frames
+
+    def take(self) -> Frame | Pause:
+        """Let the source's next frame enter; where it has none, why."""
+        frame = self._source.next()
+        if isinstance(frame, Frame):
+            self._enter(frame)
+        return frame
+
+    def take_all(self) -> None:
+        """Let all frames enter that are there.
+
+        Raises InputError when no training frame has depth on tissue.
+        """
+        while isinstance(self.take(), Frame):
+            pass
+        _ = self.reference
+
+    def leave(self) -> None:
+        """The earliest frame leaves, and what is kept about it."""
+        number = self.frames[0].number
+        self.observations.leave()
+        del self._eroded[0], self.real[0]
+        self.real = [replace(view, frame=k) for k, view in enumerate(self.real)]
+        self._flows.forget(number)
+        self._depth.forget(number)
+        self._virtual = {pair: views for pair, views in self._virtual.items() if number not in pair}
+        self._laid = None
+
+    def _enter(self, frame: Frame) -> None:
+        self.observations.enter(frame)
+        self._eroded.append(erode_tissue_mask(frame.tissue_mask, self._config.mask_erosion))
+        self.real.append(self._real_view(len(self.real)))
+        self._times_seen += frame.tissue_mask
+        self._showing += bool(frame.tissue_mask.any())
+        self._laid = None
+
+    def _gaps(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The gap (V,) between two frames of every virtual frame, and the first virtual frame (F - 1,) of every gap."""
+        if self._laid is None:
+            counts = virtual_counts(self.observations.times)
+            self._laid = np.repeat(np.arange(len(counts)), counts), np.cumsum(counts) - counts
+        return self._laid
+
+    @property
+    def unseen(self) -> Mask | None:
+        """(H, W) pixels that no frame has shown as tissue; None with a moving camera, whose pixels see it all."""
+        return (self._times_seen == 0) & ~self._source.ignored if self._source.static_camera else None
+
+    @property
+    def hidden(self) -> Mask | None:
+        """(H, W) pixels that some frame hides and others around them do not; None with a moving camera.
+
+        Frames without any tissue hide nothing in particular and do not count.
+        """
+        return (self._times_seen < self._showing) & ~self._source.ignored if self._source.static_camera else None
+
+    @property
+    def anchor(self) -> DepthAnchor | None:
+        """What relative depth is held to, of the reference frame; None where depth is metric."""
+        return None if self.metric else _anchor_of(self.depth(self.reference), self._eroded[self.reference])
+
+    @property
+    def virtual_count(self) -> int:
+        """How many virtual frames there are."""
+        return len(self._gaps()[0])
+
+    def depth(self, k: int) -> NDArray[np.float32]:
+        """Z-depth (H, W) of frame `k` of the window in world units, 0 = unknown."""
+        return to_depth(self._depth.prediction(self.frames[k].number))
+
+    @property
+    def reference(self) -> int:
+        """The first frame that shows tissue of known depth: a clip may begin black.
+
+        Raises InputError where there is none.
+        """
+        for k, frame in enumerate(self.frames):
+            prediction = self._depth.prediction(frame.number)
+            if (frame.tissue_mask & (prediction.confidence > 0) & (to_depth(prediction) > 0)).any():
+                return k
+        raise InputError(
+            f"{self._source.name}: no training frame has depth on tissue; try another --depth, or other --masks"
+        )
+
+    def __getitem__(self, index: int) -> View:
+        """Real views first, then virtual ones."""
+        if index < len(self.real):
+            return self.real[index]
+        index -= len(self.real)
+        gaps, first = self._gaps()
+        gap = int(gaps[index])
+        return self._virtual_views(gap)[index - int(first[gap])]
+
+    def prepare(self, indices: Iterable[int]) -> None:
+        """Make the virtual views among `indices` now, several at a time, and not one by one when they are asked for."""
+        gap_of, _ = self._gaps()
+        gaps = sorted({int(gap_of[i - len(self.real)]) for i in indices if i >= len(self.real)})
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(self._virtual_views, gaps))
+
+    def _real_view(self, k: int) -> View:
+        frame, eroded, config = self.frames[k], self._eroded[k], self._config
+        hidden = ~frame.tissue_mask & ~self._source.ignored
+        glints = specular_mask(frame.image)
+        trust = np.where(eroded, 1.0, config.rim_weight * frame.tissue_mask)
+        if frame.doubtful is not None:
+            trust = np.where(frame.doubtful, config.halo_weight, trust)
+            hidden &= ~frame.doubtful
+        height, width = frame.tissue_mask.shape
+        view = View(
+            frame.time,
+            Camera.from_numpy(frame.K, frame.world_to_camera, width, height).to(self._device),
+            torch.from_numpy(frame.image).to(self._device),
+            _bytes(trust * np.where(glints, config.specular_weight, 1)).to(self._device),
+            k,
+            hidden=torch.from_numpy(hidden.view(np.uint8)).to(self._device) if hidden.any() else None,
+        )
+        if self._with_depth is not None and frame.number not in self._with_depth:
+            return view
+        prediction = self._depth.prediction(frame.number)
+        weight = np.where(np.isfinite(prediction.value) & eroded, prediction.confidence, 0)
+        weight = weight * np.where(glints, config.specular_depth_weight, 1)
+        value = torch.from_numpy(np.where(weight > 0, prediction.value, 0).astype(np.float32))
+        # Log depth to three digits is plenty, but not for its slopes; metric depth is kept exact.
+        value = value if self._exact_depth else value.half()
+        return replace(view, depth=value.to(self._device), depth_weight=_bytes(weight).to(self._device))
+
+    def _virtual_views(self, gap: int) -> list[View]:
+        """The virtual frames between frames `gap` and `gap` + 1, made once."""
+        before, after = self.frames[gap], self.frames[gap + 1]
+        count = int(np.count_nonzero(self._gaps()[0] == gap))
+        made = self._virtual.get((before.number, after.number))
+        if made is None or len(made) != count:
+            still = self._source.static_camera
+            frames = virtual_frames_between(
+                self.frames, self._flows, gap, virtual_fractions(count), self._eroded, straight=not still
+            )
+            height, width = before.tissue_mask.shape
+            made = []
+            for frame in frames:
+                pose = (before.K, before.world_to_camera) if still else camera_between(before, after, frame.fraction)
+                made.append(
+                    View(
+                        frame.time,
+                        Camera.from_numpy(*pose, width, height).to(self._device),
+                        torch.from_numpy(frame.image).to(self._device),
+                        _bytes(frame.weight).to(self._device),
+                        None,
+                    )
+                )
+            self._virtual[before.number, after.number] = made
+        return made
+
+
+def whole_clip(
+    clip: Clip, frames: list[int], flows: ClipFlows, depth: FrameDepth, config: FitConfig, device: torch.device
+) -> Window:
+    """The window that holds all training `frames` of a clip, ascending indices.
+
+    Raises InputError when none of them has depth on tissue.
+    """
+    window = Window(ClipFrames(clip, frames), flows, depth, config, device, set(frames_with_depth(frames, depth.kind)))
+    window.take_all()
+    return window
+
+
+def virtual_counts(times: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Virtual frames (F - 1,) between training frames at `times` (F,) seconds: more where frames are missing."""
+    if len(times) < 2:
+        return np.zeros(0, np.intp)
+    gaps = np.diff(times)
+    usual = float(np.median(gaps))
+    intervals = np.maximum(np.rint(gaps / usual), 1) if usual > 0 else np.ones(len(gaps))
+    return np.minimum(VIRTUAL_RATE * intervals, MOST_VIRTUAL).astype(np.intp)
+
+
+def virtual_fractions(count: int) -> list[float]:
+    """Where `count` virtual frames lie between two training frames: evenly, and with two per frame interval never at
+    the time of a frame that was held out."""
+    return [(k + 1) / (count + 1) for k in range(count)]
+
+
+def frames_with_depth(frames: list[int], kind: DepthKind) -> list[int]:
+    """The training frames whose depth the loss looks at: all where it is metric, a few where it is relative."""
+    count = len(frames) if kind == "metric" else min(len(frames), RELATIVE_PRIOR_FRAMES)
+    return [frames[k] for k in sorted(set(np.linspace(0, len(frames) - 1, count).round().astype(int).tolist()))]
+
+
+def _bytes(weight: NDArray) -> Tensor:
+    return torch.from_numpy(np.rint(weight.astype(np.float32) * 255).astype(np.uint8))
+
+
+def _anchor_of(depth: NDArray[np.float32], mask: Mask) -> DepthAnchor | None:
+    log_z = np.log(depth[mask & (depth > 0)])
+    return DepthAnchor(float(log_z.mean()), float(log_z.std())) if log_z.size else None
