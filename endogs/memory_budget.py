@@ -1,6 +1,9 @@
 """How much memory there is, and a refusal in a sentence before something is allocated that would not fit."""
 
+import ctypes
 import os
+import sys
+from functools import cache
 from pathlib import Path
 
 from endogs.errors import InputError
@@ -44,6 +47,23 @@ def require_memory(needed: float, what: str, remedy: str) -> None:
     free = available_bytes()
     if needed > USABLE * free:
         raise InputError(f"{what} needs {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB can be had: {remedy}.")
+
+
+def return_freed_memory() -> None:
+    """Give memory that was freed back to the system, where the C library is glibc (malloc_trim); a matter of
+    milliseconds.
+
+    Short-lived arrays of many threads otherwise leave hundreds of megabytes in its pools, which the fit's own large
+    arrays then come on top of.
+    """
+    trim = getattr(_c_library(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _c_library() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _cgroup_limit() -> float:

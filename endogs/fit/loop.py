@@ -18,6 +18,7 @@ from endogs.fit.graph_steps import GraphSteps, uncaptured
 from endogs.fit.interrupt import InterruptFlag
 from endogs.fit.progress import FitProgress
 from endogs.fit.state import FitState
+from endogs.memory_budget import return_freed_memory
 
 CHECK_STEPS = 50
 """Steps between looks at all parameters, and between progress records."""
@@ -111,6 +112,7 @@ def run_fit(
             count = fit.optimizer.base.shape[0]
             if fit.step % CHECK_STEPS == 0 or fit.step == total:
                 fit.check_finite()
+                return_freed_memory()
                 seconds = round(before + time.monotonic() - started, 3)
                 record = {"step": fit.step, "loss": log.loss, **log.terms, "psnr": fit.psnr, "gaussians": count}
                 fit.log.append({**record, "seconds": seconds})

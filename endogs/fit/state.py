@@ -26,6 +26,7 @@ from endogs.fit.setup import pixel_footprint
 from endogs.fit.view import View
 from endogs.fit.window import Window
 from endogs.gaussians import ATTRIBUTES, CHANNELS
+from endogs.memory_budget import return_freed_memory
 
 PSNR_MEMORY = 0.9
 """Share of the past in the running mean of the squared error."""
@@ -105,6 +106,7 @@ class FitState:
 
     def change(self) -> None:
         """Let Gaussians come and go before the next step. After an error in here the state is good for nothing."""
+        return_freed_memory()
         self.density.change(self.population, self.step)
         self.changed_before = self.step
 

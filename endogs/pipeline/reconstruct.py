@@ -22,7 +22,7 @@ from endogs.fit.loop import Fit, run_fit, run_identity
 from endogs.fit.memory import fit_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.window import Window, frames_with_depth, whole_clip
-from endogs.memory_budget import machine_bytes
+from endogs.memory_budget import machine_bytes, return_freed_memory
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
 from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
@@ -225,6 +225,7 @@ def find_priors(clip: Clip, plan: Plan, folder: RunFolder) -> Priors:
         flows.precompute(split.train, progress)
     with PriorProgress(f"{depth.about()['prior']} depth") as progress:
         depth.precompute(frames_with_depth(split.train, depth.kind), progress)
+    return_freed_memory()
     window = whole_clip(clip, split.train, flows, depth, plan.fit, plan.device)
     if not window.metric and not clip.static_camera:
         say(
@@ -233,6 +234,7 @@ def find_priors(clip: Clip, plan: Plan, folder: RunFolder) -> Priors:
                 "expect blur, and give depth if there is any"
             ]
         )
+    return_freed_memory()
     return Priors(flows, depth, window)
 
 
@@ -270,6 +272,7 @@ def start_fit(
                 f"version ({plain(differences(checkpoint.run, identity))}); repeat them, or {ANEW}"
             )
         fit.restore(checkpoint)
+    return_freed_memory()
     return fit
 
 
