@@ -17,6 +17,7 @@ from endogs.fit.density.population import Population
 from endogs.fit.density.residual_maps import STRIDE, ResidualMaps
 from endogs.fit.objective.result import StepResult
 from endogs.fit.view import View
+from endogs.memory_budget import return_freed_memory
 from endogs.seeding.observations import Observations
 from endogs.seeding.placement import Look, Seeds, gaussians_from_seeds
 
@@ -94,5 +95,6 @@ def insert_where_wrong(
     if control is None:
         times = torch.from_numpy(observations.times[seeds.frame]).to(device)
         base = population.deformation.canonical(base, times)
+    return_freed_memory()  # what following points took, before the fit's largest arrays are copied
     population.append(base, None if control is None else control.to(device))
     return len(base)

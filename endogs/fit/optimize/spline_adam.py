@@ -107,8 +107,8 @@ class Moments:
 
     def append(self, like: Tensor, dim: int) -> None:
         """Lengthen along `dim` by zeros of the shape of `like`; one after the other, for the sake of memory."""
-        self.m = torch.cat([self.m, torch.zeros_like(like)], dim)
-        self.v = torch.cat([self.v, torch.zeros_like(like)], dim)
+        self.m = _lengthened(self.m, like.shape[dim], dim)
+        self.v = _lengthened(self.v, like.shape[dim], dim)
 
     def shift(self, dropped: int, added: int) -> None:
         """Forget `dropped` entries along dimension 0 and begin `added` at its end."""
@@ -123,6 +123,15 @@ class Moments:
         rows = keep.nonzero()[:, 0]
         self.m = self.m.index_select(dim, rows)
         self.v = self.v.index_select(dim, rows)
+
+
+def _lengthened(tensor: Tensor, count: int, dim: int) -> Tensor:
+    """With `count` zeros more along `dim`, and no second array of zeros beside the result."""
+    shape = list(tensor.shape)
+    shape[dim] += count
+    longer = tensor.new_zeros(shape)
+    longer.narrow(dim, 0, tensor.shape[dim]).copy_(tensor)
+    return longer
 
 
 @dataclass
