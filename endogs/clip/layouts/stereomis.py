@@ -66,6 +66,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     notes = [
         *views.notes,
         "stereo: the views are rectified as the calibration says; rows and --crop count in the result.",
+        *turned.notes,
         *split_notes(path, views, options),
     ]
     value = 0 if options.mask_instrument_value is None else options.mask_instrument_value
