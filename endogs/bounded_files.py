@@ -32,6 +32,8 @@ LONGEST_TABLE = 64 * 2**20
 """Bytes of a text file that becomes numbers, each of which takes ten times its letters: poses of 500 000 frames."""
 LONGEST_TOML = 2**20
 """Bytes of a TOML file: a recipe has about 2 kB."""
+
+
 class NamedTwice(ValueError):
     """An entry of an object stands there twice, and nothing says which of the two is meant."""
 
@@ -142,8 +144,8 @@ def parse_json(text: str | bytes) -> Any:
     """The value that a JSON text stands for.
 
     Raises ValueError, saying what is wrong, for what is not JSON (NaN and Infinity included, RFC 8259 section 6), is
-    nested deeper than DEEPEST_JSON, holds an integer of more digits than Python converts, or a number beyond a double, and
-    NamedTwice for an object with an entry twice.
+    nested deeper than DEEPEST_JSON, holds an integer of more digits than Python converts, or a number beyond a double,
+    and NamedTwice for an object with an entry twice.
     """
     if isinstance(text, bytes):
         text = decoded(text)

@@ -19,6 +19,7 @@ from endogs.geometry import interpolate_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
+    from endogs.clip.checks.packing import PackingCheck
     from endogs.clip.checks.verdicts import PairCheck, PoseCheck
 
 FARTHEST = 1e9
@@ -88,6 +89,8 @@ class Clip:
         """How well the poses fit the images, when `load_clip` could tell."""
         self.pair_check: PairCheck | None = None
         """How well the views of a pair fit each other, given depth and poses, when `load_clip` could tell."""
+        self.packing_check: PackingCheck | None = None
+        """Whether the frames hold two views as --stereo says, when `load_clip` could tell."""
         self.contradictions: list[str] = []
         """What `load_clip` found that would make a fit wrong, in sentences that say what to do."""
         self.notes: list[str] = [*recording.notes, *self._camera_notes(), *self._memory_notes()]

@@ -29,8 +29,8 @@ def check_baseline(baseline: float, source: Path | str) -> None:
         return
     low, high = POSSIBLE_MM
     raise InputError(
-        f"{source}: the cameras are {baseline:.4g} mm apart, which no pair is ({low:g} to {high:g} mm; stereo endoscopes "
-        f"have 3.5 to 8): {_advice(baseline)}."
+        f"{source}: the cameras are {baseline:.4g} mm apart, which no pair is ({low:g} to {high:g} mm; stereo "
+        f"endoscopes have 3.5 to 8): {_advice(baseline)}."
     )
 
 
@@ -40,8 +40,8 @@ def baseline_notes(baseline: float | None) -> list[str]:
         return []
     low, high = USUAL_MM
     return [
-        f"stereo: the cameras are {baseline:.4g} mm apart, and those of endoscopes {low:g} to {high:g} mm (mostly 3.5 to "
-        f"8); all lengths follow from it: {_advice(baseline)}."
+        f"stereo: the cameras are {baseline:.4g} mm apart, and those of endoscopes {low:g} to {high:g} mm (mostly 3.5 "
+        f"to 8); all lengths follow from it: {_advice(baseline)}."
     ]
 
 

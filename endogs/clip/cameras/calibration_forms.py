@@ -96,7 +96,9 @@ def as_entries(found: Entries, file: Path) -> Entries:
     misspelt = {name: found[name] for name in nearly_known(found, READ, OTHERS)}
     for name in ("cam0", "cam1"):
         inner = found.get(name)
-        misspelt |= {f"{name}.{entry}": None for entry in nearly_known(inner if isinstance(inner, dict) else (), KALIBR)}
+        misspelt |= {
+            f"{name}.{entry}": None for entry in nearly_known(inner if isinstance(inner, dict) else (), KALIBR)
+        }
     return {name: found[name] for name in OF_THE_FOLDER if name in found} | read(found, file) | misspelt
 
 

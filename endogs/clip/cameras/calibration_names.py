@@ -8,7 +8,19 @@ from typing import Any
 CAMERA = ("fx", "fy", "cx", "cy", "distortion")
 """Entries of one camera, `right` included."""
 OWN = (
-    *(*CAMERA, "width", "height", "fps", "depth_unit_mm", "depth_along", "model", "xi", "skew", "polynomial", "stretch"),
+    *(
+        *CAMERA,
+        "width",
+        "height",
+        "fps",
+        "depth_unit_mm",
+        "depth_along",
+        "model",
+        "xi",
+        "skew",
+        "polynomial",
+        "stretch",
+    ),
     *("baseline_mm", "translation_mm", "rotation", "right", "first_frame_time", "camera_in_ecm"),
 )
 """Entries of a calibration.json."""

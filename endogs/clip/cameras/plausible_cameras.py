@@ -54,21 +54,22 @@ def camera_notes(
     is_scaled = min(abs(across - 1), abs(down - 1)) > SCALED and abs(across / down - 1) < SAME_SCALE
     if is_scaled or max(abs(across - 1), abs(down - 1)) > 2 * OFF_MIDDLE:
         notes.append(
-            f"camera: the principal point ({cx:.1f}, {cy:.1f}) is far from the middle of the {width} x {height} picture, "
-            f"({width / 2:g}, {height / 2:g}): {_of_size(cx, cy, width, height)}; if so, lengths and views are wrong."
+            f"camera: the principal point ({cx:.1f}, {cy:.1f}) is far from the middle of the {width} x {height} "
+            f"picture, ({width / 2:g}, {height / 2:g}): {_of_size(cx, cy, width, height)}; if so, "
+            "lengths are wrong."
         )
     ratio = max(fx / fy, fy / fx)
     if ratio > OBLONG and not (may_be_squeezed and abs(ratio / 2 - 1) < HALVED):
         notes.append(
-            f"camera: fx {fx:.1f} and fy {fy:.1f} differ {ratio:.2f} times, though pixels are nearly square: one of them "
-            "is of another picture size, unless the picture was squeezed."
+            f"camera: fx {fx:.1f} and fy {fy:.1f} differ {ratio:.2f} times, though pixels are nearly square: one of "
+            "them is of another picture size, unless the picture was squeezed."
         )
     longer, focal = (width, fx) if width >= height else (height, fy)
     degrees = float(np.degrees(2 * np.arctan(longer / 2 / focal)))
     if degrees < NARROW or (degrees > WIDE and not may_be_wide):
         notes.append(
-            f"camera: a focal length of {focal:.1f} pixels makes the view {degrees:.0f} degrees wide, and endoscopes have "
-            f"45 to 140: is it in pixels, and of pictures of {width} x {height}?"
+            f"camera: a focal length of {focal:.1f} pixels makes the view {degrees:.0f} degrees wide, and endoscopes "
+            f"have 45 to 140: is it in pixels, and of pictures of {width} x {height}?"
         )
     return notes
 

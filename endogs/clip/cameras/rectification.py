@@ -100,7 +100,9 @@ def rectification(
     rays = np.stack(np.broadcast_arrays(x[None], y[:, None], np.ones((1, 1))), -1)
     factor = 1 / (rays @ R1[:, 2])  # the old z of R1^T ray is ray . R1[:, 2]
     left, right_maps = ((np.asarray(m[0], np.float32), np.asarray(m[1], np.float32)) for m in maps)
-    return Rectification(left, right_maps, new_K, R1, baseline, factor.astype(np.float32), odd_cameras(K, K_right, size))
+    return Rectification(
+        left, right_maps, new_K, R1, baseline, factor.astype(np.float32), odd_cameras(K, K_right, size)
+    )
 
 
 def odd_cameras(K: Array, K_right: Array, size: tuple[int, int]) -> tuple[str, ...]:
