@@ -67,8 +67,11 @@ READ = (
     *("Stereo.bf", "intrinsics", "distortion_coeffs", *OF_THE_FOLDER),
 )
 """Names that the forms have; a short one says too little to be known when it is misspelt."""
-OTHERS = ("Camera.RGB", "Camera.newWidth", "Camera.newHeight", "Camera.lookAt")
-"""Names in such files of what is not the camera's."""
+OTHERS = (
+    *("camera_name", "camera_id", "new_camera_matrix", "optimal_camera_matrix", "projection_matrix", "Intrinsics"),
+    *("NumRadialDistortionCoefficients", "EstimateTangentialDistortion", "Camera.newWidth", "Camera.newHeight"),
+)
+"""Names in such files of something else that look like those."""
 FISHEYE_OPENCV = ("FISHEYE_OPENCV", "OPENCV_FISHEYE")
 """One lens, by the name of REIM-NeRF and by COLMAP's and nerfstudio's."""
 PERSPECTIVE = ("plumb_bob", "rational_polynomial", "radtan", "none", "pinhole", "")

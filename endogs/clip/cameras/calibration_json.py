@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from endogs.bounded_files import NamedTwice, parse_json, read_bytes, read_text
 from endogs.clip.cameras.baselines import check_baseline
-from endogs.clip.cameras.calibration_forms import as_entries, matlab_text
+from endogs.clip.cameras.calibration_forms import READ, as_entries, matlab_text
 from endogs.clip.cameras.calibration_names import CAMERA, OWN, not_understood, unused_entries
 from endogs.clip.cameras.colmap_camera import colmap_entries
 from endogs.clip.cameras.guessed_camera import camera_found
@@ -110,7 +110,7 @@ def with_calibration_file(recording: Recording, options: ClipOptions) -> Recordi
 
 def _unread(calibration: dict[str, Any], has_right: bool, file: Path) -> list[str]:
     """Sentences about entries of a calibration.json that are not understood, or without use."""
-    notes = not_understood(calibration, OWN, file.name)
+    notes = not_understood(calibration, OWN, file.name, READ)
     right = calibration.get("right")
     if isinstance(right, dict):
         notes += not_understood(right, (*CAMERA, "width", "height"), f"right in {file.name}")

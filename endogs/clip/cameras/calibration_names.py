@@ -34,15 +34,18 @@ NOT_MEANT = re.compile(r"(error|errors|std|stddev|covariance)$", re.I)
 """Endings of names that say how sure another entry is."""
 
 
-def not_understood(names: Iterable[Any], known: Iterable[str], file: str) -> list[str]:
-    """A sentence that lists the `names` that are not `known`, each with the known name that is nearest to it."""
+def not_understood(names: Iterable[Any], known: Iterable[str], file: str, elsewhere: Iterable[str] = ()) -> list[str]:
+    """A sentence that lists the `names` that are not `known`, each with the name that may be meant.
+
+    That is one of the `known`, or of those that are known `elsewhere`, in other forms of such files.
+    """
     known = tuple(known)
     unknown = [str(name) for name in names if name not in known and not _is_text(str(name))]
     if not unknown:
         return []
     said = []
     for name in unknown:
-        meant = nearest_name(name, known)
+        meant = nearest_name(name, (*known, *elsewhere))
         said.append(f"{name[:60]} (is {meant} meant?)" if meant is not None else name[:60])
     return [f"not understood of {file}, and not used: {', '.join(said)}."]
 
@@ -56,13 +59,9 @@ def nearly_known(names: Iterable[Any], known: Iterable[str], others: Iterable[st
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` is most like, None when it is like none of them."""
-    bare = _letters(name)
-    likeness = {other: SequenceMatcher(None, bare, _letters(other)).ratio() for other in known}
-    if not bare or not likeness:
-        return None
-    best = max(likeness, key=lambda other: likeness[other])
-    enough = ALIKE if min(len(bare), len(_letters(best))) >= SHORT else 1.0
-    return best if likeness[best] >= enough else None
+    # Of names that are as like, such as mask_path and file_path for mask_file_path, the one that begins so is meant.
+    best = max(known, key=lambda other: _likeness(name, other) + 0.1 * (name[:1] == other[:1]), default="")
+    return best if _likeness(name, best) >= ALIKE else None
 
 
 def unused_entries(calibration: dict[str, Any], has_right: bool, file: str) -> list[str]:
@@ -87,6 +86,18 @@ def unused_entries(calibration: dict[str, Any], has_right: bool, file: str) -> l
 def _says_something(value: Any) -> bool:
     """Whether a value is more than zeros, ones and nothing, which are written for completeness."""
     return value not in (None, 0, [], {}, "")
+
+
+def _likeness(one: str, other: str) -> float:
+    """0 to 1 for two names; of such as Camera.fx what stands before the last point must be the same."""
+    (place, name), (other_place, other_name) = (
+        (_letters(text.rpartition(".")[0]), _letters(text.rpartition(".")[2])) for text in (one, other)
+    )
+    if not name or not other_name or place != other_place:
+        return 0.0
+    if min(len(name), len(other_name)) < SHORT:
+        return float(name == other_name)
+    return SequenceMatcher(None, name, other_name).ratio()
 
 
 def _letters(name: str) -> str:

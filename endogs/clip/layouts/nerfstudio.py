@@ -59,7 +59,15 @@ READ = (
     *("applied_scale", "depth_unit_scale_factor", "scene_scale"),
 )
 """Entries that are read."""
-OTHERS = ("ply_file_path", "applied_transform", "aabb_scale", "camera_id", "colmap_im_id")
+OTHERS = (
+    "ply_file_path",
+    "lidar_file_path",
+    "camera_angle",
+    "applied_transform",
+    "aabb_scale",
+    "camera_id",
+    "colmap_im_id",
+)
 """Entries of the format that look like those, and are others."""
 METRES = 1000.0
 """Millimetres per unit of the poses, when there is depth: nerfstudio then takes them for metres."""

@@ -38,8 +38,8 @@ def choose_depth_prior(
 
     `auto` takes what is known best: depth that came with the clip, else the right view where it is a pair with the
     left one, else inverse depth that came with it, else brightness; a `model` means learned. `model` is a folder, an
-    ONNX file or a hub id, `model_output` what it predicts when its own configuration does not say, `device` where torch runs it. Raises InputError for an
-    unknown name, a model without use, and a prior that lacks its input.
+    ONNX file or a hub id, `model_output` what it predicts when its own configuration does not say, `device` where
+    torch runs it. Raises InputError for an unknown name, a model without use, and a prior that lacks its input.
     """
     if name == "auto":
         single = "learned" if model is not None else "photometric"

@@ -26,7 +26,9 @@ CLEARLY = 1.7
 
 def checked_pair(clip: "Clip") -> PairCheck | None:
     """What matching points say, as `load_clip` found it, or found now; None for a clip without right views."""
-    if clip.pair_check is None and clip.baseline is not None:
+    if clip.baseline is None:
+        return None
+    if clip.pair_check is None:
         clip.pair_check = check_views(clip)
     return clip.pair_check
 

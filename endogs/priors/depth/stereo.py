@@ -68,7 +68,7 @@ class StereoDepth:
         return self._distance_notes(clip, frames[len(frames) // 2], masks)
 
     def _distance_notes(self, clip: "Clip", index: int, masks: TissueMasks) -> list[str]:
-        """A sentence when the pair puts tissue where no endoscope sees it; InputError when its eyes are also too near."""
+        """A sentence when the pair puts tissue where no endoscope sees it; InputError when its eyes are too near."""
         if clip.units != "mm" or clip.baseline is None:
             return []
         depth = self.predict(DepthInput.of(clip, index, masks(index))).value
