@@ -16,7 +16,9 @@ USUAL_MM = (1.0, 30.0)
 TYPICAL_MM = 5.0
 UNITS = {
     1000.0: "metres where millimetres are due",
+    100.0: "decimetres where millimetres are due",
     10.0: "centimetres where millimetres are due",
+    0.1: "tenths of a millimetre where millimetres are due",
     0.01: "centimetres where metres are due, as in files of ROS and Kalibr",
     0.001: "millimetres where metres are due, as in files of ROS and Kalibr, or in micrometres",
 }

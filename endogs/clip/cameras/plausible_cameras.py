@@ -14,6 +14,8 @@ from endogs.errors import InputError
 
 OFF_MIDDLE = 0.3
 """Share of the width or height from the middle to the principal point from which it deserves a note."""
+CORNER = 0.1
+"""Share of the width and the height: a principal point nearer to a corner than both is not of this picture."""
 SCALED = 0.15
 """How far both coordinates of the principal point, over half the size, may be from 1 when they say the same."""
 SAME_SCALE = 0.1
@@ -30,12 +32,14 @@ def check_cameras(K: NDArray[np.floating], width: int, height: int, source: Path
     """Raises InputError, which names `source`, for intrinsics (..., 3, 3) that no picture of this size can have."""
     check_focal_lengths(K, width, height, source)
     centres = np.asarray(K, np.float64)[..., :2, 2].reshape(-1, 2)
-    inside = ((centres >= 0) & (centres <= (width, height))).all(1)
-    if inside.all():
+    share = centres / (width, height)
+    possible = ((share >= 0) & (share <= 1)).all(1) & (share.max(1) >= CORNER) & (share.min(1) <= 1 - CORNER)
+    if possible.all():
         return
-    cx, cy = centres[int(np.argmin(inside))]
+    cx, cy = centres[int(np.argmin(possible))]
     raise InputError(
-        f"{source}: the principal point ({cx:.4g}, {cy:.4g}) lies outside the picture of {width} x {height}: "
+        f"{source}: the principal point ({cx:.4g}, {cy:.4g}) lies outside the picture of {width} x {height}, or in its "
+        "corner: "
         f"{_of_size(cx, cy, width, height)}; write fx, fy, cx and cy in pixels of these pictures."
     )
 

@@ -17,8 +17,8 @@ from endogs.clip.recording import Recording
 
 SAME_LENGTH = 1.7
 """Factor between two lengths that may come from tissue which moves itself."""
-ROUND = 0.1
-"""How near to a known unit a measured one is taken for it: what a short baseline and a lens leave open."""
+ROUND = 0.05
+"""How near to a round number a measured unit is taken for it: what a short baseline leaves open."""
 CONTRADICTION = 3.0
 """Factor between two lengths from which a fit would be wrong: half of the way, in powers, to a decimal unit."""
 UNITS_MM = {1000.0: "metres", 100.0: "decimetres", 10.0: "centimetres", 1.0: "millimetres", 0.001: "micrometres"}
@@ -91,18 +91,25 @@ def _depth_unit(recording: Recording, options: ClipOptions, pair: PairCheck) -> 
         return []
     if options.depth_unit_mm is not None:
         return []
-    known = _nearest_unit(recording.depth_unit * ratio)
-    unit = known if abs(recording.depth_unit * ratio / known - 1) < ROUND else recording.depth_unit * ratio
+    unit = _round(recording.depth_unit * ratio)
+    odd = _odd_baseline(recording)
+    likelier = f"{odd[2:-1]}; otherwise " if odd else ""
     return [
-        f"by the right view tissue is {ratio:.3g} times as far as the depth files say; --depth-unit-mm {unit:.4g} "
-        f"would make them agree, or the distance between the cameras is wrong{_odd_baseline(recording)}; "
-        f"--depth-unit-mm {recording.depth_unit:.4g} keeps the files as they are."
+        f"by the right view tissue is {ratio:.3g} times as far as the depth files say; {likelier}--depth-unit-mm "
+        f"{unit:.4g} would make them agree, or the distance between the cameras is wrong; --depth-unit-mm "
+        f"{recording.depth_unit:.4g} keeps the files as they are."
     ]
 
 
 def _odd_baseline(recording: Recording) -> str:
     """What may be wrong with the distance between the cameras, in brackets, nothing where it is an endoscope's."""
-    return "".join(f" ({note.rstrip('.')})" for note in baseline_notes(recording.baseline))
+    return "".join(f" ({note.removeprefix('stereo: ').rstrip('.')})" for note in baseline_notes(recording.baseline))
+
+
+def _round(unit: float) -> float:
+    """The round number within ROUND of a measured `unit`, or `unit` itself."""
+    power = 10.0 ** np.floor(np.log10(unit))
+    return next((float(n * power) for n in (1, 2, 2.5, 5, 10) if abs(unit / (n * power) - 1) < ROUND), unit)
 
 
 def _nearest_unit(unit: float) -> float:

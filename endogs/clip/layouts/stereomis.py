@@ -129,6 +129,8 @@ def read_stereo_calibration(path: Path, size: tuple[int, int]) -> tuple[dict[str
     cameras: dict[str, dict[str, Any]] = {}
     for section in ("StereoLeft", "StereoRight"):
         terms = [name for name in (f"kc_{i}" for i in range(8)) if parser.has_option(section, name)]
+        if terms != [f"kc_{i}" for i in range(len(terms))]:
+            raise InputError(f"{path}: [{section}] holds {', '.join(terms)}, of which some are missing: add them.")
         distortion = [number(section, name) for name in terms]
         cameras[section] = {
             "fx": number(section, "fc_x"),
