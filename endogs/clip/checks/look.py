@@ -50,9 +50,10 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
         clip.contradictions.append(f"{poses.remedy.rstrip('.')}; --pose-convention {as_it_is} keeps them as they are.")
     if not found:  # lengths by poses that do not fit mean nothing
         found = _lengths(clip, recording, options, poses, pair)
-    if pair is not None:
-        clip.contradictions += _depth_unit(recording, options, pair)
-    clip.notes += [*found, *(pair.notes if pair is not None else []), *shot_notes(clip)]
+    off = _depth_unit(recording, options, pair) if pair is not None else None
+    clip.contradictions += [] if off is None else [off]
+    by_pair = pair.notes if pair is not None else []
+    clip.notes += [*found, *(by_pair if off is None else [f"stereo: {off}"]), *shot_notes(clip)]
 
 
 def _lengths(
@@ -84,21 +85,22 @@ def _lengths(
     return [note]
 
 
-def _depth_unit(recording: Recording, options: ClipOptions, pair: PairCheck) -> list[str]:
-    """A contradiction when the depth files are of another size than what the right view measures."""
+def _depth_unit(recording: Recording, options: ClipOptions, pair: PairCheck) -> str | None:
+    """A contradiction when the depth files are of another size than what the right view measures, or None."""
     ratio = pair.over_given
     if ratio is None or pair.fault is not None or 1 / CONTRADICTION < ratio < CONTRADICTION:
-        return []
+        return None
     if options.depth_unit_mm is not None:
-        return []
+        return None
     unit = _round(recording.depth_unit * ratio)
     odd = _odd_baseline(recording)
     likelier = f"{odd[2:-1]}; otherwise " if odd else ""
-    return [
+    doubt = "" if odd else ", or the distance between the cameras is wrong"
+    return (
         f"by the right view tissue is {ratio:.3g} times as far as the depth files say; {likelier}--depth-unit-mm "
-        f"{unit:.4g} would make them agree, or the distance between the cameras is wrong; --depth-unit-mm "
+        f"{unit:.4g} would make them agree{doubt}; --depth-unit-mm "
         f"{recording.depth_unit:.4g} keeps the files as they are."
-    ]
+    )
 
 
 def _odd_baseline(recording: Recording) -> str:
