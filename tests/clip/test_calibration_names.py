@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from layouts.dvrk import write_dvrk
 from layouts.nerfstudio import write_nerfstudio
@@ -48,6 +49,8 @@ exposure integer_depth_scale offset near far"""
 def test_the_nearest_name_is_meant():
     (note,) = not_understood(["fx", "basline_mm", "_made", "comment", "units"], ("fx", "baseline_mm", "fps"), "c.json")
     assert note == "not understood of c.json, and not used: basline_mm (is baseline_mm meant?), units."
+    (note,) = not_understood(["w", "k1"], ("fx", "width", "distortion"), "c.json")
+    assert note.endswith("w (is width meant?), k1 (is distortion meant?).")
     assert nearest_name("Baseline_MM", ("fx", "baseline_mm")) == "baseline_mm"
     assert nearest_name("fz", ("fx", "fy")) is None, "two letters are alike by chance"
     assert nearest_name("mask_file_path", ("file_path", "mask_path")) == "mask_path"
@@ -112,6 +115,18 @@ def test_transforms_json(tmp_path):
     file.write_text(json.dumps({**found, "aabb_scale": 16}))
     (note,) = notes_of(tmp_path)
     assert note.endswith("transforms.json, and not used: depth_path (is depth_file_path meant?).")
+
+
+def test_two_focal_lengths_of_transforms_json(tmp_path):
+    write_nerfstudio(tmp_path)
+    file = tmp_path / "transforms.json"
+    found = json.loads(file.read_text())
+    angle = 2 * np.arctan(found["w"] / 2 / found["fl_x"])
+    for factor, count in ((1.0, 0), (1.4, 1)):
+        file.write_text(json.dumps({**found, "camera_angle_x": angle * factor}))
+        told = [note for note in load_clip(tmp_path, look=False).notes if "disagree" in note]
+        assert len(told) == count
+    assert f"fl_x {found['fl_x']:.1f} and camera_angle_x {angle * 1.4:.4g}" in told[0]
 
 
 def test_ros_yaml_and_dvrk_facts(tmp_path):

@@ -96,6 +96,13 @@ def test_the_right_camera_of_a_pair_is_looked_at_too(tmp_path):
     assert "the right camera" in note
 
 
+def test_a_right_camera_of_another_size_is_refused(tmp_path):
+    right = {"fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "width": 2 * WIDTH}
+    write_pair(tmp_path, translation_mm=[-BASELINE, 0, 0], right=right)
+    with pytest.raises(InputError, match="right: width is 400 but the images have 200"):
+        load_clip(tmp_path, look=False)
+
+
 def test_a_guess_and_a_crop_have_no_word(tmp_path):
     write_pair(tmp_path, baseline_mm=BASELINE)
     assert load_clip(tmp_path / "images", look=False).K_is_guess

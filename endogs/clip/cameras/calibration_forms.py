@@ -63,7 +63,8 @@ READ = (
     *(name for names in PAIRS for name in names if len(name) > 2),
     *("image_width", "image_height", "image_size", "imageSize", "ImageSize", "resolution", "img_size"),
     *("FocalLength", "PrincipalPoint", "IntrinsicMatrix", "RadialDistortion", "TangentialDistortion"),
-    *(f"Camera.{name}" for name in ("type", "model", "width", "height", "fps", "bf")),
+    *(f"Camera.{name}" for name in ("type", "model", "width", "height", "fps", "bf", "fx", "fy", "cx", "cy")),
+    *(f"Camera.{name}" for name in ("k0", "k1", "k2", "k3", "k4", "p1", "p2")),
     *("Stereo.bf", "intrinsics", "distortion_coeffs", *OF_THE_FOLDER),
 )
 """Names that the forms have; a short one says too little to be known when it is misspelt."""

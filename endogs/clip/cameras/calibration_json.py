@@ -73,6 +73,8 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
     if right is not None and "translation_mm" not in calibration:
         _check_straight(calibration, file)
     if right is not None and "translation_mm" in calibration:
+        if isinstance(calibration.get("right"), dict):
+            _check_size(calibration["right"], file, recording.width, recording.height, "right: ")
         turned = rectification(calibration, K, (recording.width, recording.height), file)
         K, baseline = turned.K, turned.baseline
         masks, depths = recording.masks, recording.depths
@@ -214,8 +216,10 @@ def _intrinsics(
     return K
 
 
-def _check_size(calibration: dict[str, Any], file: Path, width: int, height: int) -> None:
+def _check_size(calibration: dict[str, Any], file: Path, width: int, height: int, whose: str = "") -> None:
     for name, size in (("width", width), ("height", height)):
         stated = positive(calibration, name, file, required=False)
         if stated is not None and stated != size:
-            raise InputError(f"{file}: {name} is {stated:g} but the images have {size}: calibrate for these images.")
+            raise InputError(
+                f"{file}: {whose}{name} is {stated:g} but the images have {size}: calibrate for these images."
+            )

@@ -26,6 +26,16 @@ OWN = (
 """Entries of a calibration.json."""
 TEXTS = ("comment", "comments", "note", "notes", "description", "name", "source", "date")
 """Names under which people write to each other; those that begin with _ or $ too."""
+OTHER_WORDS = {
+    **dict.fromkeys(("w", "image_width"), "width"),
+    **dict.fromkeys(("h", "image_height"), "height"),
+    **dict.fromkeys(("baseline", "b", "bf"), "baseline_mm"),
+    **dict.fromkeys(("T", "t", "translation"), "translation_mm"),
+    **dict.fromkeys(("K", "intrinsics", "f", "focal", "focal_length"), "fx"),
+    **dict.fromkeys(("dist", "dist_coeffs", "k1", "k2", "k3", "k4", "p1", "p2"), "distortion"),
+    "R": "rotation",
+}
+"""What other programs call entries of a calibration.json."""
 ALIKE = 0.75
 """Share of letters in common, twice their number over both lengths, from which one name may be meant for another."""
 SHORT = 5
@@ -45,7 +55,9 @@ def not_understood(names: Iterable[Any], known: Iterable[str], file: str, elsewh
         return []
     said = []
     for name in unknown:
-        meant = nearest_name(name, (*known, *elsewhere))
+        meant = OTHER_WORDS.get(name)
+        if meant not in known:
+            meant = nearest_name(name, (*known, *elsewhere))
         said.append(f"{name[:60]} (is {meant} meant?)" if meant is not None else name[:60])
     return [f"not understood of {file}, and not used: {', '.join(said)}."]
 

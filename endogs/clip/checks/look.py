@@ -50,8 +50,11 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
         clip.contradictions.append(f"{poses.remedy.rstrip('.')}; --pose-convention {as_it_is} keeps them as they are.")
     if not found:  # lengths by poses that do not fit mean nothing
         found = _lengths(clip, recording, options, poses, pair)
-    off = _depth_unit(recording, options, pair) if pair is not None else None
-    clip.contradictions += [] if off is None else [off]
+    off = _depth_unit(recording, pair) if pair is not None else None
+    if off is not None and options.depth_unit_mm is None:
+        clip.contradictions.append(
+            f"{off.rstrip('.')}; --depth-unit-mm {recording.depth_unit:.4g} keeps the files as they are."
+        )
     by_pair = pair.notes if pair is not None else []
     clip.notes += [*found, *(by_pair if off is None else [f"stereo: {off}"]), *shot_notes(clip)]
 
@@ -85,12 +88,10 @@ def _lengths(
     return [note]
 
 
-def _depth_unit(recording: Recording, options: ClipOptions, pair: PairCheck) -> str | None:
-    """A contradiction when the depth files are of another size than what the right view measures, or None."""
+def _depth_unit(recording: Recording, pair: PairCheck) -> str | None:
+    """A sentence when the depth files are of another size than what the right view measures, or None."""
     ratio = pair.over_given
     if ratio is None or pair.fault is not None or 1 / CONTRADICTION < ratio < CONTRADICTION:
-        return None
-    if options.depth_unit_mm is not None:
         return None
     unit = _round(recording.depth_unit * ratio)
     odd = _odd_baseline(recording)
@@ -98,8 +99,7 @@ def _depth_unit(recording: Recording, options: ClipOptions, pair: PairCheck) -> 
     doubt = "" if odd else ", or the distance between the cameras is wrong"
     return (
         f"by the right view tissue is {ratio:.3g} times as far as the depth files say; {likelier}--depth-unit-mm "
-        f"{unit:.4g} would make them agree{doubt}; --depth-unit-mm "
-        f"{recording.depth_unit:.4g} keeps the files as they are."
+        f"{unit:.4g} would make them agree{doubt}."
     )
 
 
