@@ -83,6 +83,7 @@ def test_views_of_other_scenes_are_no_pair(tmp_path):
         cv2.imwrite(str(file), np.roll(cv2.GaussianBlur(other, (0, 0), 4), i, 0))
     clip = load_clip(tmp_path)
     assert "nothing shows that they are a pair" in pair_doubt(clip)
+    assert pair_doubt(load_clip(tmp_path, ClipOptions(max_size=40))) == pair_doubt(clip), "whatever the fit's size is"
     prior = choose_depth_prior("auto", clip)
     assert isinstance(prior, PhotometricDepth)
     with pytest.raises(InputError, match="nothing shows that they are a pair; use --split standard"):

@@ -13,6 +13,8 @@ WIDEST = 0.35
 """The largest disparity that is looked for, in widths of the image."""
 AGREEMENT = 0.75
 """Pixels by which the left and the right disparity may differ."""
+AGREEMENT_WIDTH = 160
+"""Pixels across at which it is told whether views agree at all, as long as they have so many."""
 SMOOTHING = 2.0
 """Pixels over which disparity is averaged: matching errs by a quarter of a pixel at random, tissue does not."""
 
@@ -82,13 +84,13 @@ def disparity_range(pairs: list[tuple[Grey, Grey]]) -> tuple[int, int] | None:
 
 
 def agreement(left: Grey, right: Grey) -> float:
-    """Share of a view (H, W) that finds itself in the other at a quarter of the size, with disparities up to WIDEST."""
-    return float(np.isfinite(_coarse(left, right)).mean())
+    """Share of a view (H, W) that finds itself in the other, with disparities up to WIDEST, at AGREEMENT_WIDTH."""
+    return float(np.isfinite(_coarse(left, right, max(1.0, left.shape[1] / AGREEMENT_WIDTH))).mean())
 
 
-def _coarse(left: Grey, right: Grey) -> NDArray[np.float32]:
-    """Disparity (h, w) at a quarter of the size of the views (H, W), in their own pixels, NaN where they disagree."""
-    size = (max(16, left.shape[1] // COARSE_SHRINK), max(8, left.shape[0] // COARSE_SHRINK))
+def _coarse(left: Grey, right: Grey, shrink: float = COARSE_SHRINK) -> NDArray[np.float32]:
+    """Disparity (h, w) at a part of the size of the views (H, W), in their own pixels, NaN where they disagree."""
+    size = (max(16, int(left.shape[1] / shrink)), max(8, int(left.shape[0] / shrink)))
     small = [np.asarray(cv2.resize(v, size, interpolation=cv2.INTER_AREA), np.uint8) for v in (left, right)]
     count = 16 * max(1, -(-int(WIDEST * size[0]) // 16))
     return matched_disparity(small[0], small[1], 0, count) * np.float32(left.shape[1] / size[0])

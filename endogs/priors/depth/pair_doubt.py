@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from endogs.clip.checks.followed_points import LookingView
+from endogs.clip.checks.matched_points import even_contrast
 from endogs.clip.checks.pair_check import check_views
 from endogs.clip.checks.verdicts import PairCheck
-from endogs.priors.depth.disparity import agreement, matching_grey
+from endogs.priors.depth.disparity import agreement
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -38,7 +40,8 @@ def pair_doubt(clip: "Clip") -> str | None:
     check = checked_pair(clip)
     if check is None or check.is_sure:
         return None
-    shares = [_shares(clip, i) for i in sorted({round(k) for k in np.linspace(0, len(clip) - 1, LOOKED_AT)})]
+    view = LookingView(clip)
+    shares = [_shares(view, i) for i in sorted({round(k) for k in np.linspace(0, len(clip) - 1, LOOKED_AT)})]
     share, chance = (float(np.median(column)) for column in np.array(shares).T)
     if share >= AGREE and share >= CLEARLY * chance:
         return None
@@ -50,9 +53,9 @@ def pair_doubt(clip: "Clip") -> str | None:
     )
 
 
-def _shares(clip: "Clip", index: int) -> tuple[float, float]:
-    """Shares of a frame that agree with its right view, and with the right view upside down."""
-    right = clip.right_image(index)
+def _shares(view: LookingView, index: int) -> tuple[float, float]:
+    """Shares of a frame that agree with its right view, and with the right view upside down, whatever --max-size is."""
+    right = view.right_grey(index)
     assert right is not None
-    left, other = matching_grey(clip.image(index)), matching_grey(right)
+    left, other = even_contrast(view.grey(index)), even_contrast(right)
     return agreement(left, other), agreement(left, np.ascontiguousarray(other[::-1]))
