@@ -32,6 +32,12 @@ LONGEST_TABLE = 64 * 2**20
 """Bytes of a text file that becomes numbers, each of which takes ten times its letters: poses of 500 000 frames."""
 LONGEST_TOML = 2**20
 """Bytes of a TOML file: a recipe has about 2 kB."""
+
+
+class NamedTwice(ValueError):
+    """An entry of an object stands there twice, and nothing says which of the two is meant."""
+
+
 _heard: list[set[Path]] = []
 """The sets of those who listen."""
 
@@ -138,12 +144,15 @@ def parse_json(text: str | bytes) -> Any:
     """The value that a JSON text stands for.
 
     Raises ValueError, saying what is wrong, for what is not JSON (NaN and Infinity included, RFC 8259 section 6), is
-    nested deeper than DEEPEST_JSON, holds an integer of more digits than Python converts, or a number beyond a double.
+    nested deeper than DEEPEST_JSON, holds an integer of more digits than Python converts, or a number beyond a double,
+    and NamedTwice for an object with an entry twice.
     """
     if isinstance(text, bytes):
         text = decoded(text)
     try:
-        found = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_bounded)
+        found = json.loads(
+            text, parse_constant=_no_number, parse_float=_finite, parse_int=_bounded, object_pairs_hook=_once
+        )
     except RecursionError as error:
         raise ValueError(f"nested deeper than {DEEPEST_JSON} levels") from error
     _check_depth(found)
@@ -154,6 +163,8 @@ def read_json(path: Path, longest: int = LONGEST_JSON) -> Any:
     """The value in a JSON file. Raises InputError naming the file where `read_bytes` or `parse_json` would raise."""
     try:
         return parse_json(read_bytes(path, longest))
+    except NamedTwice as error:
+        raise InputError(f"{path}: {error}: leave only the one that is meant.") from error
     except ValueError as error:
         raise InputError(f"{path}: not readable as JSON ({error}): copy it again.") from error
 
@@ -208,6 +219,16 @@ def decompress(data: bytes, most: int) -> bytes:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these entries; NamedTwice where one stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise NamedTwice(f"the entry {twice[:60]!r} stands twice in one object")
+    return found
 
 
 def _finite(digits: str) -> float:

@@ -128,3 +128,35 @@ def test_poses_of_another_convention_are_refused_until_it_is_named(tmp_path):
     assert load_clip(root, ClipOptions(pose_convention="world-to-camera-opencv")).notes == []
     insisted = load_clip(root, ClipOptions(pose_convention="camera-to-world-opencv"))
     assert insisted.contradictions == []
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1000.0, "0.001"), (10.0, "0.1"), (0.2, "5"), (0.001, "1000")])
+def test_depth_files_in_another_unit_are_refused_until_it_is_said(tmp_path, factor, unit):
+    """Also where the unit leaves the tissue at a distance that an endoscope may have."""
+    root = write_pair(tmp_path / "clip", depth_factor=factor, moving=False)
+    with pytest.raises(
+        InputError, match=rf"by the right view .*--depth-unit-mm {unit} would make .*--depth-unit-mm 1 "
+    ):
+        fit(root, tmp_path)
+    assert f"--depth-unit-mm {unit} would make them agree" in load_clip(root).notes[0]
+    told = load_clip(root, ClipOptions(depth_unit_mm=float(unit)))
+    assert told.contradictions == []
+    assert not [note for note in told.notes if "depth" in note]
+    insisted = load_clip(root, ClipOptions(depth_unit_mm=1))
+    assert insisted.contradictions == []
+    assert "times as far as the depth files say" in insisted.notes[0]
+
+
+@pytest.mark.parametrize("factor", [0.4, 0.8, 1.25, 2.5])
+def test_depth_files_that_are_somewhat_off_are_told(tmp_path, factor):
+    clip = load_clip(write_pair(tmp_path / "clip", depth_factor=factor, moving=False))
+    assert clip.contradictions == []
+    assert f"tissue is {1 / factor:.2f}"[:-1] in clip.notes[0]
+
+
+def test_a_baseline_in_centimetres_is_blamed_before_the_depth_files(tmp_path):
+    root = write_pair(tmp_path / "clip", baseline=BASELINE / 10, moving=False)
+    with pytest.raises(
+        InputError, match=r"the cameras are 0.44 mm apart.* 4.4 mm, 10 times as much.*; otherwise --dep"
+    ):
+        fit(root, tmp_path)

@@ -9,7 +9,7 @@ from endogs.clip import load_clip
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
 from endogs.priors.depth.choose import DepthInput, StereoDepth, choose_depth_prior
-from endogs.priors.depth.stereo import matched_disparity, matching_grey
+from endogs.priors.depth.disparity import matched_disparity, matching_grey
 
 
 def prepared(clip):

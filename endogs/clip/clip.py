@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip.cameras.focal_lengths import check_focal_lengths
+from endogs.clip.cameras.baselines import baseline_notes, check_baseline
+from endogs.clip.cameras.plausible_cameras import camera_notes, check_cameras
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.frame_source import Frame
@@ -18,6 +19,7 @@ from endogs.errors import InputError
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
+    from endogs.clip.checks.packing import PackingCheck
     from endogs.clip.checks.verdicts import PairCheck, PoseCheck
 
 FARTHEST = 1e9
@@ -87,9 +89,11 @@ class Clip:
         """How well the poses fit the images, when `load_clip` could tell."""
         self.pair_check: PairCheck | None = None
         """How well the views of a pair fit each other, given depth and poses, when `load_clip` could tell."""
+        self.packing_check: PackingCheck | None = None
+        """Whether the frames hold two views as --stereo says, when `load_clip` could tell."""
         self.contradictions: list[str] = []
         """What `load_clip` found that would make a fit wrong, in sentences that say what to do."""
-        self.notes: list[str] = [*recording.notes, *self._memory_notes()]
+        self.notes: list[str] = [*recording.notes, *self._camera_notes(), *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
         self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
         """(H, W) True where there is never tissue, in both views: --ignore-rows, --ignore-mask and --ignore-box say so,
@@ -264,6 +268,15 @@ class Clip:
             raise IndexError(f"frame {index} of a clip of {len(self)} frames")
         return int(index) % len(self)
 
+    def _camera_notes(self) -> list[str]:
+        """Sentences about a camera, or a pair, that is possible but hardly anybody's."""
+        recording, said = self._recording, any(note.startswith("camera: ") for note in self._recording.notes)
+        notes = baseline_notes(self.baseline) if self.units == "mm" else []
+        if self.K_is_guess or said:
+            return notes
+        squeezed, wide = self.options.stereo is not None, self.options.undistorted_degrees is not None
+        return [*camera_notes(recording.K[0], *self.original_size, squeezed, wide), *notes]
+
     def _memory_notes(self) -> list[str]:
         views = 2 if self._recording.right_images is not None else 1
         megabytes = self.width * self.height * 3 * len(self) * views / 1e6
@@ -295,4 +308,6 @@ def _check_cameras(recording: Recording) -> None:
             raise InputError(
                 f"{recording.source}: its {what} are not all finite numbers up to {FARTHEST:g}: correct its files."
             )
-    check_focal_lengths(recording.K, recording.width, recording.height, recording.source)
+    check_cameras(recording.K, recording.width, recording.height, recording.source)
+    if recording.right_images is not None and recording.baseline is not None and recording.units == "mm":
+        check_baseline(recording.baseline, recording.source)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from endogs.clip.checks.pair_check import FEW
 from endogs.clip.clip import Clip
 from endogs.clip.view.coverage import Coverage
 
@@ -88,7 +87,7 @@ def _right(clip: Clip) -> str:
     text, check = f"yes, {clip.baseline:.4g} {_unit(clip)} to the right", clip.pair_check
     if check is None:
         return text
-    if check.points < FEW:
+    if not check.is_sure:
         return f"{text}; too few points match to check it"
     text += f"; rows {check.rows:.2f} pixels apart, disparity {check.disparity:.1f} (median of {check.points} points)"
     if check.over_given is not None:

@@ -48,6 +48,8 @@ class Recording:
     """World units per unit of raw depth."""
     right_images: FrameReader | None = None
     """uint8 (height, width, 3) RGB, rectified with `images`."""
+    packed: FrameReader | None = None
+    """uint8 RGB of whole frames that hold both views, where --stereo says how."""
     units: Literal["mm", "relative"] = "relative"
     """World units."""
     baseline: float | None = None

@@ -12,6 +12,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.memory import gpu_fit_bytes, require_room
 from endogs.fit.optimize.autograd_adam import form_of
 from endogs.pipeline.options import Reconstruct
+from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.scene.deformation.registry import DEFORMATIONS
 
 
@@ -60,6 +61,8 @@ def check_looks(clip: Clip, judges_right_view: bool) -> None:
     if clip.contradictions:
         raise InputError(f"{clip.source}: {clip.contradictions[0].rstrip('.')}")
     pair = clip.pair_check
+    if judges_right_view and pair is not None and (doubt := pair_doubt(clip)) is not None:
+        raise InputError(f"{clip.source}: {doubt}; use --split standard")
     if judges_right_view and pair is not None and (pair.fault is not None or pair.disagrees_with_given):
         raise InputError(f"{clip.source}: {pair.notes[0].rstrip('.')}; use --split standard")
 

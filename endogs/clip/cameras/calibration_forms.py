@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.cameras.calibration_names import nearly_known
 from endogs.errors import InputError
 
 Array = NDArray[np.float64]
@@ -55,6 +56,23 @@ DISTORTIONS = (
 )
 OF_THE_FOLDER = ("fps", "depth_unit_mm", "depth_along")
 """Entries of a calibration.json that are not about the camera and may stand in any form."""
+KALIBR = ("camera_model", "intrinsics", "distortion_model", "distortion_coeffs", "resolution", "T_cn_cnm1")
+"""Names of a camera in Kalibr's camchain."""
+READ = (
+    *(*MATRICES[:5], "intrinsic_matrix", *DISTORTIONS[:7], "distortion_model", "camera_model", "fisheye_model"),
+    *(name for names in PAIRS for name in names if len(name) > 2),
+    *("image_width", "image_height", "image_size", "imageSize", "ImageSize", "resolution", "img_size"),
+    *("FocalLength", "PrincipalPoint", "IntrinsicMatrix", "RadialDistortion", "TangentialDistortion"),
+    *(f"Camera.{name}" for name in ("type", "model", "width", "height", "fps", "bf", "fx", "fy", "cx", "cy")),
+    *(f"Camera.{name}" for name in ("k0", "k1", "k2", "k3", "k4", "p1", "p2")),
+    *("Stereo.bf", "intrinsics", "distortion_coeffs", *OF_THE_FOLDER),
+)
+"""Names that the forms have; a short one says too little to be known when it is misspelt."""
+OTHERS = (
+    *("camera_name", "camera_id", "new_camera_matrix", "optimal_camera_matrix", "projection_matrix", "Intrinsics"),
+    *("NumRadialDistortionCoefficients", "EstimateTangentialDistortion", "Camera.newWidth", "Camera.newHeight"),
+)
+"""Names in such files of something else that look like those."""
 FISHEYE_OPENCV = ("FISHEYE_OPENCV", "OPENCV_FISHEYE")
 """One lens, by the name of REIM-NeRF and by COLMAP's and nerfstudio's."""
 PERSPECTIVE = ("plumb_bob", "rational_polynomial", "radtan", "none", "pinhole", "")
@@ -79,7 +97,13 @@ def as_entries(found: Entries, file: Path) -> Entries:
     read = next((read for fits, read in forms if fits(found)), None)
     if read is None:
         return found
-    return {name: found[name] for name in OF_THE_FOLDER if name in found} | read(found, file)
+    misspelt = {name: found[name] for name in nearly_known(found, READ, OTHERS)}
+    for name in ("cam0", "cam1"):
+        inner = found.get(name)
+        misspelt |= {
+            f"{name}.{entry}": None for entry in nearly_known(inner if isinstance(inner, dict) else (), KALIBR)
+        }
+    return {name: found[name] for name in OF_THE_FOLDER if name in found} | read(found, file) | misspelt
 
 
 def matlab_text(text: str) -> Entries | None:
@@ -273,11 +297,13 @@ def _oneslam(found: Entries, file: Path) -> Entries:
 
 def _fisheye_opencv(found: Entries, file: Path) -> Entries:
     if "distortion" in found:
-        return {**found, "model": "fisheye"}
-    values = [float(_array(found.get(f"k{i}", 0.0), (1,), f"k{i}", file)[0]) for i in range(1, 5)]
+        values = _array(found["distortion"], (4,), "distortion", file).tolist()
+    else:
+        values = [float(_array(found.get(f"k{i}", 0.0), (1,), f"k{i}", file)[0]) for i in range(1, 5)]
     entries = {name: found.get(name, found.get(other)) for name, other in (("fx", "fl_x"), ("fy", "fl_y"))}
     entries |= {name: found.get(name) for name in ("cx", "cy")}
     size = {name: found[short] for name, short in (("width", "w"), ("height", "h")) if short in found}
+    size |= {name: found[name] for name in ("width", "height") if name in found}
     return {**entries, **size, "model": "fisheye", "distortion": values}
 
 

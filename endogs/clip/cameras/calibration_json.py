@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.bounded_files import parse_json, read_bytes, read_text
-from endogs.clip.cameras.calibration_forms import as_entries, matlab_text
+from endogs.bounded_files import NamedTwice, parse_json, read_bytes, read_text
+from endogs.clip.cameras.baselines import check_baseline
+from endogs.clip.cameras.calibration_forms import READ, as_entries, matlab_text
+from endogs.clip.cameras.calibration_names import CAMERA, OWN, not_understood, unused_entries
 from endogs.clip.cameras.colmap_camera import colmap_entries
 from endogs.clip.cameras.guessed_camera import camera_found
 from endogs.clip.cameras.lenses import Brown, KannalaBrandt, Lens, Mei, Scaramuzza
 from endogs.clip.cameras.opencv_xml import opencv_xml
+from endogs.clip.cameras.plausible_cameras import check_cameras
 from endogs.clip.cameras.rectification import RectifiedDepths, RectifiedImages, RectifiedMasks, numbers, rectification
 from endogs.clip.cameras.undistortion import undistort
 from endogs.clip.config import ClipOptions
@@ -28,7 +31,7 @@ FORMS = (
     "of Kalibr or of ORB-SLAM, COLMAP's cameras.txt or MATLAB's text"
 )
 """What to do about a file that is none of what is read."""
-OWN = {"fx", "fy", "cx", "cy", "polynomial", "fps", "depth_unit_mm", "first_frame_time", "camera_in_ecm"}
+NAMES_ONE = {"fx", "fy", "cx", "cy", "polynomial", "fps", "depth_unit_mm", "first_frame_time", "camera_in_ecm"}
 """Entries of which a calibration.json has at least one."""
 MODELS = ("pinhole", "fisheye", "omnidir", "scaramuzza")
 
@@ -47,11 +50,15 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
 
     Raises InputError, naming `file`, for entries that are missing or not what they should be.
     """
-    recording = replace(recording, notes=camera_found(recording.notes), K_is_guess=False)
+    has_right = recording.right_images is not None
+    notes = [*camera_found(recording.notes), *_unread(calibration, has_right, file)]
+    recording = replace(recording, notes=list(dict.fromkeys(notes)), K_is_guess=False)
     baseline = positive(calibration, "baseline_mm", file, required=False)
     if recording.right_images is not None and baseline is None and "translation_mm" not in calibration:
         note = f"right views are not used: {file.name} has neither baseline_mm nor translation_mm."
         recording = replace(recording, right_images=None, notes=[*recording.notes, note])
+    if recording.right_images is not None and "translation_mm" not in calibration and baseline is not None:
+        check_baseline(baseline, file)
     right, count = recording.right_images, len(recording.times)
     lens = None if right is not None else _lens(calibration, file, recording.width, recording.height)
     if right is not None and calibration.get("model", "pinhole") != "pinhole":
@@ -66,6 +73,8 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
     if right is not None and "translation_mm" not in calibration:
         _check_straight(calibration, file)
     if right is not None and "translation_mm" in calibration:
+        if isinstance(calibration.get("right"), dict):
+            _check_size(calibration["right"], file, recording.width, recording.height, "right: ")
         turned = rectification(calibration, K, (recording.width, recording.height), file)
         K, baseline = turned.K, turned.baseline
         masks, depths = recording.masks, recording.depths
@@ -83,6 +92,7 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
             notes=[
                 *recording.notes,
                 f"stereo: the views are rectified as {file.name} says; rows and --crop count in the result.",
+                *turned.notes,
             ],
         )
     return replace(
@@ -98,6 +108,15 @@ def with_calibration_file(recording: Recording, options: ClipOptions) -> Recordi
     if options.calibration is None:
         return recording
     return calibrate(recording, load_calibration(options.calibration), options.calibration, options)
+
+
+def _unread(calibration: dict[str, Any], has_right: bool, file: Path) -> list[str]:
+    """Sentences about entries of a calibration.json that are not understood, or without use."""
+    notes = not_understood(calibration, OWN, file.name, READ)
+    right = calibration.get("right")
+    if isinstance(right, dict):
+        notes += not_understood(right, (*CAMERA, "width", "height"), f"right in {file.name}")
+    return [*notes, *unused_entries(calibration, has_right, file.name)]
 
 
 def _check_straight(calibration: dict[str, Any], file: Path) -> None:
@@ -159,12 +178,14 @@ def load_calibration(file: Path) -> dict[str, Any]:
     if found is None:
         try:
             found = parse_json(text) if text.lstrip().startswith(("{", "[")) else parse_yaml(text)
+        except NamedTwice as error:
+            raise InputError(f"{file}: {error}: leave only the one that is meant.") from error
         except ValueError as error:
             raise InputError(f"{file}: not readable as JSON or YAML ({error}): {FORMS}.") from error
     if not isinstance(found, dict):
         raise InputError(f"{file}: must hold one object with fx, fy, cx, cy, or be another calibration: {FORMS}.")
     found = as_entries(found, file)
-    if not OWN & set(found):
+    if not NAMES_ONE & set(found):
         raise InputError(
             f"{file}: names no camera that is known here ({', '.join(map(str, list(found)[:6]))}): {FORMS}."
         )
@@ -190,11 +211,15 @@ def _intrinsics(
     assert fy is not None
     if options.focal is not None:
         fx, fy = options.focal, options.focal * fy / fx
-    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
+    K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
+    check_cameras(K, width, height, file)
+    return K
 
 
-def _check_size(calibration: dict[str, Any], file: Path, width: int, height: int) -> None:
+def _check_size(calibration: dict[str, Any], file: Path, width: int, height: int, whose: str = "") -> None:
     for name, size in (("width", width), ("height", height)):
         stated = positive(calibration, name, file, required=False)
         if stated is not None and stated != size:
-            raise InputError(f"{file}: {name} is {stated:g} but the images have {size}: calibrate for these images.")
+            raise InputError(
+                f"{file}: {whose}{name} is {stated:g} but the images have {size}: calibrate for these images."
+            )

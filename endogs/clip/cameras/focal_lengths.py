@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 
-SHORTEST, LONGEST = 0.05, 1000.0
-"""Focal lengths in longer sides of the image: 169 and 0.06 degrees across."""
+SHORTEST, LONGEST = 0.05, 11.45
+"""Focal lengths in longer sides of the image: 169 and 5 degrees across."""
 MOST_OBLONG = 100.0
 """Largest ratio of the two focal lengths: pixels are nearly square."""
 

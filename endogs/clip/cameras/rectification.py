@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.cameras.baselines import check_baseline
+from endogs.clip.cameras.plausible_cameras import camera_notes, check_cameras
 from endogs.clip.files.number_files import json_numbers
 from endogs.clip.recording import FrameReader
 from endogs.errors import InputError
@@ -37,6 +39,8 @@ class Rectification:
     """World units."""
     depth_factor: NDArray[np.float32]
     """(H, W) rectified z-depth over the original z-depth of the same point."""
+    notes: tuple[str, ...] = ()
+    """What is odd about the cameras before they were turned."""
 
     @property
     def turn(self) -> NDArray[np.float64]:
@@ -78,12 +82,14 @@ def rectification(
         raise InputError(f"{file}: translation_mm puts the cameras above each other: only side by side is supported.")
     cameras = (K - half, distortions[0]), (K_right - half, distortions[1])
     R1, R2, P1, P2 = stereo_rectify(*cameras, size, R, T, file, flags=cv2.CALIB_ZERO_DISPARITY, alpha=0)
+    check_cameras(np.stack([K, K_right]), *size, file)
     baseline = float(-P2[0, 3] / P2[0, 0])
     if not 0 < baseline < np.inf:
         raise InputError(
             f"{file}: translation_mm puts the right camera on the left (x_right = R x_left + T, so its x is "
             "negative for a right camera): exchange the views or correct the sign."
         )
+    check_baseline(baseline, file)
     maps = [
         cv2.initUndistortRectifyMap(camera - half, distortion, rotation, P[:, :3], size, cv2.CV_32FC1)
         for camera, distortion, rotation, P in zip((K, K_right), distortions, (R1, R2), (P1, P2), strict=True)
@@ -94,7 +100,16 @@ def rectification(
     rays = np.stack(np.broadcast_arrays(x[None], y[:, None], np.ones((1, 1))), -1)
     factor = 1 / (rays @ R1[:, 2])  # the old z of R1^T ray is ray . R1[:, 2]
     left, right_maps = ((np.asarray(m[0], np.float32), np.asarray(m[1], np.float32)) for m in maps)
-    return Rectification(left, right_maps, new_K, R1, baseline, factor.astype(np.float32))
+    return Rectification(
+        left, right_maps, new_K, R1, baseline, factor.astype(np.float32), odd_cameras(K, K_right, size)
+    )
+
+
+def odd_cameras(K: Array, K_right: Array, size: tuple[int, int]) -> tuple[str, ...]:
+    """Notes about the cameras (3, 3) of a pair with views of `size` (width, height), before they are rectified."""
+    notes = camera_notes(K, *size)
+    right = [f"{note[:-1]} (this is the right camera)." for note in camera_notes(K_right, *size)]
+    return (*notes, *([] if notes else right))
 
 
 def stereo_rectify(

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.bounded_files import read_text
+from endogs.bounded_files import NamedTwice, read_text
+from endogs.clip.cameras.baselines import check_baseline
+from endogs.clip.cameras.calibration_names import nearest_name, nearly_known
 from endogs.clip.cameras.lenses import HALF_PIXEL
-from endogs.clip.cameras.rectification import Maps, Rectification
+from endogs.clip.cameras.plausible_cameras import check_cameras
+from endogs.clip.cameras.rectification import Maps, Rectification, odd_cameras
 from endogs.clip.files.yaml_text import parse_yaml
 from endogs.errors import InputError
 
@@ -18,6 +21,13 @@ Array = NDArray[np.float64]
 
 LONGEST = 2**16
 """Bytes of a calibration, which has about 1 kB."""
+
+
+NAMES = (
+    *("image_width", "image_height", "camera_name", "camera_matrix", "camera_model", "distortion_model"),
+    *("distortion_coefficients", "rectification_matrix", "projection_matrix"),
+)
+"""Entries of such a file; others are not the camera's."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ def read_ros_camera(file: Path) -> RosCamera:
     """The camera in `file`, any YAML that says it; InputError for what is missing in it, and for fisheye models."""
     try:
         found = parse_yaml(read_text(file, LONGEST))
+    except NamedTwice as error:
+        raise InputError(f"{file}: {error}: leave only the one that is meant.") from error
     except ValueError as error:
         raise InputError(f"{file}: not readable as YAML ({error}): write it with ROS's camera_calibration.") from error
     found = found if isinstance(found, dict) else {}
@@ -57,6 +69,8 @@ def read_ros_camera(file: Path) -> RosCamera:
         raise InputError(f"{file}: focal lengths in camera_matrix and projection_matrix must be positive: correct it.")
     bent = _matrix(found, "distortion_coefficients", (0, 4, 5, 8), file)
     R = _matrix(found, "rectification_matrix", (9,), file).reshape(3, 3)
+    for name in nearly_known(found, NAMES):
+        raise InputError(f"{file}: {name[:60]} is not understood: is {nearest_name(name, NAMES)} meant? Correct it.")
     return RosCamera((width, height), K, bent if bent.size else np.zeros(5), R, P)
 
 
@@ -72,13 +86,17 @@ def ros_rectification(left: RosCamera, right: RosCamera, file: Path) -> Rectific
     baseline = float(-right.P[0, 3] / right.P[0, 0]) * 1000
     if baseline <= 0:
         raise InputError(f"{file}: projection_matrix puts the right camera on the left: exchange the files.")
+    check_baseline(baseline, file)
+    K, K_right = left.K + HALF_PIXEL, right.K + HALF_PIXEL
+    check_cameras(np.stack([K, K_right]), *left.size, file)
     both = [
         cv2.initUndistortRectifyMap(camera.K, camera.distortion, camera.R, camera.P[:, :3], left.size, cv2.CV_32FC1)
         for camera in (left, right)
     ]
     maps: list[Maps] = [(np.asarray(m[0], np.float32), np.asarray(m[1], np.float32)) for m in both]
     factor = np.ones(left.size[::-1], np.float32)  # a robot's recordings come without depth
-    return Rectification(maps[0], maps[1], left.P[:, :3] + HALF_PIXEL, left.R, baseline, factor)
+    odd = odd_cameras(K, K_right, left.size)
+    return Rectification(maps[0], maps[1], left.P[:, :3] + HALF_PIXEL, left.R, baseline, factor, odd)
 
 
 def _matrix(found: dict[str, Any], name: str, sizes: tuple[int, ...], file: Path) -> Array:

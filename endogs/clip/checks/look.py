@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from endogs.clip.cameras.baselines import baseline_notes
 from endogs.clip.cameras.pose_conventions import poses_in_file
 from endogs.clip.checks.followed_points import LookingView, followed_pairs
+from endogs.clip.checks.packing import check_packing
 from endogs.clip.checks.pair_check import check_pair
 from endogs.clip.checks.pose_check import check_poses
 from endogs.clip.checks.shots import shot_notes
@@ -15,6 +17,8 @@ from endogs.clip.recording import Recording
 
 SAME_LENGTH = 1.7
 """Factor between two lengths that may come from tissue which moves itself."""
+ROUND = 0.05
+"""How near to a round number a measured unit is taken for it: what a short baseline leaves open."""
 CONTRADICTION = 3.0
 """Factor between two lengths from which a fit would be wrong: half of the way, in powers, to a decimal unit."""
 UNITS_MM = {1000.0: "metres", 100.0: "decimetres", 10.0: "centimetres", 1.0: "millimetres", 0.001: "micrometres"}
@@ -34,6 +38,10 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
     if clip.static_camera:
         still = check_still(pairs, view.full[0])
         clip.notes += still.notes if still is not None else []
+    if recording.packed is not None and options.stereo is not None:
+        packing = clip.packing_check = check_packing(recording.packed, len(clip), options.stereo)
+        clip.notes += packing.notes
+        clip.contradictions += [packing.contradiction] if packing.contradiction is not None else []
     poses = clip.pose_check = check_poses(clip, recording, view, pairs)
     pair = clip.pair_check = check_pair(clip, view, pairs)
     found = poses.notes if poses is not None else []
@@ -42,7 +50,13 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
         clip.contradictions.append(f"{poses.remedy.rstrip('.')}; --pose-convention {as_it_is} keeps them as they are.")
     if not found:  # lengths by poses that do not fit mean nothing
         found = _lengths(clip, recording, options, poses, pair)
-    clip.notes += [*found, *(pair.notes if pair is not None else []), *shot_notes(clip)]
+    off = _depth_unit(recording, pair) if pair is not None else None
+    if off is not None and options.depth_unit_mm is None:
+        clip.contradictions.append(
+            f"{off.rstrip('.')}; --depth-unit-mm {recording.depth_unit:.4g} keeps the files as they are."
+        )
+    by_pair = pair.notes if pair is not None else []
+    clip.notes += [*found, *(by_pair if off is None else [f"stereo: {off}"]), *shot_notes(clip)]
 
 
 def _lengths(
@@ -67,8 +81,37 @@ def _lengths(
         f"{judge} says; {remedy}."
     )
     if not 1 / CONTRADICTION < ratio < CONTRADICTION and options.pose_unit_mm is None and options.depth_unit_mm is None:
-        clip.contradictions.append(f"{note.rstrip('.')}; --pose-unit-mm {pose_unit or 1:.4g} keeps them as they are.")
+        odd = _odd_baseline(recording) if by_pair else ""
+        clip.contradictions.append(
+            f"{note.rstrip('.')}{odd}; --pose-unit-mm {pose_unit or 1:.4g} keeps them as they are."
+        )
     return [note]
+
+
+def _depth_unit(recording: Recording, pair: PairCheck) -> str | None:
+    """A sentence when the depth files are of another size than what the right view measures, or None."""
+    ratio = pair.over_given
+    if ratio is None or pair.fault is not None or 1 / CONTRADICTION < ratio < CONTRADICTION:
+        return None
+    unit = _round(recording.depth_unit * ratio)
+    odd = _odd_baseline(recording)
+    likelier = f"{odd[2:-1]}; otherwise " if odd else ""
+    doubt = "" if odd else ", or the distance between the cameras is wrong"
+    return (
+        f"by the right view tissue is {ratio:.3g} times as far as the depth files say; {likelier}--depth-unit-mm "
+        f"{unit:.4g} would make them agree{doubt}."
+    )
+
+
+def _odd_baseline(recording: Recording) -> str:
+    """What may be wrong with the distance between the cameras, in brackets, nothing where it is an endoscope's."""
+    return "".join(f" ({note.removeprefix('stereo: ').rstrip('.')})" for note in baseline_notes(recording.baseline))
+
+
+def _round(unit: float) -> float:
+    """The round number within ROUND of a measured `unit`, or `unit` itself."""
+    power = 10.0 ** np.floor(np.log10(unit))
+    return next((float(n * power) for n in (1, 2, 2.5, 5, 10) if abs(unit / (n * power) - 1) < ROUND), unit)
 
 
 def _nearest_unit(unit: float) -> float:

@@ -6,13 +6,11 @@ from numpy.typing import NDArray
 from endogs.clip.checks.epipolar import inverse_depth, relative, with_parallax
 from endogs.clip.checks.followed_points import LookingView, Pair
 from endogs.clip.checks.matched_points import even_contrast, matched_points
-from endogs.clip.checks.verdicts import PairCheck
+from endogs.clip.checks.verdicts import FEW, PairCheck
 from endogs.clip.clip import Clip
 
 Array = NDArray[np.float64]
 
-FEW = 30
-"""Fewer matches over all frames looked at say nothing."""
 ROWS_OFF = 1.0
 """Median distance between the rows of matching points, in pixels of the looking view, from which a pair is not
 rectified: three times what SIFT's places are unsure of, and as much as a matcher along rows can bear."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 SWAPPED = 0.8
 """Share of matches with negative disparity from which the views are the wrong way round."""
+FEW = 30
+"""Fewer matches over all frames looked at say nothing."""
 SAME_LENGTH = 0.03
 """Relative difference of two depths that are still called equal: disparities of a third of a pixel in ten."""
 
@@ -51,6 +53,11 @@ class PairCheck:
                 "are swapped"
             )
         return None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether enough points match to tell that the views are a pair."""
+        return self.points >= FEW
 
     @property
     def disagrees_with_given(self) -> bool:

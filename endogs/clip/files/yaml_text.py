@@ -6,6 +6,8 @@ OpenCV's FileStorage begins with `%YAML:1.0`, which YAML itself has as `%YAML 1.
 
 from typing import Any
 
+from endogs.bounded_files import NamedTwice
+
 DEEPEST = 64
 """Nested lists and mappings; calibrations have fewer than ten."""
 MOST_NODES = 100_000
@@ -16,7 +18,8 @@ def parse_yaml(text: str) -> Any:
     """The value that a YAML text stands for, an OpenCV matrix as its mapping with rows, cols and data.
 
     Raises ValueError, saying what is wrong, for what is not YAML, holds aliases, which can make a small file a huge
-    value, is nested deeper than DEEPEST or holds more than MOST_NODES values.
+    value, is nested deeper than DEEPEST or holds more than MOST_NODES values, and NamedTwice for a mapping with an
+    entry twice.
     """
     import yaml
 
@@ -57,6 +60,11 @@ def _loader() -> Any:
         """Of its own, so that PyYAML's stays as it is for others."""
 
     def mapping(loader: Any, node: Any) -> dict[Any, Any]:
+        names = [name.value for name, _ in node.value]
+        plain_names = [name for name in names if isinstance(name, str)]
+        if len(set(plain_names)) < len(plain_names):
+            twice = next(name for name in plain_names if plain_names.count(name) > 1)
+            raise NamedTwice(f"the entry {twice[:60]!r} stands twice in one mapping")
         return dict(loader.construct_mapping(node, deep=True))
 
     def plain(loader: Any, _: str, node: Any) -> Any:
@@ -65,6 +73,7 @@ def _loader() -> Any:
         return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else node.value
 
     Loader.add_constructor("tag:yaml.org,2002:opencv-matrix", mapping)
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
     Loader.add_multi_constructor("tag:yaml.org,2002:opencv", plain)
     number = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from endogs.bounded_files import is_file, listed
 from endogs.clip.cameras.calibration_json import calibrate, load_calibration
+from endogs.clip.cameras.calibration_names import OWN, not_understood
 from endogs.clip.cameras.guessed_camera import camera_found
 from endogs.clip.cameras.pose_conventions import world_to_camera
 from endogs.clip.cameras.rectification import RectifiedImages, numbers
@@ -95,6 +96,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     )
     cameras = [file for name in ("left.yaml", "right.yaml") if (file := _find(path, name)) is not None]
     if len(cameras) == 2:
+        recording = replace(recording, notes=[*notes, *not_understood(facts, OWN, facts_file.name)])
         return _rectified(recording, cameras[0], cameras[1], options.focal)
     if "fx" not in facts:
         raise InputError(f"{path}: no left.yaml and right.yaml, nor fx in calibration.json: add the calibration.")
@@ -191,7 +193,11 @@ def _rectified(recording: Recording, left_file: Path, right_file: Path, focal: f
         world_to_camera=turn @ recording.world_to_camera,
         turn=turn,
         baseline=turned.baseline,
-        notes=[*recording.notes, f"stereo: the views are rectified as {left_file.name} and {right_file.name} say."],
+        notes=[
+            *recording.notes,
+            f"stereo: the views are rectified as {left_file.name} and {right_file.name} say.",
+            *turned.notes,
+        ],
     )
 
 

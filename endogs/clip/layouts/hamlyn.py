@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.cameras.baselines import check_baseline
 from endogs.clip.cameras.guessed_camera import still_poses
 from endogs.clip.cameras.lenses import HALF_PIXEL
 from endogs.clip.config import ClipOptions
@@ -73,6 +74,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
             f"{len(frames.kept)} right views are not used: extrinsics.txt, which says how far apart the cameras are, "
             "is not there."
         )
+    elif frames.right_images is not None and baseline:
+        check_baseline(baseline, root / "extrinsics.txt")
     unit = options.depth_unit_mm or 1.0
     depths: FrameReader | None = None
     if frames.depths is not None:

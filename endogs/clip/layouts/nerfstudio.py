@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_files import is_file, read_json
+from endogs.clip.cameras.calibration_names import nearly_known, not_understood
 from endogs.clip.cameras.lenses import Brown, KannalaBrandt, Lens
 from endogs.clip.cameras.pose_conventions import world_to_camera
 from endogs.clip.cameras.undistortion import undistort
@@ -35,6 +36,41 @@ FISHEYE = ("OPENCV_FISHEYE", "FISHEYE_OPENCV")
 """The second is REIM-NeRF's name of the same lens."""
 UNREAD = ("distmap_path", "rgb_mask", "distmap", "normal_file_path", "semantic_path", "timestamp", "fps")
 """Entries that tell of depth, masks or time in forms that are not read: stamps come in units of many kinds."""
+READ = (
+    *(
+        "fl_x",
+        "fl_y",
+        "fx",
+        "fy",
+        "cx",
+        "cy",
+        "w",
+        "h",
+        "k1",
+        "k2",
+        "k3",
+        "k4",
+        "p1",
+        "p2",
+        "camera_model",
+        "is_fisheye",
+    ),
+    *("camera_angle_x", "camera_angle_y", "file_path", "mask_path", "depth_file_path", "transform_matrix", "time"),
+    *("applied_scale", "depth_unit_scale_factor", "scene_scale"),
+)
+"""Entries that are read."""
+OTHERS = (
+    "ply_file_path",
+    "lidar_file_path",
+    "camera_angle",
+    "applied_transform",
+    "aabb_scale",
+    "camera_id",
+    "colmap_im_id",
+)
+"""Entries of the format that look like those, and are others."""
+SAME_FOCAL = 0.05
+"""Relative difference of two focal lengths that are still called one: a lens that bends has other angles."""
 METRES = 1000.0
 """Millimetres per unit of the poses, when there is depth: nerfstudio then takes them for metres."""
 
@@ -123,6 +159,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         if options.depth_unit_mm is None:
             stated = "millimetres" if "depth_unit_scale_factor" not in frames[0].values else f"steps of {unit:.4g} mm"
             notes.append(f"depth: taken for {stated} and poses for metres, as nerfstudio does.")
+    notes += [*_misspelt(frames[0].values, file), *_two_focals(frames[0].values, width, file)]
     named = sorted(name for name in UNREAD if name in frames[0].values)
     if named:
         notes.append(f"not used of {file.name}: {', '.join(named)}.")
@@ -147,6 +184,27 @@ def read(path: Path, options: ClipOptions) -> Recording:
         notes=notes,
     )
     return undistort(recording, lenses[0], options) if lenses else recording
+
+
+def _misspelt(values: dict[str, Any], file: Path) -> list[str]:
+    """A sentence for entries that are nearly those that are read; the format has many that change nothing here."""
+    return not_understood(nearly_known(values, READ, (*UNREAD, *OTHERS)), READ, file.name)
+
+
+def _two_focals(values: dict[str, Any], width: int, file: Path) -> list[str]:
+    """A sentence when fl_x and camera_angle_x, of which fl_x is read, say different things."""
+    focal = _focal({name: value for name, value in values.items() if name != "camera_angle_x"}, "x", 0.0, file)
+    size = _number(values, "w", file, width)
+    if focal is None or "camera_angle_x" not in values:
+        return []
+    angle = _number(values, "camera_angle_x", file, 0.0)
+    other = size / 2 / np.tan(angle / 2) if 0 < angle < np.pi else np.inf
+    if abs(other / focal - 1) < SAME_FOCAL:
+        return []
+    return [
+        f"{file.name}: fl_x {focal:.1f} and camera_angle_x {angle:.4g}, which is {other:.1f} pixels, disagree; fl_x is "
+        "used: is it of another picture size?"
+    ]
 
 
 def _file(path: Path) -> Path | None:

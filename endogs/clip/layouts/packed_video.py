@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from endogs.clip.cameras.guessed_camera import guessed_intrinsics
+from endogs.clip.checks.packing import check_packing
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.packed_views import PackedViews
 from endogs.clip.layouts import video
@@ -36,7 +37,12 @@ def read(path: Path, options: ClipOptions) -> Recording:
         height=height,
         K=K[None].repeat(len(whole.times), 0),
         images=packed.view(0, 0),
+        packed=packed,
         right_images=packed.view(0, width) if beside else packed.view(height, 0),
         notes=[note for note in whole.notes if "--stereo" not in note],
     )
-    return calibrated(recording, options.calibration, options)
+    try:
+        return calibrated(recording, options.calibration, options)
+    except InputError as error:  # a calibration for the other packing's views is no wrong calibration
+        wrong = check_packing(packed, len(recording.times), options.stereo or "side-by-side").contradiction
+        raise (error if wrong is None else InputError(f"{path}: {wrong.rstrip('.')}")) from error

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.cameras.baselines import check_baseline
 from endogs.clip.cameras.lenses import HALF_PIXEL
 from endogs.clip.cameras.scared_calibration import read_frame_data, rectifying_rotation
 from endogs.clip.config import ClipOptions
@@ -90,7 +91,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     K[:, 2, 2] = 1
     K += HALF_PIXEL
     baselines = 1 / Q[:, 3, 2]
-    right, baseline = _right_views(frames, Q, baselines, notes)
+    right, baseline = _right_views(frames, Q, baselines, matrices[0], notes)
     depths: FrameReader | None = None if frames.depths is None else DisparityDepths(frames.depths, Q)
     if frames.depths is None:
         notes.append("disparity/ holds no files, so depth is not given.")
@@ -151,7 +152,7 @@ def _described(folder: Path, images: list[Path], kept: list[int], notes: list[st
 
 
 def _right_views(
-    frames: FrameFolders, Q: Array, baselines: Array, notes: list[str]
+    frames: FrameFolders, Q: Array, baselines: Array, path: Path, notes: list[str]
 ) -> tuple[FrameReader | None, float | None]:
     """Right views and the distance to them, none with a note when they cannot be used."""
     if frames.right_images is None:
@@ -168,4 +169,5 @@ def _right_views(
             "frame."
         )
         return None, None
+    check_baseline(float(baselines.mean()), path)
     return frames.right_images, float(baselines.mean())

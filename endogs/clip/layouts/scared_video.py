@@ -82,6 +82,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         packed = (data / "scene_points.tar.gz").is_file()
         notes.append("depth: unpack data/scene_points.tar.gz." if packed else "depth: data/scene_points/ is not there.")
     notes.append("stereo: the views are rectified as frame_data/ says; rows and --crop count in the result.")
+    notes += turned.notes
     return Recording(
         source=path,
         kind=KIND,

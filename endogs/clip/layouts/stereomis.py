@@ -66,6 +66,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     notes = [
         *views.notes,
         "stereo: the views are rectified as the calibration says; rows and --crop count in the result.",
+        *turned.notes,
         *split_notes(path, views, options),
     ]
     value = 0 if options.mask_instrument_value is None else options.mask_instrument_value
@@ -128,6 +129,8 @@ def read_stereo_calibration(path: Path, size: tuple[int, int]) -> tuple[dict[str
     cameras: dict[str, dict[str, Any]] = {}
     for section in ("StereoLeft", "StereoRight"):
         terms = [name for name in (f"kc_{i}" for i in range(8)) if parser.has_option(section, name)]
+        if terms != [f"kc_{i}" for i in range(len(terms))]:
+            raise InputError(f"{path}: [{section}] holds {', '.join(terms)}, of which some are missing: add them.")
         distortion = [number(section, name) for name in terms]
         cameras[section] = {
             "fx": number(section, "fc_x"),

@@ -7,6 +7,7 @@ from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.depth.given import GivenDepth
 from endogs.priors.depth.given_inverse import GivenInverseDepth
 from endogs.priors.depth.learned import LearnedDepth
+from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.priors.depth.photometric import PhotometricDepth
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, to_depth
 from endogs.priors.depth.stereo import StereoDepth
@@ -35,10 +36,10 @@ def choose_depth_prior(
 ) -> DepthPrior:
     """The prior called `name`: given, stereo, photometric, learned, or `auto`.
 
-    `auto` takes what is known best: depth that came with the clip, else the right view, else inverse depth that came
-    with it, else brightness; a `model` means learned. `model` is a folder, an ONNX file or a hub id, `model_output`
-    what it predicts when its own configuration does not say, `device` where torch runs it. Raises InputError for an
-    unknown name, a model without use, and a prior that lacks its input.
+    `auto` takes what is known best: depth that came with the clip, else the right view where it is a pair with the
+    left one, else inverse depth that came with it, else brightness; a `model` means learned. `model` is a folder, an
+    ONNX file or a hub id, `model_output` what it predicts when its own configuration does not say, `device` where
+    torch runs it. Raises InputError for an unknown name, a model without use, and a prior that lacks its input.
     """
     if name == "auto":
         single = "learned" if model is not None else "photometric"
@@ -46,6 +47,11 @@ def choose_depth_prior(
             name = "given"
         else:
             name = "stereo" if clip.has_right and model is None else single
+        doubt = pair_doubt(clip) if name == "stereo" else None
+        if doubt is not None and clip.has_inverse_depth:
+            name = "given"
+        elif doubt is not None:
+            return PhotometricDepth(instead=f"stereo: {doubt}: depth is guessed from brightness instead.")
     if name != "learned" and (model is not None or model_output is not None):
         raise InputError(f"--depth-model and --depth-model-output are for --depth learned, not for --depth {name}")
     if name == "given":

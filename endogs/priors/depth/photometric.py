@@ -93,9 +93,9 @@ class PhotometricDepth:
     kind: DepthKind = "logdepth"
     temporal = True
 
-    def __init__(self, falloff: Falloff | None = None) -> None:
-        """`falloff` is chosen by `prepare` when it is not given."""
-        self._asked = falloff
+    def __init__(self, falloff: Falloff | None = None, instead: str | None = None) -> None:
+        """`falloff` is chosen by `prepare` when it is not given; `instead` says why it stands in for another."""
+        self._asked, self._instead = falloff, instead
         self.falloff = falloff or FIXED
 
     def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:
@@ -109,7 +109,7 @@ class PhotometricDepth:
             )
         if self._asked is None:
             self.falloff = choose_falloff([(clip.image(i), masks(i), clip.K[i]) for i in readable])
-        return [self.falloff.note] if self.falloff.note else []
+        return [note for note in (self._instead, self.falloff.note) if note]
 
     def predict(self, frame: DepthInput) -> DepthPrediction:
         """Log z-depth up to an affine map, kind `logdepth`."""
