@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import tyro
 
@@ -17,17 +17,7 @@ from endogs.cli_words import IN_WORDS
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import Evaluate
-from endogs.export.config import (
-    ExportCameras,
-    ExportDepth,
-    ExportHtml,
-    ExportMesh,
-    ExportPoints,
-    ExportSplats,
-    ExportTracks,
-    ExportVideo,
-)
-from endogs.export.kinds import check_kind
+from endogs.export.kinds import KINDS, check_kind
 from endogs.live.config import View
 from endogs.phantom.config import Phantom
 from endogs.pictures.config import RenderScene
@@ -36,22 +26,17 @@ from endogs.pipeline.options import Reconstruct
 from endogs.plain_text import plain
 from endogs.version import __version__
 
+if TYPE_CHECKING:
+    AnyExport = Any
+else:
+    AnyExport = Union[tuple(Annotated[kind.options, tyro.conf.subcommand(name)] for name, kind in KINDS.items())]  # noqa: UP007
+
 
 @dataclass(frozen=True)
 class Export:
     """Write a scene in a form that other programs read; endogs export KIND --help explains a kind."""
 
-    what: Annotated[
-        Annotated[ExportPoints, tyro.conf.subcommand("points")]
-        | Annotated[ExportSplats, tyro.conf.subcommand("splats")]
-        | Annotated[ExportMesh, tyro.conf.subcommand("mesh")]
-        | Annotated[ExportVideo, tyro.conf.subcommand("video")]
-        | Annotated[ExportDepth, tyro.conf.subcommand("depth")]
-        | Annotated[ExportCameras, tyro.conf.subcommand("cameras")]
-        | Annotated[ExportTracks, tyro.conf.subcommand("tracks")]
-        | Annotated[ExportHtml, tyro.conf.subcommand("html")],
-        tyro.conf.arg(name=""),
-    ]
+    what: Annotated[AnyExport, tyro.conf.arg(name="")]
 
 
 Verb = (
@@ -69,19 +54,11 @@ RUNNERS: dict[type, str] = {
     Reconstruct: "endogs.pipeline.reconstruct:run",
     View: "endogs.live.view_command:run_view",
     RenderScene: "endogs.pictures.render_command:run_render",
-    ExportPoints: "endogs.export.commands:run_points",
-    ExportSplats: "endogs.export.commands:run_splats",
-    ExportMesh: "endogs.export.commands:run_mesh",
-    ExportVideo: "endogs.export.commands:run_video",
-    ExportDepth: "endogs.export.commands:run_depth",
-    ExportCameras: "endogs.export.commands:run_cameras",
-    ExportTracks: "endogs.export.commands:run_tracks",
-    ExportHtml: "endogs.export.commands:run_html",
     Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
     Inspect: "endogs.pipeline.inspect:inspect",
     Phantom: "endogs.phantom:run",
     Doctor: "endogs.doctor:run_doctor",
-}
+} | {kind.options: kind.runs for kind in KINDS.values()}
 """Where each verb's work is done; imported only when the verb runs, so that `--help` needs no torch."""
 
 

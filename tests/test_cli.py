@@ -19,7 +19,7 @@ import endogs
 from endogs.cli import RUNNERS, main
 from endogs.clip import load_clip
 from endogs.errors import FitDiverged
-from endogs.export.kinds import FORMATS
+from endogs.export.kinds import KINDS
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.plan import with_room
 from endogs.scene.scene_file import load_scene
@@ -127,7 +127,7 @@ def test_the_kinds_of_export_are_those_that_the_error_names(capsys):
     with pytest.raises(SystemExit):
         main(["export", "--help"])
     offered = capsys.readouterr().out.rpartition("{")[2].partition("}")[0]
-    assert offered.split(",") == list(FORMATS)
+    assert offered.split(",") == list(KINDS)
 
 
 def test_reconstruct_writes_a_scene_its_record_and_its_metrics(home):

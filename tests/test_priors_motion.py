@@ -144,7 +144,11 @@ def test_virtual_frames_times_weights_and_the_side_an_instrument_hides():
     clip.frames[1][:, 60:80] = 255
     flows = ClipFlows(clip.image)
     frames, masks = clip.listed(0, 1, 3)
-    made = [v for gap in (0, 1) for v in virtual_frames_between(frames, flows, gap, (1 / 3, 2 / 3), masks, False)]
+    made = [
+        v
+        for gap in (0, 1)
+        for v in virtual_frames_between(frames, flows, gap, (1 / 3, 2 / 3), masks[gap : gap + 2], False)
+    ]
     np.testing.assert_allclose([v.time for v in made], [0.1 / 3, 0.2 / 3, 0.1 + 0.2 / 3, 0.1 + 0.4 / 3])
     first = made[0]
     assert first.image.dtype == np.uint8
@@ -159,7 +163,7 @@ def test_virtual_frames_times_weights_and_the_side_an_instrument_hides():
 def test_a_virtual_frame_is_the_frame_that_was_left_out():
     clip = MovingClip(4)
     frames, masks = clip.listed(0, 1, 3)
-    [made] = virtual_frames_between(frames, ClipFlows(clip.image), 1, [0.5], masks, straight=False)
+    [made] = virtual_frames_between(frames, ClipFlows(clip.image), 1, [0.5], masks[1:], straight=False)
     truth = clip.frames[2].astype(float)[16:-16, 16:-16]
     assert made.time == pytest.approx(0.2)
     assert np.abs(made.image[16:-16, 16:-16] - truth).mean() < 2

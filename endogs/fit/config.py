@@ -1,10 +1,15 @@
 """Every number of a fit, and the presets that name them. No torch here."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from endogs.fit.density_methods import METHODS
 
 Preset = Literal["fast", "balanced", "best"]
-Density = Literal["residual", "none"]
+if TYPE_CHECKING:
+    Density = str
+else:
+    Density = Literal[tuple(METHODS)]
 Balance = Literal["sum", "bloop"]
 
 
@@ -88,7 +93,7 @@ class FitConfig:
     insertions: tuple[tuple[float, int], ...] = ((0.14, 20_000), (0.27, 20_000))
     """Density control: (fraction of the iterations, Gaussians to insert where the residual is high)."""
     density: str = "residual"
-    """How Gaussians come and go: a name in `endogs.fit.density.choose.METHODS`."""
+    """How Gaussians come and go: a name in `endogs.fit.density_methods.METHODS`."""
     density_numbers: Any = None
     """The method's own numbers, a frozen dataclass, where it has some."""
     gaussians_cap: int = 120_000

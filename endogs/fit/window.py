@@ -26,7 +26,7 @@ from endogs.priors.depth.prediction import DepthKind, FrameDepth, to_depth
 from endogs.priors.motion.flow import ClipFlows
 from endogs.priors.motion.virtual_frames import virtual_frames_between
 from endogs.priors.speculars import specular_mask
-from endogs.priors.tissue import erode_tissue_mask
+from endogs.priors.tissue import PackedMask, erode_tissue_mask
 from endogs.seeding.observations import Observations
 
 Mask = NDArray[np.bool_]
@@ -67,7 +67,7 @@ class Window:
         self.real: list[View] = []
         """A view for each frame."""
         self.observations = Observations([], flows, self.depth, self.metric)
-        self._eroded: list[Mask] = []
+        self._eroded: list[PackedMask] = []
         self._virtual: dict[tuple[int, int], list[View]] = {}
         self._laid: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
         self._times_seen = np.zeros(source.ignored.shape, np.int64)
@@ -107,7 +107,7 @@ class Window:
 
     def _enter(self, frame: Frame) -> None:
         self.observations.enter(frame)
-        self._eroded.append(erode_tissue_mask(frame.tissue_mask, self._config.mask_erosion))
+        self._eroded.append(PackedMask.of(erode_tissue_mask(frame.tissue_mask, self._config.mask_erosion)))
         self.real.append(self._real_view(len(self.real)))
         self._times_seen += frame.tissue_mask
         self._showing += bool(frame.tissue_mask.any())
@@ -136,7 +136,7 @@ class Window:
     @property
     def anchor(self) -> DepthAnchor | None:
         """What relative depth is held to, of the reference frame; None where depth is metric."""
-        return None if self.metric else _anchor_of(self.depth(self.reference), self._eroded[self.reference])
+        return None if self.metric else _anchor_of(self.depth(self.reference), self._eroded[self.reference].unpacked())
 
     @property
     def virtual_count(self) -> int:
@@ -178,7 +178,7 @@ class Window:
             list(pool.map(self._virtual_views, gaps))
 
     def _real_view(self, k: int) -> View:
-        frame, eroded, config = self.frames[k], self._eroded[k], self._config
+        frame, eroded, config = self.frames[k], self._eroded[k].unpacked(), self._config
         hidden = ~frame.tissue_mask & ~self._source.ignored
         glints = specular_mask(frame.image)
         trust = np.where(eroded, 1.0, config.rim_weight * frame.tissue_mask)
@@ -211,8 +211,9 @@ class Window:
         made = self._virtual.get((before.number, after.number))
         if made is None or len(made) != count:
             still = self._source.static_camera
+            masks = self._eroded[gap].unpacked(), self._eroded[gap + 1].unpacked()
             frames = virtual_frames_between(
-                self.frames, self._flows, gap, virtual_fractions(count), self._eroded, straight=not still
+                self.frames, self._flows, gap, virtual_fractions(count), masks, straight=not still
             )
             height, width = before.tissue_mask.shape
             made = []

@@ -2,7 +2,7 @@
 
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -11,8 +11,12 @@ from endogs.errors import InputError
 from endogs.fit.config import PRESET_FRAMES, PRESETS, AppearanceConfig, Balance, ColorChoice, Density, FitConfig, Preset
 from endogs.options import LARGEST_SEED, Options, Range
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
+from endogs.scene.deformation.kinds import KINDS
 
-Deformations = Literal["spline", "none", "bases", "hexplane", "mlp", "lowrank"]
+if TYPE_CHECKING:
+    Deformations = str
+else:
+    Deformations = Literal[tuple(KINDS)]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from endogs.clip.frame_source import Frame
 from endogs.device import usable_cores
 from endogs.geometry import invert_rigid
 from endogs.priors.motion.flow import ClipFlows, dis_flow, one_opencv_thread
-from endogs.priors.tissue import erode_tissue_mask
+from endogs.priors.tissue import PackedMask, erode_tissue_mask
 from endogs.priors.tissue_image import tissue_image
 from endogs.seeding.carried_motion import Grid, carried_motion, grid_lookup, rim_pixels
 from endogs.seeding.gap_closing import close_gaps
@@ -56,7 +56,7 @@ class Observations:
         self._flows = flows
         self._at_hand: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._carried: dict[tuple[int, int], Grid] = {}
-        self._trusted: dict[int, NDArray[np.bool_]] = {}
+        self._trusted: dict[int, PackedMask] = {}
         self._stacked: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None = None
         for frame in frames:
             self.enter(frame)
@@ -148,8 +148,8 @@ class Observations:
         """Tissue (H, W) away from the instruments: beside them, flow and colour are partly theirs."""
         number = self.frames[frame].number
         if number not in self._trusted:
-            self._trusted[number] = erode_tissue_mask(self.masks[frame], rim_pixels(*self.size))
-        return self._trusted[number]
+            self._trusted[number] = PackedMask.of(erode_tissue_mask(self.masks[frame], rim_pixels(*self.size)))
+        return self._trusted[number].unpacked()
 
     def unproject(self, frame: int, pixels: Pixels, depth: NDArray[np.float32]) -> NDArray[np.float64]:
         """World points (P, 3) of pixels (P, 2; x, y with pixel centres at +0.5) at z-depth (P,)."""

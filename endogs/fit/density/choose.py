@@ -1,16 +1,13 @@
-"""Methods of density control by name. A new one is a file with a class like `ResidualInsertion`, and a line here."""
+"""The configured method of density control."""
 
-from collections.abc import Callable
+from importlib import import_module
 
-from endogs.fit.density.control import DensityControl, DensitySetup, Unchanged
-from endogs.fit.density.residual import ResidualInsertion
-
-METHODS: dict[str, Callable[[DensitySetup], DensityControl]] = {
-    "residual": ResidualInsertion,
-    "none": Unchanged,
-}
+from endogs.fit.density.control import DensityControl, DensitySetup
+from endogs.fit.density_methods import METHODS
 
 
 def density_control(setup: DensitySetup) -> DensityControl:
     """The configured method. Raises KeyError for a name that is not in METHODS."""
-    return METHODS[setup.config.density](setup)
+    module, name = METHODS[setup.config.density].split(":")
+    control: DensityControl = getattr(import_module(module), name)(setup)
+    return control

@@ -65,20 +65,20 @@ def virtual_frames_between(
     flows: ClipFlows,
     gap: int,
     fractions: Sequence[float],
-    tissue_masks: Sequence[NDArray[np.bool_]],
+    tissue_masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     straight: bool,
 ) -> list[VirtualFrame]:
     """The virtual frames at `fractions` in (0, 1) of the time between `frames[gap]` and `frames[gap + 1]`.
 
     `frames` are those that may be looked at, in the order of time; those around the gap give the speeds at its ends,
     unless paths are to be `straight`: the pose of a moving camera in between is only known on a line. `tissue_masks`
-    (H, W) say where each frame may be looked at. Flows that the cache does not hold are computed.
+    (H, W) say where the two frames may be looked at. Flows that the cache does not hold are computed.
     """
     before, after = frames[gap], frames[gap + 1]
     near = frames[max(gap - 1, 0) : gap + 3]
     times = {frame.number: frame.time for frame in near}
     ahead, back = paths_between(flows, times, [frame.number for frame in near], min(gap, 1), straight)
-    mask_a, mask_b = tissue_masks[gap], tissue_masks[gap + 1]
+    mask_a, mask_b = tissue_masks
     sure_a = (mask_a & consistency_mask(ahead.flow, back.flow)).astype(np.uint8) * 255
     sure_b = (mask_b & consistency_mask(back.flow, ahead.flow)).astype(np.uint8) * 255
     made = []

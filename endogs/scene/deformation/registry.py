@@ -1,21 +1,15 @@
-"""All deformations, by the name that the scene file and the command line use."""
+"""The classes of all deformations, by name."""
 
-from endogs.scene.deformation.bases import BasesDeformation
+from importlib import import_module
+
 from endogs.scene.deformation.deformation import Deformation
-from endogs.scene.deformation.hexplane import HexplaneDeformation
-from endogs.scene.deformation.lowrank import LowrankDeformation
-from endogs.scene.deformation.mlp import MlpDeformation
-from endogs.scene.deformation.spline import SplineDeformation
-from endogs.scene.deformation.static import StaticDeformation
+from endogs.scene.deformation.kinds import KINDS
 
-DEFORMATIONS: dict[str, type[Deformation]] = {
-    deformation.kind: deformation
-    for deformation in (
-        SplineDeformation,
-        StaticDeformation,
-        BasesDeformation,
-        HexplaneDeformation,
-        MlpDeformation,
-        LowrankDeformation,
-    )
-}
+
+def _loaded(place: str) -> type[Deformation]:
+    module, name = place.split(":")
+    found: type[Deformation] = getattr(import_module(module), name)
+    return found
+
+
+DEFORMATIONS: dict[str, type[Deformation]] = {kind: _loaded(place) for kind, place in KINDS.items()}
