@@ -211,7 +211,9 @@ def test_a_checkpoint_that_is_good_is_taken_where_another_is_not(out):
 
 def test_without_a_checkpoint_what_is_advised_instead_of_resuming_works(out):
     run(out, "first")
-    with pytest.raises(InputError, match=r"its run is complete; leave out --resume, and .* --overwrite, or give another --out"):
+    with pytest.raises(
+        InputError, match=r"its run is complete; leave out --resume, and .* --overwrite, or give another --out"
+    ):
         run(out, "again", resume=True)
     assert token_of(run(out, "again", overwrite=True)) == "again"
 

@@ -279,7 +279,7 @@ def instead_of_resuming(standing: ResultFiles | None) -> str:
 
 
 def check_own(out: Path, place: Path, standing: ResultFiles | None, but: str | None = None) -> None:
-    """Raises InputError when a folder that is not empty holds no result, or files in the way of another one, `but` one."""
+    """Raises InputError when a folder that is not empty holds no result, or files in the way, other than `but`."""
     if standing is None:
         name = min(entry.name for entry in place.iterdir())
         raise InputError(
