@@ -75,6 +75,11 @@ def run_verb(config: Any) -> Any:
 
 
 MOST_READ = 100_000
+AFTER_DIVERGENCE = (
+    "--resume would take the same steps again: begin anew with --overwrite and another --seed, or check the clip with "
+    "endogs inspect"
+)
+"""A checkpoint of the steps before is kept, and nothing in it is wrong; but what follows from it is."""
 LONGEST_SENTENCE = 600
 """Letters of a sentence; longer ones quote something long."""
 
@@ -167,7 +172,7 @@ def obey(arguments: list[str]) -> int:
         print(f"endogs: {shown(error)}", file=sys.stderr)
         return 2
     except FitDiverged as error:
-        print(f"endogs: {shown(error)}; the steps before are in its checkpoint: see --resume", file=sys.stderr)
+        print(f"endogs: {shown(error)}; {AFTER_DIVERGENCE}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("endogs: interrupted", file=sys.stderr)

@@ -343,7 +343,9 @@ def test_ctrl_c_and_divergence_are_one_line_and_a_bug_keeps_its_traceback(monkey
     assert capsys.readouterr().err == "endogs: interrupted\n"
     monkeypatch.setattr("endogs.cli.run_verb", diverge)
     assert main(["doctor"]) == 1
-    assert capsys.readouterr().err.startswith("endogs: the fit diverged at step 3: ")
+    said = capsys.readouterr().err
+    assert said.startswith("endogs: the fit diverged at step 3: ")
+    assert "--resume would take the same steps again: begin anew with --overwrite" in said
     monkeypatch.setattr("endogs.cli.run_verb", break_down)
     with pytest.raises(ValueError, match="a bug"):
         main(["doctor"])

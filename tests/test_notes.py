@@ -1,17 +1,27 @@
 """What `endogs reconstruct` says unasked: a note where it helps, and none where there is nothing to say."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, cast
 
 import pytest
+import tyro
 from sliding_clip import sliding_clip
 
 from endogs import native
+from endogs.cli import parse
 from endogs.clip.splits import SplitName
+from endogs.doctor.config import Doctor
 from endogs.pipeline import options
 from endogs.pipeline.notes import longer_fit_note
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.plan import resolve
 from endogs.pipeline.reconstruct import Result, print_summary, tell_before_the_fit
+from endogs.scene import Scene
+
+
+def asked(*words: str) -> Reconstruct:
+    return parse(["reconstruct", *words], Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")] | Doctor)
 
 
 @pytest.fixture
@@ -63,15 +73,22 @@ def test_the_steps_of_a_long_clip_are_told_before_the_fit(told, monkeypatch):
 
 
 def test_no_steps_are_told(told):
-    assert "nothing is fitted" in told(4, "standard", iterations=0)
+    said = told(4, "standard", iterations=0)
+    assert "nothing is fitted" in said
+    assert "then the fit" not in said
+    assert "steps" not in said
     assert "nothing is fitted" not in told(4, "all", iterations=1)
 
 
-def summary_of(split: str, scene: float, out: Path, masked: float | None = 38.0, **baseline: float) -> None:
+def summary_of(
+    split: str, scene: float, out: Path, masked: float | None = 38.0, options: str = "", **baseline: float
+) -> None:
     mean = {"psnr": scene, "psnr_masked": masked}
     rows = {name: {"psnr": value} for name, value in baseline.items()}
     record = {"interrupted": False, "seconds": {"total": 1.0}, "gaussians": 1, "peak_memory_mb": 1.0}
-    print_summary(Result(None, out, {"split": split, "label": "test PSNR", "mean": mean, "baseline": rows}, record))
+    metrics = {"split": split, "label": "test PSNR", "mean": mean, "baseline": rows}
+    scene_of_ten = cast("Scene", SimpleNamespace(times=range(10)))
+    print_summary(Result(scene_of_ten, out, metrics, record), asked("clip", *options.split()))
 
 
 def test_a_scene_below_interpolation_is_explained_on_the_standard_split_only(tmp_path, capsys):
@@ -91,6 +108,48 @@ def test_a_scene_far_below_interpolation_is_called_wrong(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("note: the scene is 12.00 dB below interpolating between neighbours, so something is wrong")
     assert "hard to beat" not in said
+
+
+@pytest.mark.parametrize("scene", [27.5, 38.0])
+@pytest.mark.parametrize(
+    ("options", "better"),
+    [
+        ("--deformation none", "--deformation spline"),
+        ("--iterations 5", "--iterations 1150"),
+        ("--gaussians 900 --preset fast", "--gaussians 55000"),
+        ("--iterations 5 --deformation none", "--deformation spline and --iterations 1150"),
+    ],
+)
+def test_options_that_make_a_scene_worse_are_blamed_first(tmp_path, capsys, options, better, scene):
+    """And what is named instead leaves nothing to blame."""
+    summary_of("standard", scene, tmp_path, options=options, flow_midpoint=39.5)
+    said = capsys.readouterr().err
+    assert (
+        f"most likely because of {'--deformation none' if 'none' in options else ' '.join(options.split()[:2])}" in said
+    )
+    assert f": use {better}" in said
+    assert "hard to beat" not in said
+    assert ("check with endogs inspect" in said) == (scene < 30)
+    rest = options.split()
+    for word in better.split(" and "):
+        option, value = word.split()
+        rest[rest.index(option) + 1] = value
+    summary_of("standard", 27.5, tmp_path, options=" ".join(rest), flow_midpoint=39.5)
+    assert "so something is wrong" in capsys.readouterr().err
+
+
+def test_a_fit_that_never_took_place_is_not_judged(tmp_path, capsys):
+    for scene in (27.5, 38.0):
+        summary_of("standard", scene, tmp_path, options="--iterations 0", flow_midpoint=39.5)
+    assert capsys.readouterr().err == ""
+
+
+def test_small_pictures_are_blamed_last(tmp_path, capsys):
+    summary_of("standard", 27.5, tmp_path, options="--max-size 40", flow_midpoint=39.5)
+    said = capsys.readouterr().err
+    assert said.index("something is wrong") < said.index("--max-size")
+    summary_of("standard", 27.5, tmp_path, flow_midpoint=39.5)
+    assert "--max-size" not in capsys.readouterr().err
 
 
 def test_test_frames_without_tissue_are_summed_up_too(tmp_path, capsys):

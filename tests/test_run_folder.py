@@ -7,16 +7,29 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from endogs import folder_swap
 from endogs.errors import InputError
 from endogs.file_lock import FileLock
+from endogs.fit.checkpoint import Checkpoint, checksum_of, load_checkpoint
 from endogs.folder_swap import standing
 from endogs.pipeline.result_files import read_result
 from endogs.pipeline.run_folder import RunFolder, claim
 
 NAMES = ("scene.safetensors", "metrics.json", "metrics.jsonl", "preview.mp4")
 DEPTH = f"priors/depth-{'0' * 16}/000000.safetensors"
+
+
+CHECKPOINT = "checkpoints/last.safetensors"
+
+
+def checkpoint(token: str) -> bytes:
+    """The file of a whole checkpoint of the run `token`."""
+    text = Checkpoint(0, {}, {"token": token}, [])._text()
+    tensors = {"base": torch.zeros(3)}
+    return save(tensors, {"endogs": text, "checksum": checksum_of(text, tensors)})
 
 
 def fill(folder: RunFolder, token: str, names=NAMES) -> None:
@@ -26,14 +39,15 @@ def fill(folder: RunFolder, token: str, names=NAMES) -> None:
         folder.forget_earlier()
     for name in names:
         (folder.work / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder.work / name).write_text(f"{token} {name}")
+        data = checkpoint(token) if name == CHECKPOINT else f"{token} {name}".encode()
+        (folder.work / name).write_bytes(data)
 
 
 def run(out: Path, token: str, complete: bool = True, names=NAMES, **options: bool) -> Path:
     """What a run does with its folder."""
     folder = claim(out, "clip", options.get("resume", False), options.get("overwrite", False))
     try:
-        fill(folder, token, names if complete else (*names[:1], "checkpoints/last.safetensors"))
+        fill(folder, token, names if complete else (*names[:1], CHECKPOINT))
         return folder.publish({"token": token}, complete)
     finally:
         folder.release()
@@ -44,7 +58,9 @@ def token_of(folder: Path) -> str:
     result = read_result(folder)
     assert result is not None
     assert result.whole(folder)
-    tokens = {(folder / name).read_text().split()[0] for name in result.files}
+    tokens = {(folder / name).read_text().split()[0] for name in result.files if name != CHECKPOINT}
+    if CHECKPOINT in result.files:
+        tokens.add(load_checkpoint(folder / "checkpoints").run["token"])
     assert {json.loads((folder / "run.json").read_text())["token"]} == tokens
     return tokens.pop()
 
@@ -147,6 +163,61 @@ def test_an_interrupted_result_is_continued_or_replaced_only_when_asked(out):
         run(out, "again", resume=True)
 
 
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-5])
+
+
+def flipped(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 4
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("harm", [cut, flipped, Path.unlink, lambda file: file.write_text("garbage")])
+@pytest.mark.parametrize("where", ["scene", "scene.unfinished"])
+def test_a_run_whose_checkpoint_is_no_good_is_started_anew_as_it_is_said(out, where, harm):
+    """Neither the claim nor its refusals offer --resume, and what they advise works."""
+    place = out.with_name(where)
+    if where == "scene":
+        run(out, "part", complete=False)
+    else:
+        run(out, "first")
+        assert run(out, "part", complete=False, overwrite=True) == place
+    harm(place / CHECKPOINT)
+    changed = None if not (place / CHECKPOINT).exists() else (place / CHECKPOINT).read_bytes()
+    with pytest.raises(InputError) as refused:
+        run(out, "other")
+    assert "--resume" not in str(refused.value)
+    assert "--overwrite" in str(refused.value)
+    if where == "scene":
+        assert "an interrupted run without a usable checkpoint" in str(refused.value)
+    assert run(out, "anew", overwrite=True) == out
+    assert token_of(out) == "anew"
+    aside = out / "checkpoints" / "last.damaged.safetensors"
+    if where == "scene" and harm is not flipped and changed is not None:
+        assert aside.read_bytes() == changed, "it may be somebody's own"
+    else:
+        assert not aside.exists()
+
+
+def test_a_checkpoint_that_is_good_is_taken_where_another_is_not(out):
+    run(out, "part", complete=False)
+    work = run(out, "other", complete=False, overwrite=True)
+    cut(work / CHECKPOINT)
+    folder = claim(out, "clip", resume=True, overwrite=False)
+    assert folder.resumes == out / "checkpoints"
+    folder.release()
+
+
+def test_without_a_checkpoint_what_is_advised_instead_of_resuming_works(out):
+    run(out, "first")
+    with pytest.raises(
+        InputError, match=r"its run is complete; leave out --resume, and .* --overwrite, or give another --out"
+    ):
+        run(out, "again", resume=True)
+    assert token_of(run(out, "again", overwrite=True)) == "again"
+
+
 def test_ctrl_c_never_replaces_a_complete_result(out):
     run(out, "first")
     work = run(out, "part", complete=False, overwrite=True)
@@ -186,11 +257,12 @@ def test_without_a_name_runs_are_numbered(tmp_path, monkeypatch):
     assert run(None, "first") == Path("clip_endogs")
     assert run(None, "second") == Path("clip_endogs-2")
     folder = claim(None, "clip", False, False)
-    assert "clip_endogs is there already; this run goes to clip_endogs-3" in (folder.place_note() or "")
+    note = folder.place_note() or ""
+    assert "clip_endogs is there already; this run goes to clip_endogs-3 (--overwrite replaces)" in note
     other = claim(None, "clip", False, False)
     assert other.out == Path("clip_endogs-4"), "the third is being written"
     other.release()
-    fill(folder, "part", ("checkpoints/last.safetensors",))
+    fill(folder, "part", (CHECKPOINT,))
     folder.release()
     assert claim(None, "clip", True, False).out == Path("clip_endogs-3")
     assert run(None, "fresh", complete=False) == Path("clip_endogs-4")

@@ -1,11 +1,13 @@
 """Notes of `endogs reconstruct`: each function looks for one thing worth a sentence, and gives None otherwise."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from endogs import native
 from endogs.clip.splits import Split
+from endogs.pipeline.options import Reconstruct
 from endogs.render import choose_backend
 
 LONGER = 1.5
@@ -14,6 +16,15 @@ LONGER = 1.5
 FAR_BELOW = 3.0
 """dB below interpolation from which a fit went wrong: twice its squared error. Good fits of calm tissue, where the
 neighbours are nearly the answer, lie up to 2 dB below."""
+
+FEW = 2
+"""Times fewer than the preset's own steps or Gaussians from which on that is the first thing to blame."""
+
+CHECK = (
+    "check with endogs inspect that the clip is one shot, that its poses, depth and focal length fit the pictures and "
+    "that the masks hide instruments and not tissue"
+)
+"""What else is to blame for a scene that is far too bad."""
 
 
 def slow_note(device: torch.device) -> str | None:
@@ -42,7 +53,7 @@ def few_frames_note(frames: int, split: Split) -> str | None:
 
 def longer_fit_note(frames: int, usual: int, steps: int) -> str | None:
     """A clip of minutes takes hours, where a user may expect the preset's own time."""
-    if steps < LONGER * usual:
+    if steps < LONGER * usual or steps == usual:
         return None
     return (
         f"{frames} frames take {steps} steps, where short clips take {usual}; --iterations, --stride or --start and "
@@ -55,20 +66,43 @@ def nothing_fitted_note(iterations: int) -> str | None:
     return "--iterations 0: nothing is fitted, the scene stays as it was initialized" if iterations == 0 else None
 
 
-def below_interpolation_note(metrics: dict[str, Any]) -> str | None:
-    """A scene below its baseline looks like a failure, and on the standard split it need not be one."""
-    if metrics["split"] != "standard":
+def weakening(options: Reconstruct, frames: int) -> list[tuple[str, str]]:
+    """Options that were set and that make a scene of so many frames worse by themselves: (what was set, what to type).
+
+    In the order in which they are worth a try.
+    """
+    preset = replace(options, iterations=None, gaussians=None).fit_config(frames)
+    found = []
+    if options.deformation == "none":
+        found.append(("--deformation none, which lets nothing move", "--deformation spline"))
+    if options.iterations is not None and options.iterations < preset.iterations / FEW:
+        steps = f"--iterations {options.iterations}, where the preset takes {preset.iterations}"
+        found.append((steps, f"--iterations {preset.iterations}"))
+    if options.gaussians is not None and options.gaussians < preset.initial_gaussians / FEW:
+        most = f"--gaussians {options.gaussians}, where the preset takes up to {preset.gaussians_cap}"
+        found.append((most, f"--gaussians {preset.gaussians_cap}"))
+    return found
+
+
+def below_interpolation_note(metrics: dict[str, Any], options: Reconstruct, frames: int) -> str | None:
+    """A scene below its baseline looks like a failure, and on the standard split it need not be one.
+
+    None where nothing was fitted, which `nothing_fitted_note` said.
+    """
+    if metrics["split"] != "standard" or options.iterations == 0:
         return None
     scene, flow = metrics["mean"]["psnr"], metrics["baseline"].get("flow_midpoint", {}).get("psnr")
     if scene is None or flow is None or scene >= flow:
         return None
+    below = f"the scene is {flow - scene:.2f} dB below interpolating between neighbours"
+    if weak := weakening(options, frames):
+        causes, remedies = (" and ".join(words) for words in zip(*weak, strict=True))
+        below += f", most likely because of {causes}: use {remedies}"
+        return f"{below}; if it stays far below then, {CHECK}" if flow - scene >= FAR_BELOW else below
     if flow - scene >= FAR_BELOW:
-        return (
-            f"the scene is {flow - scene:.2f} dB below interpolating between neighbours, so something is wrong: check "
-            "with endogs inspect that the clip is one shot, that its poses, depth and focal length fit the pictures "
-            "and that the masks hide instruments and not tissue; if --iterations or --max-size were lowered, raise them"
-        )
+        larger = "; --max-size leaves little of the pictures: raise it" if options.clip.max_size is not None else ""
+        return f"{below}, so something is wrong: {CHECK}{larger}"
     return (
-        f"the scene is {flow - scene:.2f} dB below interpolating between neighbours, which is hard to beat where they "
-        "are one frame away; --split gap (from 16 frames on) holds out five in a row and asks more"
+        f"{below}, which is hard to beat where they are one frame away; --split gap (from 16 frames on) holds out five "
+        "in a row and asks more"
     )

@@ -101,7 +101,7 @@ class Watcher(Protocol):
 def run(options: Reconstruct, watcher: Watcher | None = None) -> None:
     """The command line's verb; leaves with 130 after Ctrl-C and 143 after SIGTERM, so that scripts stop too."""
     result = execute(options, StageClock(from_process_start=True), watcher)
-    print_summary(result)
+    print_summary(result, options)
     if watcher is not None:
         watcher.finished(result.scene, result.record["interrupted"])
     if result.record["stopped_by"] is not None:
@@ -312,7 +312,8 @@ def tell_before_the_fit(clip: Clip, plan: Plan) -> None:
     say([few_frames_note(len(clip), plan.split), nothing_fitted_note(plan.fit.iterations)])
     say([longer_fit_note(len(clip), options.fit_config().iterations, plan.fit.iterations)])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
-    print(f"{what}; first their motion and depth, then the fit", file=sys.stderr, flush=True)
+    then = "the fit" if plan.fit.iterations else "the scene, as it is placed"
+    print(f"{what}; first their motion and depth, then {then}", file=sys.stderr, flush=True)
 
 
 def say(notes: Sequence[str | None]) -> None:
@@ -349,7 +350,7 @@ def judge(
     return metrics
 
 
-def print_summary(result: Result) -> None:
+def print_summary(result: Result, options: Reconstruct) -> None:
     """What was made, where it is, and how good it is."""
     record, seconds = result.record, result.record["seconds"]
     if record["interrupted"]:
@@ -367,4 +368,4 @@ def print_summary(result: Result) -> None:
         if path.is_file():
             print(f"  {plain(path)}")
     if result.metrics:
-        say([below_interpolation_note(result.metrics)])
+        say([below_interpolation_note(result.metrics, options, len(result.scene.times))])

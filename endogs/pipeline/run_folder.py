@@ -45,6 +45,7 @@ from endogs.pipeline.result_place import (
     put_in_place,
 )
 from endogs.pipeline.run_record import write_json
+from endogs.pipeline.usable_checkpoint import is_usable, set_aside
 
 FORMAT = "endogs-unfinished-1"
 NUMBERS = 1000
@@ -76,6 +77,8 @@ class RunFolder:
     """Whether this run has begun to fit."""
     numbered: Path | None = None
     """The name without a number, where it was taken and none was asked for."""
+    spoilt: bool = False
+    """Whether the checkpoint of the interrupted run in `place` is not as endogs wrote it, and steps aside."""
 
     @property
     def checkpoints(self) -> Path:
@@ -101,9 +104,8 @@ class RunFolder:
         """Where the result goes, where that is not what one would expect."""
         if self.numbered is None:
             return None
-        return (
-            f"{self.numbered} is there already; this run goes to {self.out} (--overwrite replaces, --resume continues)"
-        )
+        others = "--overwrite replaces" + (", --resume continues" if resumable(self.numbered.resolve()) else "")
+        return f"{self.numbered} is there already; this run goes to {self.out} ({others})"
 
     def kept_note(self) -> str | None:
         """Where the steps of a run that failed in its fit or after it are, where there is a checkpoint."""
@@ -127,6 +129,8 @@ class RunFolder:
             if self.place.is_dir():
                 self.work.chmod(self.place.stat().st_mode & 0o7777)
             remove_partials(self.work)
+            if self.spoilt:
+                set_aside(self.place / CHECKPOINTS)
         except OSError as failure:
             raise cannot(self.work, "be written to", failure) from failure
         write_json(about, self.work / MARKER)
@@ -235,32 +239,47 @@ def decide(folder: RunFolder, resume: bool, overwrite: bool) -> None:
         raise InputError(f"{work}: a result that found its place taken; move it, or give another --out.")
     if work.exists() and begun is None and not all(is_partial(path.name) for path in work.iterdir()):
         raise InputError(f"{work}: in the way, and not made by endogs; move it, or give another --out.")
-    if is_taken(place):
-        check_own(out, place, standing)
     half = standing is not None and not standing.complete
+    if is_taken(place):
+        folder.spoilt = half and standing is not None and CHECKPOINT_FILE in standing.foreign(place)
+        check_own(out, place, standing, but=CHECKPOINT_FILE if folder.spoilt else None)
     if resume:
-        if (work / CHECKPOINT_FILE).is_file() and begun is not None:
+        inside = half and (place / CHECKPOINT_FILE).is_file()
+        beside_it = begun is not None and (work / CHECKPOINT_FILE).is_file()
+        if begun is not None and beside_it and not (inside and not is_usable(work / CHECKPOINTS)):
             folder.resumes, folder.run = work / CHECKPOINTS, begun["run"]
-        elif half and standing is not None and (place / CHECKPOINT_FILE).is_file():
+        elif standing is not None and inside:
             folder.resumes, folder.run = place / CHECKPOINTS, standing.run
         else:
-            ended = "; its run is complete" if standing is not None and standing.complete else ""
-            raise InputError(f"{out}: no checkpoint to resume from{ended}; leave out --resume.")
+            raise InputError(f"{out}: no checkpoint to resume from; {instead_of_resuming(standing)}.")
         allowed = begun is not None and standing is not None and begun["replaces"] == standing.result
         overwrite |= allowed or (half and standing is not None and standing.run == folder.run)
     elif (work / CHECKPOINT_FILE).is_file() and not overwrite:
-        raise InputError(
-            f"{out}: {work.name} beside it is an interrupted run; --resume continues it, --overwrite starts anew, or "
-            "give another --out."
-        )
+        if begun is not None and is_usable(work / CHECKPOINTS):
+            what = "an interrupted run; --resume continues it, --overwrite starts anew"
+        else:
+            what = "an interrupted run without a usable checkpoint; --overwrite starts anew"
+        raise InputError(f"{out}: {work.name} beside it is {what}, or give another --out.")
     if standing is not None and not overwrite:
-        what = "an interrupted run, which --resume continues" if half else "the result of an earlier run"
+        what = "the result of an earlier run"
+        if half and is_usable(place / CHECKPOINTS):
+            what = "an interrupted run, which --resume continues"
+        elif half:
+            what = "an interrupted run without a usable checkpoint"
         raise InputError(f"{out}: holds {what}; give another --out, or replace it with --overwrite.")
     folder.replaces = None if standing is None else standing.result
 
 
-def check_own(out: Path, place: Path, standing: ResultFiles | None) -> None:
-    """Raises InputError when a folder that is not empty holds no result, or files in the way of another one."""
+def instead_of_resuming(standing: ResultFiles | None) -> str:
+    """What to do where there is no checkpoint."""
+    if standing is None:
+        return "leave out --resume"
+    what = "its run is complete; " if standing.complete else ""
+    return f"{what}leave out --resume, and replace what is there with --overwrite, or give another --out"
+
+
+def check_own(out: Path, place: Path, standing: ResultFiles | None, but: str | None = None) -> None:
+    """Raises InputError when a folder that is not empty holds no result, or files in the way, other than `but`."""
     if standing is None:
         name = min(entry.name for entry in place.iterdir())
         raise InputError(
@@ -268,7 +287,7 @@ def check_own(out: Path, place: Path, standing: ResultFiles | None) -> None:
             f"--out {out / 'scene'}."
         )
     for name in standing.foreign(place):
-        if is_own_name(name) or name in (CHECKPOINTS, PRIORS, MARKER):
+        if name != but and (is_own_name(name) or name in (CHECKPOINTS, PRIORS, MARKER)):
             raise InputError(
                 f"{out}: {name} is not as endogs wrote it, and a new result would take its place; move it elsewhere, "
                 "or give another --out."
@@ -294,10 +313,10 @@ def has_work(folder: Path) -> bool:
 
 
 def resumable(place: Path) -> bool:
-    """Whether there is a checkpoint in the result's folder or beside it."""
+    """Whether there is a usable checkpoint in the result's folder or beside it."""
     work, standing = beside(place, ".unfinished"), read_result(place)
-    inside = standing is not None and not standing.complete and (place / CHECKPOINT_FILE).is_file()
-    return inside or (work_of(work) is not None and (work / CHECKPOINT_FILE).is_file())
+    inside = standing is not None and not standing.complete and is_usable(place / CHECKPOINTS)
+    return inside or (work_of(work) is not None and is_usable(work / CHECKPOINTS))
 
 
 def taken(place: Path) -> bool:
