@@ -168,3 +168,9 @@ def test_labels_keep_grey_and_colour_apart():
     np.testing.assert_array_equal(mask_labels(grey), grey)
     color = np.array([[[0, 0, 0], [3, 2, 1], [255, 255, 255]]], np.uint8)
     np.testing.assert_array_equal(mask_labels(color), [[0, COLOR + 0x010203, COLOR + 0xFFFFFF]])
+
+
+def test_a_number_per_object_is_no_noise():
+    """Eighty solid labels are asked about, and not called the noise of a codec."""
+    labels = np.repeat(np.repeat(np.arange(80, dtype=np.int32).reshape(8, 10), 6, 0), 6, 1)
+    assert len(classes([(Path("000.png"), labels)])) == 80

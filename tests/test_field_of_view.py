@@ -107,3 +107,20 @@ def test_a_clip_excludes_what_is_found_and_options_replace_it(tmp_path):
     assert not load_clip(folder, ClipOptions(crop=(0, 0, WIDTH, 220))).ignored.any()
     with pytest.raises(InputError, match="--crop"):
         load_clip(folder, ClipOptions(crop=(0, 0, WIDTH, HEIGHT + 1)))
+
+
+@pytest.mark.parametrize("level", [0, 14, 20, 22, 24, 28])
+def test_dark_grey_around_the_view_is_found_at_every_level(level):
+    """Between what is called black and what is called a panel no level is left out."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:180, :240]
+    inside = (x - 120) ** 2 + (y - 90) ** 2 < 80**2
+    soft = cv2.GaussianBlur(rng.normal(size=(200, 260, 3)).astype(np.float32), (0, 0), 7)
+    images = []
+    for k in range(6):
+        tissue = np.array([140, 70, 60]) + 200 * soft[2 * k : 2 * k + 180, 3 * k : 3 * k + 240]
+        image = np.where(inside[..., None], tissue, level) + rng.normal(0, 1.5, (180, 240, 3))
+        images.append(np.clip(image, 0, 255).astype(np.uint8))
+    outside = find_field_of_view(images).outside
+    assert outside[~inside].mean() > 0.9
+    assert outside[inside].mean() < 0.1

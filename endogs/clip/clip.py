@@ -14,7 +14,7 @@ from endogs.clip.files.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.frame_source import Frame
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.view.framing import Framing
-from endogs.clip.view.ignored_area import ignored_area
+from endogs.clip.view.ignored_area import ignored_area, ignored_note
 from endogs.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ class Clip:
         """What `load_clip` found that would make a fit wrong, in sentences that say what to do."""
         self.notes: list[str] = [*recording.notes, *self._camera_notes(), *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
-        self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
+        by_hand = ignored_area(recording.width, recording.height, options)
+        self.notes += [note] if (note := ignored_note(by_hand)) is not None else []
+        self.ignored: NDArray[np.bool_] = self._framing.labels(by_hand)
         """(H, W) True where there is never tissue, in both views: --ignore-rows, --ignore-mask and --ignore-box say so,
         and, without the first two, what lies outside the field of view that was found."""
         if recording.outside is not None:

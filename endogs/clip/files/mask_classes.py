@@ -31,6 +31,8 @@ NOISE = 24
 about 20 beside an edge of 255."""
 MANY_VALUES = 64
 """Different grey levels from which on a file that is not JPEG went through a lossy codec; label files have fewer."""
+MOST_SOLID = 16
+"""Values with an inside that a lossy codec leaves, at most; more are labels, such as a number per object."""
 LOSSY = (".jpg", ".jpeg", ".webp")
 
 
@@ -143,7 +145,7 @@ def classes(files: Iterable[tuple[Path, NDArray[np.int32]]]) -> dict[int, float]
         found = [value for value in frequent if value in found or mixed[value] < 0.5 * counts[value]]
     if not found:
         found = [counts.most_common(1)[0][0]]
-    if lossy or len(counts) > MANY_VALUES:
+    if lossy or (len(counts) > MANY_VALUES and len(found) <= MOST_SOLID):
         found = _without_noise(found, counts)
     bright = np.array([_level(value) for value in found])
     shares = dict.fromkeys(sorted(found), 0.0)

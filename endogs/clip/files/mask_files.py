@@ -20,6 +20,8 @@ from endogs.errors import InputError
 
 SAMPLES = 12
 """Masks that are looked at when a clip is opened."""
+MOST_NAMED = 12
+"""Values that an example names."""
 HIDDEN_LIMIT = 0.9
 """A larger share of hidden pixels means that the masks are the wrong way round."""
 HIDDEN_SUSPICIOUS = 0.6
@@ -93,11 +95,12 @@ def mask_files(
     check_whole(paths, notes)
     looked_at = [(paths[i], mask_labels(read_raw(paths[i]))) for i in sampled(len(paths))]
     shares = classes(looked_at)
+    different = len({value for _, labels in looked_at for value in np.unique(labels).tolist()})
     folder = paths[0].parent
     if named:
         masks = _of_named_classes(paths, parse_mask_values(named), shares, notes, size if resize else None)
     else:
-        masks = _of_two_values(paths, instrument_value == 255, shares, notes, size if resize else None)
+        masks = _of_two_values(paths, instrument_value == 255, shares, different, notes, size if resize else None)
     hidden = 1 - float(np.mean([masks.tissue(labels).mean() for _, labels in looked_at]))
     other = f"--mask-instrument-value {255 - instrument_value}"
     if hidden > HIDDEN_LIMIT:
@@ -147,22 +150,27 @@ def _of_two_values(
     paths: list[Path],
     bright_is_instrument: bool,
     shares: dict[int, float],
+    different: int,
     notes: list[str],
     size: tuple[int, int] | None,
 ) -> MaskFiles:
+    """`different` values are in the masks that were looked at, those of soft edges and noise included."""
     bright = sorted(value for value in shares if value > 0)
     folder = paths[0].parent
     if len(bright) > 1 or (bright and 0 not in shares and bright[0] not in (255, 65535)):
-        example = bright if shares.get(0, 0) > 0.5 else [min(bright, key=lambda value: shares[value])]
+        example = bright[:MOST_NAMED] if shares.get(0, 0) > 0.5 else [min(bright, key=lambda value: shares[value])]
         raise InputError(
             f"{folder}: the masks hold the classes {listed(shares)}, of which only you know which are instruments: say "
-            f"so, for example with --mask-values instrument={','.join(map(value_name, example))}; "
-            "unknown=255 leaves a value out, and all others are tissue."
+            f"so, for example with --mask-values instrument={','.join(map(value_name, example))}; values "
+            "after unknown= instead are left out, and all others are tissue."
         )
     top = int(brightness(np.array(bright[:1], np.int32))[0]) if bright else 255
     if bright and bright[0] not in (255, 65535):
         meaning = "instrument" if bright_is_instrument else "tissue"
-        notes.append(f"{folder.name}/ holds 0 and {value_name(bright[0])} only: {value_name(bright[0])} is {meaning}.")
+        name = value_name(bright[0])
+        others = different - 2
+        what = f"0 and {name} only" if others <= 0 else f"0, {name} and {others} values taken for edges and noise"
+        notes.append(f"{folder.name}/ holds {what}: {name} is {meaning}.")
     return MaskFiles(paths, bright_is_instrument, top // 2, size)
 
 

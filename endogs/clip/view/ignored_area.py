@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
 
+MUCH = 0.9
+"""Part of the frame from which on what is ignored deserves a note."""
+
 
 def ignored_area(width: int, height: int, options: ClipOptions) -> NDArray[np.bool_]:
     """bool (height, width) in original pixels, True where one of the options excludes the pixel.
@@ -34,6 +37,17 @@ def ignored_area(width: int, height: int, options: ClipOptions) -> NDArray[np.bo
             "--ignore-rows, --ignore-box and --ignore-mask exclude every pixel: nothing would be left to fit."
         )
     return ignored
+
+
+def ignored_note(ignored: NDArray[np.bool_]) -> str | None:
+    """A sentence where options exclude (H, W) nearly all, for who meant the part that is to be kept; None elsewhere."""
+    share = float(ignored.mean())
+    if share <= MUCH:
+        return None
+    return (
+        f"--ignore-rows, --ignore-box and --ignore-mask exclude {100 * share:.1f} % of the frame; if the rest "
+        "was meant, use --crop."
+    )
 
 
 def _parse_rows(text: str, height: int) -> tuple[int, int]:
