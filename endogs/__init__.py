@@ -3,9 +3,9 @@
 The names a notebook needs are loaded when first used, so that `import endogs` stays light.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from endogs.late_names import late_names
 from endogs.version import __version__
 
 if TYPE_CHECKING:
@@ -18,17 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Camera", "Gaussians", "Scene", "__version__", "load_clip", "rasterize", "reconstruct"]
 
-_HOMES = {
-    "Camera": "endogs.camera",
-    "Gaussians": "endogs.gaussians",
-    "Scene": "endogs.scene",
-    "load_clip": "endogs.clip",
-    "rasterize": "endogs.render",
-    "reconstruct": "endogs.pipeline.reconstruct",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'endogs' has no attribute {name!r}")
+__getattr__ = late_names(
+    __name__,
+    {
+        "Camera": "endogs.camera",
+        "Gaussians": "endogs.gaussians",
+        "Scene": "endogs.scene",
+        "load_clip": "endogs.clip",
+        "rasterize": "endogs.render",
+        "reconstruct": "endogs.pipeline.reconstruct",
+    },
+)

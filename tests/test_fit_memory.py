@@ -10,18 +10,22 @@ from endogs.memory_budget import machine_bytes
 
 
 @pytest.mark.parametrize(
-    ("frames", "width", "height", "megabytes"),
+    ("preset", "frames", "width", "height", "megabytes"),
     [
-        (63, 640, 512, 1400),
-        (40, 320, 256, 775),
-        (63, 320, 256, 957),
-        (63, 160, 128, 809),
-        (4, 320, 256, 494),
-        (16, 640, 512, 868),
+        ("fast", 63, 640, 512, 1367),
+        ("fast", 40, 320, 256, 715),
+        ("fast", 63, 320, 256, 806),
+        ("fast", 63, 160, 128, 691),
+        ("fast", 4, 320, 256, 460),
+        ("fast", 16, 640, 512, 867),
+        ("fast", 179, 675, 540, 3416),
+        ("balanced", 63, 640, 512, 2179),
+        ("balanced", 156, 640, 512, 4500),
+        ("best", 63, 640, 512, 3267),
     ],
 )
-def test_the_estimate_is_near_what_was_measured_with_the_fast_preset(frames, width, height, megabytes):
-    assert fit_bytes(frames, width, height, PRESETS["fast"]) == pytest.approx(megabytes * 1e6, rel=0.2)
+def test_the_estimate_is_near_what_was_measured(preset, frames, width, height, megabytes):
+    assert fit_bytes(frames, width, height, PRESETS[preset]) == pytest.approx(megabytes * 1e6, rel=0.2)
 
 
 def test_a_minute_of_video_is_too_much_for_a_laptop_and_a_short_clip_is_not():

@@ -15,6 +15,7 @@ from sliding_clip import HEIGHT, WIDTH, sliding_clip, texture
 
 from endogs.clip.clip_frames import ClipFrames
 from endogs.clip.frame_source import Frame, Pause
+from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.loop import Fit
 from endogs.fit.optimize.spline_adam import SplineAdam
@@ -268,5 +269,5 @@ def test_a_window_without_depth_names_its_source():
     blind = replace(depth.prediction(0), confidence=np.zeros((HEIGHT, WIDTH), np.float32))
     depth.prediction = lambda i: blind
     window = Window(camera, ClipFlows(lambda i: None), depth, CONFIG, torch.device("cpu"))
-    with pytest.raises(Exception, match="camera 0: no training frame has depth on tissue"):
+    with pytest.raises(InputError, match="camera 0: no training frame has depth on tissue"):
         window.take_all()

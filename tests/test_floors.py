@@ -28,6 +28,7 @@ FLOORS = {
     "options": 1,
     "open3d_library": 1,
     "version": 1,
+    "late_names": 1,
     "text_encoding": 1,
     "render": 2,
     "clip": 3,

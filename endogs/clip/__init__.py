@@ -3,8 +3,9 @@
 The names are loaded when first used, so that `endogs.clip.config` can be imported without numpy or OpenCV.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from endogs.late_names import late_names
 
 if TYPE_CHECKING:
     from endogs.clip.clip import Clip
@@ -14,16 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Clip", "ClipOptions", "Split", "load_clip", "split_frames"]
 
-_HOMES = {
-    "Clip": "clip",
-    "ClipOptions": "config",
-    "Split": "splits",
-    "load_clip": "load",
-    "split_frames": "splits",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"endogs.clip.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'endogs.clip' has no attribute {name!r}")
+__getattr__ = late_names(
+    __name__,
+    {
+        "Clip": "endogs.clip.clip",
+        "ClipOptions": "endogs.clip.config",
+        "Split": "endogs.clip.splits",
+        "load_clip": "endogs.clip.load",
+        "split_frames": "endogs.clip.splits",
+    },
+)

@@ -54,7 +54,7 @@ class FrameSource(Protocol):
 
     @property
     def static_camera(self) -> bool:
-        """True when every frame has the same pose and intrinsics are the same."""
+        """True when every frame has the same pose."""
 
     def next(self) -> Frame | Pause:
         """The next frame, or why there is none now."""

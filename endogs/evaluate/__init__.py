@@ -3,8 +3,9 @@
 The names are loaded when first used, so that `endogs.evaluate.config` can be imported without torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from endogs.late_names import late_names
 
 if TYPE_CHECKING:
     from endogs.evaluate.config import Evaluate
@@ -19,16 +20,13 @@ __all__ = [
     "write_metrics",
 ]
 
-_HOMES = {
-    "Evaluate": "config",
-    "Metrics": "evaluate",
-    "evaluate_scene": "evaluate",
-    "run_evaluate": "evaluate_command",
-    "write_metrics": "evaluate",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"endogs.evaluate.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'endogs.evaluate' has no attribute {name!r}")
+__getattr__ = late_names(
+    __name__,
+    {
+        "Evaluate": "endogs.evaluate.config",
+        "Metrics": "endogs.evaluate.evaluate",
+        "evaluate_scene": "endogs.evaluate.evaluate",
+        "run_evaluate": "endogs.evaluate.evaluate_command",
+        "write_metrics": "endogs.evaluate.evaluate",
+    },
+)

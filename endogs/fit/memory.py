@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 BASE_BYTES = 450e6
 """What torch, OpenCV and the kernels take before the first frame."""
-CONTROL_COPIES = 5.3
+CONTROL_COPIES = 3.8
 """Control points, their gradients, Adam's moments and what is copied at insertions, in copies of the control points;
 other deformations' numbers likewise."""
-BYTES_PER_PIXEL = 26
+BYTES_PER_PIXEL = 30
 """Frames, flows, masks and depth, per pixel and frame."""
 COMFORTABLE = 0.7
 """Share of the machine's memory from which on a fit is worth a note."""
@@ -37,8 +37,8 @@ def graph_bytes(config: FitConfig) -> float:
 def fit_bytes(frames: int, width: int, height: int, config: FitConfig) -> float:
     """Peak memory of a fit, about.
 
-    The constants are measured with splines: seven fits of 4 to 63 frames of 160x128 to 640x512, 0.5 to 1.5 GB, agree
-    within 20 %. Longer clips are extrapolated.
+    The constants are measured with splines: ten fits of 4 to 179 frames of 160x128 to 675x540 with all presets, 0.5
+    to 4.5 GB, agree within 20 %. Longer clips are extrapolated.
     """
     model = CONTROL_COPIES * trained_bytes(frames, config) + graph_bytes(config)
     return BASE_BYTES + model + BYTES_PER_PIXEL * frames * width * height

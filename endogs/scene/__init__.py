@@ -1,7 +1,8 @@
 """Scenes: canonical Gaussians with a deformation over time. What needs torch is loaded when first used."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from endogs.late_names import late_names
 
 if TYPE_CHECKING:
     from endogs.scene.deformation.bases import BasesDeformation
@@ -28,21 +29,18 @@ __all__ = [
     "StaticDeformation",
 ]
 
-_HOMES = {
-    "DEFORMATIONS": "endogs.scene.deformation.registry",
-    "BasesDeformation": "endogs.scene.deformation.bases",
-    "Deformation": "endogs.scene.deformation.deformation",
-    "HexplaneDeformation": "endogs.scene.deformation.hexplane",
-    "Knots": "endogs.scene.deformation.knots",
-    "LowrankDeformation": "endogs.scene.deformation.lowrank",
-    "MlpDeformation": "endogs.scene.deformation.mlp",
-    "Scene": "endogs.scene.scene",
-    "SplineDeformation": "endogs.scene.deformation.spline",
-    "StaticDeformation": "endogs.scene.deformation.static",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'endogs.scene' has no attribute {name!r}")
+__getattr__ = late_names(
+    __name__,
+    {
+        "DEFORMATIONS": "endogs.scene.deformation.registry",
+        "BasesDeformation": "endogs.scene.deformation.bases",
+        "Deformation": "endogs.scene.deformation.deformation",
+        "HexplaneDeformation": "endogs.scene.deformation.hexplane",
+        "Knots": "endogs.scene.deformation.knots",
+        "LowrankDeformation": "endogs.scene.deformation.lowrank",
+        "MlpDeformation": "endogs.scene.deformation.mlp",
+        "Scene": "endogs.scene.scene",
+        "SplineDeformation": "endogs.scene.deformation.spline",
+        "StaticDeformation": "endogs.scene.deformation.static",
+    },
+)

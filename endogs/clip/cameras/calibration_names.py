@@ -7,22 +7,12 @@ from typing import Any
 
 CAMERA = ("fx", "fy", "cx", "cy", "distortion")
 """Entries of one camera, `right` included."""
+# fmt: off
 OWN = (
-    *(
-        *CAMERA,
-        "width",
-        "height",
-        "fps",
-        "depth_unit_mm",
-        "depth_along",
-        "model",
-        "xi",
-        "skew",
-        "polynomial",
-        "stretch",
-    ),
-    *("baseline_mm", "translation_mm", "rotation", "right", "first_frame_time", "camera_in_ecm"),
+    *CAMERA, "width", "height", "fps", "depth_unit_mm", "depth_along", "model", "xi", "skew", "polynomial", "stretch",
+    "baseline_mm", "translation_mm", "rotation", "right", "first_frame_time", "camera_in_ecm",
 )
+# fmt: on
 """Entries of a calibration.json."""
 TEXTS = ("comment", "comments", "note", "notes", "description", "name", "source", "date")
 """Names under which people write to each other; those that begin with _ or $ too."""

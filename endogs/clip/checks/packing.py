@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.checks.matched_points import even_contrast, matched_points
+from endogs.clip.checks.verdicts import FEW
 from endogs.clip.recording import FrameReader
 from endogs.clip.view.stereo_hint import stereo_hint
 
@@ -21,8 +22,6 @@ ROWS = 0.02
 """Share of the height that matching points may lie above or below where most do: views need not be rectified."""
 COLUMNS = 0.25
 """Share of the width by which their columns may differ from what most do."""
-FEW = 30
-"""Fewer matching points over all frames say nothing."""
 CLEARLY = 3
 """How many times as many points must match the other way."""
 

@@ -36,28 +36,13 @@ FISHEYE = ("OPENCV_FISHEYE", "FISHEYE_OPENCV")
 """The second is REIM-NeRF's name of the same lens."""
 UNREAD = ("distmap_path", "rgb_mask", "distmap", "normal_file_path", "semantic_path", "timestamp", "fps")
 """Entries that tell of depth, masks or time in forms that are not read: stamps come in units of many kinds."""
+# fmt: off
 READ = (
-    *(
-        "fl_x",
-        "fl_y",
-        "fx",
-        "fy",
-        "cx",
-        "cy",
-        "w",
-        "h",
-        "k1",
-        "k2",
-        "k3",
-        "k4",
-        "p1",
-        "p2",
-        "camera_model",
-        "is_fisheye",
-    ),
-    *("camera_angle_x", "camera_angle_y", "file_path", "mask_path", "depth_file_path", "transform_matrix", "time"),
-    *("applied_scale", "depth_unit_scale_factor", "scene_scale"),
+    "fl_x", "fl_y", "fx", "fy", "cx", "cy", "w", "h", "k1", "k2", "k3", "k4", "p1", "p2", "camera_model",
+    "is_fisheye", "camera_angle_x", "camera_angle_y", "file_path", "mask_path", "depth_file_path", "transform_matrix",
+    "time", "applied_scale", "depth_unit_scale_factor", "scene_scale",
 )
+# fmt: on
 """Entries that are read."""
 OTHERS = (
     "ply_file_path",
