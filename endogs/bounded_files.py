@@ -182,14 +182,19 @@ def parse_xml(data: bytes) -> "Element":
 
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         data = re.sub(r"^<\?xml[^>]*\?>", "", decoded(data)).encode()  # which would name the encoding that it was in
-    if b"\0" in data:  # UTF-16 and UTF-32, in which the words below would not be found
-        raise ValueError("it has bytes that are zero, as UTF-16 and binary files have")
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise ValueError("it declares a document type, which is not read")
+    check_xml(data)
     try:
         return ElementTree.fromstring(data)
     except (ElementTree.ParseError, LookupError) as error:  # LookupError: an encoding that Python has not
         raise ValueError(str(error)) from error
+
+
+def check_xml(data: bytes) -> None:
+    """Raises ValueError for the bytes of an XML text that declares a document type, or in which that may hide."""
+    if b"\0" in data:  # UTF-16 and UTF-32, in which the words below would not be found
+        raise ValueError("it has bytes that are zero, as UTF-16 and binary files have")
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise ValueError("it declares a document type, which is not read")
 
 
 def decompress(data: bytes, most: int) -> bytes:

@@ -14,7 +14,19 @@ from endogs.errors import InputError
 from endogs.plain_text import plain
 from endogs.version import __version__
 
-PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "tyro", "rich", "safetensors", "pyyaml", "viser")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "av",
+    "tyro",
+    "rich",
+    "safetensors",
+    "pyyaml",
+    "viser",
+    "openpyxl",
+)
 EXTRAS = {
     "transformers": ("learned", "learned depth, SAM 2"),
     "onnxruntime": ("learned", "depth models in ONNX files"),

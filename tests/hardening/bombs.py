@@ -101,12 +101,21 @@ BOMBS: dict[str, tuple[str, Writer, str]] = {
     "column ZZZZZZZ": (
         "clip",
         changed(write_high_camera, "*.xlsx", lambda _: workbook(sheet('<row><c r="ZZZZZZZ1"/></row>'))),
-        "too many or nowhere",
+        "not a valid column name",
     ),
     "rows up to XFD": (
         "clip",
         changed(write_high_camera, "*.xlsx", lambda _: workbook(sheet('<row><c r="XFD1"/></row>' * 10_000))),
-        "too many or nowhere",
+        "cells are too many",
+    ),
+    "rows up to 99999999": (
+        "clip",
+        changed(
+            write_high_camera,
+            "*.xlsx",
+            lambda _: workbook(sheet('<row r="99999999"><c r="A99999999"><v>1</v></c></row>')),
+        ),
+        "cells are too many",
     ),
     "workbook of 1 GB": (
         "clip",
