@@ -1,7 +1,9 @@
 """EXR depth maps: what other programs write is read exactly, and the rest is refused in a sentence."""
 
+import os
 import struct
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from layouts.exr import attribute, write_exr
 from endogs.clip.files.depth_files import DepthFiles
 from endogs.clip.files.exr_files import read_exr
 from endogs.errors import InputError
+from endogs.export.formats.exr_writer import write_exr as export_exr
 
 OpenEXR = pytest.importorskip("OpenEXR")
 
@@ -94,7 +97,7 @@ def test_rows_that_no_chunk_holds_are_no_depth(tmp_path):
 
 def test_headers_that_would_keep_the_library_busy_are_refused_before_it_sees_them(tmp_path, monkeypatch):
     """It takes 14 seconds for 100 000 channels, and four times that for twice as many."""
-    monkeypatch.setattr("endogs.clip.files.exr_files._parts", lambda path: pytest.fail("the library was asked"))
+    monkeypatch.setattr("endogs.clip.files.exr_files._parts", lambda path, name: pytest.fail("the library was asked"))
     tiles = attribute("tiles", "tiledesc", struct.pack("<IIB", 2**20, 2**20, 0))
     cases = {
         "more than 32 channels": exr_header(16, 16, 1000),
@@ -116,3 +119,11 @@ def test_without_the_library_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
     with pytest.raises(InputError, match=r"a.exr: an EXR file needs OpenEXR .*pip install 'endogs\[exr\]'"):
         read_exr(file)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are text elsewhere")
+def test_a_name_that_is_no_text_is_a_name(tmp_path):
+    file = write_exr(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.exr")), {"Z": depth()})
+    np.testing.assert_array_equal(read_exr(file), depth())
+    export_exr(file, depth() + 1, "millimetres")
+    np.testing.assert_array_equal(read_exr(file), depth() + 1)

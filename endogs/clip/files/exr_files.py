@@ -13,7 +13,7 @@ from endogs.bounded_files import open_file
 from endogs.clip.files.decoder_words import decoder_words
 from endogs.clip.files.exr_header import LONGEST_HEADER, check_exr_header
 from endogs.errors import InputError
-from endogs.exr_library import import_openexr
+from endogs.exr_library import import_openexr, is_text
 from endogs.plain_text import plain
 
 DEPTH_NAMES = ("z", "depth", "y", "v", "r")
@@ -31,11 +31,10 @@ def read_exr(path: Path) -> NDArray[Any]:
 
     Raises InputError without OpenEXR, and for a file that is damaged, deep, too large or without such a channel.
     """
-    with open_file(path, LONGEST) as (file, _):
-        begin = file.read(LONGEST_HEADER)
     try:
-        check_exr_header(path, begin)
-        parts = _parts(path)
+        with open_file(path, LONGEST) as (file, _):
+            check_exr_header(path, file.read(LONGEST_HEADER))
+            parts = _parts(path, str(path) if is_text(path) else f"/dev/fd/{file.fileno()}")
         chosen = next((found for part in parts if (found := _depth_channel(list(part))) is not None), None)
         if chosen is None:
             names = ", ".join(name for part in parts for name in part)
@@ -47,14 +46,16 @@ def read_exr(path: Path) -> NDArray[Any]:
         ) from error
 
 
-def _parts(path: Path) -> list[dict[str, NDArray[Any]]]:
-    """The channels of every part by name. Raises ValueError for damage, and what the library raises."""
+def _parts(path: Path, name: str) -> list[dict[str, NDArray[Any]]]:
+    """The channels of every part by name; the library opens the file by `name`.
+
+    Raises ValueError for damage, and what the library raises."""
     library, printed = import_openexr(f"{path}: an EXR file"), io.StringIO()
     try:
         with (
             decoder_words() as words,  # whose lock keeps two threads apart
             redirect_stdout(printed),
-            library.File(str(path), separate_channels=True) as found,
+            library.File(name, separate_channels=True) as found,
         ):
             parts = [{name: np.array(c.pixels) for name, c in part.channels.items()} for part in found.parts]
     finally:
