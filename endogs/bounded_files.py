@@ -197,20 +197,6 @@ def check_xml(data: bytes) -> None:
         raise ValueError("it declares a document type, which is not read")
 
 
-def decompress(data: bytes, most: int) -> bytes:
-    """What `zlib.compress` made `data` of. Raises ValueError for other data and for more than `most` bytes inside."""
-    import zlib
-
-    stream = zlib.decompressobj()
-    try:
-        found = stream.decompress(data, most + 1)
-    except zlib.error as error:
-        raise ValueError(f"compressed data are damaged: {error}") from error
-    if len(found) > most or not stream.eof:
-        raise ValueError(f"compressed data are cut short, or hold more than {most} bytes")
-    return found
-
-
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
