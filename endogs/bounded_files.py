@@ -193,28 +193,19 @@ def parse_xml(data: bytes) -> "Element":
 
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         data = re.sub(r"^<\?xml[^>]*\?>", "", decoded(data)).encode()  # which would name the encoding that it was in
-    if b"\0" in data:  # UTF-16 and UTF-32, in which the words below would not be found
-        raise ValueError("it has bytes that are zero, as UTF-16 and binary files have")
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise ValueError("it declares a document type, which is not read")
+    check_xml(data)
     try:
         return ElementTree.fromstring(data)
     except (ElementTree.ParseError, LookupError) as error:  # LookupError: an encoding that Python has not
         raise ValueError(str(error)) from error
 
 
-def decompress(data: bytes, most: int) -> bytes:
-    """What `zlib.compress` made `data` of. Raises ValueError for other data and for more than `most` bytes inside."""
-    import zlib
-
-    stream = zlib.decompressobj()
-    try:
-        found = stream.decompress(data, most + 1)
-    except zlib.error as error:
-        raise ValueError(f"compressed data are damaged: {error}") from error
-    if len(found) > most or not stream.eof:
-        raise ValueError(f"compressed data are cut short, or hold more than {most} bytes")
-    return found
+def check_xml(data: bytes) -> None:
+    """Raises ValueError for the bytes of an XML text that declares a document type, or in which that may hide."""
+    if b"\0" in data:  # UTF-16 and UTF-32, in which the words below would not be found
+        raise ValueError("it has bytes that are zero, as UTF-16 and binary files have")
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise ValueError("it declares a document type, which is not read")
 
 
 def _no_number(name: str) -> Any:

@@ -52,6 +52,14 @@ def with_clip(tmp_path):
     return scene, tmp_path
 
 
+@pytest.mark.parametrize(("rendered", "exported"), [("color", "render"), ("depth", "depth")])
+def test_endogs_render_writes_the_same_video(tmp_path, rendered, exported):
+    save_scene(sheet(), tmp_path / "scene.safetensors")
+    assert main(["render", str(tmp_path), "--out", str(tmp_path / "a.mp4"), "--what", rendered]) == 0
+    assert main(["export", "video", str(tmp_path), "--out", str(tmp_path / "b.mp4"), "--what", exported]) == 0
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
 def test_render_and_depth_show_the_scene(tmp_path):
     scene = sheet()
     for what in ("render", "depth"):

@@ -27,6 +27,7 @@ FLOORS = {
     "memory_budget": 1,
     "options": 1,
     "open3d_library": 1,
+    "exr_library": 1,
     "version": 1,
     "late_names": 1,
     "text_encoding": 1,

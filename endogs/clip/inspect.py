@@ -6,8 +6,8 @@ from endogs.clip.clip import Clip
 from endogs.clip.view.coverage import Coverage
 
 
-def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
-    """Rows (name, value) in words and numbers, for people."""
+def describe(clip: Clip, seen: Coverage, searched: bool = False) -> list[tuple[str, str]]:
+    """Rows (name, value) in words and numbers, for people; `searched`: masks are what reconstruct would have."""
     rows = [
         ("clip", f"{clip.source} ({clip.kind})"),
         ("frames", f"{len(clip)}" + (f", from {clip.time_offset:.3f} s of the input" if clip.time_offset else "")),
@@ -16,7 +16,7 @@ def describe(clip: Clip, seen: Coverage) -> list[tuple[str, str]]:
         ("camera", _camera(clip)),
         ("pose", _pose(clip)),
         ("units", "millimetres" if clip.units == "mm" else "relative: the input does not say what a length is"),
-        ("masks", _masks(clip, seen)),
+        ("masks", _masks(clip, seen, searched)),
         ("depth", _depth(clip, seen)),
         ("right view", _right(clip)),
     ]
@@ -103,7 +103,9 @@ def _path_length(clip: Clip) -> float:
     return float(np.linalg.norm(np.diff(centres, axis=0), axis=1).sum())
 
 
-def _masks(clip: Clip, seen: Coverage) -> str:
+def _masks(clip: Clip, seen: Coverage, searched: bool) -> str:
+    if seen.instruments is None and searched:
+        return "none: nothing is hidden"
     if seen.instruments is None:
         return "none: reconstruct looks for instruments by colour; --masks shows what it finds"
     low, mean, high = (100 * share for share in seen.instruments)

@@ -1,15 +1,44 @@
 """`endogs doctor`: what this installation can do on this machine, line by line."""
 
+import os
 import platform
+import shutil
+import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from endogs import native
 from endogs.doctor.config import Doctor
 from endogs.errors import InputError
+from endogs.plain_text import plain
 from endogs.version import __version__
 
-PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "tyro", "rich", "safetensors", "viser", "gsplat")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "av",
+    "tyro",
+    "rich",
+    "safetensors",
+    "pyyaml",
+    "viser",
+    "openpyxl",
+)
+EXTRAS = {
+    "transformers": ("learned", "learned depth, SAM 2"),
+    "onnxruntime": ("learned", "depth models in ONNX files"),
+    "pydicom": ("dicom", "DICOM files"),
+    "OpenEXR": ("exr", "depth in EXR files"),
+    "gsplat": ("gsplat", "render's --backend gsplat, on a GPU"),
+}
+"""Optional libraries: the extra of endogs that installs each, and what it is for."""
+COMPILERS = ("c++", "g++", "clang++")
+"""Names under which CMake finds a C++ compiler, in its order, where CXX says nothing."""
+PATIENCE = 20.0
+"""Seconds that a compiler may take to say its version."""
 
 
 def run_doctor(config: Doctor) -> None:
@@ -28,9 +57,11 @@ def findings() -> list[tuple[str, str]]:
         ("rasterizer", _rasterizer()),
         ("CUDA", _cuda()),
         ("device", _device()),
+        ("C++ compiler", _compiler()),
+        ("nvcc", _nvcc()),
     ]
     rows += [(name, _version(name)) for name in PACKAGES]
-    return [*rows, ("open3d", _open3d())]
+    return [*rows, ("open3d", _open3d()), *((name, _extra(name)) for name in EXTRAS)]
 
 
 def _rasterizer() -> str:
@@ -59,6 +90,39 @@ def _device() -> str:
 
     free, total = torch.cuda.mem_get_info(device)
     return f"fits run on {device_name(device)}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+
+
+def _compiler() -> str:
+    """The C++ compiler that building endogs would take."""
+    wanted = os.environ.get("CXX")
+    found = next((path for name in ([wanted] if wanted else COMPILERS) if (path := shutil.which(name))), None)
+    if found is None:
+        where = f"CXX names {wanted}, which is not there" if wanted else "not found"
+        return f"{plain(where, 200)}; needed only to install endogs with its fast kernels: install GCC or Clang"
+    return _says(found, lambda lines: lines[0])
+
+
+def _nvcc() -> str:
+    """The compiler of CUDA sources that building endogs would take."""
+    found = shutil.which(os.environ.get("CUDACXX") or "nvcc")
+    if found is None:
+        return "not found; needed only to install endogs with kernels for NVIDIA GPUs"
+    return _says(found, lambda lines: next((line for line in lines if "release" in line), lines[0]))
+
+
+def _says(program: str, choose: Callable[[list[str]], str]) -> str:
+    """The line that is chosen of what a program says of its version, and where the program is."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, timeout=PATIENCE, check=True).stdout
+        return plain(f"{choose(said.decode(errors='replace').splitlines())} ({program})", 200)
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return plain(f"{program} does not say its version: check its installation", 200)
+
+
+def _extra(package: str) -> str:
+    extra, purpose = EXTRAS[package]
+    found = _version(package)
+    return f"not installed: pip install 'endogs[{extra}]' ({purpose})" if found == "not installed" else found
 
 
 def _version(package: str) -> str:

@@ -11,10 +11,11 @@ from endogs.export.config import CameraFormat
 from endogs.export.moments import moment
 from endogs.export.selection import Selection
 from endogs.export.sidecar import write_json
-from endogs.export.units import about, units_phrase
+from endogs.export.units import about
 from endogs.geometry import invert_rigid
 from endogs.output import new_file, new_folder
 from endogs.scene import Scene
+from endogs.scene.units import units_phrase
 
 DEFAULT_NAMES: dict[CameraFormat, str] = {"tum": "cameras.tum", "colmap": "colmap", "nerfstudio": "transforms.json"}
 MOST_POINTS = 20_000

@@ -14,10 +14,11 @@ from endogs.export.config import DepthFormat
 from endogs.export.formats.exr_writer import write_exr
 from endogs.export.moments import requested_seconds
 from endogs.export.sidecar import write_json
-from endogs.export.units import about, units_phrase
+from endogs.export.units import about
 from endogs.output import new_folder
 from endogs.pictures.scene_frames import depth_picture
 from endogs.scene import Scene
+from endogs.scene.units import units_phrase
 
 FINEST_LEVEL = 0.01
 """World units per level of a 16-bit PNG, where the deepest depth allows it."""

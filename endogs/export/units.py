@@ -3,15 +3,11 @@
 from typing import Any
 
 from endogs.scene import Scene
+from endogs.scene.units import units_phrase
 
 AXES = "x right, y down, z forward of the first camera's world"
 """The scene's own axes, which most formats keep."""
 METRES_PER_MM = 0.001
-
-
-def units_phrase(scene: Scene) -> str:
-    """The scene's length unit in words."""
-    return "millimetres" if scene.units == "mm" else "relative (median depth of the first frame is 100)"
 
 
 def time_phrase(time: float | None) -> str:

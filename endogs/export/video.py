@@ -1,19 +1,16 @@
 """Videos of a scene, alone or together with its clip."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from endogs.clip import Clip
-from endogs.depth_colors import color_depth
 from endogs.errors import InputError
 from endogs.export.config import ExportVideo
 from endogs.export.orbit import orbiting
-from endogs.export.units import units_phrase
 from endogs.pictures.beside_clip import beside_clip
+from endogs.pictures.film import Frames, film, film_comment
 from endogs.pictures.scene_frames import picture, scene_depth_range
 from endogs.pictures.source_clip import judged_masks, load_source_clip
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
@@ -29,7 +26,6 @@ ORBIT_SECONDS = 6.0
 ORBIT_DEGREES = 8.0
 """Largest angle of an orbit where nothing else is asked for."""
 STILL_FPS = 25.0
-Frames = Iterator[NDArray[np.uint8]]
 
 
 def check_video(config: ExportVideo) -> None:
@@ -52,20 +48,16 @@ def export_video(scene: Scene, config: ExportVideo, path: Path) -> int:
     check_video(config)
     clip = load_source_clip(scene, config.scene, config.clip) if config.what in NEED_CLIP else None
     times, rate = _times(scene, config)
-    comment = f"endogs {config.what}; units {units_phrase(scene)}"
-    if config.what in ("depth", "side-by-side"):
-        low, high = scene_depth_range(scene)
-        comment += f"; depth colours turbo, blue {low:.6g} to red {high:.6g}"
-    if config.what == "depth":
-        frames: Frames = (color_depth(picture(scene, time, config.scale)[1], low, high) for time in times)
-    elif config.what == "orbit":
-        frames = _orbit(scene, times, config)
+    if config.what == "orbit":
+        frames, comment = _orbit(scene, times, config), film_comment(scene, config.what)
     elif clip is None:
-        frames = (picture(scene, time, config.scale)[0] for time in times)
+        frames, comment = film(scene, times, "depth" if config.what == "depth" else "color", config.scale)
     elif config.what == "side-by-side":
-        frames = (beside_clip(scene, clip, time, config.scale, (low, high)) for time in times)
+        span = scene_depth_range(scene)
+        frames = (beside_clip(scene, clip, time, config.scale, span) for time in times)
+        comment = film_comment(scene, config.what, span)
     else:
-        frames = _without_instruments(scene, clip, times, config)
+        frames, comment = _without_instruments(scene, clip, times, config), film_comment(scene, config.what)
     shown_at = np.array(times) if config.fps is None and len(set(times)) == len(times) else None
     return write_video(path, frames, rate, config.crf, comment, shown_at, pixel_aspect(np.asarray(scene.K[0])))
 

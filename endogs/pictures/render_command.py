@@ -1,19 +1,16 @@
 """`endogs render`: a scene's colour and depth as a video or as pictures, from the scene file alone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from endogs import native
-from endogs.depth_colors import color_depth
 from endogs.errors import InputError
 from endogs.output import new_folder
 from endogs.pictures.config import RenderScene
 from endogs.pictures.drawing_device import drawing_device
-from endogs.pictures.scene_frames import picture, scene_depth_range
+from endogs.pictures.film import Frames, film
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.plain_text import plain
 from endogs.scene import Scene
@@ -46,13 +43,15 @@ def run_render(config: RenderScene) -> list[Path]:
         raise InputError(
             f"{config.out}: there is a {'folder' if is_video else 'file'} of this name; choose another --out"
         )
-    frames = pictures(scene, times, config.what, config.scale, config.backend)
+    frames, comment = film(scene, times.tolist(), config.what, config.scale, config.backend)
     if is_video:
         are_in_order = len(times) > 1 and bool((np.diff(times) > 0).all())
         rate = frame_rate(times if are_in_order else scene.times)
         written = [config.out]
         aspect = pixel_aspect(np.asarray(scene.K[0]))
-        write_video(config.out, frames, rate, times=times if are_in_order else None, pixel_aspect=aspect)
+        write_video(
+            config.out, frames, rate, comment=comment, times=times if are_in_order else None, pixel_aspect=aspect
+        )
     else:
         written = write_pictures(config.out, frames)
     print(f"wrote {plain(config.out)} ({len(times)} frame{'s' * (len(times) != 1)})")
@@ -70,21 +69,7 @@ def in_light(scene: Scene, config: RenderScene) -> Scene:
     return relit(scene, Light(offset, intensity, wanted.ambient_only, wanted.specular), config.scene)
 
 
-def pictures(
-    scene: Scene, times: NDArray[np.float64], what: str, scale: float, backend: str
-) -> Iterator[NDArray[np.uint8]]:
-    """RGB uint8 frames at `times` (seconds): `color`, `depth`, or `side-by-side` with colour on the left."""
-    low, high = (0.0, 1.0) if what == "color" else scene_depth_range(scene, backend)
-    for time in times:
-        color, depth = picture(scene, float(time), scale, backend)
-        if what == "color":
-            yield color
-        else:
-            shown = color_depth(depth, low, high)
-            yield shown if what == "depth" else np.hstack([color, shown])
-
-
-def write_pictures(folder: Path, frames: Iterator[NDArray[np.uint8]]) -> list[Path]:
+def write_pictures(folder: Path, frames: Frames) -> list[Path]:
     """Write RGB frames as 000000.png, 000001.png, ... into a new folder that appears when all are there."""
     names = []
     with new_folder(folder) as partial:

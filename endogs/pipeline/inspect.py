@@ -11,6 +11,7 @@ from endogs.clip import Clip, load_clip
 from endogs.clip.contact_sheet import contact_sheet, mask_overlay, write_png
 from endogs.clip.inspect import describe
 from endogs.clip.view.coverage import coverage
+from endogs.errors import InputError
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.pipeline.config import Inspect
 from endogs.plain_text import plain
@@ -25,6 +26,8 @@ def inspect(config: Inspect) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    if not config.masks and config.masks_from != "auto":
+        raise InputError(f"--masks-from {config.masks_from} is not used without --masks; add --masks, or leave it out.")
     clip = load_clip(config.input, config.clip)
     if config.masks:
         print("looking for instruments", file=sys.stderr, flush=True)
@@ -34,7 +37,7 @@ def inspect(config: Inspect) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in describe(clip, seen):
+    for name, value in describe(clip, seen, config.masks):
         table.add_row(name, plain(value), style=None)
     console.print(table)
     for note in clip.notes:

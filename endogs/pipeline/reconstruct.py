@@ -217,7 +217,10 @@ def find_priors(clip: Clip, plan: Plan, folder: RunFolder) -> Priors:
             "known only up to scale; leave it out"
         )
     if split.test_view == "right" and depth.kind != "metric":
-        raise InputError(f"{clip.source}: --split novel-view needs depth in the clip's units; use --depth given")
+        given = "--depth given, or " if clip.has_depth and not clip.has_inverse_depth else ""
+        raise InputError(
+            f"{clip.source}: --split novel-view needs depth in the clip's units; use {given}--split standard"
+        )
     say(depth.notes)
     if depth.kind != "metric":
         say(["depth is only known up to scale here: the pictures can be trusted, lengths and shapes cannot."])

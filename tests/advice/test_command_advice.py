@@ -10,6 +10,7 @@ import pytest
 import tyro
 from advised import WORDS, names, option_in, options_in, told
 from live_scene import stretching_scene
+from tool_clip import write_tool_clip
 
 from endogs.cli import follow_recipe, main, parse
 from endogs.doctor.config import Doctor
@@ -203,6 +204,26 @@ def test_masks_that_inspect_cannot_have_name_its_own_option(typed, fitted):
     choices = [words for words in options_in(sentence) if len(words) == 2]
     assert [words[0] for words in choices] == ["--masks-from"] * 2
     assert [typed("inspect", fitted / "clip", "--masks", *words) for words in choices] == ["", ""]
+
+
+def test_masks_of_inspect_are_shown_only_with_its_switch(typed, fitted):
+    sentence = typed("inspect", fitted / "clip", "--masks-from", "none")
+    assert "add --masks, or leave it out" in sentence
+    assert typed("inspect", fitted / "clip", "--masks-from", "none", "--masks") == ""
+    assert typed("inspect", fitted / "clip") == ""
+
+
+@pytest.mark.parametrize("words", ["--masks", "--masks --masks-from none"])
+def test_who_follows_the_advice_of_inspect_is_not_given_it_again(words, typed, tmp_path, capsys):
+    clip = write_tool_clip(tmp_path / "clip")
+    assert "--masks shows what it finds" in heard(capsys, "inspect", clip)
+    assert "--masks" not in heard(capsys, "inspect", clip, *words.split())
+
+
+def heard(capsys, *words: object) -> str:
+    capsys.readouterr()
+    assert main(list(map(str, words))) == 0
+    return " ".join("".join(capsys.readouterr()).split())
 
 
 def asked(*words: str) -> Reconstruct:

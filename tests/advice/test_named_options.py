@@ -21,6 +21,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "cli.py": ("reconstruct",),
     "clip/": READERS,
     "clip/splits.py": ("reconstruct",),
+    "doctor/": ("doctor",),
     "device.py": tuple(verb for verb, options in VERBS.items() if "--device" in options),
     "evaluate/": ("evaluate",),
     "pictures/render_command.py": ("render",),

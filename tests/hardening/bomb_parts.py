@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 from clip_samples import write_images, write_video
 from layouts.dvrk import write_dvrk, write_yaml
 from layouts.exr import attribute, write_exr
@@ -132,9 +133,14 @@ def exchanged(write: Writer, name: str, put: Callable[[Path], object]) -> Writer
 
 
 def workbook(sheet: bytes, shared: bytes | None = None, name: str = "xl/worksheets/sheet1.xml") -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, sheet)
+    """A workbook of openpyxl's in which the sheet is exchanged, and where they are given with shared texts."""
+    honest, file = io.BytesIO(), io.BytesIO()
+    book = openpyxl.Workbook()
+    book.active.append(["text"])
+    book.save(honest)
+    with zipfile.ZipFile(honest) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in source.namelist():
+            archive.writestr(part, sheet if part == name else source.read(part))
         if shared is not None:
             archive.writestr("xl/sharedStrings.xml", shared)
     return file.getvalue()

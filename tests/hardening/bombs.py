@@ -72,9 +72,9 @@ BOMBS: dict[str, tuple[str, Writer, str]] = {
     "npy with a deep header": ("clip", depth("0.npy", npy("(" * 4000)), "not a readable .npy"),
     "npy of texts": ("clip", depth("0.npy", npy((1,), "<U16")), "not numbers"),
     "poses of 12 GB": ("clip", huge(write_endonerf, "poses_bounds.npy"), "12884901888 bytes"),
-    "exr of 4 GB": ("clip", exr_of_4_gigabytes, "hold more than 1536 bytes"),
+    "exr of 4 GB": ("clip", exr_of_4_gigabytes, "not a readable EXR depth map"),
     "exr of 2^30": ("clip", depth("0.exr", exr_header(2**30, 2**30, 1)), "1073741824 x 1073741824"),
-    "exr of 10^5 channels": ("clip", depth("0.exr", exr_header(16, 16, 100_000)), "more than 32 channels"),
+    "exr of 10^5 channels": ("clip", depth("0.exr", exr_header(16, 16, 100_000)), "longer than a megabyte"),
     "deep calibration": ("clip", changed(write_calibrated, "calibration.json", lambda _: DEEP), "nested deeper"),
     "deep transforms": ("clip", changed(write_nerfstudio, "*.json", lambda _: DEEP), "nested"),
     "not a number": ("clip", changed(write_calibrated, "*.json", lambda d: d.replace(b"21.0", b"NaN")), "NaN is not"),
@@ -101,12 +101,21 @@ BOMBS: dict[str, tuple[str, Writer, str]] = {
     "column ZZZZZZZ": (
         "clip",
         changed(write_high_camera, "*.xlsx", lambda _: workbook(sheet('<row><c r="ZZZZZZZ1"/></row>'))),
-        "too many or nowhere",
+        "not a valid column name",
     ),
     "rows up to XFD": (
         "clip",
         changed(write_high_camera, "*.xlsx", lambda _: workbook(sheet('<row><c r="XFD1"/></row>' * 10_000))),
-        "too many or nowhere",
+        "cells are too many",
+    ),
+    "rows up to 99999999": (
+        "clip",
+        changed(
+            write_high_camera,
+            "*.xlsx",
+            lambda _: workbook(sheet('<row r="99999999"><c r="A99999999"><v>1</v></c></row>')),
+        ),
+        "cells are too many",
     ),
     "workbook of 1 GB": (
         "clip",

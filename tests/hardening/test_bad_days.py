@@ -182,6 +182,22 @@ def test_the_advice_for_a_damaged_checkpoint_works(clip, tmp_path, monkeypatch, 
     assert not file.exists()
 
 
+def test_a_checkpoint_that_was_cut_off_leads_to_one_refusal(clip, tmp_path, monkeypatch, capsys):
+    """Which says --overwrite and nothing of --resume; so does the refusal of --resume, and it works."""
+    out = tmp_path / "scene"
+    stopped(clip, out, monkeypatch)
+    file = out / "checkpoints" / "last.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    capsys.readouterr()
+    assert reconstruct(clip, out) == 2
+    said = sentence(capsys)
+    assert "--overwrite" in said
+    assert "--resume" not in said
+    assert reconstruct(clip, out, "--resume") == 2
+    assert sentence(capsys).endswith("start anew with --overwrite instead of --resume")
+    assert reconstruct(clip, out, "--overwrite") == 0
+
+
 def test_a_disk_that_fills_up_after_the_fit_keeps_its_steps(clip, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("endogs.fit.checkpoint_clock.COST", 0)
     monkeypatch.setattr("endogs.fit.loop.CheckpointClock", lambda folder, seconds, size: CheckpointClock(folder, 0.0))

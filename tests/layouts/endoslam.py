@@ -1,10 +1,10 @@
 """EndoSLAM's folders with the corner in them: the synthetic part, HighCam with a workbook, MiroCam with a tracker."""
 
-import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
+import openpyxl
 from layouts import corner
 from layouts.colmap import rays
 from scipy.spatial.transform import Rotation
@@ -91,21 +91,8 @@ def write_tracker(root: Path, count: int = 4) -> tuple[Path, np.ndarray]:
 
 
 def write_workbook(file: Path, rows: list[list]) -> None:
-    """An .xlsx as spreadsheets write it: texts shared, empty cells left out."""
-    texts = sorted({cell for row in rows for cell in row if isinstance(cell, str)})
-    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    lines = []
-    for r, row in enumerate(rows, 1):
-        cells = ""
-        for c, cell in enumerate(row):
-            place = f'r="{chr(ord("A") + c)}{r}"'
-            if isinstance(cell, str):
-                cells += f'<c {place} t="s"><v>{texts.index(cell)}</v></c>' if cell else ""
-            else:
-                cells += f"<c {place}><v>{float(cell)!r}</v></c>"
-        lines.append(f'<row r="{r}">{cells}</row>')
-    with zipfile.ZipFile(file, "w") as archive:
-        shared = "".join(f"<si><t>{text}</t></si>" for text in texts)
-        archive.writestr("xl/sharedStrings.xml", f'<?xml version="1.0"?><sst {space}>{shared}</sst>')
-        sheet = f'<?xml version="1.0"?><worksheet {space}><sheetData>{"".join(lines)}</sheetData></worksheet>'
-        archive.writestr("xl/worksheets/sheet1.xml", sheet)
+    """An .xlsx as spreadsheets write it; empty texts are left out."""
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append([None if cell == "" else cell if isinstance(cell, str) else float(cell) for cell in row])
+    book.save(file)

@@ -1,4 +1,4 @@
-"""What the C libraries behind OpenCV say about a picture while they decode it, which else only the terminal would hear.
+"""What C libraries say about a picture while they decode it for OpenCV or OpenEXR, which only the terminal would hear.
 
 libjpeg and libpng write to the process's standard error and decode on, libtiff speaks through OpenCV's log. No setting
 of OpenCV's hands these words over, so its standard error leads to a file while a picture is decoded.
@@ -16,9 +16,10 @@ MOST_WORDS = 64 * 1024
 """Bytes that are looked at of what was said."""
 _SPOKEN = re.compile(
     rb"^(Corrupt JPEG data|Premature end of JPEG|Invalid SOS parameters|Inconsistent progression|Unsupported marker"
-    rb"|Warning: unknown JFIF|Application transferred|libpng (warning|error)|\[ ?(WARN|ERROR|INFO|DEBUG|FATAL)\b).*$"
+    rb"|Warning: unknown JFIF|Application transferred|libpng (warning|error)|\[ ?(WARN|ERROR|INFO|DEBUG|FATAL)\b"
+    rb"|.*\(EXR_ERR_[A-Z_]+\)|ojph (warning|error)).*$"
 )
-"""Lines of jdmaster.h's and jerror.h's warnings in libjpeg, of libpng's and of OpenCV's log."""
+"""Lines of jdmaster.h's and jerror.h's warnings in libjpeg, of libpng's, of OpenCV's log, and of OpenEXR's errors."""
 _lock = threading.RLock()
 _file: tuple[int, int] | None = None
 """The process that opened the file, and its descriptor: a child must not share a file's position with its parent."""

@@ -1,23 +1,22 @@
 """Tables with a header: text files with commas, semicolons or tabs, and the first sheet of an .xlsx workbook."""
 
 import csv
-import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_arrays import open_zip, read_member
-from endogs.bounded_files import LONGEST_TABLE, parse_xml, read_text
+from endogs.bounded_files import LONGEST_TABLE, check_xml, read_text
 from endogs.clip.files.number_files import finite_numbers
 from endogs.errors import InputError
+from endogs.plain_text import plain
 
-SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-"""Namespace of SpreadsheetML (ECMA-376, part 1, section 18)."""
 LONGEST_PART = 32 * 2**20
-"""Bytes of a sheet or of the shared texts, unpacked: 100 000 rows of eight numbers."""
-MOST_CELLS = 10_000_000
-"""Cells of a sheet, those included that are left out in front of others."""
+"""Bytes of a workbook's parts, unpacked: 100 000 rows of eight numbers."""
+MOST_CELLS, MOST_ROWS = 10_000_000, 2**20
+"""Of a sheet, those included that are left out in front of others; spreadsheets have at most so many rows."""
 
 
 def read_columns(file: Path, names: tuple[str, ...]) -> NDArray[np.float64]:
@@ -68,43 +67,49 @@ def _text(file: Path, rows: int | None = None) -> list[list[str]]:
 
 
 def _workbook(file: Path) -> list[list[str]]:
+    """The rows of the first sheet. Its parts are unpacked within bounds before openpyxl sees them."""
+    import warnings
+
+    from openpyxl import load_workbook
+
     archive = open_zip(file, LONGEST_TABLE, ".xlsx workbook")
-    names = archive.namelist()
-    sheets = sorted(name for name in names if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name))
-    if not sheets:
-        raise InputError(f"{file}: not a readable .xlsx workbook (it has no sheet): copy it again.")
+    left = LONGEST_PART
+    for name in archive.namelist():
+        if name.endswith((".xml", ".rels")):
+            part = read_member(file, archive, name, left)
+            left -= len(part)
+            try:
+                check_xml(part)
+            except ValueError as error:
+                raise _no_workbook(file, error) from error
     try:
-        shared = []
-        if "xl/sharedStrings.xml" in names:
-            root = parse_xml(read_member(file, archive, "xl/sharedStrings.xml", LONGEST_PART))
-            shared = ["".join(text.text or "" for text in item.iter(f"{SHEET}t")) for item in root]
-        root = parse_xml(read_member(file, archive, sheets[0], LONGEST_PART))
-    except ValueError as error:
-        raise InputError(f"{file}: not a readable .xlsx workbook ({error}): copy it again.") from error
-    rows, taken = [], 0
-    for row in root.iter(f"{SHEET}row"):
-        cells: list[str] = []
-        for cell in row.iter(f"{SHEET}c"):
-            # Empty cells are left out of the file, so that each must say where it stands.
-            column = _column(cell.get("r", "")) if cell.get("r") else len(cells)
-            taken += max(1, column + 1 - len(cells))
-            if not 0 <= column < taken <= MOST_CELLS:
-                place = cell.get("r", "")[:20]
-                raise InputError(f"{file}: its cells, such as {place!r}, are too many or nowhere: export it again.")
-            cells += [""] * (column - len(cells) + 1)
-            value = cell.findtext(f"{SHEET}v") or ""
-            if cell.get("t") == "s" and value.isdecimal() and len(value) < 10 and int(value) < len(shared):
-                value = shared[int(value)]
-            elif cell.get("t") == "inlineStr":
-                value = "".join(text.text or "" for text in cell.iter(f"{SHEET}t"))
-            cells[column] = value
-        rows.append(cells)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and extensions, which no number needs
+            book = load_workbook(archive.fp, read_only=True, data_only=True, keep_links=False)
+            return _rows(file, book.worksheets[0].iter_rows(values_only=True))
+    except InputError:
+        raise
+    except Exception as error:  # openpyxl raises whatever it stumbles over in a damaged file
+        raise _no_workbook(file, error) from error
+
+
+def _rows(file: Path, found: Iterable[Sequence[object]]) -> list[list[str]]:
+    """Rows as texts, without empty ones and the empty cells at their ends, within bounds."""
+    rows: list[list[str]] = []
+    taken = 0
+    for number, row in enumerate(found, 1):
+        taken += len(row)
+        if taken > MOST_CELLS or number > MOST_ROWS:
+            raise InputError(
+                f"{file}: its cells are too many ({number} rows, the last of {len(row)} cells): export it again."
+            )
+        cells = ["" if value is None else str(value) for value in row]
+        while cells and not cells[-1]:
+            cells.pop()
+        if cells:
+            rows.append(cells)
     return rows
 
 
-def _column(reference: str) -> int:
-    """The index of the column in a reference such as AB7."""
-    index = 0
-    for letter in re.sub(r"[^A-Z]", "", reference.upper()):
-        index = 26 * index + ord(letter) - ord("A") + 1
-    return index - 1
+def _no_workbook(file: Path, error: Exception) -> InputError:
+    return InputError(f"{file}: not a readable .xlsx workbook ({plain(error, 200)}): copy it again.")

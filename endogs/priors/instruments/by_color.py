@@ -141,7 +141,7 @@ def find_by_color(clip: "Clip", progress: Callable[[int, int], None] | None = No
     note = (
         f"something like instruments was found by colour in {np.count_nonzero(shares)} of {len(clip)} frames; with the "
         f"margin around it, it hides {100 * hidden:.1f} % of the picture. Thin, dark and mirroring parts are often "
-        "missed: look with endogs inspect --masks."
+        "missed."
     )
     return Findings(InstrumentMasks(instruments, halos, clip.width, clip.height), note)
 

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
+LOOK = {
+    "color": "Look at them with endogs inspect --masks.",
+    "sam2": "Look at them with endogs inspect --masks --masks-from sam2 and the same prompts.",
+}
+"""What to do before a fit believes what was found."""
+
+
 def with_instrument_masks(
     clip: "Clip",
     name: str,
@@ -44,5 +51,6 @@ def with_instrument_masks(
     else:
         raise InputError(f"{option} {name}: no such masks; use auto, given, color, sam2 or none")
     other = clip.with_masks(found.masks)
-    other.notes = [*clip.notes, found.note]
+    looked_at = found.masks is None or option != "--masks"  # inspect, which calls it otherwise, draws them
+    other.notes = [*clip.notes, found.note if looked_at else f"{found.note} {LOOK[name]}"]
     return other

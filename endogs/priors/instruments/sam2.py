@@ -49,10 +49,7 @@ def follow_with_sam2(
     instruments = track(model, clip, prompts, _normalization(folder), progress)
     halos = [tip_halo(mask, edge_of_view(~clip.ignored), beyond=0.0) & ~clip.ignored for mask in instruments]
     shown = sum(bool(mask.any()) for mask in instruments)
-    note = (
-        f"SAM 2 followed instruments from {origin} through {shown} of {len(clip)} frames: look at them with endogs "
-        "inspect --masks --masks-from sam2."
-    )
+    note = f"SAM 2 followed instruments from {origin} through {shown} of {len(clip)} frames."
     return Findings(InstrumentMasks(instruments, halos, clip.width, clip.height), note)
 
 
