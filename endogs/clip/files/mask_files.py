@@ -18,8 +18,8 @@ from endogs.clip.files.mask_classes import (
     parse_mask_values,
     value_name,
 )
-from endogs.clip.files.mask_softness import softness
-from endogs.clip.files.mask_words import HIDDEN_SUSPICIOUS, STRAY, examples, held, listed, many_values, remedy
+from endogs.clip.files.mask_softness import STRAY, is_noisy, softness
+from endogs.clip.files.mask_words import HIDDEN_SUSPICIOUS, examples, held, listed, many_values, remedy
 from endogs.clip.files.whole_jpegs import check_whole
 from endogs.errors import InputError
 
@@ -27,8 +27,6 @@ SAMPLES = 12
 """Masks that are looked at when a clip is opened."""
 HIDDEN_LIMIT = 0.9
 """A larger share of hidden pixels means that the masks are the wrong way round."""
-STRAY_LOSSY = 0.2
-"""The same as a part of the values between of files whose values compression changed."""
 SOFT = 0.2
 """Of the instrument: a softer edge is worth a note."""
 
@@ -93,9 +91,8 @@ def mask_files(
 
     Masks of two values, soft edges and the noise of compression apart, are told apart halfway between black and the
     brightest value, with a note where that is not the type's largest, or where much lies between. `named` are the
-    words of --mask-values, which
-    masks of more values, or of two of which none is 0, need. With `resize` masks of other sizes are brought to the
-    images' size.
+    words of --mask-values, which masks of more values, or of two of which none is 0, need. With `resize` masks of other
+    sizes are brought to the images' size.
 
     Raises InputError when a mask has another size, is damaged, holds several classes that nobody named, lacks the
     named ones, or when the masks hide more than 90 % of the pixels of the sampled frames; from 60 % on there is a note,
@@ -167,11 +164,12 @@ def _of_two_values(
             f"so, for example with {examples(shares)}; all others are tissue."
         )
     top = int(brightness(np.array(bright[:1], np.int32))[0]) if bright else 255
-    lossy = any(map(is_lossy, paths))
-    count = len(np.unique(np.concatenate([np.unique(one) for one in levels])))
-    between = softness(levels, top, lossy or count > MANY_VALUES)
-    stray = STRAY_LOSSY * between.share if lossy or count > MANY_VALUES else 0.0
-    if between.unexplained >= max(STRAY, stray):
+    values, numbers = np.unique(np.concatenate([one.ravel() for one in levels]), return_counts=True)
+    lossy = len(values) > MANY_VALUES or any(map(is_lossy, paths)) or is_noisy(values, numbers, top)
+    between = softness(levels, top, lossy)
+    # Without any class beside black all that there is may be dark.
+    dark = not bright and between.share >= STRAY and values[-1] <= top // 2
+    if dark or not (between.is_soft or between.share < STRAY):
         raise InputError(many_values(folder, levels))
     name = value_name(bright[0]) if bright else ""
     others = f"{between.values} values between at soft edges, {100 * between.share:.2g} % of the pixels"
@@ -183,7 +181,7 @@ def _of_two_values(
         notes.append(
             f"{folder.name}/ holds 0 and {name}" + (f" only: {only}." if between.share < STRAY else f" {only}.")
         )
-    elif bright and between.share > SOFT * shares[bright[0]]:
+    elif between.share > SOFT * numbers[values > top // 2].sum() / numbers.sum():
         notes.append(f"{folder.name}/ is soft, with {others}: what is above {top // 2} is {meaning}.")
     return MaskFiles(
         paths, bright_is_instrument, top // 2, size, meaning=held(shares, between.share, bright_is_instrument)

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip.files.mask_classes import COLOR, brightness, value_name
+from endogs.clip.files.mask_classes import COLOR, MANY_VALUES, brightness, value_name
+from endogs.clip.files.mask_softness import STRAY
 
 HIDDEN_SUSPICIOUS = 0.6
 """A larger share may mean it, and is worth a note."""
-STRAY = 1e-4
-"""Part of the pixels looked at that may have values of their own without being asked about."""
 
 
 def listed(shares: dict[int, float]) -> str:
@@ -67,10 +66,10 @@ def many_values(folder: Path, levels: Sequence[NDArray[np.int32]]) -> str:
     values, numbers = np.unique(np.concatenate([one.ravel() for one in levels]), return_counts=True)
     shares = dict(zip(values.tolist(), (numbers / numbers.sum()).tolist(), strict=True))
     bright = sorted(value for value in shares if value > 0)
-    least = bright[0]
-    hides = sum(shares[value] for value in bright)
-    if hides > HIDDEN_SUSPICIOUS:
-        least = next(value for value in bright if sum(shares[v] for v in bright if v >= value) <= HIDDEN_SUSPICIOUS)
+    # Of labels all are named, of what fades the brighter half.
+    least = bright[0] if len(bright) <= MANY_VALUES else next(v for v in bright if v > bright[-1] // 2)
+    while sum(shares[value] for value in bright if value >= least) > HIDDEN_SUSPICIOUS and least < bright[-1]:
+        least = next(value for value in bright if value > least)
     example = f"{least}-{bright[-1]}" if least < bright[-1] else f"{least}"
     return (
         f"{folder}: the masks hold {len(shares)} different values, {listed(shares)}, which are neither two nor the "

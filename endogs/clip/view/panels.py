@@ -18,8 +18,8 @@ Box = tuple[int, int, int, int]
 LONGEST = 480
 """Pixels of the longer side at which panels are looked for: compression noise and the edges of letters average out."""
 DARKEST = 12
-"""Surroundings whose channels stay below are black ones, which have rules of their own (`field_of_view.py`); those reach up
-to 24, noise of compression included, which a grey of 18 may exceed: up to there both rules look."""
+"""Surroundings whose channels stay below are black ones, which have rules of their own (`field_of_view.py`); those
+reach up to 24, noise of compression included, which a grey of 18 may exceed: up to there both rules look."""
 SAME = (13.0, 5.0)
 """Largest deviation of any channel, in most frames, from the panel's colour: noise of strong compression, and what is
 tried where the view has nearly that colour."""
