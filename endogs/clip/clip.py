@@ -12,7 +12,7 @@ from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.view.framing import Framing
-from endogs.clip.view.ignored_area import ignored_area
+from endogs.clip.view.ignored_area import ignored_area, little_left
 from endogs.errors import InputError
 from endogs.geometry import interpolate_rigid
 
@@ -73,6 +73,8 @@ class Clip:
         """True when the masks came with the clip."""
         self.mask_instrument_value = recording.mask_instrument_value
         """The value that meant instrument in those masks' files."""
+        self.mask_meaning = str(getattr(recording.masks, "meaning", ""))
+        """What those files hold and which of it is instrument, where their reader says it."""
         self._found_masks: FrameReader | None = None
         self.has_inverse_depth = recording.depths is not None and options.depth_is == "inverse"
         """True when the depth files hold inverse depth, which has no unit."""
@@ -98,9 +100,15 @@ class Clip:
             self.ignored = self.ignored | self._framing.labels(recording.outside)
             if self.ignored.all():
                 raise InputError(f"{recording.source}: --crop keeps only what the undistorted view does not show.")
+        elif self.ignored.all():
+            raise InputError(
+                f"{recording.source}: --crop keeps only what --ignore-rows, --ignore-box and --ignore-mask leave out: "
+                "nothing would be left to fit; move the crop, or leave those options out."
+            )
         for index, image in recording.framed.items():
             self._cache.put(("image", index), image)
         self._limit_to_view()
+        self.notes += little_left(self.ignored, self._framing, options)
 
     def __len__(self) -> int:
         return len(self.times)

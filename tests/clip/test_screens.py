@@ -172,6 +172,23 @@ def test_places_are_pixels_of_the_original_and_boxes_are_left_out_beside_what_is
     assert kept.ignored.sum() == 200
 
 
+def test_boxes_that_leave_little_are_told_and_such_that_leave_nothing_are_refused(tmp_path):
+    folder = write(tmp_path / "clip", [moving_tissue(i, 460, 320) for i in range(3)])
+    notes = load_clip(folder, ClipOptions(ignore_box=("0,0,460,300",))).notes
+    told = next(note for note in notes if "is left, in columns" in note)
+    assert "93.8 % of every frame" in told
+    assert "only 6.2 %" in told
+    assert "columns 0 to 460, rows 300 to 320" in told
+    for boxes, crop in (
+        (("0,0,460,320",), None),
+        (("0,0,230,320", "230,0,460,320"), None),
+        (("0,0,99,99",), (9, 9, 40, 40)),
+    ):
+        with pytest.raises(InputError, match="--ignore-box"):
+            load_clip(folder, ClipOptions(ignore_box=boxes, crop=crop))
+    assert not any("is left, in columns" in note for note in load_clip(folder, ClipOptions(ignore_box=("0,0,460,280",))).notes)
+
+
 @pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "5,0,5,9", "0,0,461,10", "0,-1,4,4"])
 def test_a_box_that_is_none_is_refused(tmp_path, text):
     folder = write(tmp_path / "clip", [moving_tissue(0, 460, 320)])

@@ -20,6 +20,8 @@ NOISE = 0.1
 """Of the brightest value: what compression adds beside an edge."""
 STRAY = 1e-4
 """Part of the pixels looked at from which on a value that no softening explains is asked about."""
+LEAST_STRAY = 20
+"""Pixels: fewer are the peaks of thin lines in small masks."""
 UNEXPLAINED = 0.2
 """Of the pixels between that no softening explains: more is no soft edge."""
 DIM = 0.7
@@ -57,7 +59,8 @@ def softness(levels: Sequence[NDArray[np.int32]], top: int, is_lossy: bool) -> S
     chosen = [(levels[i], between[i]) for i in fullest]
     unexplained, number = _unexplained(chosen, top, _width(chosen, top), is_lossy)
     # Among the few values of a file as it was written a single one that is no step of an edge is a label.
-    stray = (unexplained > 0.5 * number) & (number >= STRAY * sum(one.size for one, _ in chosen))
+    least = max(LEAST_STRAY, STRAY * sum(one.size for one, _ in chosen))
+    stray = (unexplained > 0.5 * number) & (number >= least)
     is_soft = unexplained.sum() <= UNEXPLAINED * number.sum() and (is_lossy or not stray.any())
     if is_lossy:
         is_soft &= _dim([one for one, _ in chosen], top, margin) <= UNEXPLAINED
