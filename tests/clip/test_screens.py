@@ -186,7 +186,8 @@ def test_boxes_that_leave_little_are_told_and_such_that_leave_nothing_are_refuse
     ):
         with pytest.raises(InputError, match="--ignore-box"):
             load_clip(folder, ClipOptions(ignore_box=boxes, crop=crop))
-    assert not any("is left, in columns" in note for note in load_clip(folder, ClipOptions(ignore_box=("0,0,460,280",))).notes)
+    notes = load_clip(folder, ClipOptions(ignore_box=("0,0,460,280",))).notes
+    assert not any("is left, in columns" in note for note in notes)
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "5,0,5,9", "0,0,461,10", "0,-1,4,4"])
