@@ -42,6 +42,14 @@ def test_panels_of_any_colour_are_excluded_with_their_text(name, quality):
     assert "--borders keep" in found.notes[0]
 
 
+@pytest.mark.parametrize("level", [12, 18, 21, 23, 26])
+def test_a_surround_between_black_and_grey_is_excluded_after_compression(level):
+    frames, background = screen((420, 320), (60, 4, 372, 316), (level,) * 3, "disc", seed=level)
+    outside = find_field_of_view(compressed(frames, 80)).outside
+    assert outside[shrunk(background)].mean() > 0.99
+    assert not outside[shrunk(~background, 6)].any()
+
+
 def test_a_still_picture_beside_a_panel_and_an_instrument_of_its_colour_stay():
     frames, background = screen((480, 320), (160, 14, 470, 306), (72, 72, 74))
     for frame in frames:

@@ -105,7 +105,8 @@ def mask_files(
     shares = classes(looked_at)
     folder = paths[0].parent
     if named:
-        masks = _of_named_classes(paths, parse_mask_values(named), shares, notes, size if resize else None)
+        there = {int(value) for _, labels in looked_at for value in np.unique(labels)}
+        masks = _of_named_classes(paths, parse_mask_values(named), shares, there, notes, size if resize else None)
     else:
         levels = [brightness(labels) for _, labels in looked_at]
         masks = _of_two_values(paths, instrument_value == 255, shares, levels, notes, size if resize else None)
@@ -128,12 +129,13 @@ def _of_named_classes(
     paths: list[Path],
     values: MaskValues,
     shares: dict[int, float],
+    there: set[int],
     notes: list[str],
     size: tuple[int, int] | None,
 ) -> MaskFiles:
     asked = set(values.instrument + values.unknown + values.tissue)
     folder = paths[0].parent
-    if not asked & set(shares):
+    if not asked & (there | set(shares)):
         raise InputError(
             f"{folder}: the masks looked at hold {listed(shares)}, and --mask-values names none of them: name those "
             "that are instruments."
@@ -170,7 +172,7 @@ def _of_two_values(
     # Without any class beside black all that there is may be dark.
     dark = not bright and between.share >= STRAY and values[-1] <= top // 2
     if dark or not (between.is_soft or between.share < STRAY):
-        raise InputError(many_values(folder, levels))
+        raise InputError(many_values(folder, levels, lossy))
     name = value_name(bright[0]) if bright else ""
     others = f"{between.values} values between at soft edges, {100 * between.share:.2g} % of the pixels"
     meaning = "instrument" if bright_is_instrument else "tissue"

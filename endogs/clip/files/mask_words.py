@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.files.mask_classes import COLOR, MANY_VALUES, brightness, value_name
-from endogs.clip.files.mask_softness import STRAY
+from endogs.clip.files.mask_softness import NOISE, STRAY
 
 HIDDEN_SUSPICIOUS = 0.6
 """A larger share may mean it, and is worth a note."""
@@ -16,8 +16,13 @@ HIDDEN_SUSPICIOUS = 0.6
 def listed(shares: dict[int, float]) -> str:
     """Classes with their shares of the pixels, most frequent first: "0 (91 %), 85 (5 %), 255 (4 %)"."""
     most = sorted(shares, key=lambda value: -shares[value])
-    words = [f"{value_name(value)} ({100 * shares[value]:.2g} %)" for value in most[:12]]
+    words = [f"{value_name(value)} ({_percent(shares[value])} %)" for value in most[:12]]
     return ", ".join(words) + (f" and {len(most) - 12} more" if len(most) > 12 else "")
+
+
+def _percent(share: float) -> str:
+    """Two digits, and never "1e+02"."""
+    return f"{100 * share:.2g}" if share < 0.995 else "100"
 
 
 def held(shares: dict[int, float], between: float, bright_is_instrument: bool) -> str:
@@ -61,13 +66,14 @@ def _joined(values: Sequence[int]) -> str:
     return ",".join(words)
 
 
-def many_values(folder: Path, levels: Sequence[NDArray[np.int32]]) -> str:
+def many_values(folder: Path, levels: Sequence[NDArray[np.int32]], is_lossy: bool) -> str:
     """The refusal of masks (H, W) whose values are neither two nor soft edges between two."""
     values, numbers = np.unique(np.concatenate([one.ravel() for one in levels]), return_counts=True)
     shares = dict(zip(values.tolist(), (numbers / numbers.sum()).tolist(), strict=True))
     bright = sorted(value for value in shares if value > 0)
-    # Of labels all are named, of what fades the brighter half.
-    least = bright[0] if len(bright) <= MANY_VALUES else next(v for v in bright if v > bright[-1] // 2)
+    # Of labels all are named, but for the noise of compression around black; of what fades the brighter half.
+    lowest = bright[-1] // 2 if len(bright) > MANY_VALUES else max(2, round(NOISE * bright[-1])) if is_lossy else 0
+    least = next((value for value in bright if value > lowest), bright[-1])
     while sum(shares[value] for value in bright if value >= least) > HIDDEN_SUSPICIOUS and least < bright[-1]:
         least = next(value for value in bright if value > least)
     example = f"{least}-{bright[-1]}" if least < bright[-1] else f"{least}"

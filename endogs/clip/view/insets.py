@@ -86,6 +86,9 @@ def find_windows(images: Sequence[NDArray[np.uint8]], before: Mask) -> Windows:
     insets = []
     for box, drawn in _rectangles(edges, before | outside):
         if not _breaks(greys, box):
+            # A frame drawn on one picture, or a window that shows nearly the same.
+            if len(drawn) > 1 and float(np.mean(drawn)) >= SURE and min(drawn) >= PAIR and _is_compact(box):
+                doubtful.append(box)
             continue
         even = _is_even(images, box)
         if _is_sure(box, drawn, even):
