@@ -92,6 +92,93 @@ def test_several_classes_are_named_and_asked_about_and_the_answer_is_used(name, 
     assert main(["inspect", str(tmp_path), "--mask-values", example[1], "--out", str(tmp_path / "sheet.png")]) == 0
 
 
+RNG = np.random.default_rng(4)
+SPECKLED = np.where(TOOL, RNG.integers(1, 31, TOOL.shape), 0).astype(np.uint8)
+SQUARES = np.kron(np.arange(1, 101).reshape(10, 10), np.ones((9, 9))).astype(np.uint8) * TOOL[3:93, 3:93]
+LABELS = {
+    "30 labels, scattered": (SPECKLED, ".png", ()),
+    "30 labels, scattered, bright": (8 * SPECKLED, ".png", ()),
+    "30 labels, scattered, with 255": (np.where(JAW, 255, SPECKLED).astype(np.uint8), ".png", ()),
+    "100 ids": (np.pad(SQUARES, 3), ".png", ()),
+    "ids as jpeg": (np.pad(2 * SQUARES, 3), ".jpg", (cv2.IMWRITE_JPEG_QUALITY, 90)),
+    "dark ids as jpeg": (SPECKLED, ".jpg", (cv2.IMWRITE_JPEG_QUALITY, 95)),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_many_labels_are_counted_and_asked_about_and_the_example_works(name, tmp_path):
+    mask, suffix, parameters = LABELS[name]
+    with pytest.raises(InputError, match="only you know which are instruments") as refused:
+        clip_of(tmp_path, mask, suffix, parameters)
+    if suffix == ".png" and "scattered" in name:
+        assert f"hold {len(np.unique(mask))} different values" in str(refused.value)
+    example = re.search(r"--mask-values (instrument=[^\s;]+);", str(refused.value))
+    assert example is not None
+    hidden = ~load_clip(tmp_path, ClipOptions(mask_values=(example[1],))).tissue_mask(0)
+    assert (hidden & TOOL).sum() >= 0.9 * TOOL.sum()
+    assert (hidden & ~TOOL).sum() <= 0.1 * TOOL.sum()
+
+
+def test_soft_masks_say_how_much_lies_between_and_what_counts(tmp_path):
+    clip = clip_of(tmp_path / "soft", cv2.GaussianBlur(255 * TOOL.astype(np.uint8), (0, 0), 3))
+    told = next(note for note in clip.notes if "is soft" in note)
+    values = [int(number) for number in re.findall(r"(\d+) values between", told)]
+    assert values[0] > 50
+    assert "above 127 is instrument" in told
+    assert not any("soft" in note for note in clip_of(tmp_path / "hard", 255 * TOOL.astype(np.uint8)).notes)
+    grey = cv2.GaussianBlur(20 * TOOL.astype(np.uint8), (0, 0), 3)
+    told = next(note for note in clip_of(tmp_path / "grey", grey).notes if "holds 0 and 20" in note)
+    assert "only" not in told
+    assert "above 10 is instrument" in told
+
+
+def test_values_that_jpeg_changed_count_for_the_nearest(tmp_path):
+    mask = np.where(JAW, 120, 255 * TOOL).astype(np.uint8)
+    options = ClipOptions(mask_values=("instrument=120,255",))
+    clip = clip_of(tmp_path, mask, ".jpg", (cv2.IMWRITE_JPEG_QUALITY, 60), options=options)
+    assert (~clip.tissue_mask(0) & TOOL).sum() >= 0.97 * TOOL.sum()
+
+
+def test_ranges_of_values_are_values():
+    assert parse_mask_values(("instrument=1-3,9", "unknown=255")) == MaskValues((1, 2, 3, 9), (255,))
+    for wrong in ("instrument=3-1", "instrument=1-", "instrument=-3", "instrument=1-#ff0000", "instrument=1-70000"):
+        with pytest.raises(InputError, match=r"^--mask-values"):
+            parse_mask_values((wrong,))
+
+
+@pytest.mark.parametrize("alpha", [0, 128, 255])
+def test_an_alpha_channel_of_one_value_tells_nothing(alpha, tmp_path):
+    image = np.dstack([np.where(TOOL, 255, 0)] * 3 + [np.full(TOOL.shape, alpha)]).astype(np.uint8)
+    np.testing.assert_array_equal(~clip_of(tmp_path, image).tissue_mask(0), TOOL)
+
+
+def test_where_nothing_is_drawn_the_alpha_channel_is_the_mask():
+    empty = np.zeros((8, 8, 4), np.uint8)
+    empty[..., :3] = 255
+    assert not mask_labels(empty).any()
+
+
+@pytest.mark.parametrize(
+    ("mask", "options", "words"),
+    [
+        (255 * TOOL, (), "255 = instrument"),
+        (20 * TOOL, (), "20 = instrument"),
+        (np.where(TOOL, 0, 255), ("--mask-instrument-value", "0"), "0 = instrument"),
+        (0 * TOOL, (), "0 everywhere = tissue"),
+        (np.where(JAW, 2, 7 * TOOL), ("--mask-values", "instrument=2,7"), "instrument=2,7"),
+    ],
+    ids=["255", "20", "0", "nothing", "named"],
+)
+def test_inspect_says_what_the_files_hold(mask, options, words, tmp_path, capsys):
+    try:
+        clip_of(tmp_path, mask.astype(np.uint8))
+    except InputError:
+        assert options
+    assert main(["inspect", str(tmp_path), *options, "--out", str(tmp_path / "sheet.png")]) == 0
+    rows = capsys.readouterr().out.split("masks", 1)[1]
+    assert " ".join(rows.split()).startswith(words)
+
+
 def test_unknown_is_left_out_and_tissue_alone_may_be_named(tmp_path):
     mask = np.where(JAW, 255, 6 * TOOL).astype(np.uint8)
     mask[:10] = 4

@@ -14,7 +14,7 @@ from endogs.clip.files.frame_cache import DEFAULT_BYTES, FrameCache
 from endogs.clip.frame_source import Frame
 from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.view.framing import Framing
-from endogs.clip.view.ignored_area import ignored_area, ignored_note
+from endogs.clip.view.ignored_area import ignored_area, little_left
 from endogs.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class Clip:
         """True when the masks came with the clip."""
         self.mask_instrument_value = recording.mask_instrument_value
         """The value that meant instrument in those masks' files."""
+        self.mask_meaning = str(getattr(recording.masks, "meaning", ""))
+        """What those files hold and which of it is instrument, where their reader says it."""
         self._found_masks: FrameReader | None = None
         self.has_inverse_depth = recording.depths is not None and options.depth_is == "inverse"
         """True when the depth files hold inverse depth, which has no unit."""
@@ -95,18 +97,22 @@ class Clip:
         """What `load_clip` found that would make a fit wrong, in sentences that say what to do."""
         self.notes: list[str] = [*recording.notes, *self._camera_notes(), *self._memory_notes()]
         """Sentences a user should read: what was guessed, missing, or heavy."""
-        by_hand = ignored_area(recording.width, recording.height, options)
-        self.notes += [note] if (note := ignored_note(by_hand)) is not None else []
-        self.ignored: NDArray[np.bool_] = self._framing.labels(by_hand)
+        self.ignored: NDArray[np.bool_] = self._framing.labels(ignored_area(recording.width, recording.height, options))
         """(H, W) True where there is never tissue, in both views: --ignore-rows, --ignore-mask and --ignore-box say so,
         and, without the first two, what lies outside the field of view that was found."""
         if recording.outside is not None:
             self.ignored = self.ignored | self._framing.labels(recording.outside)
             if self.ignored.all():
                 raise InputError(f"{recording.source}: --crop keeps only what the undistorted view does not show.")
+        elif self.ignored.all():
+            raise InputError(
+                f"{recording.source}: --crop keeps only what --ignore-rows, --ignore-box and --ignore-mask leave out: "
+                "nothing would be left to fit; move the crop, or leave those options out."
+            )
         for index, image in recording.framed.items():
             self._cache.put(("image", index), image)
         self._limit_to_view()
+        self.notes += little_left(self.ignored, self._framing, options)
 
     def __len__(self) -> int:
         return len(self.times)

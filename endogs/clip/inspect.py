@@ -109,8 +109,7 @@ def _masks(clip: Clip, seen: Coverage, searched: bool) -> str:
     if seen.instruments is None:
         return "none: reconstruct looks for instruments by colour; --masks shows what it finds"
     low, mean, high = (100 * share for share in seen.instruments)
-    two_values = "bright = instrument" if clip.mask_instrument_value else "dark = instrument"
-    meaning = ", ".join(clip.options.mask_values) or two_values
+    meaning = ", ".join(clip.options.mask_values) or clip.mask_meaning or f"{clip.mask_instrument_value} = instrument"
     origin = meaning if clip.masks_are_given else "found, not given"
     return f"{origin}; they hide {mean:.1f} % of the frame ({low:.1f} to {high:.1f} % in {len(seen.frames)} frames)"
 

@@ -42,6 +42,14 @@ def test_panels_of_any_colour_are_excluded_with_their_text(name, quality):
     assert "--borders keep" in found.notes[0]
 
 
+@pytest.mark.parametrize("level", [12, 18, 21, 23, 26])
+def test_a_surround_between_black_and_grey_is_excluded_after_compression(level):
+    frames, background = screen((420, 320), (60, 4, 372, 316), (level,) * 3, "disc", seed=level)
+    outside = find_field_of_view(compressed(frames, 80)).outside
+    assert outside[shrunk(background)].mean() > 0.99
+    assert not outside[shrunk(~background, 6)].any()
+
+
 def test_a_still_picture_beside_a_panel_and_an_instrument_of_its_colour_stay():
     frames, background = screen((480, 320), (160, 14, 470, 306), (72, 72, 74))
     for frame in frames:
@@ -170,6 +178,24 @@ def test_places_are_pixels_of_the_original_and_boxes_are_left_out_beside_what_is
     assert not clip.ignored[70:95].any()
     kept = load_clip(folder, ClipOptions(borders="keep", ignore_box=("0,0,10,20",)))
     assert kept.ignored.sum() == 200
+
+
+def test_boxes_that_leave_little_are_told_and_such_that_leave_nothing_are_refused(tmp_path):
+    folder = write(tmp_path / "clip", [moving_tissue(i, 460, 320) for i in range(3)])
+    notes = load_clip(folder, ClipOptions(ignore_box=("0,0,460,300",))).notes
+    told = next(note for note in notes if "is left, in columns" in note)
+    assert "93.8 % of every frame" in told
+    assert "only 6.2 %" in told
+    assert "columns 0 to 460, rows 300 to 320" in told
+    for boxes, crop in (
+        (("0,0,460,320",), None),
+        (("0,0,230,320", "230,0,460,320"), None),
+        (("0,0,99,99",), (9, 9, 40, 40)),
+    ):
+        with pytest.raises(InputError, match="--ignore-box"):
+            load_clip(folder, ClipOptions(ignore_box=boxes, crop=crop))
+    notes = load_clip(folder, ClipOptions(ignore_box=("0,0,460,280",))).notes
+    assert not any("is left, in columns" in note for note in notes)
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "5,0,5,9", "0,0,461,10", "0,-1,4,4"])

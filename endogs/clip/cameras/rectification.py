@@ -161,6 +161,8 @@ class RectifiedMasks:
 
     def __init__(self, frames: FrameReader, maps: Maps) -> None:
         self.frames, self.maps = frames, maps
+        self.meaning = str(getattr(frames, "meaning", ""))
+        """What the files hold, where their reader says it."""
 
     def read(self, index: int) -> NDArray[np.bool_]:
         """bool (H, W), True where tissue is seen."""

@@ -28,11 +28,11 @@ FEW_VALUES = 8
 neighbours."""
 NOISE = 24
 """Grey levels around black and around the brightest class that compression makes of them: JPEG at quality 70 rings by
-about 20 beside an edge of 255."""
+about 20 beside an edge of 255, and by less beside a lower one."""
 MANY_VALUES = 64
-"""Different grey levels from which on a file that is not JPEG went through a lossy codec; label files have fewer."""
-MOST_SOLID = 16
-"""Values with an inside that a lossy codec leaves, at most; more are labels, such as a number per object."""
+"""Different grey levels from which on a file that is not JPEG may have gone through a lossy codec."""
+MANY_CLASSES = 16
+"""Values with an inside from which on such a file holds labels after all, one per object."""
 LOSSY = (".jpg", ".jpeg", ".webp")
 
 
@@ -55,16 +55,17 @@ class MaskValues:
 
 
 def parse_mask_values(words: Sequence[str]) -> MaskValues:
-    """`instrument=1,2,3 unknown=255`: numbers, or colours such as #ff0000; InputError for anything else."""
+    """`instrument=1,2,5-9 unknown=255`: numbers, ranges of them, or colours such as #ff0000; InputError for anything
+    else."""
     found: dict[str, tuple[int, ...]] = {}
     for word in words:
         name, equals, listed = word.partition("=")
         if name not in ("instrument", "unknown", "tissue") or not equals or name in found:
             raise InputError(
                 f"--mask-values {word}: give instrument=, unknown= or tissue=, each once, with values between commas, "
-                "such as instrument=1,2 unknown=255 or instrument=#ff0000"
+                "such as instrument=1,2 unknown=255, instrument=1-30 or instrument=#ff0000"
             )
-        found[name] = tuple(_value(one) for one in listed.split(","))
+        found[name] = tuple(value for one in listed.split(",") for value in _values(one))
     taken = Counter(value for values in found.values() for value in set(values))
     twice = [value for value, times in taken.items() if times > 1]
     if twice:
@@ -72,6 +73,17 @@ def parse_mask_values(words: Sequence[str]) -> MaskValues:
     if found and not ({"instrument", "tissue"} & set(found)):
         raise InputError("--mask-values: say which values are instruments, such as instrument=1,2 unknown=255")
     return MaskValues(**found)
+
+
+def _values(text: str) -> tuple[int, ...]:
+    """The values of `7`, `5-9` or `#ff0000`."""
+    first, dash, last = text.partition("-")
+    if not dash:
+        return (_value(text),)
+    low, high = _value(first), _value(last)
+    if not low <= high < COLOR:
+        raise InputError(f"--mask-values: {text!r} is no range of numbers: give the smaller one first, such as 1-30")
+    return tuple(range(low, high + 1))
 
 
 def _value(text: str) -> int:
@@ -94,7 +106,8 @@ def mask_labels(raw: NDArray[Any]) -> NDArray[np.int32]:
     """int32 (H, W) labels of a decoded mask file, uint8 or uint16, (H, W) or OpenCV's (H, W, 3 or 4).
 
     Grey values stay; colours are packed above COLOR, but black is 0. Transparent pixels are 0; where all pixels that
-    are not transparent have one colour, and there are transparent ones, the mask is the alpha channel itself.
+    are not transparent have one colour, and there are transparent ones, the mask is the alpha channel itself. An alpha
+    channel of one value tells nothing, and is not looked at where the colours tell something.
     """
     if raw.ndim == 2:
         return raw.astype(np.int32)
@@ -104,7 +117,9 @@ def mask_labels(raw: NDArray[Any]) -> NDArray[np.int32]:
     if raw.shape[2] == 4 and (raw[..., 3] != np.iinfo(raw.dtype).max).any():
         alpha = raw[..., 3].astype(np.int32)
         opaque = color[alpha > 0]
-        if opaque.size == 0 or (opaque == opaque[0]).all():
+        if (alpha == alpha[0, 0]).all() and not (color == color[0, 0]).all():
+            alpha[:] = 1
+        elif opaque.size == 0 or (opaque == opaque[0]).all():
             return alpha
         color = np.where(alpha[..., None] > 0, color, 0)
     blue, green, red = color[..., 0], color[..., 1], color[..., 2]
@@ -133,7 +148,7 @@ def classes(files: Iterable[tuple[Path, NDArray[np.int32]]]) -> dict[int, float]
     mixed: Counter[int] = Counter()
     lossy = False
     for path, labels in files:
-        lossy |= path.suffix.lower() in LOSSY
+        lossy |= is_lossy(path)
         values, inverse = np.unique(labels, return_inverse=True)
         counts.update(dict(zip(values.tolist(), np.bincount(inverse.ravel()).tolist(), strict=True)))
         solid.update(_counted(labels[_solid(labels)]))
@@ -145,7 +160,7 @@ def classes(files: Iterable[tuple[Path, NDArray[np.int32]]]) -> dict[int, float]
         found = [value for value in frequent if value in found or mixed[value] < 0.5 * counts[value]]
     if not found:
         found = [counts.most_common(1)[0][0]]
-    if lossy or (len(counts) > MANY_VALUES and len(found) <= MOST_SOLID):
+    if lossy or (len(counts) > MANY_VALUES and len(found) < MANY_CLASSES):
         found = _without_noise(found, counts)
     bright = np.array([_level(value) for value in found])
     shares = dict.fromkeys(sorted(found), 0.0)
@@ -153,6 +168,28 @@ def classes(files: Iterable[tuple[Path, NDArray[np.int32]]]) -> dict[int, float]
         nearest = value if value in shares else found[int(np.abs(bright - _level(value)).argmin())]
         shares[nearest] += number / total
     return shares
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a file's ending says that its values are not what was written."""
+    return path.suffix.lower() in LOSSY
+
+
+def nearest(labels: NDArray[np.int32], among: Sequence[int]) -> NDArray[np.int32]:
+    """int32 (H, W): for each label the one of `among` that is nearest in colour."""
+    parts = _channels(labels)
+    best = np.full(labels.shape, np.iinfo(np.int32).max, np.int32)
+    found = np.zeros(labels.shape, np.int32)
+    for value in among:
+        off = sum(np.abs(one - other) for one, other in zip(parts, _channels(np.array(value, np.int32)), strict=True))
+        closer = off < best
+        best[closer], found[closer] = off[closer], value
+    return found
+
+
+def _channels(labels: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    packed = labels - COLOR
+    return [np.where(labels >= COLOR, (packed >> shift) & 255, labels) for shift in (16, 8, 0)]
 
 
 def _counted(values: NDArray[np.int32]) -> dict[int, int]:
@@ -190,16 +227,19 @@ def _solid(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 def _without_noise(found: list[int], counts: Counter[int]) -> list[int]:
-    """The most frequent value of every run of values that lie within NOISE of it; near black and white those."""
+    """The most frequent value of every run of values that lie within their noise of it; near black and white those."""
+    total = sum(counts.values())
+    brightest = max(_level(value) for value, number in counts.items() if number >= LEAST_SHARE * total)
+    noise = min(NOISE, max(2, NOISE * brightest // 255))
     kept: list[int] = []
     for value in sorted(found, key=lambda value: -counts[value]):
-        if all(abs(_level(value) - _level(other)) > NOISE for other in kept):
+        if all(abs(_level(value) - _level(other)) > noise for other in kept):
             kept.append(value)
-    return sorted({_without_end_noise(value) for value in kept})
+    return sorted({_without_end_noise(value, noise) for value in kept})
 
 
-def _without_end_noise(value: int) -> int:
+def _without_end_noise(value: int, noise: int) -> int:
     level = _level(value)
-    if level <= NOISE:
+    if level <= noise:
         return 0
-    return 255 if 255 - NOISE <= level <= 255 else value
+    return 255 if 255 - noise <= level <= 255 else value

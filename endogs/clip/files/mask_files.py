@@ -8,24 +8,27 @@ from numpy.typing import NDArray
 
 from endogs.clip.files.image_files import check_sizes, read_raw
 from endogs.clip.files.mask_classes import (
+    MANY_VALUES,
     MaskValues,
     brightness,
     classes,
+    is_lossy,
     mask_labels,
+    nearest,
     parse_mask_values,
     value_name,
 )
+from endogs.clip.files.mask_softness import STRAY, is_noisy, softness
+from endogs.clip.files.mask_words import HIDDEN_SUSPICIOUS, examples, held, listed, many_values, remedy
 from endogs.clip.files.whole_jpegs import check_whole
 from endogs.errors import InputError
 
 SAMPLES = 12
 """Masks that are looked at when a clip is opened."""
-MOST_NAMED = 12
-"""Values that an example names."""
 HIDDEN_LIMIT = 0.9
 """A larger share of hidden pixels means that the masks are the wrong way round."""
-HIDDEN_SUSPICIOUS = 0.6
-"""A larger share may mean it, and is worth a note."""
+SOFT = 0.2
+"""Of the instrument: a softer edge is worth a note."""
 
 
 class MaskFiles:
@@ -38,16 +41,21 @@ class MaskFiles:
         threshold: int,
         size: tuple[int, int] | None = None,
         values: MaskValues | None = None,
+        among: Sequence[int] = (),
+        meaning: str = "",
     ) -> None:
         """Masks of two values, told apart at `threshold`, or of the classes that `values` names.
 
-        `size` (width, height) is what masks of other sizes become.
+        `size` (width, height) is what masks of other sizes become. Values that compression changed count for the
+        nearest one `among` the classes, where these are given. `meaning` says what the files hold.
         """
         self.paths = paths
         self.bright_is_instrument = bright_is_instrument
         self.threshold = threshold
         self.size = size
         self.values = values
+        self.among = tuple(among)
+        self.meaning = meaning
 
     def read(self, index: int) -> NDArray[np.bool_]:
         """bool (H, W), True where tissue is seen."""
@@ -61,7 +69,7 @@ class MaskFiles:
     def tissue(self, labels: NDArray[np.int32]) -> NDArray[np.bool_]:
         """bool (H, W), True where labels (H, W) mean tissue."""
         if self.values is not None:
-            return ~self.values.hides(labels)
+            return ~self.values.hides(nearest(labels, self.among) if self.among else labels)
         bright = brightness(labels) > self.threshold
         return ~bright if self.bright_is_instrument else bright
 
@@ -82,9 +90,9 @@ def mask_files(
     """The masks in `paths`, one per image of `size` (width, height); `instrument_value` is 255 or 0.
 
     Masks of two values, soft edges and the noise of compression apart, are told apart halfway between black and the
-    brightest value, with a note where that is not the type's largest. `named` are the words of --mask-values, which
-    masks of more values, or of two of which none is 0, need. With `resize` masks of other sizes are brought to the
-    images' size.
+    brightest value, with a note where that is not the type's largest, or where much lies between. `named` are the
+    words of --mask-values, which masks of more values, or of two of which none is 0, need. With `resize` masks of other
+    sizes are brought to the images' size.
 
     Raises InputError when a mask has another size, is damaged, holds several classes that nobody named, lacks the
     named ones, or when the masks hide more than 90 % of the pixels of the sampled frames; from 60 % on there is a note,
@@ -95,44 +103,39 @@ def mask_files(
     check_whole(paths, notes)
     looked_at = [(paths[i], mask_labels(read_raw(paths[i]))) for i in sampled(len(paths))]
     shares = classes(looked_at)
-    different = len({value for _, labels in looked_at for value in np.unique(labels).tolist()})
     folder = paths[0].parent
     if named:
-        masks = _of_named_classes(paths, parse_mask_values(named), shares, notes, size if resize else None)
+        there = {int(value) for _, labels in looked_at for value in np.unique(labels)}
+        masks = _of_named_classes(paths, parse_mask_values(named), shares, there, notes, size if resize else None)
     else:
-        masks = _of_two_values(paths, instrument_value == 255, shares, different, notes, size if resize else None)
+        levels = [brightness(labels) for _, labels in looked_at]
+        masks = _of_two_values(paths, instrument_value == 255, shares, levels, notes, size if resize else None)
     hidden = 1 - float(np.mean([masks.tissue(labels).mean() for _, labels in looked_at]))
     other = f"--mask-instrument-value {255 - instrument_value}"
     if hidden > HIDDEN_LIMIT:
-        raise InputError(f"{folder}: the masks hide {100 * hidden:.0f} % of the clip{_remedy(named, shares, other)}.")
+        raise InputError(f"{folder}: the masks hide {100 * hidden:.0f} % of the clip{remedy(named, shares, other)}.")
     if hidden == 0:
         notes.append(
             f"{folder.name}/ calls nothing instrument in the {len(looked_at)} of {len(paths)} masks looked at: if "
             "instruments are seen, reconstruct --masks color looks for them."
         )
     if hidden > HIDDEN_SUSPICIOUS:
-        remedy = "--mask-values names other values" if named else f"if that is the tissue, use {other}"
-        notes.append(f"the masks hide {100 * hidden:.0f} % of the clip: {remedy}.")
+        advice = "--mask-values names other values" if named else f"if that is the tissue, use {other}"
+        notes.append(f"the masks hide {100 * hidden:.0f} % of the clip: {advice}.")
     return masks
-
-
-def listed(shares: dict[int, float]) -> str:
-    """Classes with their shares of the pixels, most frequent first: "0 (91 %), 85 (5 %), 255 (4 %)"."""
-    most = sorted(shares, key=lambda value: -shares[value])
-    words = [f"{value_name(value)} ({100 * shares[value]:.2g} %)" for value in most[:12]]
-    return ", ".join(words) + (f" and {len(most) - 12} more" if len(most) > 12 else "")
 
 
 def _of_named_classes(
     paths: list[Path],
     values: MaskValues,
     shares: dict[int, float],
+    there: set[int],
     notes: list[str],
     size: tuple[int, int] | None,
 ) -> MaskFiles:
-    asked = values.instrument + values.unknown + values.tissue
+    asked = set(values.instrument + values.unknown + values.tissue)
     folder = paths[0].parent
-    if not set(asked) & set(shares):
+    if not asked & (there | set(shares)):
         raise InputError(
             f"{folder}: the masks looked at hold {listed(shares)}, and --mask-values names none of them: name those "
             "that are instruments."
@@ -143,44 +146,45 @@ def _of_named_classes(
         notes.append(
             f"{folder.name}/ holds {', '.join(rest)} too, which --mask-values does not name: read as {meaning}."
         )
-    return MaskFiles(paths, True, 0, size, values)
+    among = sorted(asked | set(shares)) if any(map(is_lossy, paths)) else []
+    return MaskFiles(paths, True, 0, size, values, among)
 
 
 def _of_two_values(
     paths: list[Path],
     bright_is_instrument: bool,
     shares: dict[int, float],
-    different: int,
+    levels: Sequence[NDArray[np.int32]],
     notes: list[str],
     size: tuple[int, int] | None,
 ) -> MaskFiles:
-    """`different` values are in the masks that were looked at, those of soft edges and noise included."""
     bright = sorted(value for value in shares if value > 0)
     folder = paths[0].parent
     if len(bright) > 1 or (bright and 0 not in shares and bright[0] not in (255, 65535)):
-        example = bright[:MOST_NAMED] if shares.get(0, 0) > 0.5 else [min(bright, key=lambda value: shares[value])]
         raise InputError(
             f"{folder}: the masks hold the classes {listed(shares)}, of which only you know which are instruments: say "
-            f"so, for example with --mask-values instrument={','.join(map(value_name, example))}; values "
-            "after unknown= instead are left out, and all others are tissue."
+            f"so, for example with {examples(shares)}; all others are tissue."
         )
     top = int(brightness(np.array(bright[:1], np.int32))[0]) if bright else 255
+    values, numbers = np.unique(np.concatenate([one.ravel() for one in levels]), return_counts=True)
+    lossy = len(values) > MANY_VALUES or any(map(is_lossy, paths)) or is_noisy(values, numbers, top)
+    between = softness(levels, top, lossy)
+    # Without any class beside black all that there is may be dark.
+    dark = not bright and between.share >= STRAY and values[-1] <= top // 2
+    if dark or not (between.is_soft or between.share < STRAY):
+        raise InputError(many_values(folder, levels, lossy))
+    name = value_name(bright[0]) if bright else ""
+    others = f"{between.values} values between at soft edges, {100 * between.share:.2g} % of the pixels"
+    meaning = "instrument" if bright_is_instrument else "tissue"
     if bright and bright[0] not in (255, 65535):
-        meaning = "instrument" if bright_is_instrument else "tissue"
-        name = value_name(bright[0])
-        others = different - 2
-        what = f"0 and {name} only" if others <= 0 else f"0, {name} and {others} values taken for edges and noise"
-        notes.append(f"{folder.name}/ holds {what}: {name} is {meaning}.")
-    return MaskFiles(paths, bright_is_instrument, top // 2, size)
-
-
-def _remedy(named: Sequence[str], shares: dict[int, float], other: str) -> str:
-    """What to do about masks that hide nearly everything, as the end of a sentence."""
-    if named:
-        return f", which hold {listed(shares)}: name other values with --mask-values"
-    if len(shares) == 1:
-        return (
-            f", because they hold nothing but {value_name(next(iter(shares)))} and tell no instrument from tissue: "
-            f"write them again, or use {other} to take everything for tissue"
+        only = (
+            f"{name} is {meaning}" if between.share < STRAY else f"with {others}: what is above {top // 2} is {meaning}"
         )
-    return f", so they seem to be the other way round: use {other}"
+        notes.append(
+            f"{folder.name}/ holds 0 and {name}" + (f" only: {only}." if between.share < STRAY else f" {only}.")
+        )
+    elif between.share > SOFT * numbers[values > top // 2].sum() / numbers.sum():
+        notes.append(f"{folder.name}/ is soft, with {others}: what is above {top // 2} is {meaning}.")
+    return MaskFiles(
+        paths, bright_is_instrument, top // 2, size, meaning=held(shares, between.share, bright_is_instrument)
+    )

@@ -38,6 +38,9 @@ class OpaqueTissue:
         """`masks` are bool (H, W), True = tissue, in the pictures' size; None = all is."""
         self.paths = paths
         self.masks = masks
+        given = str(getattr(masks, "meaning", ""))
+        self.meaning = "what is transparent = instrument" + (f", {given}" if given else "")
+        """What the files hold."""
 
     def read(self, index: int) -> NDArray[np.bool_]:
         """bool (H, W), True where tissue is seen."""

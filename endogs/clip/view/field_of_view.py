@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from endogs.clip.view.framing import Framing
 from endogs.clip.view.insets import Windows, find_windows
+from endogs.clip.view.overlays import find_overlays
 from endogs.clip.view.panels import Box, Panels, box_of, even_rest, find_panels, largest_channel
 
 Mask = NDArray[np.bool_]
@@ -107,8 +108,27 @@ def find_field_of_view(images: Sequence[NDArray[np.uint8]], framing: Framing | N
             f"straight edges that never move separate {words.of(box)}, which is kept as tissue: if it shows something "
             f"else, {words.remedy(box)} leaves it out."
         )
+    notes += _overlay_notes(small, outside, windows, words) if not panels.doubtful else []
     large = cv2.resize(outside.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).view(bool)
     return FieldOfView(large, notes)
+
+
+def _overlay_notes(images: Sequence[NDArray[np.uint8]], outside: Mask, windows: Windows, words: "Places") -> list[str]:
+    """What stands still in the view of uint8 RGB frames (H, W, 3), in a sentence, but for what was spoken of before."""
+    import cv2
+
+    greys = [np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) for image in images]
+    spoken = outside.copy()
+    for x0, y0, x1, y1 in windows.doubtful:
+        spoken[y0:y1, x0:x1] = True
+    boxes = find_overlays(greys, spoken)
+    if not boxes:
+        return []
+    return [
+        f"captions, a logo or small windows may be drawn over the view: sharp edges stand still while it moves in "
+        f"{'; '.join(words.of(box) for box in boxes)}. They are kept as tissue: "
+        f"{' '.join(words.remedy(box) for box in boxes)} leaves them out."
+    ]
 
 
 @dataclass(frozen=True)

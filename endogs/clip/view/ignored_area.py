@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.config import ClipOptions
+from endogs.clip.view.framing import Framing
 from endogs.errors import InputError
 
-MUCH = 0.9
-"""Part of the frame from which on what is ignored deserves a note."""
+NEARLY_ALL = 0.9
+"""Of the frame: more is rarely meant to be left out."""
 
 
 def ignored_area(width: int, height: int, options: ClipOptions) -> NDArray[np.bool_]:
@@ -39,15 +40,30 @@ def ignored_area(width: int, height: int, options: ClipOptions) -> NDArray[np.bo
     return ignored
 
 
-def ignored_note(ignored: NDArray[np.bool_]) -> str | None:
-    """A sentence where options exclude (H, W) nearly all, for who meant the part that is to be kept; None elsewhere."""
+def little_left(ignored: NDArray[np.bool_], framing: Framing, options: ClipOptions) -> list[str]:
+    """A sentence with numbers when options leave next to nothing of frames (H, W) to fit, or nothing."""
+    given = [
+        name
+        for name, value in (
+            ("--ignore-rows", options.ignore_rows),
+            ("--ignore-box", options.ignore_box),
+            ("--ignore-mask", options.ignore_mask),
+        )
+        if value
+    ]
     share = float(ignored.mean())
-    if share <= MUCH:
-        return None
-    return (
-        f"--ignore-rows, --ignore-box and --ignore-mask exclude {100 * share:.1f} % of the frame; if the rest "
-        "was meant, use --crop."
+    if not given or share <= NEARLY_ALL:
+        return []
+    height, width = ignored.shape
+    rows, columns = np.flatnonzero(~ignored.all(1)), np.flatnonzero(~ignored.all(0))
+    x0, y0, x1, y1 = framing.original_box(
+        (columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height)
     )
+    return [
+        f"{100 * share:.1f} % of every frame is left out and only {100 * (1 - share):.1f} % is left, in columns "
+        f"{x0} to {x1}, rows {y0} to {y1}: is that what {' and '.join(given)} should do? A box says what to leave out; "
+        "--crop X0 Y0 X1 Y1 says what to keep."
+    ]
 
 
 def _parse_rows(text: str, height: int) -> tuple[int, int]:

@@ -28,11 +28,13 @@ ALL_ROUND = 0.75
 """Mean of the four borders of an inset, from which it surely is one, when none of them is less than likely."""
 LONGEST_FLUSH = 2.2
 """Times as long as wide: what is longer and comes in from a side of the picture may be the shaft of an instrument."""
-SMALLEST = 0.008
+SMALLEST = 0.004
 """Of the frame; less is a button or a letter."""
 SMALLEST_FRAME = 100
 """Pixels of the shorter side."""
-LEAST_DOUBTFUL = 0.02
+LONGEST_DOUBTFUL = 3.0
+"""The same from which on it surely is one, where all its other borders are drawn."""
+LEAST_DOUBTFUL = 0.01
 """Of the frame; less is not worth a doubt."""
 LARGEST = 0.35
 """Of the frame; a larger window may be the view itself."""
@@ -84,6 +86,9 @@ def find_windows(images: Sequence[NDArray[np.uint8]], before: Mask) -> Windows:
     insets = []
     for box, drawn in _rectangles(edges, before | outside):
         if not _breaks(greys, box):
+            # A frame drawn on one picture, or a window that shows nearly the same.
+            if len(drawn) > 1 and float(np.mean(drawn)) >= SURE and min(drawn) >= PAIR and _is_compact(box):
+                doubtful.append(box)
             continue
         even = _is_even(images, box)
         if _is_sure(box, drawn, even):
@@ -91,8 +96,10 @@ def find_windows(images: Sequence[NDArray[np.uint8]], before: Mask) -> Windows:
             _fill(outside, box)
         elif _area(box) < LEAST_DOUBTFUL * before.size:
             continue
-        elif len(drawn) == 4 or (
-            ((even and len(drawn) == 2) or _is_compact(box)) and (len(drawn) == 3 or np.mean(drawn) >= SURE)
+        elif (
+            len(drawn) == 4
+            or (((even and len(drawn) == 2) or _is_compact(box)) and (len(drawn) == 3 or np.mean(drawn) >= SURE))
+            or (len(drawn) == 3 and min(drawn) >= PAIR and _is_compact(box, LONGEST_DOUBTFUL))
         ):
             doubtful.append(box)
     return Windows(outside, insets, pillars, doubtful)
@@ -115,9 +122,9 @@ def _is_even(images: Sequence[NDArray[np.uint8]], box: Box) -> bool:
     return float(np.median(np.abs(inner - np.median(inner, axis=0)).max(1))) < EVEN
 
 
-def _is_compact(box: Box) -> bool:
+def _is_compact(box: Box, longest: float = LONGEST_FLUSH) -> bool:
     longer, shorter = max(box[2] - box[0], box[3] - box[1]), min(box[2] - box[0], box[3] - box[1])
-    return longer <= LONGEST_FLUSH * shorter
+    return longer <= longest * shorter
 
 
 def _fill(mask: Mask, box: Box) -> None:

@@ -17,9 +17,9 @@ Box = tuple[int, int, int, int]
 
 LONGEST = 480
 """Pixels of the longer side at which panels are looked for: compression noise and the edges of letters average out."""
-DARKEST = 14
-"""Surroundings whose channels stay below are black ones, which fade into dark tissue: they have rules of their own,
-which reach up to `field_of_view.BLACK` with the noise of compression, so both look at what lies in between."""
+DARKEST = 12
+"""Surroundings whose channels stay below are black ones, which have rules of their own (`field_of_view.py`); those
+reach up to 24, noise of compression included, which a grey of 18 may exceed: up to there both rules look."""
 SAME = (13.0, 5.0)
 """Largest deviation of any channel, in most frames, from the panel's colour: noise of strong compression, and what is
 tried where the view has nearly that colour."""
