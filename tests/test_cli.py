@@ -181,7 +181,7 @@ def test_reconstruct_says_what_it_had_to_guess(home, tmp_path, capsys):
 def test_inspect_says_what_was_understood(home, tmp_path, capsys):
     assert run("inspect", home / "clip", "--out", tmp_path / "sheet.png") == 0
     said = capsys.readouterr().out
-    for fact in ("96 x 80", "15.000 frames per second", "millimetres", "bright = instrument", "right view  none"):
+    for fact in ("96 x 80", "15.000 frames per second", "millimetres", "255 = instrument", "right view  none"):
         assert fact in said
     assert cv2.imread(str(tmp_path / "sheet.png")).std() > 10
 

@@ -4,7 +4,6 @@ import pytest
 from clip_samples import HEIGHT, WIDTH, depth_map, frame, write_calibrated, write_images
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.view.ignored_area import ignored_note
 from endogs.errors import InputError
 
 
@@ -109,11 +108,3 @@ def test_bad_options_are_named(tmp_path, options, message):
     write_images(tmp_path, 2)
     with pytest.raises(InputError, match=message):
         load_clip(tmp_path, ClipOptions(**options))
-
-
-def test_options_that_leave_next_to_nothing_are_told():
-    nearly, half = np.ones((20, 20), bool), np.zeros((20, 20), bool)
-    nearly[0, :20] = False
-    half[10:] = True
-    assert "exclude 95.0 % of the frame" in ignored_note(nearly)
-    assert ignored_note(half) is None

@@ -40,7 +40,7 @@ def test_inspect_says_what_was_understood(in_folder, capsys):
         "fx 21.00, fy 22.00, cx 11.50, cy 8.25",
         "standing still",
         "units millimetres",
-        "bright = instrument; they hide 7.8 % of the frame (6.2 to 9.4 %",
+        "255 = instrument; they hide 7.8 % of the frame (6.2 to 9.4 %",
         f"median {np.median(depths[depths > 0]):.4g}",
         "known in 99.7 % of the pixels",
         "4.5 mm to the right",
