@@ -23,7 +23,7 @@ sanitize() {  # small renderings with their gradients, and training steps
     local log="$build/sanitize.log"
     for tool in memcheck racecheck; do
         compute-sanitizer --tool $tool --error-exitcode 3 "$python" -m pytest -q -p no:cacheprovider \
-            tests/test_cuda_render.py tests/test_cuda_fit.py -k "repeat_exactly or (every_kind and ordinary) or (is_the_cpus and logdepth-0.2-True)" \
+            tests/render/test_cuda_render.py tests/fit/test_cuda_fit.py -k "repeat_exactly or (every_kind and ordinary) or (is_the_cpus and logdepth-0.2-True)" \
             >"$log" 2>&1 || { tail -30 "$log"; return 1; }
         echo "$tool: $(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$log")"
     done
@@ -31,7 +31,7 @@ sanitize() {  # small renderings with their gradients, and training steps
 
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 step "Build" build
-step "Tests" "$python" -m pytest -q -m cuda tests/test_cuda_render.py tests/test_cuda_fit.py -p no:cacheprovider ${PYTEST_OPTIONS:-}
+step "Tests" "$python" -m pytest -q -m cuda tests/render/test_cuda_render.py tests/fit/test_cuda_fit.py -p no:cacheprovider ${PYTEST_OPTIONS:-}
 step "Rasterizer and training step" "$python" benchmarks/rasterize_cuda.py
 [ $# -gt 0 ] && step "Fit and rendering" "$python" benchmarks/fit_cuda.py --clip "$1" --cpu
 step "compute-sanitizer" sanitize

@@ -17,7 +17,7 @@ from endogs.export.html import export_html
 from endogs.scene.scene_file import load_scene
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from chromium import Chromium
+from samples.chromium import Chromium
 
 PAIRS = 20
 TIMED = """(() => {{

@@ -84,7 +84,7 @@ def draw(frames: int) -> None:
 COUNTER = """
 import sys, time
 sys.path.insert(0, "tests")
-from live_client import LookingClient
+from samples.live_client import LookingClient
 client = LookingClient(sys.argv[1])
 client.look((0.0, 0.0, 0.0), (640, 512))
 picture = lambda: client.wait_for("BackgroundImageMessage", lambda message: message["rgb_data"])
@@ -113,7 +113,7 @@ def deliver() -> None:
 LOOKER = """
 import sys, threading, time
 sys.path.insert(0, "tests")
-from live_client import LookingClient
+from samples.live_client import LookingClient
 client = LookingClient(sys.argv[1])
 threading.Thread(target=lambda: [client.messages(600) for _ in iter(int, 1)], daemon=True).start()
 while True:  # somebody who never stops turning the view: the worst case

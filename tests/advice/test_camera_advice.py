@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from advised import names, option_in, options_in, read, said, sentence, the_one
 from clip.drawn_frames import HEIGHT, WIDTH, series, tissue
-from clip_samples import write_calibrated, write_endonerf
 from layouts import corner
 from layouts.c3vd import write_c3vd
 from layouts.dvrk import write_dvrk
@@ -21,6 +20,7 @@ from layouts.stereo_video import views as stereo_views
 from layouts.stereo_video import write_calibration, write_packed, write_video
 from layouts.stereomis import write_stereomis
 from layouts.tum_rgbd import write_tum
+from samples.clip_samples import write_calibrated, write_endonerf
 
 Change = Callable[[dict[str, Any]], None]
 CAMERA = {"fx": 60.0, "fy": 61.0, "cx": 24.5, "cy": 19.5}

@@ -9,8 +9,10 @@ import cv2
 import pytest
 import tyro
 from advised import WORDS, names, option_in, options_in, told
-from live_scene import stretching_scene
-from tool_clip import write_tool_clip
+from samples.live_scene import stretching_scene
+from samples.run_folders import run, token_of
+from samples.still_scene import FRAMES, StillClip, still_scene
+from samples.tool_clip import write_tool_clip
 
 from endogs.cli import follow_recipe, main, parse
 from endogs.doctor.config import Doctor
@@ -19,8 +21,6 @@ from endogs.phantom.config import Phantom
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.run_folder import claim
 from endogs.scene.scene_file import save_scene
-from tests.test_evaluate_scene import FRAMES, StillClip, still_scene
-from tests.test_run_folder import run, token_of
 
 
 @pytest.fixture(scope="module")

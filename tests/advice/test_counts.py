@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from advised import read, the_one
 from clip.written_videos import numbered, write
-from clip_samples import write_calibrated, write_depth, write_endonerf, write_images, write_masks
 from layouts.endoslam import write_unity
 from layouts.hamlyn import write_hamlyn
 from layouts.stereo_video import write_packed
 from layouts.stereomis import write_stereomis
 from layouts.tum_rgbd import write_tum
-from live_scene import stretching_scene
+from samples.clip_samples import write_calibrated, write_depth, write_endonerf, write_images, write_masks
+from samples.live_scene import stretching_scene
 
 from endogs.cli import main
 from endogs.scene.scene_file import save_scene

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from advised import names, option_in, options_in, read, said, sentence
 from clip.drawn_frames import HEIGHT, WIDTH, mask, save, series, tissue
-from clip_samples import write_calibrated, write_depth, write_endonerf, write_images
+from samples.clip_samples import write_calibrated, write_depth, write_endonerf, write_images
 
 COUNT = 4
 BLOCK = [mask(i) > 0 for i in range(COUNT)]

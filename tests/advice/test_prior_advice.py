@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from advised import option_in, options_in, read, the_one, told
 from clip.drawn_frames import series, tissue
-from clip_samples import write_endonerf
 from layouts.nerfstudio import write_nerfstudio
+from samples.clip_samples import write_endonerf
+from samples.shaded_frames import OneFrame, bump, shaded, slant
 
 from endogs.clip import Clip
 from endogs.priors.depth.choose import choose_depth_prior
 from endogs.priors.instruments.choose import with_instrument_masks
-from tests.test_priors_depth import OneFrame, bump, shaded, slant
 
 MM = ("--depth-unit-mm", "0.01")
 

@@ -12,9 +12,9 @@ import pytest
 from advised import names, option_in, read, said, sentence, the_one
 from clip.drawn_frames import HEIGHT, WIDTH, mask, save, series, tissue
 from clip.written_videos import numbered, write
-from clip_samples import write_calibrated, write_endonerf
 from layouts import corner
 from layouts.stereo_video import write_packed
+from samples.clip_samples import write_calibrated, write_endonerf
 
 from endogs.clip import Clip
 

@@ -9,7 +9,7 @@ from layouts.dvrk import write_dvrk
 from layouts.hamlyn import write_hamlyn
 from layouts.scared import write_scared, write_scared_video
 from layouts.stereomis import write_stereomis
-from stereo_scene import BASELINE, write_pair
+from samples.stereo_scene import BASELINE, write_pair
 
 from endogs.clip import load_clip
 from endogs.clip.cameras.baselines import baseline_notes, check_baseline

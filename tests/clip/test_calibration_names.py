@@ -7,7 +7,7 @@ import pytest
 from layouts.dvrk import write_dvrk
 from layouts.nerfstudio import write_nerfstudio
 from layouts.stereomis import write_stereomis
-from stereo_scene import BASELINE, write_pair
+from samples.stereo_scene import BASELINE, write_pair
 
 from endogs.bounded_files import NamedTwice, parse_json
 from endogs.clip import load_clip

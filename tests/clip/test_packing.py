@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from layouts import corner
 from layouts.stereo_video import BASELINE, views, write_packed, write_video
-from stereo_scene import write_pair
+from samples.stereo_scene import write_pair
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.clip.checks.packing import PackingCheck, check_packing, halves

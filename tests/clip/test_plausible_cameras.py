@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from stereo_scene import BASELINE, HEIGHT, WIDTH, K, write_pair
+from samples.stereo_scene import BASELINE, HEIGHT, WIDTH, K, write_pair
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.clip.cameras.plausible_cameras import camera_notes, check_cameras

@@ -7,11 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from written_videos import write
 
 from endogs.clip import load_clip
 from endogs.clip.checks.shots import shot_notes
 from endogs.clip.config import ClipOptions
-from tests.clip.written_videos import write
 
 WIDTH, HEIGHT = 160, 128
 

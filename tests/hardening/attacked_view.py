@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import viser
-from live_client import CANVAS, LookingClient, picture, until
-from live_scene import stretching_scene
+from samples.live_client import CANVAS, LookingClient, picture, until
+from samples.live_scene import stretching_scene
 
 from endogs.live.face import Face
 from endogs.live.playback import Playback

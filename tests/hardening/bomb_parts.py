@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import openpyxl
-from clip_samples import write_images, write_video
 from layouts.dvrk import write_dvrk, write_yaml
 from layouts.exr import attribute, write_exr
+from samples.clip_samples import write_images, write_video
 
 Writer = Callable[[Path], object]
 """Writes below a folder; returns what a user opens: a path, a path and more, or nothing for the folder itself."""

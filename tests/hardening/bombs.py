@@ -37,7 +37,6 @@ from bomb_parts import (
     with_pickle,
     workbook,
 )
-from clip_samples import write_calibrated, write_endonerf, write_images
 from layouts.colmap import write_colmap
 from layouts.endomapper import write_frames
 from layouts.endoslam import write_high_camera, write_unity
@@ -45,6 +44,7 @@ from layouts.hamlyn import write_hamlyn
 from layouts.nerfstudio import write_nerfstudio
 from layouts.stereomis import write_stereomis
 from layouts.tum_rgbd import write_tum
+from samples.clip_samples import write_calibrated, write_endonerf, write_images
 
 BOMBS: dict[str, tuple[str, Writer, str]] = {
     "png 20000 x 20000": ("clip", image("a.png", png(20_000, 20_000, deflated_zeros(48))), "is 20000 x 20000 pixels"),

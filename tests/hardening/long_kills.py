@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from test_kills import kill_often
+from killed_runs import kill_often
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from full_disk import full_disk
+from samples.full_disk import full_disk
 
 from endogs.cli import main
 from endogs.fit.checkpoint_clock import CheckpointClock

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sliding_clip import InstrumentOnTheLeft, sliding_clip
+from samples.sliding_clip import InstrumentOnTheLeft, sliding_clip
 
 from endogs.errors import InputError
 from endogs.fit.checkpoint import FILE_NAME, checksum_of, load_checkpoint, save_checkpoint

@@ -19,7 +19,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clip_samples import write_calibrated, write_depth, write_endonerf, write_images, write_masks, write_video
 from layouts.c3vd import write_c3vd
 from layouts.colmap import write_colmap
 from layouts.dvrk import write_dvrk, write_yaml
@@ -34,6 +33,7 @@ from layouts.stereo_video import write_video as write_view
 from layouts.stereomis import write_stereomis, write_stereomis_frames
 from layouts.tum_rgbd import write_tum
 from mutations import mutate_folder
+from samples.clip_samples import write_calibrated, write_depth, write_endonerf, write_images, write_masks, write_video
 
 from endogs.bounded_arrays import read_npz
 from endogs.clip import ClipOptions, load_clip

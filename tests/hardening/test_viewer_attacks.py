@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from attacked_view import UPGRADE, all_of, ask, connected, frame, is_served, request, served, websocket
-from live_client import CANVAS, LookingClient, picture, until
+from samples.live_client import CANVAS, LookingClient, picture, until
 
 from endogs.errors import InputError
 from endogs.live import backend, browser_connection, door
@@ -349,8 +349,8 @@ def test_those_who_do_not_look_make_room_and_a_crowd_is_told_so(view, monkeypatc
 OUT_OF_HANDLES = """
 import os, resource, sys, time
 sys.path.insert(0, sys.argv[1])
-from live_client import CANVAS, LookingClient, picture
-from live_scene import stretching_scene
+from samples.live_client import CANVAS, LookingClient, picture
+from samples.live_scene import stretching_scene
 from endogs.live.face import Face
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from live_client import CANVAS
-from live_scene import stretching_scene
+from samples.live_client import CANVAS
+from samples.live_scene import stretching_scene
 
 from endogs.cli import main
 from endogs.clip import load_clip

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from clip_samples import write_calibrated
+from samples.clip_samples import write_calibrated
 from strange_scenes import small_scene
 
 from endogs.cli import LONGEST_SENTENCE, main, shown

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from clip_samples import write_calibrated, write_endonerf, write_images, write_masks, write_video
 from layouts import stereo_video
 from layouts.c3vd import write_c3vd
 from layouts.colmap import write_colmap
@@ -22,6 +21,7 @@ from layouts.nerfstudio import write_nerfstudio
 from layouts.scared import write_scared, write_scared_video
 from layouts.stereomis import write_stereomis, write_stereomis_frames
 from layouts.tum_rgbd import write_tum
+from samples.clip_samples import write_calibrated, write_endonerf, write_images, write_masks, write_video
 
 FRAMES = 5
 SMALL_FIT = ("--iterations", "3", "--gaussians", "120")
