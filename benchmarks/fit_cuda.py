@@ -34,7 +34,7 @@ from endogs.priors.motion.flow import ClipFlows
 from endogs.render.native import render_planes
 from endogs.scene import Scene, SplineDeformation
 from endogs.scene.origin import Origin
-from endogs.seeding.placement import Look, still_gaussians
+from endogs.seeding.placement import StartStyle, still_gaussians
 
 IGNORED_ROWS = "495:512"
 EVERY = 25
@@ -111,7 +111,7 @@ def million(scene: Scene) -> torch.Tensor:
     pixels = torch.rand(count, 2, generator=generator).numpy() * [scene.width, scene.height]
     means = np.concatenate([(pixels - K[:2, 2]) / [K[0, 0], K[1, 1]] * 100, np.full((count, 1), 100.0)], 1)
     colors = torch.rand(count, 3, generator=generator).numpy()
-    packed = still_gaussians(means, colors, np.full(count, 0.6 * 100 / K[0, 0]), Look(0.8, 1.0))
+    packed = still_gaussians(means, colors, np.full(count, 0.6 * 100 / K[0, 0]), StartStyle(0.8, 1.0))
     return packed.cuda()
 
 

@@ -200,7 +200,7 @@ def test_the_scene_closes_behind_an_instrument(clip):
         config = replace(CONFIG, iterations=40, hidden_weight=weight, unseen_weight=0.0, insertions=())
         fit = new_fit(clip, config)
         fit.optimizer.base[:, OPACITY] = -3.0  # thin everywhere, so that there is something to close
-        view = replace(fit.window.real[0], hidden=torch.from_numpy(hidden.view(np.uint8)))
+        view = replace(fit.window.real[0], occluded=torch.from_numpy(hidden.view(np.uint8)))
         for _ in range(40):
             packed = fit.optimizer.packed_at(view.time)
             result = fit.objective.evaluate(packed, replace(view, weight=torch.zeros_like(view.weight)), 1)
@@ -314,8 +314,8 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
     assert (view.weight[36:] == 0).all(), "ignored"
     assert view.weight[20, 30] == 102
     assert view.weight[20, 31] == 255
-    assert view.hidden[:36, :4].all(), "only the instrument is closed"
-    assert not view.hidden[:, 4:].any()
+    assert view.occluded[:36, :4].all(), "only the instrument is closed"
+    assert not view.occluded[:, 4:].any()
     assert view.depth_weight[20, 30] == 0
     assert view.depth_weight[20, 32] > 0
     assert (view.depth_weight[:, :8] == 0).all()
