@@ -19,7 +19,7 @@ class Deformation(ABC):
 
     Training contract: the optimizer computes `packed = deformation.packed_at(base, time)`, the fit renders it and hands
     the gradient by `packed` back. `SplineAdam` applies the chain rule of those that are `linear` by hand;
-    `AutogradAdam` keeps the graph of any other. A new one is a file with a class, and a line in `registry.py`.
+    `AutogradAdam` keeps the graph of any other. A new one is a file with a class, and a line in `kinds.py`.
     """
 
     kind: ClassVar[str]
