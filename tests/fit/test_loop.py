@@ -275,7 +275,7 @@ def test_views_weigh_tissue_only_and_virtual_frames_lie_between(clip):
     assert times[:5] == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2 + 0.1 / 3])
     assert min(abs(t - clip.times[1]) for t in times) > 0.015
     assert not views.unseen.any()
-    assert not views.hidden.any()
+    assert not views.occluded.any()
 
 
 def test_a_frame_without_tissue_hides_nothing(clip):
@@ -289,8 +289,8 @@ def test_a_frame_without_tissue_hides_nothing(clip):
 
     views = new_fit(clip.with_masks(Masks())).window
     assert not views.observations.masks[2].any()
-    assert views.hidden[:36, :4].all(), "an instrument still does"
-    assert not views.hidden[:, 4:].any()
+    assert views.occluded[:36, :4].all(), "an instrument still does"
+    assert not views.occluded[:, 4:].any()
 
 
 def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
