@@ -39,7 +39,7 @@ class Reconstruct(Options):
     split: Literal["standard", "gap", "novel-view", "all"] = "standard"
     """Frames kept for testing: every eighth (standard), five in every twenty (gap), the right view
     (novel-view), or none (all)."""
-    depth: Literal["auto", "given", "stereo", "photometric", "learned"] = "auto"
+    depth: Literal["auto", "given", "stereo", "parallax", "photometric", "learned"] = "auto"
     """Where depth comes from: the data set (given), a right view (stereo), brightness, as the light sits beside the
     camera (photometric), or a learned model. auto takes learned with --depth-model, else the first that there is of
     given, stereo and photometric."""

@@ -8,6 +8,7 @@ from endogs.priors.depth.given import GivenDepth
 from endogs.priors.depth.given_inverse import GivenInverseDepth
 from endogs.priors.depth.learned import LearnedDepth
 from endogs.priors.depth.pair_doubt import pair_doubt
+from endogs.priors.depth.parallax import ParallaxDepth
 from endogs.priors.depth.photometric import PhotometricDepth
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, to_depth
 from endogs.priors.depth.stereo import StereoDepth
@@ -24,6 +25,7 @@ __all__ = [
     "GivenDepth",
     "GivenInverseDepth",
     "LearnedDepth",
+    "ParallaxDepth",
     "PhotometricDepth",
     "StereoDepth",
     "choose_depth_prior",
@@ -34,26 +36,28 @@ __all__ = [
 def choose_depth_prior(
     name: str, clip: "Clip", model: str | None = None, model_output: DepthKind | None = None, device: str = "cpu"
 ) -> DepthPrior:
-    """The prior called `name`: given, stereo, photometric, learned, or `auto`.
+    """The prior called `name`: given, stereo, parallax, photometric, learned, or `auto`.
 
     `auto` takes what is known best: depth that came with the clip, else the right view where it is a pair with the
-    left one, else inverse depth that came with it, else brightness; a `model` means learned. `model` is a folder, an
+    left one, else inverse depth that came with it, else parallax where the camera moves and its poses are known, else
+    brightness; a `model` means learned, and fills what parallax leaves open. `model` is a folder, an
     ONNX file or a hub id, `model_output` what it predicts when its own configuration does not say, `device` where
     torch runs it. Raises InputError for an unknown name, a model without use, and a prior that lacks its input.
     """
     if name == "auto":
-        single = "learned" if model is not None else "photometric"
         if model is None and (clip.has_depth or (clip.has_inverse_depth and not clip.has_right)):
             name = "given"
-        else:
-            name = "stereo" if clip.has_right and model is None else single
+        elif clip.has_right and model is None:
+            name = "stereo"
         doubt = pair_doubt(clip) if name == "stereo" else None
         if doubt is not None and clip.has_inverse_depth:
             name = "given"
         elif doubt is not None:
             return PhotometricDepth(instead=f"stereo: {doubt}: depth is guessed from brightness instead.")
-    if name != "learned" and (model is not None or model_output is not None):
-        raise InputError(f"--depth-model and --depth-model-output are for --depth learned, not for --depth {name}")
+    if name not in ("auto", "learned", "parallax") and (model is not None or model_output is not None):
+        raise InputError(
+            f"--depth-model and --depth-model-output are for --depth learned or parallax, not for --depth {name}"
+        )
     if name == "given":
         if clip.has_inverse_depth:
             return GivenInverseDepth()
@@ -62,8 +66,12 @@ def choose_depth_prior(
         return GivenDepth()
     if name == "stereo":
         return StereoDepth()
-    if name == "photometric":
-        return PhotometricDepth()
-    if name == "learned":
-        return LearnedDepth(model, model_output, device)
-    raise InputError(f"--depth {name}: no such depth prior; use auto, given, stereo, photometric or learned")
+    if name not in ("auto", "parallax", "photometric", "learned"):
+        raise InputError(
+            f"--depth {name}: no such depth prior; use auto, given, stereo, parallax, photometric or learned"
+        )
+    by_model = name == "learned" or (name != "photometric" and model is not None)
+    single = LearnedDepth(model, model_output, device) if by_model else PhotometricDepth()
+    if name == "parallax" or (name == "auto" and not clip.static_camera):
+        return ParallaxDepth(single, by_itself=name == "auto")
+    return single

@@ -36,14 +36,15 @@ class DepthInput:
     """(H, W) z-depth that came with the clip, world units, 0 = unknown."""
     given_inverse: NDArray[np.float32] | None = None
     """(H, W) 1/z up to scale and offset that came with the clip, NaN = unknown."""
+    number: int = 0
+    """Its index in the clip."""
 
     @staticmethod
     def of(clip: "Clip", i: int, tissue_mask: NDArray[np.bool_] | None = None) -> "DepthInput":
         """Frame `i` of a clip, with its own tissue mask unless another (H, W) is handed over."""
         mask = clip.tissue_mask(i) if tissue_mask is None else tissue_mask
-        return DepthInput(
-            clip.image(i), mask, clip.K[i], clip.right_image(i), clip.baseline, clip.depth(i), clip.inverse_depth(i)
-        )
+        given = clip.depth(i), clip.inverse_depth(i)
+        return DepthInput(clip.image(i), mask, clip.K[i], clip.right_image(i), clip.baseline, *given, i)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,229 @@
+"""Depth from parallax: a moving camera with known poses sees tissue from several places.
+
+Optical flow to frames some way before and after says where each pixel went, and the poses what depth that means
+(`triangulation.py`). Which frames: those at which the flow still holds and the parallax is already large, measured on a
+few frames. Where parallax says nothing another prior fills in, brought to the parallax around it.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.errors import InputError
+from endogs.geometry import invert_rigid
+from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
+from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
+from endogs.priors.motion.flow import consistency_mask, dis_flow
+from endogs.priors.speculars import bright_mask
+from endogs.priors.tissue import erode_tissue_mask
+
+if TYPE_CHECKING:
+    from endogs.clip import Clip
+
+OFFSETS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
+"""How many training frames away a frame is tried as the other view."""
+LOOKED_AT = 6
+"""Frames by which the offsets are chosen."""
+STEP = 2
+"""Every second pixel, in rows and columns, is triangulated: the flow is no finer."""
+MARGIN = 4
+"""Pixels from an instrument within which the flow follows the instrument."""
+PRECISE = 0.05
+"""Relative standard deviation of depth at which the confidence is a half."""
+USEFUL = 0.2
+"""Relative standard deviation up to which parallax says something."""
+LEAST = 0.05
+"""Part of the tissue that must have useful parallax in the frames looked at."""
+APART = 0.25
+"""A depth that differs from the median of its neighbours by more than this part is an outlier of the flow."""
+FILLED = 0.15
+"""Confidence of depth from the other prior, beside that of parallax."""
+NEAR = 0.06
+"""Standard deviation, of the frame's width, of the window in which the other prior is brought to the parallax."""
+
+
+class ParallaxDepth:
+    """Depth in the poses' units by triangulating optical flow; another prior, brought to it, fills the rest."""
+
+    def __init__(self, fill: DepthPrior, by_itself: bool = False) -> None:
+        """`fill` says what parallax does not; chosen `by_itself`, it serves alone where there is too little parallax."""
+        self._fill, self._by_itself = fill, by_itself
+        self._offsets: tuple[int, ...] = ()
+        self._serves = True
+        self._median = 1.0
+        self._pairs: OrderedDict[tuple[int, int], InverseDepth] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def kind(self) -> DepthKind:
+        """`metric`, in the poses' units, unless the other prior serves alone."""
+        return "metric" if self._serves else self._fill.kind
+
+    @property
+    def temporal(self) -> bool:
+        """Parallax is already an agreement of several frames."""
+        return not self._serves and self._fill.temporal
+
+    def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:
+        """Chooses how far away the other frames lie, by a few frames.
+
+        Raises InputError for a camera that stands still, and where fewer than LEAST of the tissue has useful parallax:
+        a camera that only turns, poses of another clip, or tissue that moves by itself. Chosen by itself, it says so
+        and leaves depth to the other prior.
+        """
+        notes = self._fill.prepare(clip, frames, masks)
+        if clip.static_camera:
+            raise InputError(
+                f"{clip.source}: --depth parallax needs a camera that moves and its poses; use --depth photometric"
+            )
+        self._clip, self._masks, self._frames = clip, masks, frames
+        self._place = {frame: k for k, frame in enumerate(frames)}
+        scores = {offset: self._score(offset) for offset in OFFSETS if offset < len(frames)}
+        best = max(scores, key=lambda offset: scores[offset][0], default=0)
+        share, deviation, noise = scores[best][1:] if best else (0.0, np.inf, np.inf)
+        found = (
+            f"of the tissue {100 * share:.0f} % has parallax that fixes its depth to {100 * USEFUL:.0f} % or better, "
+            f"at frames {best} apart, where the flow leaves the epipolar lines by {noise:.2g} pixels"
+        )
+        if share < LEAST:
+            if not self._by_itself:
+                raise InputError(
+                    f"{clip.source}: too little parallax: {found}; check the poses, or use --depth photometric"
+                )
+            self._serves = False
+            return [*notes, f"no depth from parallax, though the camera moves: {found}."]
+        self._offsets = tuple(sorted({best, max(1, best // 2)}))
+        return [
+            *notes,
+            f"depth is triangulated from the camera's motion: {found}, {100 * deviation:.2g} % in the median.",
+        ]
+
+    def predict(self, frame: DepthInput) -> DepthPrediction:
+        """Z-depth in the poses' units, kind `metric`; 0 where nothing is known."""
+        guess = self._fill.predict(frame)
+        if not self._serves:
+            return guess
+        height, width = frame.tissue_mask.shape
+        inverse, deviation = fused([self._pair(frame.number, other) for other in self._others(frame.number)])
+        inverse, relative = _without_outliers(inverse, deviation)
+        weight = np.where(inverse > 0, 1 / (1 + np.square(relative / PRECISE)), 0).astype(np.float32)
+        weight[~erode_tissue_mask(frame.tissue_mask, MARGIN)[_sampled(height, width)]] = 0
+        weight[bright_mask(frame.image)[_sampled(height, width)]] *= 0.1
+        known = _enlarged(weight, (width, height))
+        depth = np.divide(
+            known, _enlarged(weight * inverse, (width, height)), where=known > 0.02, out=np.zeros_like(known)
+        )
+        return self._filled(depth, np.where(depth > 0, known, 0), guess)
+
+    def about(self) -> dict[str, Any]:
+        """JSON."""
+        if not self._serves:
+            return self._fill.about() | {"instead_of": "parallax"}
+        poses = self._clip.world_to_camera[self._frames] if self._offsets else np.zeros(0)
+        return {
+            "prior": "parallax",
+            "kind": self.kind,
+            "offsets": list(self._offsets),
+            "poses": poses.round(9).tolist(),
+            "filled_by": self._fill.about(),
+        }
+
+    def _others(self, number: int) -> list[int]:
+        k, last = self._place[number], len(self._frames) - 1
+        return [self._frames[k + by] for offset in self._offsets for by in (-offset, offset) if 0 <= k + by <= last]
+
+    def _score(self, offset: int) -> tuple[float, float, float, float]:
+        """How good frames so far apart are, their share of useful parallax, its deviation, and the flow's noise."""
+        starts = np.linspace(0, len(self._frames) - 1 - offset, LOOKED_AT)
+        found = []
+        for k in sorted({round(start) for start in starts}):
+            a, b = self._frames[k], self._frames[k + offset]
+            pair = self._triangulated(a, b)
+            tissue = self._masks(a)[_sampled(*self._masks(a).shape)]
+            relative = np.where(pair.value > 0, pair.deviation / np.maximum(pair.value, 1e-12), np.inf)
+            useful = relative[(relative < USEFUL) & tissue]
+            deviation = float(np.median(useful)) if useful.size else np.inf
+            found.append((useful.size / max(np.count_nonzero(tissue), 1), deviation, pair.noise))
+        shares, deviations, noises = (np.array(column) for column in zip(*found, strict=True))
+        goodness = float(np.mean(shares / (deviations + PRECISE)))
+        return goodness, float(np.mean(shares)), float(np.median(deviations)), float(np.median(noises))
+
+    def _pair(self, a: int, b: int) -> InverseDepth:
+        with self._lock:
+            kept = self._pairs.pop((a, b), None)
+        return self._triangulated(a, b) if kept is None else kept
+
+    def _triangulated(self, a: int, b: int) -> InverseDepth:
+        """What frames `a` and `b` say about `a`; what they say about `b` is kept until it is asked for."""
+        with self._lock:
+            images = [self._clip.image(i) for i in (a, b)]
+            tissue = [erode_tissue_mask(self._masks(i), MARGIN) for i in (a, b)]
+        flows = dis_flow(images[0], images[1]), dis_flow(images[1], images[0])
+        poses, K = self._clip.world_to_camera, self._clip.K
+        found = []
+        for one, other, i, j in ((0, 1, a, b), (1, 0, b, a)):
+            usable = consistency_mask(flows[one], flows[other]) & tissue[one] & _there(tissue[other], flows[one])
+            a_to_b = poses[j] @ invert_rigid(poses[i])
+            found.append(triangulated(flows[one], usable, (K[i], K[j]), a_to_b, STEP))
+        with self._lock:
+            self._pairs[b, a] = found[1]
+            while len(self._pairs) > 3 * OFFSETS[-1]:
+                self._pairs.popitem(last=False)
+        return found[0]
+
+    def _filled(
+        self, depth: NDArray[np.float32], confidence: NDArray[np.float32], guess: DepthPrediction
+    ) -> DepthPrediction:
+        """Depth (H, W), 0 where parallax says nothing, with the other prior's guess in its holes."""
+        shape = to_depth(guess, 1.0)
+        both = (depth > 0) & (shape > 0)
+        if not both.any():
+            return DepthPrediction(depth, "metric", confidence)
+        weight = np.where(both, confidence, 0).astype(np.float32)
+        ratio = np.log(np.where(both, depth, 1) / np.where(both, shape, 1)).astype(np.float32)
+        middle = float(np.median(ratio[both]))
+        small = [
+            cv2.resize(plane, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
+            for plane in (weight, weight * ratio)
+        ]
+        support, total = (cv2.GaussianBlur(plane, (0, 0), NEAR * depth.shape[1] / 8) for plane in small)
+        # Where there is no parallax around, the frame's median ratio is the best that is known.
+        local = (total + 0.01 * middle) / (support + 0.01)
+        scale = np.exp(cv2.resize(local, depth.shape[::-1], interpolation=cv2.INTER_LINEAR))
+        filled = np.where(depth > 0, depth, shape * scale).astype(np.float32)
+        return DepthPrediction(filled, "metric", np.maximum(confidence, FILLED * guess.confidence).astype(np.float32))
+
+
+def _sampled(height: int, width: int) -> tuple[slice, slice]:
+    return slice(STEP // 2, height, STEP), slice(STEP // 2, width, STEP)
+
+
+def _there(tissue_mask: NDArray[np.bool_], flow: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether the pixel that a pixel went to shows tissue."""
+    height, width = tissue_mask.shape
+    columns = np.rint(np.arange(width, dtype=np.float32) + flow[..., 0]).astype(np.intp).clip(0, width - 1)
+    rows = np.rint(np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]).astype(np.intp).clip(0, height - 1)
+    return tissue_mask[rows, columns]
+
+
+def _without_outliers(
+    inverse: NDArray[np.float32], deviation: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Inverse depth without what stands apart from its neighbours, and its relative standard deviation."""
+    known = inverse > 0
+    if not known.any():
+        return inverse, np.full_like(inverse, np.inf)
+    middle = float(np.median(inverse[known]))
+    smooth = cv2.medianBlur(np.where(known, inverse, middle).astype(np.float32), 5)
+    known &= np.abs(inverse - smooth) < APART * smooth
+    relative = np.where(known, deviation / np.maximum(inverse, 1e-12), np.inf)
+    return np.where(known, inverse, 0).astype(np.float32), relative.astype(np.float32)
+
+
+def _enlarged(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A plane of sampled pixels at the frame's size (width, height)."""
+    return cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
