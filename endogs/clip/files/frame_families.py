@@ -20,10 +20,12 @@ CAMERA_WORDS = ("cam", "camera", "eye", "view", "lens")
 """Words before a number that counts cameras and not frames."""
 EYES = (("left", "right"), ("l", "r"), ("imgl", "imgr"), ("imleft", "imright"))
 """Words in the names of a pair's views."""
+COPY = re.compile(r"( - (copy|kopie|copie|copia|kopi|kópia|копия)( ?\(\d+\))?| ?\(\d+\)| copy( \d+)?|_copy|~)$", re.I)
+"""What file managers and browsers append to the name of a copy."""
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 UNREAD = (
     *(".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jfif", ".jpe", ".dng", ".raw", ".nef", ".cr2", ".cr3"),
-    *(".arw", ".gif", ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".dcm"),
+    *(".arw", ".gif", ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".dcm", ".mpo", ".exr"),
 )
 """Endings of pictures that are not read as frames of a folder."""
 NAMED = 4
@@ -69,6 +71,7 @@ def frames_of(folder: Path, wanted: str | None, notes: list[str]) -> list[Path]:
     paths = list_images(folder)
     if wanted is not None:
         return _wanted(folder, paths, wanted, notes)
+    paths = _without_copies(paths, notes)
     found = families(paths)
     _check_unread(folder, paths, notes)
     frames = paths if len(found) < 2 else _certain(folder, found, notes)
@@ -78,6 +81,23 @@ def frames_of(folder: Path, wanted: str | None, notes: list[str]) -> list[Path]:
         )
     _say_jumps(frames, notes)
     return frames
+
+
+def _without_copies(paths: list[Path], notes: list[str]) -> list[Path]:
+    """The paths without those that a file manager's name and their picture call a copy of another one, with a note."""
+    there = {path.name.lower(): path for path in paths}
+    copies = []
+    for path in paths:
+        stem = COPY.sub("", path.stem)
+        original = there.get((stem + path.suffix).lower()) if stem != path.stem else None
+        if original is not None and look_alike(path, original):
+            copies.append(path)
+    if copies:
+        notes.append(
+            f"{len(copies)} pictures are copies of others by their names and pixels, such as {plain(copies[0].name)}, "
+            "and are left out."
+        )
+    return [path for path in paths if path not in copies]
 
 
 def families(paths: list[Path]) -> list[Family]:
