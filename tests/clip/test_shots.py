@@ -45,6 +45,11 @@ BLACK = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 FAULTY = {
     "cut": (moving(14) + moving(10, 9), "a cut to another scene at 0.560 s (frame 14)", 14),
     "title card": ([CARD] * 8 + moving(16), "a still picture from 0.000 s (frame 0) to 0.280 s (frame 7)", 16),
+    "narrow-band light": (
+        moving(15) + [np.ascontiguousarray(frame[..., [1, 0, 2]]) for frame in moving(24)[15:]],
+        "a switch to other colours at 0.600 s (frame 15)",
+        15,
+    ),
     "black at the start": ([BLACK] * 6 + moving(12), "black from 0.000 s (frame 0) to 0.200 s (frame 5)", 12),
     "frozen end": (
         moving(9) + [moving(9)[-1]] * 15,
@@ -71,6 +76,13 @@ def test_every_frame_twice_names_the_stride_that_works(tmp_path: Path) -> None:
     (note,) = notes_of(tmp_path, twice)
     assert "12 of 24" in note
     assert "--stride 2" in note
+    assert shot_notes(load_clip(tmp_path / "clip.mp4", ClipOptions(stride=2))) == []
+
+
+def test_two_eyes_by_turns_name_the_stride_that_keeps_one(tmp_path: Path) -> None:
+    eyes = [np.roll(frame, -6 * (index % 2), 1) for index, frame in enumerate(moving(24, speed=0.5))]
+    (note,) = notes_of(tmp_path, eyes)
+    assert "recorded by turns: --stride 2" in note
     assert shot_notes(load_clip(tmp_path / "clip.mp4", ClipOptions(stride=2))) == []
 
 
