@@ -99,7 +99,7 @@ def mask_files(
     as there is when all of them are empty.
     """
     if not resize:
-        check_sizes(paths, *size, Path("its image"))
+        check_sizes(paths, *size, Path("its image"), "resize the masks to their images, with the nearest neighbour")
     check_whole(paths, notes)
     looked_at = [(paths[i], mask_labels(read_raw(paths[i]))) for i in sampled(len(paths))]
     shares = classes(looked_at)

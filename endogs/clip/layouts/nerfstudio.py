@@ -24,6 +24,7 @@ from endogs.clip.files.transparency import without_transparent
 from endogs.clip.files.written_paths import resolved
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
+from endogs.plain_text import plain
 
 KIND = "nerfstudio"
 LANDMARKS: tuple[str, ...] = ("transforms*.json",)
@@ -243,6 +244,9 @@ def _image(path: Path) -> Path | None:
 
 
 def _matrix(entry: dict[str, Any], number: int, file: Path) -> NDArray[np.float64]:
+    if "transform_matrix" not in entry:
+        there = plain(", ".join(map(str, list(entry)[:6])))
+        raise InputError(f"{file}: frame {number} has no transform_matrix, but {there}: give it that name.")
     matrix = json_numbers(entry.get("transform_matrix")).copy()
     if matrix.shape == (3, 4):
         matrix = np.concatenate([matrix, [[0, 0, 0, 1]]])
