@@ -8,6 +8,8 @@ from endogs.clip.checks.followed_points import LookingView, followed_pairs
 from endogs.clip.checks.packing import check_packing
 from endogs.clip.checks.pair_check import check_pair
 from endogs.clip.checks.pose_check import check_poses
+from endogs.clip.checks.pose_jumps import pose_jump_note
+from endogs.clip.checks.seams import seam_note
 from endogs.clip.checks.shots import shot_notes
 from endogs.clip.checks.still_check import check_still
 from endogs.clip.checks.verdicts import PairCheck, PoseCheck
@@ -58,7 +60,11 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
             f"{off.rstrip('.')}; --depth-unit-mm {recording.depth_unit:.4g} keeps the files as they are."
         )
     by_pair = pair.notes if pair is not None else []
+    found += [] if clip.static_camera else pose_jump_note(clip.world_to_camera)
     clip.notes += [*found, *(by_pair if off is None else [f"stereo: {off}"]), *shot_notes(clip)]
+    if not any("two views" in note for note in clip.notes):
+        looked_at = [clip.image(i) for i in view.starts] if len(clip) > 1 else []
+        clip.notes += seam_note(looked_at, clip.ignored, clip.options.crop or (0, 0, *clip.original_size))
 
 
 def _lengths(
