@@ -299,6 +299,12 @@ def _focal(values: dict[str, Any], axis: str, size: float, file: Path) -> float 
         focal = _number(values, name, file, 0.0)
     else:
         focal = size / 2 / np.tan(_number(values, f"camera_angle_{axis}", file, 0.0) / 2 or np.nan)
+    angle = values.get(f"camera_angle_{axis}")
+    if name is None and isinstance(angle, int | float) and angle > np.pi:
+        raise InputError(
+            f"{file}: camera_angle_{axis} is {angle:g} but must be radians, below 3.1416: {np.radians(angle):.4f} if "
+            "it is degrees."
+        )
     if not focal > 0:
         raise InputError(f"{file}: fl_{axis} or camera_angle_{axis} must be positive: correct it.")
     return float(focal)
