@@ -50,6 +50,11 @@ FAULTY = {
         "a switch to other colours at 0.600 s (frame 15)",
         15,
     ),
+    "green of a decoder": (
+        moving(7) + [np.full_like(BLACK, (0, 135, 0))] * 2 + moving(24)[9:],
+        "one flat colour from 0.280 s (frame 7) to 0.320 s (frame 8)",
+        15,
+    ),
     "black at the start": ([BLACK] * 6 + moving(12), "black from 0.000 s (frame 0) to 0.200 s (frame 5)", 12),
     "frozen end": (
         moving(9) + [moving(9)[-1]] * 15,

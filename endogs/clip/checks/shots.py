@@ -42,6 +42,9 @@ RETURNS_WITHIN = 1.0
 """Seconds within which a flash, a blink or a crossing instrument ends, and the place is seen again."""
 FLAT = 2.0
 """Standard deviation in grey levels of a picture of one colour; the darkest tissue that can be fitted has ten."""
+UNLIKE = 0.3
+"""Difference of the shares of red, green and blue, summed, from the clip's own and from grey, of a colour that is
+neither tissue nor light: pure green has 1.3."""
 BLACK = 24.0
 """Mean grey level below which one colour is called black (16 is video black shown in full range)."""
 SAME_MEAN, SAME_MOST = 0.25, 3.0
@@ -83,6 +86,7 @@ def shot_notes(clip: Clip) -> list[str]:
     if indices[-1] < len(clip) - 1:
         indices.append(len(clip) - 1)
     faults = find_faults([looked.at(i) for i in indices], [float(clip.times[i]) for i in indices], step)
+    faults += _fillers(looked, indices, faults)
     faults = [_widened(looked, Fault(indices[f.first], indices[f.last], f.what), step) for f in faults]
     switches = find_switches(looked.colours, indices)
     notes = _fault_notes(clip, faults, find_cuts(looked, clip.times, indices), switches)
@@ -92,6 +96,22 @@ def shot_notes(clip: Clip) -> list[str]:
     pictures = [looked.at(i) for i in moving]
     notes += exchanged_note([looked.colours(i) for i in indices])
     return notes + (alternation_note(pictures, clip.options.stride) or _repeat_notes(clip, pictures))
+
+
+def _fillers(looked: "_Thumbnails", indices: list[int], known: list[Fault]) -> list[Fault]:
+    """Runs of one flat colour that no light makes, such as the green of a decoder without data, by their places in
+    `indices`; those inside `known` faults left out."""
+    lit = [colour for i in indices if np.isfinite(colour := looked.colours(i)).all()]
+    if not lit:
+        return []
+    usual = np.median(lit, 0)
+    gray = np.full(3, 1 / 3)
+    flags = []
+    for place, i in enumerate(indices):
+        colour = looked.colours(i)
+        is_odd = min(float(np.abs(colour - other).sum()) for other in (usual, gray)) > UNLIKE
+        flags.append(is_odd and _is_flat(looked.at(i)) and not any(f.first <= place <= f.last for f in known))
+    return [Fault(first, last, FLAT_COLOUR) for first, last in _runs(flags)]
 
 
 class _Thumbnails:
