@@ -127,8 +127,11 @@ def decode(data: bytes, flags: int, path: Path) -> NDArray[Any]:
 
 
 def _unreadable(path: Path, words: Sequence[str] = ()) -> InputError:
-    with path.open("rb") as file:
-        head = file.read(len(LFS_POINTER))
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(LFS_POINTER))
+    except OSError:
+        head = b"?"
     if head == LFS_POINTER:
         return InputError(f"{path}: stands for a picture that Git LFS has not fetched: run git lfs pull.")
     if not head:
