@@ -10,6 +10,7 @@ import pytest
 from written_videos import write
 
 from endogs.clip import load_clip
+from endogs.clip.checks.colour_switch import find_switches
 from endogs.clip.checks.shots import shot_notes
 from endogs.clip.config import ClipOptions
 
@@ -127,3 +128,12 @@ def test_a_long_clip_is_sampled_and_the_moment_is_still_exact(tmp_path: Path) ->
     """Of 400 frames every second is looked at; the cut at an odd one is found by halving."""
     (note,) = notes_of(tmp_path, moving(201, speed=0.5) + moving(199, 9, speed=0.5))
     assert "a cut to another scene at 8.040 s (frame 201)" in note
+
+
+def test_colours_that_change_within_some_frames_are_no_switch() -> None:
+    """Of frames far apart the two around a slow change differ as much as around a switch."""
+    red, pale = np.array([0.5, 0.26, 0.24]), np.array([0.42, 0.31, 0.27])
+    for length, switches in ((1, [200]), (30, [])):
+        share = np.clip((np.arange(400) - 199) / length, 0, 1)[:, None]
+        colours = red + share * (pale - red)
+        assert find_switches(lambda i, colours=colours: colours[i], range(0, 400, 40)) == switches

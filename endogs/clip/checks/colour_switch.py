@@ -53,7 +53,10 @@ def find_switches(colour_of: Callable[[int], NDArray[np.float64]], indices: Sequ
         before = np.median(colours[max(0, step + 1 - AROUND) : step + 1], 0)
         after = np.median(colours[step + 1 : step + 1 + AROUND], 0)
         if np.abs(after - before).sum() >= JUMP:
-            found.append(_narrowed(colour_of, indices[step], indices[step + 1]))
+            switch = _narrowed(colour_of, indices[step], indices[step + 1])
+            # Between frames that lie seconds apart the camera may have moved to tissue of another colour.
+            if not np.abs(colour_of(switch) - colour_of(switch - 1)).sum() < JUMP:
+                found.append(switch)
     return found
 
 
