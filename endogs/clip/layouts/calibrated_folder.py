@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from endogs.bounded_files import read_text
 from endogs.clip.cameras.calibration_json import calibrate, load_calibration, positive
 from endogs.clip.cameras.guessed_camera import still_poses
-from endogs.clip.cameras.trajectory_files import read_trajectory, rows_of_frames
+from endogs.clip.cameras.trajectory_files import in_seconds, read_trajectory, rows_of_frames
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_folders import read_frame_folders
 from endogs.clip.files.image_files import check_sizes, list_images, read_gray
@@ -72,7 +72,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         notes += trajectory.notes
         rows = rows_of_frames(len(trajectory), trajectory.times, images, options.fps or fps, trajectory.file, notes)
         if fps is None and not is_oneslam and len(trajectory) == len(images):
-            times = trajectory.times
+            times = None if trajectory.times is None else in_seconds(trajectory.times, trajectory.file, notes)
     usable = None if (rows >= 0).all() else rows >= 0
     frames = read_frame_folders(path, path / "images", options, fps, times, usable=usable)
     still = still_poses(frames.total)

@@ -18,6 +18,7 @@ from endogs.clip.cameras.colmap_model import ColmapCamera, ColmapImage, model_fi
 from endogs.clip.cameras.undistortion import undistort
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_folders import read_frame_folders
+from endogs.clip.files.written_paths import plain_name
 from endogs.clip.layouts.colmap_images import image_root, images_of
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
@@ -158,16 +159,25 @@ def _places(registered: list[ColmapImage], paths: list[Path]) -> dict[str, int]:
     exact = {path.name: i for i, path in enumerate(paths)}
     alike: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
-        alike.setdefault(path.name.lower(), []).append(i)
+        alike.setdefault(plain_name(path.name), []).append(i)
     found = {}
-    last = [PureWindowsPath(image.name).name.lower() for image in registered]
+    last = [plain_name(PureWindowsPath(image.name).name) for image in registered]
     often = Counter(last)
     for image, name in zip(registered, last, strict=True):
         if image.name in exact:
             found[image.name] = exact[image.name]
         elif len(alike.get(name, [])) == 1 and often[name] == 1:
             found[image.name] = alike[name][0]
-    return found
+    return found or _by_stem(registered, paths)
+
+
+def _by_stem(registered: list[ColmapImage], paths: list[Path]) -> dict[str, int]:
+    """`_places` of images that were saved in another format since the model was made; empty where names repeat."""
+    stems = {plain_name(path.stem): i for i, path in enumerate(paths)}
+    wanted = [plain_name(PureWindowsPath(image.name).stem) for image in registered]
+    if len(stems) < len(paths) or len(set(wanted)) < len(wanted):
+        return {}
+    return {image.name: stems[stem] for image, stem in zip(registered, wanted, strict=True) if stem in stems}
 
 
 def _endomapper_times(paths: list[Path]) -> tuple[NDArray[np.float64] | None, list[str]]:

@@ -24,6 +24,7 @@ from endogs.clip.files.transparency import without_transparent
 from endogs.clip.files.written_paths import resolved
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
+from endogs.plain_text import plain
 
 KIND = "nerfstudio"
 LANDMARKS: tuple[str, ...] = ("transforms*.json",)
@@ -243,6 +244,9 @@ def _image(path: Path) -> Path | None:
 
 
 def _matrix(entry: dict[str, Any], number: int, file: Path) -> NDArray[np.float64]:
+    if "transform_matrix" not in entry:
+        there = plain(", ".join(map(str, list(entry)[:6])))
+        raise InputError(f"{file}: frame {number} has no transform_matrix, but {there}: give it that name.")
     matrix = json_numbers(entry.get("transform_matrix")).copy()
     if matrix.shape == (3, 4):
         matrix = np.concatenate([matrix, [[0, 0, 0, 1]]])
@@ -295,6 +299,12 @@ def _focal(values: dict[str, Any], axis: str, size: float, file: Path) -> float 
         focal = _number(values, name, file, 0.0)
     else:
         focal = size / 2 / np.tan(_number(values, f"camera_angle_{axis}", file, 0.0) / 2 or np.nan)
+    angle = values.get(f"camera_angle_{axis}")
+    if name is None and isinstance(angle, int | float) and angle > np.pi:
+        raise InputError(
+            f"{file}: camera_angle_{axis} is {angle:g} but must be radians, below 3.1416: {np.radians(angle):.4f} if "
+            "it is degrees."
+        )
     if not focal > 0:
         raise InputError(f"{file}: fl_{axis} or camera_angle_{axis} must be positive: correct it.")
     return float(focal)
