@@ -88,12 +88,6 @@ def to_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def write_json(value: Any, path: Path) -> None:
-    """Write JSON, whole or not at all. Raises InputError when the place is not writable."""
-    with new_file(path) as partial:
-        partial.write_text(json.dumps(to_json(value), indent=1) + "\n")
-
-
 def write_json_lines(values: list[dict[str, Any]], path: Path) -> None:
     """Write one JSON object per line, whole or not at all. Raises InputError when the place is not writable."""
     with new_file(path) as partial:

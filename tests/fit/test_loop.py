@@ -307,12 +307,12 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
     spot[20, 30] = True
     monkeypatch.setattr("endogs.fit.window.specular_mask", lambda image: spot)
     masked = clip.with_masks(Found())
-    config = replace(CONFIG, specular_weight=0.4, halo_weight=0.2)
+    config = replace(CONFIG, halo_weight=0.2)
     view = new_fit(masked, config).window[0]
     assert (view.weight[:36, :4] == 0).all(), "instrument"
     assert (view.weight[:36, 4:8] == 51).all(), "halo"
     assert (view.weight[36:] == 0).all(), "ignored"
-    assert view.weight[20, 30] == 102
+    assert view.weight[20, 30] == 255
     assert view.weight[20, 31] == 255
     assert view.hidden[:36, :4].all(), "only the instrument is closed"
     assert not view.hidden[:, 4:].any()

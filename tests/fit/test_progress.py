@@ -5,8 +5,9 @@ import json
 import re
 from pathlib import Path
 
+from endogs.output import write_json
 from endogs.pipeline.options import Reconstruct
-from endogs.pipeline.run_record import StageClock, peak_memory_mb, process_start, software_versions, to_json, write_json
+from endogs.pipeline.run_record import StageClock, peak_memory_mb, process_start, software_versions, to_json
 from endogs.progress import Progress
 
 
@@ -57,7 +58,7 @@ def test_the_record_is_json_and_counts_from_the_process_start(tmp_path):
     assert peak_memory_mb() > 50
     assert {"endogs", "torch", "python"} <= software_versions().keys()
     path = tmp_path / "run.json"
-    write_json({"config": Reconstruct(Path("clip.mp4"))}, path)
+    write_json(path, to_json({"config": Reconstruct(Path("clip.mp4"))}))
     assert json.loads(path.read_text())["config"]["input"] == "clip.mp4"
     assert to_json((1, Path("a"))) == [1, "a"]
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
