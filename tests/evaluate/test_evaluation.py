@@ -133,7 +133,7 @@ def test_evaluate_command_finds_the_clip_from_the_scene_file(folder, capsys):
 
 def test_masks_of_the_fit_are_masks_of_the_judgement():
     clip = StillClip()
-    with_masks = evaluate_scene(still_scene(clip, masks="auto"), clip, "standard")
+    with_masks = evaluate_scene(still_scene(clip, masks="given"), clip, "standard")
     without = evaluate_scene(still_scene(clip, masks="none"), clip, "standard")
     assert with_masks.per_frame[0]["psnr"] > with_masks.per_frame[0]["psnr_masked"]
     assert without.per_frame[0]["psnr"] == without.per_frame[0]["psnr_masked"]
