@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from endogs.output import write_json
-from endogs.pipeline.run_record import to_json
+from endogs.output import to_json, write_json
 
 from .rows import ClipChoice, Row, Run
 

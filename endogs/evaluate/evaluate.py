@@ -16,7 +16,7 @@ from endogs.errors import InputError
 from endogs.evaluate.judged_frames import MaskOf, check_split, judged_frames
 from endogs.evaluate.measures import AFTER_A_FIT, frame_depth_errors, image_errors
 from endogs.evaluate.metrics.depth_errors import Alignment
-from endogs.output import write_json
+from endogs.output import to_json, write_json
 from endogs.pictures.source_clip import check_frames, fitted_split, judged_masks
 from endogs.priors.motion.flow import ClipFlows
 from endogs.render import rasterize
@@ -117,7 +117,7 @@ def evaluate_scene(
         "training PSNR" if seen else "test PSNR",
         _means([{k: v for k, v in row.items() if k not in ("frame", "time")} for row in per_frame]),
         {name: _means(rows) for name, rows in baseline.items()},
-        [{k: finite_or_none(v) for k, v in row.items()} for row in per_frame],
+        to_json(per_frame),
         alignment if clip.has_depth and not right else None,
     )
 
@@ -152,8 +152,3 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float | None]:
         values = [row[name] for row in rows if math.isfinite(row[name])]
         found[name] = float(np.mean(values)) if values else None
     return found
-
-
-def finite_or_none(value: Any) -> Any:
-    """The value, None for a number that JSON cannot hold."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -23,6 +23,7 @@ from endogs.fit.memory import fit_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.window import Window, frames_with_depth, whole_clip
 from endogs.memory_budget import machine_bytes, return_freed_memory
+from endogs.output import to_json
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
 from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
@@ -41,7 +42,6 @@ from endogs.pipeline.run_record import (
     StageClock,
     peak_memory_mb,
     software_versions,
-    to_json,
     write_json_lines,
 )
 from endogs.plain_text import plain

@@ -18,7 +18,7 @@ from endogs.bounded_files import read_json
 from endogs.errors import InputError
 from endogs.file_lock import FileLock
 from endogs.folder_swap import aside
-from endogs.output import sync_file, write_json
+from endogs.output import sync_file, to_json, write_json
 from endogs.partial_names import is_partial, remove_partial
 from endogs.pipeline.result_files import (
     CHECKPOINT_FILE,
@@ -44,7 +44,6 @@ from endogs.pipeline.result_place import (
     may_replace,
     put_in_place,
 )
-from endogs.pipeline.run_record import to_json
 from endogs.pipeline.usable_checkpoint import is_usable, set_aside
 
 FORMAT = "endogs-unfinished-1"

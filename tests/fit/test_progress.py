@@ -5,9 +5,9 @@ import json
 import re
 from pathlib import Path
 
-from endogs.output import write_json
+from endogs.output import to_json, write_json
 from endogs.pipeline.options import Reconstruct
-from endogs.pipeline.run_record import StageClock, peak_memory_mb, process_start, software_versions, to_json
+from endogs.pipeline.run_record import StageClock, peak_memory_mb, process_start, software_versions
 from endogs.progress import Progress
 
 
