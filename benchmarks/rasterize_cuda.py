@@ -26,7 +26,7 @@ from rasterize_cpu import median_ms as host_ms
 
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.cuda_steps import CudaSteps
-from endogs.fit.density import ResidualMaps
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup
 from endogs.fit.objective.terms import terms_of

@@ -45,7 +45,8 @@ from endogs.pipeline.run_record import (
     write_json_lines,
 )
 from endogs.plain_text import plain
-from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.motion.flow import ClipFlows
 from endogs.progress import Progress

@@ -12,7 +12,9 @@ from samples.still_scene import FRAMES, HEIGHT, WIDTH, StillClip, still_scene
 from endogs.clip.config import ClipOptions
 from endogs.depth_colors import color_depth, robust_range
 from endogs.errors import InputError
-from endogs.evaluate import Evaluate, evaluate_scene, run_evaluate, write_metrics
+from endogs.evaluate.config import Evaluate
+from endogs.evaluate.evaluate import evaluate_scene, write_metrics
+from endogs.evaluate.evaluate_command import run_evaluate
 from endogs.pictures.config import RenderScene
 from endogs.pictures.preview import write_preview
 from endogs.pictures.render_command import run_render

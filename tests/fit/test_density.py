@@ -10,7 +10,7 @@ from samples.small_fits import CONFIG, new_fit
 
 from endogs.cli import main
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
-from endogs.fit.density import Population
+from endogs.fit.density.population import Population
 from endogs.fit.loop import run_fit
 from endogs.fit.objective.objective import Objective
 from endogs.fit.optimize.spline_adam import SplineAdam

@@ -12,7 +12,9 @@ from samples.small_fits import CONFIG, new_fit
 from endogs.clip import load_clip
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
-from endogs.fit.density import Population, ResidualMaps, drop_transparent
+from endogs.fit.density.control import drop_transparent
+from endogs.fit.density.population import Population
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.graph_steps import uncaptured
 from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import run_fit

@@ -12,7 +12,7 @@ from endogs.camera import Camera
 from endogs.errors import InputError
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
-from endogs.fit.density import Population
+from endogs.fit.density.population import Population
 from endogs.fit.loop import run_fit
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.rigidity import HiddenRigidity, best_rotations, hidden_gaussians, rigidity_energy, rotation_of

@@ -14,8 +14,9 @@ import endogs
 from endogs.clip import load_clip
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
-from endogs.priors.depth.choose import DepthPrediction, PhotometricDepth
 from endogs.priors.depth.clip_depth import ClipDepth, input_fingerprint
+from endogs.priors.depth.photometric import PhotometricDepth
+from endogs.priors.depth.prediction import DepthPrediction
 from endogs.priors.depth.temporal_depth import smooth_along_flow
 from endogs.priors.motion.flow import ClipFlows
 from endogs.progress import Progress
