@@ -33,7 +33,7 @@ import cv2
 from command import make_phantom
 from comparison.curves import grid, panel
 from comparison.rows import ClipChoice, Row, Run, chosen_rows, parsed, planned_runs
-from comparison.tables import split_table
+from comparison.tables import split_table, summary_table
 from comparison.worker import Job, finished, launch, read_record, share_out, unfinished, work, write_record
 
 from endogs.clip import load_clip
@@ -67,6 +67,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("comparison"))
     parser.add_argument("--list", action="store_true", help="name the rows and leave")
     parser.add_argument("--tables", action="store_true", help="draw tables and curves of what is there, and leave")
+    parser.add_argument("--summary", action="store_true", help="print one table of all clips; the files stay whole")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     return parser
 
@@ -156,6 +157,16 @@ def fail_first(job: Job, run: Run, code: int) -> None:
     write_record(record, job.file(run))
 
 
+def summary(out: Path, rows: list[Row]) -> str:
+    """One table of every record there is."""
+    files = sorted((out / "runs").glob("*seed*.json"))
+    records = [record for record in map(read_record, files) if record is not None]
+    groups = {(r["clip"], r["split"]) for r in records}
+    read = {group: read_record(out / "runs" / f"{'_'.join(group)}.baselines.json") or {} for group in groups}
+    models = list(dict.fromkeys([*(row.name for row in rows), *sorted(r["model"] for r in records)]))
+    return summary_table(records, {group: found.get("baselines", {}) for group, found in read.items()}, models)
+
+
 def write_tables(out: Path, rows: list[Row], command: str, device: str) -> str:
     """comparison.md and curves.png of every record there is; returns the text."""
     records = [read_record(file) for file in sorted((out / "runs").glob("*seed*.json"))]
@@ -202,7 +213,8 @@ def main() -> None:
         carry_out(jobs_of(options, choices, rows), max(1, options.jobs), Path(__file__))
     device = device_name(choose_device(options.device))
     command = "python benchmarks/compare_models.py " + shlex.join(public(sys.argv[1:]))
-    print(write_tables(options.out, rows, command, device))
+    page = write_tables(options.out, rows, command, device)
+    print(summary(options.out, rows) if options.summary else page)
 
 
 def public(words: list[str]) -> list[str]:

@@ -126,7 +126,7 @@ class Window:
         return (self._times_seen == 0) & ~self._source.ignored if self._source.static_camera else None
 
     @property
-    def hidden(self) -> Mask | None:
+    def occluded(self) -> Mask | None:
         """(H, W) pixels that some frame hides and others around them do not; None with a moving camera.
 
         Frames without any tissue hide nothing in particular and do not count.
@@ -191,7 +191,7 @@ class Window:
             torch.from_numpy(frame.image).to(self._device),
             _bytes(trust).to(self._device),
             k,
-            hidden=torch.from_numpy(hidden.view(np.uint8)).to(self._device) if hidden.any() else None,
+            occluded=torch.from_numpy(hidden.view(np.uint8)).to(self._device) if hidden.any() else None,
         )
         if self._with_depth is not None and frame.number not in self._with_depth:
             return view

@@ -202,7 +202,7 @@ def test_the_scene_closes_behind_an_instrument(clip):
         config = replace(CONFIG, iterations=40, hidden_weight=weight, unseen_weight=0.0, insertions=())
         fit = new_fit(clip, config)
         fit.optimizer.base[:, OPACITY] = -3.0  # thin everywhere, so that there is something to close
-        view = replace(fit.window.real[0], hidden=torch.from_numpy(hidden.view(np.uint8)))
+        view = replace(fit.window.real[0], occluded=torch.from_numpy(hidden.view(np.uint8)))
         for _ in range(40):
             packed = fit.optimizer.packed_at(view.time)
             result = fit.objective.evaluate(packed, replace(view, weight=torch.zeros_like(view.weight)), 1)
@@ -277,7 +277,7 @@ def test_views_weigh_tissue_only_and_virtual_frames_lie_between(clip):
     assert times[:5] == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2 + 0.1 / 3])
     assert min(abs(t - clip.times[1]) for t in times) > 0.015
     assert not views.unseen.any()
-    assert not views.hidden.any()
+    assert not views.occluded.any()
 
 
 def test_a_frame_without_tissue_hides_nothing(clip):
@@ -291,8 +291,8 @@ def test_a_frame_without_tissue_hides_nothing(clip):
 
     views = new_fit(clip.with_masks(Masks())).window
     assert not views.observations.masks[2].any()
-    assert views.hidden[:36, :4].all(), "an instrument still does"
-    assert not views.hidden[:, 4:].any()
+    assert views.occluded[:36, :4].all(), "an instrument still does"
+    assert not views.occluded[:, 4:].any()
 
 
 def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
@@ -316,8 +316,8 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
     assert (view.weight[36:] == 0).all(), "ignored"
     assert view.weight[20, 30] == 255
     assert view.weight[20, 31] == 255
-    assert view.hidden[:36, :4].all(), "only the instrument is closed"
-    assert not view.hidden[:, 4:].any()
+    assert view.occluded[:36, :4].all(), "only the instrument is closed"
+    assert not view.occluded[:, 4:].any()
     assert view.depth_weight[20, 30] == 0
     assert view.depth_weight[20, 32] > 0
     assert (view.depth_weight[:, :8] == 0).all()

@@ -28,7 +28,7 @@ def deformation_of(form: str, dtype=torch.float32, device="cpu"):
     elif kind == "mlp":
         made = MlpDeformation.new(4, 8, (3, 2), units, bounds, SPAN, generator)
     else:
-        made = LowrankDeformation.of(None, 3, units, KNOTS).grown(COUNT, None)
+        made = LowrankDeformation.of(None, 3, units, KNOTS).extend(COUNT, None)
     tensors = made.tensors()
     for name, tensor in tensors.items():
         if name not in made.fixed:

@@ -48,7 +48,7 @@ class Population:
 
     def copies(self, index: Tensor) -> tuple[Tensor, Deformation]:
         """Copies of the canonical Gaussians (M, 14) at `index` (M,), which may repeat, and how they move."""
-        return self.base[index], self.deformation.kept(index)
+        return self.base[index], self.deformation.select(index)
 
     def append_copies(self, base: Tensor, motion: Deformation) -> None:
         """Add Gaussians (M, 14) that move by `motion`, a deformation of the same kind for them alone."""

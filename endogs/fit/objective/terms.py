@@ -142,12 +142,12 @@ class HiddenCover(Term):
 
     def weight(self, view: View, step: int) -> float:
         """The configured weight on views with instruments."""
-        return 0.0 if view.hidden is None else self.setup.config.hidden_weight
+        return 0.0 if view.occluded is None else self.setup.config.hidden_weight
 
     def value(self, rendering: Rendering, view: View, told: Told) -> Tensor:
         """Its share of the image."""
-        assert view.hidden is not None
-        gap = ((1 - rendering.alpha) * view.hidden).sum() / view.hidden.numel()
+        assert view.occluded is not None
+        gap = ((1 - rendering.alpha) * view.occluded).sum() / view.occluded.numel()
         told[self.name] = float(gap.detach())
         return gap
 
