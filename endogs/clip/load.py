@@ -196,13 +196,7 @@ def _checked(recording: Recording, options: ClipOptions, look: bool) -> Clip:
 
 def _check_video_options(path: Path, kind: str, options: ClipOptions, is_packed: bool) -> None:
     """InputError for options that this layout would not use."""
-    if options.calibration is not None and kind not in (
-        "video",
-        "dicom",
-        "image-folder",
-        "image-stack",
-        "stereo-video",
-    ):
+    if options.calibration is not None and kind not in PLAIN:
         raise InputError(
             f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}: leave it out."
         )

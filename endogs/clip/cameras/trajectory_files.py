@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from endogs.bounded_files import read_text
 from endogs.clip.files.number_files import finite_numbers
 from endogs.errors import InputError
-from endogs.geometry import invert_rigid, rotation_from_quaternion
+from endogs.geometry import invert_rigid, rigid, rotation_from_quaternion
 
 Array = NDArray[np.float64]
 
@@ -81,9 +81,7 @@ def read_trajectory(path: Path) -> Trajectory:
         notes.append(f"{path.name} says that its quaternions begin with w, and they are read so.")
     else:
         quaternions = quaternions[:, [3, 0, 1, 2]]
-    camera_to_world = np.eye(4)[None].repeat(len(table), 0)
-    camera_to_world[:, :3, :3] = rotation_from_quaternion(quaternions)
-    camera_to_world[:, :3, 3] = table[:, -7:-4]
+    camera_to_world = rigid(rotation_from_quaternion(quaternions), table[:, -7:-4])
     return Trajectory(path, times, invert_rigid(camera_to_world), notes)
 
 

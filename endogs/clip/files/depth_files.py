@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from endogs.clip.files.image_files import IMAGE_SUFFIXES, read_raw
 from endogs.clip.files.mask_files import sampled
+from endogs.clip.recording import FrameReader
 from endogs.errors import InputError
 
 DEPTH_SUFFIXES = (*IMAGE_SUFFIXES, ".npy", ".exr")
@@ -75,6 +76,19 @@ class _Beyond:
     def value(self) -> float | None:
         """The largest value where it means unknown, else None; a type's own largest always does."""
         return self.top if self.share > SATURATED and self.top > FAR_BEYOND * self.next > 0 else None
+
+
+class SaturatedDepths:
+    """Depth maps whose largest value means "this or more", which is no depth."""
+
+    def __init__(self, depths: FrameReader, limit: float) -> None:
+        """`limit` is that value, in the files' own units."""
+        self.depths, self.limit = depths, limit
+
+    def read(self, index: int) -> NDArray[Any]:
+        """(H, W) in the files' type, 0 = unknown."""
+        raw = self.depths.read(index)
+        return np.where(raw < self.limit, raw, np.zeros((), raw.dtype))
 
 
 def depth_files(

@@ -6,6 +6,7 @@ are the frames' numbers, depths/ in millimetres, mask.bmp with 255 where there i
 (settings.yaml beside images/).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,23 +94,13 @@ def read(path: Path, options: ClipOptions) -> Recording:
                 "in, is missing: add it or use --depth-unit-mm."
             )
         notes.append("depth: the unit is unknown, so lengths are relative; --depth-unit-mm sets it.")
-    count = len(frames.kept)
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=np.eye(3)[None].repeat(count, 0),
-        world_to_camera=world_to_camera[frames.kept],
-        images=frames.images,
+    recording = replace(
+        frames.recording(path, KIND, np.eye(3), world_to_camera[frames.kept]),
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
-        depths=frames.depths,
         depth_unit=unit or 1.0,
         right_images=frames.right_images,
         units="mm" if unit is not None else "relative",
-        depth_is_quantized=frames.depth_is_quantized,
         poses_are_quaternions=True,
         pose_unit_mm=None if unit is None else METRE if is_oneslam else 1.0,
         outside=_outside(path / MASK, frames.width, frames.height, notes),

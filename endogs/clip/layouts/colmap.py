@@ -8,6 +8,7 @@ sequence's video at 40 per second.
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from endogs.bounded_files import listed
 from endogs.clip.cameras.colmap_model import ColmapCamera, ColmapImage, model_file, read_model, registered_count
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.undistortion import undistort
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_folders import read_frame_folders
@@ -112,27 +114,17 @@ def read(path: Path, options: ClipOptions) -> Recording:
             "let them share one camera."
         )
     lens = next(iter(lenses.values()))
-    if lens is None and options.focal is not None:
-        K[:, 1, 1] *= options.focal / K[:, 0, 0]
-        K[:, 0, 0] = options.focal
+    if lens is None:
+        set_focal_length(K, options.focal)
     poses = np.stack([image.world_to_camera for image in chosen])
     unit = options.depth_unit_mm
     if frames.depths is not None and unit is None:
         notes.append("depth: its unit is taken for the model's; --depth-unit-mm sets it.")
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K,
-        world_to_camera=poses,
-        images=frames.images,
+    recording = replace(
+        frames.recording(path, KIND, K, poses),
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
-        depths=frames.depths,
         depth_unit=unit or 1.0,
-        depth_is_quantized=frames.depth_is_quantized,
         file_poses=poses,
         file_pose_convention="world-to-camera-opencv",
         notes=notes,

@@ -1,5 +1,6 @@
 """A plain folder of images, or one with `images/` and no calibration."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from endogs.bounded_files import is_file, listed
@@ -43,23 +44,14 @@ def read(path: Path, options: ClipOptions) -> Recording:
         )
     unit = options.depth_unit_mm
     count = len(frames.times)
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K[None].repeat(count, 0),
-        world_to_camera=still_poses(count),
-        images=frames.images,
+    recording = replace(
+        frames.recording(path, KIND, K, still_poses(count)),
         K_is_guess=options.focal is None,
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
-        depths=frames.depths,
         depth_unit=unit or 1.0,
         units="mm" if unit is not None and frames.depths is not None else "relative",
         right_images=None if options.calibration is None else frames.right_images,
-        depth_is_quantized=frames.depth_is_quantized,
         outside=frames.outside,
         notes=[*frames.notes, *beside, *notes, *right_notes],
     )

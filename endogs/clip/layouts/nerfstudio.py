@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from endogs.bounded_files import is_file, read_json
 from endogs.clip.cameras.calibration_names import nearly_known, not_understood
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.lenses import Brown, KannalaBrandt, Lens
 from endogs.clip.cameras.pose_conventions import world_to_camera
 from endogs.clip.cameras.undistortion import undistort
@@ -116,9 +117,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     if lenses and (len(lenses) < len(frames) or any(_differs(lens, lenses[0]) for lens in lenses)):
         raise InputError(f"{file}: frames with different distortions: undistort the images first.")
     K = np.stack([K for K, _ in cameras])
-    if options.focal is not None and not lenses:
-        K[:, 1, 1] *= options.focal / K[:, 0, 0]
-        K[:, 0, 0] = options.focal
+    if not lenses:
+        set_focal_length(K, options.focal)
 
     value = 0 if options.mask_instrument_value is None else options.mask_instrument_value
     mask_paths = [frame.mask for frame in frames if frame.mask is not None]
