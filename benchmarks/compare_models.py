@@ -23,7 +23,6 @@ else runs there does not change: as many jobs as cores are the fairest compariso
 import argparse
 import os
 import shlex
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -31,6 +30,7 @@ from datetime import date
 from pathlib import Path
 
 import cv2
+from command import make_phantom
 from comparison.curves import grid, panel
 from comparison.rows import ClipChoice, Row, Run, chosen_rows, parsed, planned_runs
 from comparison.tables import split_table, summary_table
@@ -43,8 +43,6 @@ from endogs.errors import InputError
 from endogs.evaluate.judged_frames import check_split
 
 SPLITS = ("standard", "gap", "novel-view")
-PHANTOM = ("--frames", "60", "--instruments", "2", "--seed", "3", "--view", "stereo")
-"""How a phantom is made where none is."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -80,8 +78,7 @@ def ready(choice: ClipChoice) -> None:
         return
     if not choice.name.startswith("phantom"):
         raise InputError(f"{choice.path} does not exist; name a clip's folder or file")
-    command = [sys.executable, "-m", "endogs", "phantom", str(choice.path), *PHANTOM]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    make_phantom(choice.path)
 
 
 def splits_of(choice: ClipChoice, wanted: list[str]) -> list[str]:

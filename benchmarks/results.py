@@ -64,9 +64,16 @@ SECTIONS = (
             ("measure_phantom.py", "{work}/phantom30", "{work}/scene"),
         ),
     ),
-    Section("depth", (("priors_depth.py", "--clips", "{clips}", "--only", "fits"),)),
-    Section("masks", (("priors_masks.py", "--clips", "{clips}", "--skip-fits"),)),
-    Section("gpu", (("fit_cuda.py", "--clip", "{clips}/endonerf_pulling"), ("rasterize_cuda.py",)), needs_gpu=True),
+    Section("depth", (("reconstruct_clips.py", "--clips", "{clips}", "--only", "depth"),)),
+    Section("masks", (("priors_masks.py", "--clips", "{clips}"),)),
+    Section(
+        "gpu",
+        (
+            ("reconstruct_clips.py", "--clips", "{clips}", "--only", "pulling, standard", "--device", "cuda"),
+            ("rasterize_cuda.py",),
+        ),
+        needs_gpu=True,
+    ),
     Section("viewer", (("view_fps.py",),)),
 )
 

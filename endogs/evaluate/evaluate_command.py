@@ -1,6 +1,5 @@
 """`endogs evaluate`: read scenes and their clip, print the metrics, write JSON and a report."""
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from endogs.evaluate.measures import EVERY_FRAME
 from endogs.evaluate.paired import PairedDifference, paired_differences
 from endogs.evaluate.summary import comparison_summary, summary
 from endogs.evaluate.whole_clip import read_truths, whole_clip
-from endogs.output import new_file
+from endogs.output import write_json
 from endogs.pictures.drawing_device import drawing_device
 from endogs.pictures.source_clip import fitted_split, judged_masks, load_source_clip
 from endogs.plain_text import plain
@@ -131,5 +130,4 @@ def write_numbers(path: Path, names: list[str], found: list[Metrics], difference
         "scenes": {name: metrics.as_dict() for name, metrics in zip(names, found, strict=True)},
         "differences": [difference.as_dict() for difference in differences],
     }
-    with new_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_json(path, content)

@@ -9,11 +9,11 @@ from typing import Any
 from endogs.clip import Clip
 from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
-from endogs.evaluate.evaluate import finite_or_none
 from endogs.evaluate.judged_frames import MaskOf
 from endogs.evaluate.metrics.point_tracks import Tracks, read_tracks, track_errors
 from endogs.evaluate.metrics.temporal import temporal_errors
 from endogs.evaluate.metrics.trajectory import TrueCameras, read_true_cameras, scene_trajectory_errors, unit_doubt
+from endogs.output import to_json
 from endogs.plain_text import plain
 from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Scene
@@ -84,10 +84,4 @@ def whole_clip(
             )
     if truths.cameras is not None:
         found["trajectory"] = asdict(scene_trajectory_errors(truths.cameras, scene.world_to_camera, scene.units))
-    return {name: _finite(values) for name, values in found.items()}
-
-
-def _finite(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {key: _finite(value) for key, value in values.items()}
-    return [_finite(value) for value in values] if isinstance(values, list) else finite_or_none(values)
+    return to_json(found)

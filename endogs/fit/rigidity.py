@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from endogs.errors import InputError
-from endogs.fit.density import Population
+from endogs.fit.density.population import Population
 from endogs.fit.view import View
 from endogs.gaussians import MEANS
 

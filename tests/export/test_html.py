@@ -23,7 +23,8 @@ from endogs.export.html.payload import pack_scene, unpack_scene
 from endogs.export.html.spline_coding import decode_control, encode_control
 from endogs.gaussians import OPACITY
 from endogs.render.backends import rasterize_packed
-from endogs.scene import Knots, LowrankDeformation, Scene
+from endogs.scene import Knots, Scene
+from endogs.scene.deformation.lowrank import LowrankDeformation
 from endogs.scene.scene_file import save_scene
 
 

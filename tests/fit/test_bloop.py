@@ -9,7 +9,7 @@ from samples.small_fits import CONFIG, new_fit
 
 from endogs.errors import FitDiverged
 from endogs.fit.bloop import MAIN, Bloop, projected_off
-from endogs.fit.density import Population
+from endogs.fit.density.population import Population
 from endogs.fit.objective.losses import UnseenPairs
 from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup

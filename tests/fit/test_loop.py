@@ -12,7 +12,9 @@ from samples.small_fits import CONFIG, new_fit
 from endogs.clip import load_clip
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
-from endogs.fit.density import Population, ResidualMaps, drop_transparent
+from endogs.fit.density.control import drop_transparent
+from endogs.fit.density.population import Population
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.graph_steps import uncaptured
 from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import run_fit
@@ -307,12 +309,12 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
     spot[20, 30] = True
     monkeypatch.setattr("endogs.fit.window.specular_mask", lambda image: spot)
     masked = clip.with_masks(Found())
-    config = replace(CONFIG, specular_weight=0.4, halo_weight=0.2)
+    config = replace(CONFIG, halo_weight=0.2)
     view = new_fit(masked, config).window[0]
     assert (view.weight[:36, :4] == 0).all(), "instrument"
     assert (view.weight[:36, 4:8] == 51).all(), "halo"
     assert (view.weight[36:] == 0).all(), "ignored"
-    assert view.weight[20, 30] == 102
+    assert view.weight[20, 30] == 255
     assert view.weight[20, 31] == 255
     assert view.occluded[:36, :4].all(), "only the instrument is closed"
     assert not view.occluded[:, 4:].any()

@@ -12,7 +12,7 @@ from endogs.camera import Camera
 from endogs.errors import InputError
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
-from endogs.fit.density import Population
+from endogs.fit.density.population import Population
 from endogs.fit.loop import run_fit
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.rigidity import HiddenRigidity, best_rotations, occluded_gaussians, rigidity_energy, rotation_of
@@ -133,7 +133,8 @@ def test_neighbours_follow_gaussians_that_change_places():
     rigidity = HiddenRigidity(population, 0.5, [0.0, 0.25, 0.5], seed=0)
     rigidity.relax(view, 0)
     order = torch.randperm(400, generator=torch.Generator().manual_seed(0))
-    population.overwrite(torch.arange(400), *population.copies(order))
+    population.append_copies(*population.copies(order))
+    population.keep(torch.arange(800) >= 400)
     assert rigidity.state() == {}, "stale ones are not saved"
     rigidity.relax(view, 4)
     means = optimizer.base[:, :3]

@@ -2,14 +2,12 @@
 
 import torch
 
-from endogs.scene import (
-    BasesDeformation,
-    HexplaneDeformation,
-    Knots,
-    LowrankDeformation,
-    MlpDeformation,
-)
+from endogs.scene import Knots
+from endogs.scene.deformation.bases import BasesDeformation
 from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.hexplane import HexplaneDeformation
+from endogs.scene.deformation.lowrank import LowrankDeformation
+from endogs.scene.deformation.mlp import MlpDeformation
 
 COUNT = 5
 SPAN = ClipTime(0.0, 2.0)

@@ -12,16 +12,11 @@ from samples.deformations import COUNT, KNOTS, SPAN, base_of, deformation_of
 
 from endogs.errors import InputError
 from endogs.gaussians import COLORS, OPACITY
-from endogs.scene import (
-    DEFORMATIONS,
-    BasesDeformation,
-    LowrankDeformation,
-    Scene,
-    SplineDeformation,
-)
+from endogs.scene import DEFORMATIONS, Scene, SplineDeformation
 from endogs.scene.deformation.as_spline import scene_as_spline
-from endogs.scene.deformation.bases import basis_sum, kernel_values
+from endogs.scene.deformation.bases import BasesDeformation, basis_sum, kernel_values
 from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.lowrank import LowrankDeformation
 from endogs.scene.scene_file import load_scene, save_scene
 
 TIMES = np.linspace(0, 2, 9)

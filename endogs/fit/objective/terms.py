@@ -13,7 +13,7 @@ from endogs.fit.objective.normal_loss import normal_loss
 from endogs.fit.objective.normalizers import has_depth
 from endogs.fit.objective.term import Term, TermSetup, Told
 from endogs.fit.view import View
-from endogs.priors.depth.choose import DepthPrediction, to_depth
+from endogs.priors.depth.prediction import DepthPrediction, to_depth
 from endogs.render import Rendering
 
 SLOW_STEPS = 4

@@ -83,8 +83,8 @@ class ParallaxDepth:
         self._clip, self._masks, self._frames = clip, masks, frames
         self._place = {frame: k for k, frame in enumerate(frames)}
         scores = {offset: self._score(offset) for offset in OFFSETS if offset < len(frames)}
-        best = max(scores, key=lambda offset: scores[offset][0], default=0)
-        share, deviation, noise = scores[best][1:] if best else (0.0, np.inf, np.inf)
+        best = max(scores, key=lambda offset: scores[offset][0], default=1)
+        share, deviation, noise = scores[best][1:] if scores else (0.0, np.inf, np.inf)
         found = (
             f"of the tissue {100 * share:.0f} % has parallax that fixes its depth to {100 * USEFUL:.0f} % or better, "
             f"at frames {best} apart, where the flow leaves the epipolar lines by {noise:.2g} pixels"
@@ -96,7 +96,7 @@ class ParallaxDepth:
                 )
             self._serves = False
             return [*notes, f"no depth from parallax, though the camera moves: {found}."]
-        self._offsets = tuple(sorted({best, max(1, best // 2)}))
+        self._offsets = tuple(offset for offset in (best, 2 * best, 4 * best) if offset < len(frames) / 2) or (best,)
         return [
             *notes,
             f"depth is triangulated from the camera's motion: {found}, {100 * deviation:.2g} % in the median.",
@@ -226,4 +226,4 @@ def _without_outliers(
 
 def _enlarged(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """A plane of sampled pixels at the frame's size (width, height)."""
-    return cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), np.float32)

@@ -1,10 +1,10 @@
 """Depth of every pixel from where optical flow finds it in frames that another pose took: parallax.
 
 For a pixel of frame a with ray r (z = 1), inverse depth w and the motion (R, t) from the camera of a to that of b, the
-pixel of b is that of `K_b (R r + w t) = A + w B`. Observed at u it gives two equations that are linear in w,
-`w (B_xy - u B_z) = u A_z - A_xy`, whose least squares solution is the direct linear triangulation of Hartley and Zisserman
-(Multiple View Geometry, 2004, section 12.2) along the ray of a. What they leave lies across the epipolar line and is
-noise, motion of the tissue, or a wrong pose; it is measured in pixels, and so is how far a change of w moves the pixel.
+pixel of b is that of `K_b (R r + w t) = A + w B`, which moves along the epipolar line from the pixel of A as w grows
+(Hartley and Zisserman, Multiple View Geometry, 2004, section 9.1). The observed pixel is dropped onto that line, which
+gives w in closed form. What is left lies across the line and is noise, motion of the tissue, or a wrong pose; it is
+measured in pixels, and so is how far a change of w moves the pixel.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def triangulated(
     a_to_b: NDArray[np.float64],
     step: int = 1,
 ) -> InverseDepth:
-    """Inverse depth of every `step`-th pixel of frame a from its flow (H, W, 2) to frame b, where it is `usable` (H, W).
+    """Inverse depth of every `step`-th pixel of frame a from its flow (H, W, 2) to frame b, where that is `usable`.
 
     `K` are the intrinsics (3, 3) of both frames, `a_to_b` (4, 4) maps points from the camera of a to that of b. The
     flow's noise is taken from what it leaves across the epipolar lines, since along them it is no smaller.
