@@ -50,7 +50,7 @@ class ParallaxDepth:
     """Depth in the poses' units by triangulating optical flow; another prior, brought to it, fills the rest."""
 
     def __init__(self, fill: DepthPrior, by_itself: bool = False) -> None:
-        """`fill` says what parallax does not; chosen `by_itself`, it serves alone where there is too little parallax."""
+        """`fill` says what parallax does not; chosen `by_itself`, it serves alone where parallax is too little."""
         self._fill, self._by_itself = fill, by_itself
         self._offsets: tuple[int, ...] = ()
         self._serves = True
@@ -148,7 +148,7 @@ class ParallaxDepth:
             useful = relative[(relative < USEFUL) & tissue]
             deviation = float(np.median(useful)) if useful.size else np.inf
             found.append((useful.size / max(np.count_nonzero(tissue), 1), deviation, pair.noise))
-        shares, deviations, noises = (np.array(column) for column in zip(*found, strict=True))
+        shares, deviations, noises = np.array(found).T
         goodness = float(np.mean(shares / (deviations + PRECISE)))
         return goodness, float(np.mean(shares)), float(np.median(deviations)), float(np.median(noises))
 
