@@ -16,7 +16,7 @@ from endogs.bounded_files import expanded
 from endogs.cli_words import IN_WORDS
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
-from endogs.evaluate.config import Evaluate
+from endogs.evaluate.config import ComparePoses, Evaluate
 from endogs.export.kinds import KINDS, check_kind
 from endogs.live.config import View
 from endogs.phantom.config import Phantom
@@ -45,6 +45,7 @@ Verb = (
     | Annotated[RenderScene, tyro.conf.subcommand("render")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[ComparePoses, tyro.conf.subcommand("compare-poses")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Phantom, tyro.conf.subcommand("phantom")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
@@ -55,6 +56,7 @@ RUNNERS: dict[type, str] = {
     View: "endogs.live.view_command:run_view",
     RenderScene: "endogs.pictures.render_command:run_render",
     Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
+    ComparePoses: "endogs.evaluate.compare_poses_command:run_compare_poses",
     Inspect: "endogs.pipeline.inspect:inspect",
     Phantom: "endogs.phantom:run",
     Doctor: "endogs.doctor:run_doctor",
