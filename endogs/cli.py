@@ -13,7 +13,7 @@ import tyro
 
 from endogs import standard_streams
 from endogs.bounded_files import expanded
-from endogs.cli_words import IN_WORDS
+from endogs.cli_words import IN_WORDS, spelled_out
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import ComparePoses, Evaluate
@@ -164,7 +164,7 @@ def obey(arguments: list[str]) -> int:
         check_current_folder()
         if arguments[:1] == ["export"] and len(arguments) > 1 and not arguments[1].startswith("-"):
             check_kind(arguments[1])
-        config = parse(arguments, Verb)
+        config = parse(spelled_out(arguments), Verb)
         if isinstance(config, Export):
             config = config.what
         if isinstance(config, Reconstruct):

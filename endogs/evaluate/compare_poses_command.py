@@ -25,9 +25,7 @@ def run_compare_poses(config: ComparePoses) -> PathComparison:
 
     Raises InputError for what cannot be read, compared or written, before anything is measured where that is known.
     """
-    check_outputs(
-        {"--out": config.out, "--plot": config.plot}, (config.estimate, config.reference, config.keyframes)
-    )
+    check_outputs({"--out": config.out, "--plot": config.plot}, (config.estimate, config.reference, config.keyframes))
     if config.plot is not None and config.plot.suffix.lower() != ".png":
         raise InputError(f"{config.plot}: the plot is a PNG picture; give a name in .png.")
     estimate = read_path(config.estimate, lost_allowed=True).read_as(config.pose_convention)

@@ -96,12 +96,12 @@ def _frames(
     return numbers, expected, [note]
 
 
-def _no_match(
-    estimate: CameraPath, reference: CameraPath, most: float, found: int, advice: str | None
-) -> InputError:
+def _no_match(estimate: CameraPath, reference: CameraPath, most: float, found: int, advice: str | None) -> InputError:
     a, b = (path.times for path in (estimate, reference))
     few = "none belong together" if not found else f"only {found} of them belong{'s' * (found == 1)} together"
-    start = f"{estimate.source} covers {covered(a)}, and {plain(reference.source)} {covered(b)}: {few} within {most:g} s"
+    start = (
+        f"{estimate.source} covers {covered(a)}, and {plain(reference.source)} {covered(b)}: {few} within {most:g} s"
+    )
     if min(len(a), len(b)) < FEWEST:
         return InputError(f"{start}; give {FEWEST} poses or more of both.")
     spans = float(np.ptp(a)), float(np.ptp(b))

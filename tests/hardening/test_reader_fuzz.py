@@ -40,7 +40,7 @@ from endogs.clip import ClipOptions, load_clip
 from endogs.clip.inspect import describe
 from endogs.clip.view.coverage import coverage
 from endogs.errors import InputError
-from endogs.evaluate.metrics.trajectory import read_tum
+from endogs.evaluate.tum_file import read_tum
 from endogs.phantom.config import Phantom
 from endogs.phantom.visibility import PhantomTruth
 from endogs.pipeline.recipe import load_recipe, scenes_folder
