@@ -60,13 +60,13 @@ def doubts(config: ComparePoses, matched: MatchedPaths) -> list[str]:
     estimated, true = matched.estimated, matched.true
     found = [stillness_doubt(estimated), sameness_doubt(estimated, true), line_doubt(true)]
     if doubt := convention_doubt(estimated, true):
+        options = {"estimate": "--pose-convention", "reference": "--reference-convention"}
+        advice = " or ".join(f"the {side}'s ({options[side]} {doubt.convention})" for side in doubt.sides)
         found.append(
-            f"the estimate fits far better if its poses are {doubt.convention} (RPE over {doubt.frames} frames "
-            f"{doubt.then:.3g} instead of {doubt.as_read:.3g}, scales aligned), so one of the two files does not hold "
-            f"what it is read as; --pose-convention {doubt.convention} reads the estimate so, and "
-            f"--reference-convention {doubt.convention} the reference"
+            f"the paths fit far better if poses are read as {doubt.convention}, {advice}: motions over {doubt.frames} "
+            f"frames are then wrong by {doubt.then:.1%} of their length instead of {doubt.as_read:.1%}, scales aligned"
         )
-        estimated = doubt.estimated
+        estimated, true = doubt.estimated, doubt.true
     found.append(unit_doubt(estimated, true))
     return [sentence for sentence in found if sentence is not None]
 

@@ -45,10 +45,14 @@ class MatchedPaths:
 
 
 def match_paths(
-    estimate: CameraPath, reference: CameraPath, most: float, clock_advice: str | None = None
+    estimate: CameraPath,
+    reference: CameraPath,
+    most: float,
+    clock_advice: str | None = None,
+    estimate_is_whole: bool = False,
 ) -> MatchedPaths:
     """The poses of both at most `most` seconds apart; `clock_advice` is what helps with clocks that differ, where
-    compare-poses' options do not.
+    compare-poses' options do not. Of an estimate that is whole nothing is lost, whatever else the reference covers.
 
     Raises InputError for a reference that never moves, where alignment would find it perfect whatever the estimate
     does, and where fewer than FEWEST poses belong together, with what the two clocks say.
@@ -67,7 +71,9 @@ def match_paths(
             f"{reference.source}: its camera never moves in the {len(theirs)} poses that {plain(estimate.source)} has "
             "too (path length 0); give an estimate of the frames where it moves."
         )
-    frames, expected, notes = _frames(estimate, reference, ours, theirs)
+    frames, expected, notes = ours, len(ours), list[str]()
+    if not estimate_is_whole:
+        frames, expected, notes = _frames(estimate, reference, ours, theirs)
     unused = len(estimate) - len(np.unique(ours))
     if unused:
         notes.append(
@@ -90,8 +96,8 @@ def _frames(
     numbers = np.rint((estimate.times[ours] - estimate.times[ours[0]]) / interval).astype(np.intp)
     expected = max(len(ours), int(np.floor((last - first) / interval + 1e-6)) + 1)
     note = (
-        f"the estimate has a pose every {interval:.4g} s and the reference every {usual:.4g} s: what is lost is counted "
-        f"in the estimate's rhythm, {expected} poses in the reference's {last - first:.4g} s"
+        f"the estimate has a pose every {interval:.4g} s and the reference every {usual:.4g} s: what is lost is "
+        f"counted in the estimate's rhythm, {expected} poses in the reference's {last - first:.4g} s"
     )
     return numbers, expected, [note]
 

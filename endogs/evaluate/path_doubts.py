@@ -1,6 +1,8 @@
 """What two camera paths give reason to doubt: their units, and what their poses mean."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -22,23 +24,32 @@ NEAR = 1.4
 BAD, BETTER, AS_GOOD = 0.3, 1 / 3, 1.05
 """Another convention is named when motions are wrong by so much of themselves, wrong by less than so much of that in
 the other, and the plainest of those that are as good as the best."""
+ROUNDING = 1e-9
+"""An error of a motion, by the motion, that is none."""
 MOST_POSES = 2000
 """Poses that conventions are tried on."""
 
 
+Side = Literal["estimate", "reference"]
+
+
 @dataclass(frozen=True)
 class ConventionDoubt:
-    """A convention by which the estimate would fit far better."""
+    """A convention by which the paths would fit far better."""
 
     convention: str
+    sides: tuple[Side, ...]
+    """Which path it is likely of; both where either reading fits as well."""
     frames: int
     """Over which motions were compared."""
     as_read: float
-    """RMSE of these motions in the true path's units, with the best scale."""
+    """RMSE of these motions, with the best scale, by the true motions."""
     then: float
     """The same with the convention."""
     estimated: Poses
-    """(n, 4, 4) The estimated poses, T_world_camera, with the convention."""
+    """(n, 4, 4) The estimated poses, T_world_camera, read by the convention where that is likely."""
+    true: Poses
+    """(n, 4, 4) The true ones."""
 
 
 def unit_doubt(estimated: Poses, true: Poses) -> str | None:
@@ -86,32 +97,51 @@ def sameness_doubt(estimated: Poses, true: Poses) -> str | None:
     return "both hold the same poses, so the errors say nothing of a tracker: one was made from, or given, the other"
 
 
-def convention_doubt(estimated: Poses, true: Poses) -> ConventionDoubt | None:
-    """The convention by which matched poses (n, 4, 4) of an estimate that does not fit would fit; None without one."""
-    every, whole = -(-len(true) // MOST_POSES), estimated
-    estimated, true = estimated[::every], true[::every]
-    frames = max(1, min(10, len(true) // 5))
-    own = _motion_error(true[:1].repeat(len(true), 0), true, frames)
-    as_read = _motion_error(estimated, true, frames)
-    if len(true) < 5 or own <= 0 or as_read < BAD * own:
+def convention_doubt(
+    estimated: Poses, true: Poses, sides: Sequence[Side] = ("estimate", "reference")
+) -> ConventionDoubt | None:
+    """The convention by which matched poses (n, 4, 4) that do not fit would fit; None without one.
+
+    Only the paths named in `sides` are read in other ways. One path at a time is, since both at once would fit a pair
+    of wrong paths to each other in some way.
+    """
+    every = -(-len(true) // MOST_POSES)
+    few, few_true = estimated[::every], true[::every]
+    frames = max(1, min(10, len(few) // 5))
+    as_read = _motion_error(few, few_true, frames)
+    if len(few) < 5 or not as_read >= BAD:
         return None
-    errors = {
-        name: _motion_error(invert_rigid(world_to_camera(estimated, name)), true, frames) for name in CONVENTIONS[1:]
-    }
+    errors: dict[tuple[str, Side], float] = {}
+    for name in CONVENTIONS[1:]:
+        if "estimate" in sides:
+            errors[name, "estimate"] = _motion_error(_read_as(few, name), few_true, frames)
+        if "reference" in sides:
+            errors[name, "reference"] = _motion_error(few, _read_as(few_true, name), frames)
     best = min(errors.values())
-    if best > BETTER * as_read:
+    if not best <= BETTER * as_read:
         return None
-    name = next(name for name, error in errors.items() if error <= AS_GOOD * best + 1e-9 * own)
-    return ConventionDoubt(name, frames, as_read, errors[name], invert_rigid(world_to_camera(whole, name)))
+    name = next(name for (name, _), error in errors.items() if error <= AS_GOOD * best + ROUNDING)
+    found = tuple(side for side in sides if errors[name, side] <= AS_GOOD * best + ROUNDING)
+    then = min(errors[name, side] for side in found)
+    if found[0] == "estimate":
+        estimated = _read_as(estimated, name)
+    else:
+        true = _read_as(true, name)
+    return ConventionDoubt(name, found, frames, as_read, then, estimated, true)
+
+
+def _read_as(poses: Poses, convention: str) -> Poses:
+    return invert_rigid(world_to_camera(poses, convention))
 
 
 def _motion_error(estimated: Poses, true: Poses, frames: int) -> float:
-    """RMSE of the motions over so many frames, the estimate brought to the scale that its motions have."""
+    """RMSE of the motions over so many frames, by the true motions, the estimate brought to the scale that its motions
+    have; infinite where the true camera does not move."""
     lengths = [
         np.linalg.norm((invert_rigid(poses[:-frames]) @ poses[frames:])[:, :3, 3], axis=1)
         for poses in (estimated, true)
     ]
-    squares = float(np.square(lengths[0]).sum())
+    squares, motion = float(np.square(lengths[0]).sum()), rms(lengths[1])
     scaled = estimated.copy()
     scaled[:, :3, 3] *= float((lengths[0] * lengths[1]).sum()) / squares if squares > 0 else 1.0
-    return rms(relative_errors(scaled, true, frames).translation)
+    return rms(relative_errors(scaled, true, frames).translation) / motion if motion > 0 else float("inf")

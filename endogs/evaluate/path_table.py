@@ -30,8 +30,8 @@ def path_table(found: dict[str, Any], unit: str = "the reference's units") -> li
     )
     if (jitter := found["jitter"]) is not None:
         lines.append(
-            f"jitter from frame to frame where the reference stands still ({jitter['poses']} poses in {jitter['parts']} "
-            f"part{'s' if jitter['parts'] > 1 else ''}): {number(jitter['translation_rms'])} and "
+            f"jitter from frame to frame where the reference stands still ({jitter['poses']} poses in "
+            f"{jitter['parts']} part{'s' if jitter['parts'] > 1 else ''}): {number(jitter['translation_rms'])} and "
             f"{number(jitter['rotation_degrees_rms'])} degrees"
         )
     else:

@@ -92,9 +92,8 @@ def scene_cameras(
     """
     times = clip.times + clip.time_offset
     own = CameraPath(path, times, invert_rigid(scene.world_to_camera), 0, [])
-    matched = match_paths(
-        own, reference, SAME_TIME, "give the reference's times in seconds from the input's first frame"
-    )
+    advice = "give the reference's times in seconds from the input's first frame"
+    matched = match_paths(own, reference, SAME_TIME, advice, estimate_is_whole=True)
     flags = None if keyframes is None else keyframe_flags(keyframes, matched.times, SAME_TIME)
     for note in [*reference.notes, *matched.notes, *_doubts(matched, scene.units)]:
         print(f"note: {plain(path)} against {plain(reference.source)}: {plain(note)}", file=sys.stderr)
@@ -119,10 +118,11 @@ def forgotten_unit(estimated: Poses, true: Poses) -> str | None:
 def _doubts(matched: MatchedPaths, units: str) -> list[str]:
     estimated, true = matched.estimated, matched.true
     found = [stillness_doubt(estimated), sameness_doubt(estimated, true), line_doubt(true)]
-    if doubt := convention_doubt(estimated, true):
+    if doubt := convention_doubt(estimated, true, ("reference",)):
         found.append(
-            f"they fit far better if the reference's poses are {doubt.convention} (RPE over {doubt.frames} frames "
-            f"{doubt.then:.3g} instead of {doubt.as_read:.3g}); give T_world_camera with OpenCV's axes"
+            f"they fit far better if the reference's poses are {doubt.convention} (motions over {doubt.frames} frames "
+            f"wrong by {doubt.then:.1%} of their length instead of {doubt.as_read:.1%}); give T_world_camera with "
+            "OpenCV's axes"
         )
     elif units == "mm":
         found.append(forgotten_unit(estimated, true))

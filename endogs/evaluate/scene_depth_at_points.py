@@ -89,8 +89,8 @@ def depth_at_points(
         )
     if not sum(map(len, depth)):
         raise InputError(
-            f"{points.source}: of {named} sightings {in_view} lie in view and {on_tissue} on tissue, and the scene draws "
-            "nothing there; give points of this clip."
+            f"{points.source}: of {named} sightings {in_view} lie in view and {on_tissue} on tissue, and the scene "
+            "draws nothing there; give points of this clip."
         )
     errors = sparse_depth_errors(np.concatenate(depth), np.concatenate(true), np.concatenate(frame))
     metric = scene.units == clip.units == "mm"

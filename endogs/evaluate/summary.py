@@ -77,8 +77,8 @@ def whole_clip_lines(metrics: Metrics) -> list[str]:
         low, high = (number(value) for value in found["frame_scale_range"])
         spread = found["frame_scale_spread"]
         lines += [
-            f"depth at known points: abs-rel {found['abs_rel']:.4f} (median {found['median_abs_rel']:.4f}) with one scale "
-            f"of {found['scale']:.4g}, which single frames miss by {'-' if spread is None else f'{spread:.2%}'} ({low} "
+            f"depth at known points: abs-rel {found['abs_rel']:.4f} (median {found['median_abs_rel']:.4f}) with one "
+            f"scale of {found['scale']:.4g}, which single frames miss by {'-' if spread is None else f'{spread:.2%}'} ({low} "
             f"to {high} of it); {found['sightings']} sightings in {found['frames']} frames"
         ]
         if "abs_rel_unscaled" in found:

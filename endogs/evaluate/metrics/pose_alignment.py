@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from endogs.geometry import invert_rigid
 
 Poses = NDArray[np.float64]
-TrajectoryAlignment = Literal["none", "first", "rigid", "similarity"]
+TrajectoryAlignment = Literal["first", "rigid", "similarity"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,6 @@ def align(estimated: Poses, true: Poses, alignment: TrajectoryAlignment) -> Alig
     `first` gives both the same first pose. `rigid` and `similarity` bring the camera centres as near as can be, in the
     sense of least squares, the latter with a scale too (Umeyama's equations 40 to 42).
     """
-    if alignment == "none":
-        return Aligned(estimated.copy(), 1.0)
     if alignment == "first":
         return Aligned(true[0] @ invert_rigid(estimated[0]) @ estimated, 1.0)
     a, b = estimated[:, :3, 3], true[:, :3, 3]
