@@ -44,6 +44,8 @@ class SceneCameras:
     """(n,) True at keyframes; None where nobody named any."""
     units: str
     """The scene's: "mm" or "relative"."""
+    notes: list[str]
+    """What is doubtful, in sentences."""
 
     def errors(self) -> dict[str, Any]:
         """A JSON object: the headline after the alignment that the scene's units ask for, then the whole comparison.
@@ -66,6 +68,7 @@ class SceneCameras:
             "frames": matched.expected,
             "lost": matched.lost,
             "share_lost": matched.lost / matched.expected,
+            "notes": self.notes,
         }
         return headline | dict(without_nan(found))
 
@@ -95,9 +98,10 @@ def scene_cameras(
     advice = "give the reference's times in seconds from the input's first frame"
     matched = match_paths(own, reference, SAME_TIME, advice, estimate_is_whole=True)
     flags = None if keyframes is None else keyframe_flags(keyframes, matched.times, SAME_TIME)
-    for note in [*reference.notes, *matched.notes, *_doubts(matched, scene.units)]:
+    notes = [*reference.notes, *matched.notes, *_doubts(matched, scene.units)]
+    for note in notes:
         print(f"note: {plain(path)} against {plain(reference.source)}: {plain(note)}", file=sys.stderr)
-    return SceneCameras(matched, flags, scene.units)
+    return SceneCameras(matched, flags, scene.units, notes)
 
 
 def forgotten_unit(estimated: Poses, true: Poses) -> str | None:

@@ -75,11 +75,11 @@ def whole_clip_lines(metrics: Metrics) -> list[str]:
         ]
     if found := metrics.whole_clip.get("sparse_points"):
         low, high = (number(value) for value in found["frame_scale_range"])
-        spread = found["frame_scale_spread"]
+        spread = "-" if found["frame_scale_spread"] is None else f"{found['frame_scale_spread']:.2%}"
         lines += [
             f"depth at known points: abs-rel {found['abs_rel']:.4f} (median {found['median_abs_rel']:.4f}) with one "
-            f"scale of {found['scale']:.4g}, which single frames miss by {'-' if spread is None else f'{spread:.2%}'} ({low} "
-            f"to {high} of it); {found['sightings']} sightings in {found['frames']} frames"
+            f"scale of {found['scale']:.4g}; scales of single frames spread by {spread} ({low} to {high} of it); "
+            f"{found['sightings']} sightings in {found['frames']} frames"
         ]
         if "abs_rel_unscaled" in found:
             lines += [

@@ -189,8 +189,10 @@ def test_other_orders_and_axes_are_named():
     opengl = ESTIMATED @ np.diag([1.0, -1, -1, 1])
     assert convention_doubt(opengl, TRUE).convention == "camera-to-world-opengl"
     assert convention_doubt(ESTIMATED, TRUE) is None
-    assert convention_doubt(ESTIMATED, opengl).sides == ("reference",)
-    assert convention_doubt(ESTIMATED, opengl, ("estimate",)) is None
+    assert convention_doubt(opengl, TRUE).sides == ("estimate", "reference"), "axes may be either's"
+    inverse = invert_rigid(TRUE)
+    assert convention_doubt(ESTIMATED, inverse).sides == ("reference",)
+    assert convention_doubt(ESTIMATED, inverse, ("estimate",)) is None
     assert convention_doubt(winding_path(COUNT, 5), TRUE) is None, "a path that fits in no way is only wrong"
 
 
