@@ -22,8 +22,8 @@ MOST_POINTS = 4000
 def path_chart(times: NDArray[np.float64], estimated: Poses, true: Poses, unit: str = "") -> NDArray[np.uint8]:
     """An RGB picture of matched poses (n, 4, 4), T_world_camera, of which `times` (n,) are seconds.
 
-    The estimate is drawn where SE(3) puts it, or Sim(3) where its lengths are others by OTHER_LENGTH; the dots begin
-    the paths. The maps show the two planes in which the reference's path is widest.
+    The estimate is drawn where SE(3) puts it, or Sim(3) where its lengths are others by OTHER_LENGTH; a dot
+    begins a long path. The maps show the two planes in which the reference's path is widest.
     """
     scaled = align(estimated, true, "similarity")
     lengths = path_length(estimated), path_length(true)
@@ -42,8 +42,8 @@ def path_chart(times: NDArray[np.float64], estimated: Poses, true: Poses, unit: 
     errors = {name: shown.poses, "first frame shared": align(estimated, true, "first").poses}
     if by_scale:  # an error that is all scale would hide the other
         del errors["first frame shared"]
-    curves = [Line(label, *_thinned(times, centre_distances(poses, true))) for label, poses in errors.items()]
-    curves.append(Line("zero motion, RMSE", [], [zero], level=True))
+    curves = [Line("still camera, RMSE", [], [zero], level=True)]  # first, so that the estimate keeps its colour
+    curves += [Line(label, *_thinned(times, centre_distances(poses, true))) for label, poses in errors.items()]
     below = line_chart(curves, f"distance of the camera centres{told}", "seconds", (WIDTH, ERROR_HEIGHT))
     return np.concatenate([np.concatenate(maps, 1), below], 0)
 
