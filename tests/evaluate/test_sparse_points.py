@@ -132,7 +132,7 @@ def test_points_without_lists_are_seen_where_nothing_hides_them(folder):
     found = measured()
     assert found["visibility"] == "by other points"
     assert 0.95 * FRAMES * len(near) < found["sightings"] < 1.02 * FRAMES * len(near)
-    assert found["abs_rel"] < 0.01, "the fifth of all points that lies behind does not count"
+    assert found["abs_rel"] < 0.01, "what lies behind, a fifth as many points, does not count"
     write_ply(folder / "cloud.ply", dict(zip("xyz", POINTS.astype(np.float32).T, strict=True)), ascii=True)
     assert evaluate("--sparse-points", "cloud.ply") == 0
     assert measured()["abs_rel"] < 2e-3
