@@ -18,6 +18,7 @@ VERBS = {
     "inspect": ("inspect", "clip", "--out", "sheet.png"),
     "render": ("render", "out", "--out", "new.mp4"),
     "evaluate": ("evaluate", "out"),
+    "compare-poses": ("compare-poses", "out", "out"),
     "view": ("view", "out"),
     "phantom": ("phantom", "new", "--frames", "2", "--width", "48", "--height", "40", "--tracks", "5"),
     **{
