@@ -12,7 +12,15 @@ from endogs.evaluate.keyframe_times import keyframe_flags
 from endogs.evaluate.matched_paths import MatchedPaths, covered, match_paths
 from endogs.evaluate.metrics.trajectory import PathComparison, compare_paths
 from endogs.evaluate.path_chart import path_chart, write_path_chart
-from endogs.evaluate.path_doubts import convention_doubt, line_doubt, sameness_doubt, stillness_doubt, unit_doubt
+from endogs.evaluate.path_doubts import (
+    convention_doubt,
+    line_doubt,
+    sameness_doubt,
+    shift_doubt,
+    stillness_doubt,
+    tremble_doubt,
+    unit_doubt,
+)
 from endogs.evaluate.path_table import lost_line, path_table
 from endogs.evaluate.pose_files import read_path
 from endogs.evaluate.writable import check_outputs
@@ -67,7 +75,10 @@ def doubts(config: ComparePoses, matched: MatchedPaths) -> list[str]:
             f"frames are then wrong by {doubt.then:.1%} of their length instead of {doubt.as_read:.1%}, scales aligned"
         )
         estimated, true = doubt.estimated, doubt.true
-    found.append(unit_doubt(estimated, true))
+    elif late := shift_doubt(matched.times, estimated, true):
+        found.append(f"{late}; --time-offset moves the estimate's")
+    trembling = [tremble_doubt(true, "reference"), tremble_doubt(estimated, "estimate")]
+    found += trembling if any(trembling) else [unit_doubt(estimated, true)]
     return [sentence for sentence in found if sentence is not None]
 
 

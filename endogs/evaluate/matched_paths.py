@@ -17,6 +17,9 @@ FEWEST = 3
 OTHER_RHYTHM = 1.5
 """How much longer the estimate's usual interval must be for it to have a rhythm of its own."""
 CLOCKS = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
+FEW_SHARE, OTHER_CLOCK = 0.5, 1.5
+"""When less than this share of the poses belongs together and clocks run at rates that differ by more, as of frames'
+numbers beside seconds, what does belong together does so by chance."""
 SAME_SPAN = 0.1
 """By how much the length of one clock may miss another's."""
 
@@ -65,6 +68,8 @@ def match_paths(
     ours, theirs = match_times(estimate.times, reference.times, most)
     if len(ours) < FEWEST:
         raise _no_match(estimate, reference, most, len(ours), clock_advice)
+    if len(ours) < FEW_SHARE * min(len(estimate), len(reference)) and (clocks := _other_clocks(estimate, reference)):
+        raise InputError(f"{clocks}: {len(ours)} belong together within {most:g} s, by chance; give seconds in both.")
     true = reference.poses[theirs]
     if never_moves(true):
         raise InputError(
@@ -115,6 +120,8 @@ def _no_match(estimate: CameraPath, reference: CameraPath, most: float, found: i
         for more, less, path in ((*spans, estimate), (spans[1], spans[0], reference)):
             if abs(more / less / factor - 1) < SAME_SPAN:
                 return InputError(f"{start}; the times of {plain(path.source)} seem to be {unit}: give seconds.")
+    if found and (clocks := _other_clocks(estimate, reference)):
+        return InputError(f"{clocks}: {found} belong together within {most:g} s, by chance; give seconds in both.")
     if advice is not None:
         return InputError(f"{start}; {advice}.")
     if a[-1] < b[0] - most or b[-1] < a[0] - most:
@@ -125,6 +132,15 @@ def _no_match(estimate: CameraPath, reference: CameraPath, most: float, found: i
     return InputError(
         f"{start}; give --max-difference for a larger difference, or --time-offset where the clocks differ."
     )
+
+
+def _other_clocks(estimate: CameraPath, reference: CameraPath) -> str | None:
+    """What both cover, where as many poses last several times as long in one as in the other."""
+    a, b = (path.times for path in (estimate, reference))
+    spans = np.ptp(a) / np.ptp(b)
+    if 1 / OTHER_CLOCK < spans < OTHER_CLOCK or abs(len(a) / len(b) - 1) > SAME_SPAN:
+        return None
+    return f"{estimate.source} covers {covered(a)}, and {plain(reference.source)} {covered(b)}"
 
 
 def covered(times: NDArray[np.float64]) -> str:

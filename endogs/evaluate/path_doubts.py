@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.clip.cameras.pose_conventions import CONVENTIONS, world_to_camera
 from endogs.evaluate.metrics.pose_alignment import Poses
@@ -22,8 +23,12 @@ KNOWN_RATIOS = {
 NEAR = 1.4
 """Factor by which a ratio may miss a known one."""
 BAD, BETTER, AS_GOOD = 0.3, 1 / 3, 1.05
-"""Another convention is named when motions are wrong by so much of themselves, wrong by less than so much of that in
-the other, and the plainest of those that are as good as the best."""
+"""Another convention is named when motions are wrong by so much of themselves, and in the other by less, and less than
+so much of that; it is the plainest of those that are as good as the best."""
+TREMBLING = 0.5
+"""Share of the path's width that the steps of white noise exceed; those of a camera that travels are far below."""
+SHIFTED, MOST_SHIFT = 0.05, 30
+"""A clock is doubted when motions are wrong by so much of themselves, and tried so many poses off."""
 ROUNDING = 1e-9
 """An error of a motion, by the motion, that is none."""
 MOST_POSES = 2000
@@ -53,22 +58,46 @@ class ConventionDoubt:
 
 
 def unit_doubt(estimated: Poses, true: Poses) -> str | None:
-    """What to say of matched poses (n, 4, 4) whose paths and extents both differ by more than OTHER_LENGTH."""
-    lengths = path_length(estimated), path_length(true)
-    extents = [rms(np.linalg.norm(poses[:, :3, 3] - poses[:, :3, 3].mean(0), axis=1)) for poses in (estimated, true)]
-    if min(*lengths, *extents) <= 0:
+    """What to say of matched poses (n, 4, 4) whose paths, steps and extents all differ by more than OTHER_LENGTH.
+
+    Steps and extents are those that nine tenths of the poses stay below, so that single wild poses are no other unit.
+    """
+    sizes = [(path_length(poses), _typical_step(poses), _typical_radius(poses)) for poses in (estimated, true)]
+    if min(min(size) for size in sizes) <= 0:
         return None
-    ratio, other = lengths[0] / lengths[1], extents[0] / extents[1]
-    if 1 / OTHER_LENGTH < ratio < OTHER_LENGTH or (ratio > 1) != (other > 1) or 1 / OTHER_LENGTH < other < OTHER_LENGTH:
+    ratios = [ours / theirs for ours, theirs in zip(*sizes, strict=True)]
+    if not (min(ratios) > OTHER_LENGTH or max(ratios) < 1 / OTHER_LENGTH):
         return None
-    factor = max(other, 1 / other)
-    known = next((said for value, said in KNOWN_RATIOS.items() if value / NEAR < factor < value * NEAR), None)
+    factors = [max(ratio, 1 / ratio) for ratio in ratios]
+    known = next(
+        (said for value, said in KNOWN_RATIOS.items() if all(value / NEAR < f < value * NEAR for f in factors)), None
+    )
     reason = f" ({known})" if known else " or a scale that is not known"
     return (
-        f"the estimate's path is {lengths[0]:.4g} long and the reference's {lengths[1]:.4g}, a ratio of {ratio:.4g}: "
-        f"other units{reason}; only Sim(3), which scales by {extents[1] / extents[0]:.4g} or so, tells how good the "
-        "path's shape is"
+        f"the estimate's path is {sizes[0][0]:.4g} long and the reference's {sizes[1][0]:.4g}, a ratio of "
+        f"{ratios[0]:.4g}: other units{reason}; only Sim(3) tells how good the path's shape is"
     )
+
+
+def tremble_doubt(poses: Poses, whose: str) -> str | None:
+    """What to say of poses (n, 4, 4) that jump to and fro about one place, as a still camera's do that is measured."""
+    if len(poses) < 20 or _typical_radius(poses) <= 0:
+        return None
+    if _typical_step(poses) < TREMBLING * _typical_radius(poses):
+        return None
+    return (
+        f"the {whose}'s steps ({_typical_step(poses):.3g}) are as long as its whole path is wide "
+        f"({_typical_radius(poses):.3g}), as of a still camera with noise: its path's length means nothing"
+    )
+
+
+def _typical_step(poses: Poses) -> float:
+    return float(np.percentile(np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1), 90))
+
+
+def _typical_radius(poses: Poses) -> float:
+    centres = poses[:, :3, 3]
+    return float(np.percentile(np.linalg.norm(centres - np.median(centres, axis=0), axis=1), 90))
 
 
 def stillness_doubt(estimated: Poses) -> str | None:
@@ -118,7 +147,7 @@ def convention_doubt(
         if "reference" in sides:
             errors[name, "reference"] = _motion_error(few, _read_as(few_true, name), frames)
     best = min(errors.values())
-    if not best <= BETTER * as_read:
+    if not best <= min(BETTER * as_read, BAD):
         return None
     name = next(name for (name, _), error in errors.items() if error <= AS_GOOD * best + ROUNDING)
     found = tuple(side for side in sides if errors[name, side] <= AS_GOOD * best + ROUNDING)
@@ -128,6 +157,32 @@ def convention_doubt(
     else:
         true = _read_as(true, name)
     return ConventionDoubt(name, found, frames, as_read, then, estimated, true)
+
+
+def shift_doubt(times: NDArray[np.float64], estimated: Poses, true: Poses) -> str | None:
+    """What to say of matched poses (n, 4, 4) at `times` (n,) that fit far better some poses earlier or later."""
+    estimated, true, times = estimated[:MOST_POSES], true[:MOST_POSES], times[:MOST_POSES]
+    farthest = min(MOST_SHIFT, len(true) // 4)
+    if farthest < 1:
+        return None
+    frames = max(1, min(10, len(true) // 5))
+    as_read = _motion_error(estimated, true, frames)
+    if not as_read >= SHIFTED:
+        return None
+    count, errors = len(true), {}
+    for shift in [*range(-farthest, 0), *range(1, farthest + 1)]:
+        # Pose k + shift of the estimate beside pose k of the truth.
+        late, early = max(shift, 0), max(-shift, 0)
+        errors[shift] = _motion_error(estimated[late : count - early], true[early : count - late], frames)
+    shift = min(errors, key=lambda shift: errors[shift])
+    if not errors[shift] <= min(BETTER * as_read, BAD):
+        return None
+    seconds = -shift * float(np.median(np.diff(times)))
+    return (
+        f"the paths fit far better if the estimate's times are moved by {seconds:+.4g} s, {abs(shift)} poses: motions "
+        f"over {frames} frames are then wrong by {errors[shift]:.1%} of their length instead of {as_read:.1%}, so one "
+        "of the clocks is late"
+    )
 
 
 def _read_as(poses: Poses, convention: str) -> Poses:

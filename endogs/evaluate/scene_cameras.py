@@ -20,7 +20,9 @@ from endogs.evaluate.path_doubts import (
     convention_doubt,
     line_doubt,
     sameness_doubt,
+    shift_doubt,
     stillness_doubt,
+    tremble_doubt,
 )
 from endogs.evaluate.pose_files import CameraPath, read_path
 from endogs.geometry import invert_rigid
@@ -128,6 +130,8 @@ def _doubts(matched: MatchedPaths, units: str) -> list[str]:
             f"wrong by {doubt.then:.1%} of their length instead of {doubt.as_read:.1%}); give T_world_camera with "
             "OpenCV's axes"
         )
-    elif units == "mm":
+    else:
+        found += [tremble_doubt(true, "reference"), shift_doubt(matched.times, estimated, true)]
+    if units == "mm" and doubt is None:
         found.append(forgotten_unit(estimated, true))
     return [sentence for sentence in found if sentence is not None]

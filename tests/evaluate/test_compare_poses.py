@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from endogs.cli import main
 from endogs.errors import InputError
-from endogs.evaluate.path_doubts import convention_doubt, unit_doubt
+from endogs.evaluate.path_doubts import convention_doubt, tremble_doubt, unit_doubt
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
 from endogs.scene.scene_file import save_scene
@@ -99,6 +99,7 @@ def quaternions(factor):
         (times(1, 100), "covers 100 to 101.966667 s in 60 poses, and ref.tum 0 to 1.966667 s in 60 poses"),
         (times(1e9), "seem to be nanoseconds"),
         (times(1, 0.0166), "--max-difference"),
+        (times(30), "belong together within 0.01 s, by chance"),
         (times(0), "the time 0 stands twice"),
         (quaternions(2), "a quaternion of length 2, which is no rotation (60 of 60 lines"),
         (quaternions(0), "a quaternion of zeros"),
@@ -194,6 +195,43 @@ def test_other_orders_and_axes_are_named():
     assert convention_doubt(ESTIMATED, inverse).sides == ("reference",)
     assert convention_doubt(ESTIMATED, inverse, ("estimate",)) is None
     assert convention_doubt(winding_path(COUNT, 5), TRUE) is None, "a path that fits in no way is only wrong"
+
+
+def test_a_late_clock_is_told_and_the_offset_that_is_named_mends_it(files, capsys):
+    true = smooth_path()
+    write_tum("ref.tum", np.arange(len(true)) / 30, true)
+    write_tum("est.tum", np.arange(len(true)) / 30 + 4 / 30, moved(noisy(true, length=0.01, turn=1e-4)))
+    assert compare("est.tum", "ref.tum") == 0
+    said = capsys.readouterr().err
+    assert "4 poses" in said
+    offset = said.split("moved by ")[1].split(" s")[0]
+    assert float(offset) == pytest.approx(-4 / 30, abs=1e-4)
+    assert compare("est.tum", "ref.tum", "--time-offset", offset) == 0
+    assert "note:" not in capsys.readouterr().err
+
+
+def smooth_path(count=120):
+    """A camera on a winding way, whose speed changes slowly."""
+    t = np.linspace(0, 9, count)
+    true = np.tile(np.eye(4), (count, 1, 1))
+    true[:, :3, :3] = Rotation.from_rotvec(np.stack([0.2 * np.sin(t), 0.3 * np.cos(2 * t), 0.1 * t], 1)).as_matrix()
+    true[:, :3, 3] = np.stack([10 * np.sin(t), 6 * np.cos(1.7 * t), 2 * t], 1)
+    return true
+
+
+def test_a_still_camera_that_is_measured_with_noise_is_told(files, capsys):
+    write_tum("ref.tum", TIMES, noisy(np.tile(TRUE[3], (COUNT, 1, 1)), length=1e-4))
+    assert compare("est.tum", "ref.tum") == 0
+    said = capsys.readouterr().err
+    assert "as of a still camera with noise" in said
+    assert "other units" not in said
+    assert tremble_doubt(smooth_path(), "reference") is None
+
+
+def test_one_wild_pose_is_no_other_unit():
+    wild = ESTIMATED.copy()
+    wild[20, :3, 3] += 1e5
+    assert unit_doubt(wild, TRUE) is None
 
 
 @pytest.mark.parametrize(("factor", "said"), [(0.1, "centimetres"), (1e3, "1000"), (5, "not known"), (2, None)])
