@@ -1,6 +1,7 @@
 """A scene's depth where frames see known points, as `endogs evaluate --sparse-points` measures it."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,21 @@ OTHER_UNITS = 3.0
 """A scale of a scene in mm beyond it, or below its inverse, is worth a word."""
 
 
-def point_poses(points: SparsePoints, clip: Clip, reference: CameraPath | None) -> Poses:
+def point_poses(points: SparsePoints, clip: Clip, reference: CameraPath | None, scenes: Sequence[Scene] = ()) -> Poses:
     """World to camera (F, 4, 4) of the clip's frames in the points' world, NaN where a frame has none: those in the
     points' own file, else of the `reference`, else the clip's.
 
-    Raises InputError for a reference without poses at the clip's frames.
+    Raises InputError for a reference without poses at the clip's frames, and for a clip without poses whose `scenes`
+    have cameras that move, since nobody knows then where the points are.
     """
     if points.world_to_camera is not None:
         return points.world_to_camera
     if reference is None:
+        if clip.static_camera and any(np.ptp(scene.world_to_camera, axis=0).max() > 1e-9 for scene in scenes):
+            raise InputError(
+                f"{points.source}: the clip has no poses and the scene's cameras move, so the points have no place in "
+                "its frames; give the poses that belong to them with --trajectory."
+            )
         return np.asarray(clip.world_to_camera, np.float64)
     ours, theirs = match_times(clip.times + clip.time_offset, reference.times, SAME_TIME)
     if not len(ours):

@@ -89,6 +89,11 @@ def _of_model(path: Path, clip: Clip) -> SparsePoints:
     for one, frame in zip(order, frames, strict=True):
         if frame >= 0:
             poses[frame] = one.world_to_camera
+    if not len(image):
+        if np.isnan(poses).all():
+            raise InputError(f"{folder}: none of its {len(images)} images is one of the clip's {len(clip)} frames.")
+        note = f"{folder.name}: no point says which images see it, so all see what no other point hides"
+        return SparsePoints(folder, points, None, None, poses, [note])
     sees = np.array([of_image.get(int(number), -1) for number in image], np.intp)
     return _with_sightings(folder, points, sees, point, poses, clip)
 

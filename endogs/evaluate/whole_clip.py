@@ -59,7 +59,7 @@ def read_truths(config: Evaluate, clip: Clip, scenes: Sequence[Scene]) -> Truths
     points = poses = None
     if config.sparse_points is not None:
         points = read_sparse_points(config.sparse_points, clip)
-        poses = point_poses(points, clip, reference)
+        poses = point_poses(points, clip, reference, scenes)
         for note in points.notes:
             print(f"note: {plain(note)}", file=sys.stderr)
     return Truths(path, tracks, cameras, points, poses)

@@ -16,7 +16,7 @@ from endogs.evaluate.metrics.point_visibility import visible_points
 from endogs.evaluate.metrics.sparse_depth import sparse_depth_errors
 from endogs.evaluate.ply_points import read_ply_points
 from endogs.export.formats.ply import write_ply
-from endogs.scene.scene_file import save_scene
+from endogs.scene.scene_file import load_scene, save_scene
 
 COLUMNS, ROWS = np.meshgrid(np.arange(4, WIDTH, 8) + 0.5, np.arange(4, HEIGHT, 8) + 0.5)
 PIXELS = np.stack([COLUMNS.ravel(), ROWS.ravel()], 1)
@@ -175,6 +175,26 @@ def test_a_colmap_model_is_matched_by_the_names_of_images(folder, binary):
     found = measured()
     assert (found["frames"], found["sightings"]) == (6, 6 * (len(POINTS) - 1) + 1)
     assert found["abs_rel"] < 2e-3
+
+
+def test_a_model_without_lists_is_seen_where_nothing_hides_it(folder, capsys):
+    write_model(folder / "model", False, [f"{i:03d}.png" for i in range(FRAMES)])
+    file = folder / "model" / "points3D.txt"
+    lines = [" ".join(line.split()[:8]) for line in file.read_text().splitlines() if not line.startswith("#")]
+    file.write_text("\n".join(lines) + "\n")
+    assert evaluate("--sparse-points", "model") == 0
+    assert "no point says which images see it" in capsys.readouterr().err
+    assert (measured()["visibility"], measured()["frames"]) == ("by other points", FRAMES)
+
+
+def test_points_need_poses_where_the_scenes_cameras_move(folder, capsys):
+    (folder / "clip" / "poses.tum").unlink()
+    scene = load_scene("scene.safetensors")
+    scene.world_to_camera = scene.world_to_camera.copy()
+    scene.world_to_camera[:, 0, 3] = np.arange(FRAMES)
+    save_scene(scene, "scene.safetensors")
+    assert evaluate("--sparse-points", "points.npz") == 2
+    assert "give the poses that belong to them with --trajectory" in capsys.readouterr().err
 
 
 def test_a_cut_or_strange_model_is_one_sentence(tmp_path):
