@@ -279,7 +279,10 @@ def test_big_endian_points_are_read(tmp_path):
 
 
 def test_bare_trajectory_means_the_clips_own_poses(folder, capsys):
-    assert evaluate("--trajectory", "--trajectory-plot", "p.png") == 0
+    assert evaluate("--trajectory", "--trajectory-plot", "p.png", "--report", "r.html") == 0
+    report = (folder / "r.html").read_text()
+    assert "<h2>Cameras</h2>" in report
+    assert "SE(3)-aligned" in report
     said = capsys.readouterr()
     assert "clip: " in said.err
     assert "ATE of 10 poses" in said.out
