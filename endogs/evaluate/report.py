@@ -120,6 +120,7 @@ def camera_parts(names: Sequence[str], found: Sequence[Metrics], pictures: Seque
     for name, metrics, picture in zip(names, found, pictures, strict=True):
         table = html.escape("\n".join(trajectory_lines(metrics)))
         parts += [f"<h3>{html.escape(name)}</h3>" if len(names) > 1 else "", f"<pre>{table}</pre>"]
+        parts += [f"<p class=note>{html.escape(note)}</p>" for note in metrics.whole_clip["trajectory"]["notes"]]
         parts += [f'<img alt="" src="{_data_url(picture, ".png")}" width={picture.shape[1]}>']
     return parts
 
