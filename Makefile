@@ -29,7 +29,7 @@ demo: setup
 	@echo "Made:" && ls demo/scene/* demo/points/* demo/splats.ply demo/player.html
 
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # Strangers' files, kills and bombs in their long forms, then thousands of seeded cases; about 20 minutes on two cores.
 attack: setup

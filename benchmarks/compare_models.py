@@ -23,7 +23,6 @@ else runs there does not change: as many jobs as cores are the fairest compariso
 import argparse
 import os
 import shlex
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -31,9 +30,10 @@ from datetime import date
 from pathlib import Path
 
 import cv2
+from command import make_phantom
 from comparison.curves import grid, panel
 from comparison.rows import ClipChoice, Row, Run, chosen_rows, parsed, planned_runs
-from comparison.tables import split_table
+from comparison.tables import split_table, summary_table
 from comparison.worker import Job, finished, launch, read_record, share_out, unfinished, work, write_record
 
 from endogs.clip import load_clip
@@ -43,8 +43,6 @@ from endogs.errors import InputError
 from endogs.evaluate.judged_frames import check_split
 
 SPLITS = ("standard", "gap", "novel-view")
-PHANTOM = ("--frames", "60", "--instruments", "2", "--seed", "3", "--view", "stereo")
-"""How a phantom is made where none is."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -69,6 +67,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("comparison"))
     parser.add_argument("--list", action="store_true", help="name the rows and leave")
     parser.add_argument("--tables", action="store_true", help="draw tables and curves of what is there, and leave")
+    parser.add_argument("--summary", action="store_true", help="print one table of all clips; the files stay whole")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     return parser
 
@@ -79,8 +78,7 @@ def ready(choice: ClipChoice) -> None:
         return
     if not choice.name.startswith("phantom"):
         raise InputError(f"{choice.path} does not exist; name a clip's folder or file")
-    command = [sys.executable, "-m", "endogs", "phantom", str(choice.path), *PHANTOM]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    make_phantom(choice.path)
 
 
 def splits_of(choice: ClipChoice, wanted: list[str]) -> list[str]:
@@ -159,6 +157,16 @@ def fail_first(job: Job, run: Run, code: int) -> None:
     write_record(record, job.file(run))
 
 
+def summary(out: Path, rows: list[Row]) -> str:
+    """One table of every record there is."""
+    files = sorted((out / "runs").glob("*seed*.json"))
+    records = [record for record in map(read_record, files) if record is not None]
+    groups = {(r["clip"], r["split"]) for r in records}
+    read = {group: read_record(out / "runs" / f"{'_'.join(group)}.baselines.json") or {} for group in groups}
+    models = list(dict.fromkeys([*(row.name for row in rows), *sorted(r["model"] for r in records)]))
+    return summary_table(records, {group: found.get("baselines", {}) for group, found in read.items()}, models)
+
+
 def write_tables(out: Path, rows: list[Row], command: str, device: str) -> str:
     """comparison.md and curves.png of every record there is; returns the text."""
     records = [read_record(file) for file in sorted((out / "runs").glob("*seed*.json"))]
@@ -205,7 +213,8 @@ def main() -> None:
         carry_out(jobs_of(options, choices, rows), max(1, options.jobs), Path(__file__))
     device = device_name(choose_device(options.device))
     command = "python benchmarks/compare_models.py " + shlex.join(public(sys.argv[1:]))
-    print(write_tables(options.out, rows, command, device))
+    page = write_tables(options.out, rows, command, device)
+    print(summary(options.out, rows) if options.summary else page)
 
 
 def public(words: list[str]) -> list[str]:

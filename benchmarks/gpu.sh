@@ -3,8 +3,8 @@
 #
 #   benchmarks/gpu.sh [CLIP]
 #
-# PYTHON (default python3) must bring a torch with CUDA; CLIP is endonerf_pulling as frame folders, and without it the
-# fit is left out. gsplat and compute-sanitizer are used where they are installed. Prints Markdown tables.
+# PYTHON (default python3) must bring a torch with CUDA; CLIP is a folder called endonerf_pulling with frame folders, and
+# without it the fit is left out. gsplat and compute-sanitizer are used where they are installed. Prints Markdown tables.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -33,6 +33,9 @@ nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
 step "Build" build
 step "Tests" "$python" -m pytest -q -m cuda tests/render/test_cuda_render.py tests/fit/test_cuda_fit.py -p no:cacheprovider ${PYTEST_OPTIONS:-}
 step "Rasterizer and training step" "$python" benchmarks/rasterize_cuda.py
-[ $# -gt 0 ] && step "Fit and rendering" "$python" benchmarks/fit_cuda.py --clip "$1" --cpu
+[ $# -gt 0 ] && step "Reconstruction" "$python" benchmarks/reconstruct_clips.py \
+    --clips "$(dirname "$1")" --only "pulling, standard" --device cuda
+[ $# -gt 0 ] && step "Fit and rendering" "$python" benchmarks/compare_models.py --clips "pulling=$1" --splits standard \
+    --models fast spline best --device cuda --out "$build/comparison"
 step "compute-sanitizer" sanitize
 exit $failures

@@ -68,12 +68,16 @@ def scene_with(count: int, per_pixel: float, opacity_logit: float) -> tuple[torc
     return packed, pairs
 
 
-def median_ms(work: Callable[[], object], repeats: int) -> float:
-    work()
+def median_ms(work: Callable[[], object], repeats: int, wait: Callable[[], None] = lambda: None) -> float:
+    """Median over `repeats` of the time until the work, and what `wait` waits for, is done."""
+    for _ in range(3):
+        work()
     times = []
     for _ in range(repeats):
+        wait()
         start = time.perf_counter()
         work()
+        wait()
         times.append(time.perf_counter() - start)
     return 1e3 * sorted(times)[len(times) // 2]
 

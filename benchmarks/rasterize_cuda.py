@@ -14,7 +14,6 @@ the spline, packed rows and splats out and in, image planes and their gradients 
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -22,11 +21,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from rasterize_cpu import HEIGHT, WIDTH, camera, scene_with
+from rasterize_cpu import BACKWARD_FLOPS, FORWARD_FLOPS, HEIGHT, WIDTH, camera, scene_with
+from rasterize_cpu import median_ms as host_ms
 
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.cuda_steps import CudaSteps
-from endogs.fit.density import ResidualMaps
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup
 from endogs.fit.objective.terms import terms_of
@@ -39,7 +39,6 @@ from endogs.scene.deformation.spline import SplineDeformation
 SCENES = [(50_000, 25), (120_000, 30), (200_000, 40), (1_000_000, 60)]
 """Gaussians, and contributing pairs per pixel."""
 KNOTS = Knots.over(0.0, 1.0, 1 / 8)
-FORWARD_FLOPS, BACKWARD_FLOPS = 45, 100
 ROW = 14 * 4
 BYTES_PER_GAUSSIAN = 5 * 6 * ROW + 5 * ROW + 2 * ROW + 2 * 48
 BYTES_PER_PIXEL = 4 + 4 * 5 * 4
@@ -47,16 +46,7 @@ BYTES_PER_PIXEL = 4 + 4 * 5 * 4
 
 def median_ms(work: Callable[[], object], repeats: int) -> float:
     """Median over `repeats` of the host's time until the GPU is done."""
-    for _ in range(3):
-        work()
-    times = []
-    for _ in range(repeats):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        work()
-        torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return 1e3 * sorted(times)[len(times) // 2]
+    return host_ms(work, repeats, torch.cuda.synchronize)
 
 
 class OneView:

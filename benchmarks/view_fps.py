@@ -23,12 +23,12 @@ import torch
 
 from endogs import native
 from endogs.gaussians import CHANNELS
-from endogs.live.face import Face
 from endogs.live.layers import layers_of
 from endogs.live.material import MaterialPoint
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.live.viewer_gui import ViewerGui
 from endogs.scene import Knots, Scene, SplineDeformation
 
 WIDTH, HEIGHT, FRAMES, COUNT, FOCAL = 640, 512, 60, 50_000, 560.0
@@ -101,7 +101,7 @@ def deliver() -> None:
     """Pictures per second that arrive at a client of the real server while the scene plays."""
     studio = Studio(bumpy_sheet())
     server = LiveServer("127.0.0.1", 0)
-    Face(server.viser, studio, "benchmark")
+    ViewerGui(server.viser, studio, "benchmark")
     playback = Playback(studio)
     studio.session.timeline.play()
     counted = subprocess.run([sys.executable, "-c", COUNTER, server.url], capture_output=True, text=True, check=True)

@@ -8,6 +8,7 @@ import json
 import re
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ class NamedTwice(ValueError):
 
 _heard: list[set[Path]] = []
 """The sets of those who listen."""
+_looking = threading.local()
+"""Whether a thread only looks at what it opens."""
 
 
 def is_file(path: Path) -> bool:
@@ -87,12 +90,23 @@ def files_read() -> Iterator[set[Path]]:
     try:
         yield found
     finally:
-        _heard.remove(found)
+        _heard[:] = [other for other in _heard if other is not found]
+
+
+@contextmanager
+def only_looked_at() -> Iterator[None]:
+    """While entered, files that this thread opens are no files that were read: they are opened to choose among them."""
+    before = getattr(_looking, "here", False)
+    _looking.here = True
+    try:
+        yield
+    finally:
+        _looking.here = before
 
 
 def say_read(path: Path) -> None:
     """Let `files_read` know of a file that is opened elsewhere."""
-    for found in _heard:
+    for found in [] if getattr(_looking, "here", False) else _heard:
         found.add(path)
 
 

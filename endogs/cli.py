@@ -18,6 +18,7 @@ from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
 from endogs.evaluate.config import ComparePoses, Evaluate
 from endogs.export.kinds import KINDS, check_kind
+from endogs.late_names import at_place
 from endogs.live.config import View
 from endogs.phantom.config import Phantom
 from endogs.pictures.config import RenderScene
@@ -66,12 +67,12 @@ RUNNERS: dict[type, str] = {
 
 def run_verb(config: Any) -> Any:
     """Runs a verb's configuration with the function that belongs to it; `--live` puts somebody beside it."""
-    module, function = RUNNERS[type(config)].split(":")
+    place = RUNNERS[type(config)]
     if not (isinstance(config, Reconstruct) and config.live):
-        return getattr(import_module(module), function)(config)
+        return at_place(place)(config)
     watch = import_module("endogs.live.fit_watch").FitWatch(config.host, config.port)
     try:
-        return getattr(import_module(module), function)(config, watch)
+        return at_place(place)(config, watch)
     finally:
         watch.stop()
 

@@ -1,6 +1,5 @@
 """One way to import OpenEXR, which only those need who read or write EXR files."""
 
-from pathlib import Path
 from typing import Any
 
 from endogs.errors import InputError
@@ -13,12 +12,3 @@ def import_openexr(what: str) -> Any:
     except ImportError as error:
         raise InputError(f"{what} needs OpenEXR ({error}): pip install 'endogs[exr]'.") from error
     return OpenEXR
-
-
-def is_text(path: Path) -> bool:
-    """Whether a name is UTF-8; the library opens no file of another one, which Unix allows."""
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -24,15 +24,18 @@ def rotation_from_quaternion(quat_wxyz: Array) -> Array:
     return np.stack([np.stack(row, -1) for row in rows], -2)
 
 
+def rigid(rotation: Array, translation: Array) -> Array:
+    """Rigid 4x4 transforms (..., 4, 4) of rotations (..., 3, 3) and translations (..., 3)."""
+    transform = np.zeros((*np.shape(rotation)[:-2], 4, 4))
+    transform[..., :3, :3], transform[..., :3, 3], transform[..., 3, 3] = rotation, translation, 1
+    return transform
+
+
 def invert_rigid(transform: Array) -> Array:
     """Inverse of rigid 4x4 transforms (..., 4, 4) by transposing the rotation."""
     transform = np.asarray(transform, np.float64)
     rotation = np.swapaxes(transform[..., :3, :3], -1, -2)
-    inverse = np.zeros_like(transform)
-    inverse[..., :3, :3] = rotation
-    inverse[..., :3, 3] = -np.einsum("...ij,...j->...i", rotation, transform[..., :3, 3])
-    inverse[..., 3, 3] = 1
-    return inverse
+    return rigid(rotation, -np.einsum("...ij,...j->...i", rotation, transform[..., :3, 3]))
 
 
 def interpolate_rigid(start: Array, end: Array, fraction: float) -> Array:
@@ -50,10 +53,8 @@ def interpolate_rigid(start: Array, end: Array, fraction: float) -> Array:
     if np.sum(cross * (turn - turn.T)) < 0:
         cross = -cross
     part = fraction * angle
-    between = np.eye(4)
-    between[:3, :3] = start[:3, :3] @ (np.eye(3) + np.sin(part) * cross + (1 - np.cos(part)) * cross @ cross)
-    between[:3, 3] = (1 - fraction) * start[:3, 3] + fraction * end[:3, 3]
-    return invert_rigid(between)
+    rotation = start[:3, :3] @ (np.eye(3) + np.sin(part) * cross + (1 - np.cos(part)) * cross @ cross)
+    return invert_rigid(rigid(rotation, (1 - fraction) * start[:3, 3] + fraction * end[:3, 3]))
 
 
 def look_at(eye: Array, target: Array, up: Array) -> Array:
@@ -62,10 +63,7 @@ def look_at(eye: Array, target: Array, up: Array) -> Array:
     forward /= np.linalg.norm(forward)
     right = np.cross(forward, np.asarray(up, np.float64))
     right /= np.linalg.norm(right)
-    camera_to_world = np.eye(4)
-    camera_to_world[:3, :3] = np.stack([right, np.cross(forward, right), forward], 1)
-    camera_to_world[:3, 3] = eye
-    return invert_rigid(camera_to_world)
+    return invert_rigid(rigid(np.stack([right, np.cross(forward, right), forward], 1), eye))
 
 
 def pixel_rays(K: Array, width: int, height: int) -> Array:

@@ -5,6 +5,12 @@ from importlib import import_module
 from typing import Any
 
 
+def at_place(place: str) -> Any:
+    """What stands at "module:name"; the module is imported now."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
+
+
 def late_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """A `__getattr__` (PEP 562) for `package`: `homes` are the modules in full, by the names that they define.
 

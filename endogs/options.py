@@ -101,6 +101,43 @@ def _choices(hint: Any) -> tuple[Any, ...] | None:
     return None
 
 
+def as_option(value: Any, hint: Any) -> Any:
+    """A value of a TOML or JSON file, in which paths are texts and tuples lists, as an option of the type `hint`.
+
+    Raises TypeError when it is not one; None is none.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        for choice in inner:
+            try:
+                return as_option(value, choice)
+            except TypeError:
+                continue
+        raise TypeError
+    if origin is Literal:
+        # 2.0 and True equal whole numbers, but are none.
+        if any(type(value) is type(choice) and value == choice for choice in inner):
+            return value
+        raise TypeError
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise TypeError
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return tuple(as_option(item, inner[0]) for item in value)
+        if len(value) != len(inner):
+            raise TypeError
+        return tuple(as_option(item, kind) for item, kind in zip(value, inner, strict=True))
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if isinstance(value, int | float) and not abs(value) < 2**63:  # NaN and infinity too
+        raise TypeError
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint and hint is not type(None):
+        return value
+    raise TypeError
+
+
 def _single_values(value: Any) -> list[Any]:
     """What is to be checked: the value, or those of a list; None is an option that was left out."""
     values = value if isinstance(value, list | tuple) else [value]

@@ -1,11 +1,15 @@
 """Files and folders that appear under their name only when they are complete."""
 
+import json
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from endogs.errors import InputError
 from endogs.folder_swap import sync_folder
@@ -71,6 +75,30 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise _unwritable(path, failure, "name a place you may write to") from failure
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def to_json(value: Any) -> Any:
+    """Dataclasses, paths and tuples as JSON values; null for a float that is not finite, which JSON has no word for."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_json(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def json_text(content: Any) -> str:
+    """`content`, JSON's own types, as readable JSON. Raises ValueError for a number that is not finite."""
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes `json_text`, whole or not at all. Raises InputError when the place is not writable."""
+    with new_file(path) as partial:
+        partial.write_text(json_text(content))
 
 
 def sync_file(path: Path) -> None:

@@ -1,6 +1,16 @@
 """Strangers' text as text: what a file says of itself never steers a terminal."""
 
 import unicodedata
+from pathlib import Path
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file's name is UTF-8; many libraries open no file of another one, which Unix allows."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def plain(text: object, longest: int = 2000) -> str:

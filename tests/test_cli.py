@@ -365,17 +365,17 @@ def test_ctrl_c_and_divergence_are_one_line_and_a_bug_keeps_its_traceback(monkey
 LONG_FIT = ("--preset", "fast", "--iterations", "120", "--gaussians", "600")
 SHOW_EVERY_STEP = """
 import sys, time
-import endogs.fit.progress
+import endogs.progress
 from endogs.cli import main
 
-endogs.fit.progress.PLAIN_SECONDS = 0.0
-update = endogs.fit.progress.FitProgress.update
+endogs.progress.PLAIN_SECONDS = 0.0
+tell = endogs.progress.Progress.__call__
 
-def update_and_wait(self, *state):
-    update(self, *state)
+def tell_and_wait(self, *state):
+    tell(self, *state)
     time.sleep(0.05)  # Ctrl-C comes long before the last step, however busy the machine
 
-endogs.fit.progress.FitProgress.update = update_and_wait
+endogs.progress.Progress.__call__ = tell_and_wait
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -30,6 +30,7 @@ FLOORS = {
     "exr_library": 1,
     "version": 1,
     "late_names": 1,
+    "progress": 1,
     "text_encoding": 1,
     "render": 2,
     "clip": 3,

@@ -19,7 +19,8 @@ from endogs.evaluate.measures import frame_depth_errors, image_errors
 from endogs.evaluate.metrics.metrics import psnr, to_8bit
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.window import Window, frames_with_depth, whole_clip
-from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.instruments.config import Sam2Options
 from endogs.priors.motion.flow import ClipFlows

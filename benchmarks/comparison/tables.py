@@ -90,6 +90,33 @@ def split_table(records: list[Record], baselines: dict[str, dict[str, float]], m
     return "\n".join(lines)
 
 
+def summary_table(records: list[Record], baselines: dict[tuple[str, str], dict[str, Any]], models: list[str]) -> str:
+    """PSNR and SSIM of the test frames by model, a column for each clip and split; failed runs are left out."""
+    shown = (COLUMNS[0][1][:1], 2), (COLUMNS[2][1], 3)
+    good = [r for r in records if "failed" not in r]
+    columns = sorted({(r["clip"], r["split"]) for r in records})
+
+    def row(name: str, found: Callable[[tuple[str, str]], list[Record]], more: str) -> str:
+        cells = [
+            [cell(found(column), values, digits) for values, digits in zip(shown, (2, 3), strict=True)]
+            for column in columns
+        ]
+        return f"| {name} | " + " | ".join(" / ".join(filter(None, pair)) for pair in cells) + f" | {more} |"
+
+    lines = ["| PSNR / SSIM | " + " | ".join(f"{clip} {split}" for clip, split in columns) + " | training s |"]
+    lines += ["|" + "---|" * (2 + len(columns))]
+    for name in dict.fromkeys(name for means in baselines.values() for name in means):
+        here = lambda column, name=name: [{"test": m[name]} for m in [baselines.get(column, {})] if name in m]
+        lines += [row(f"*{name.replace('_', ' ')}*", here, "")]
+    for allowed, model in sorted(
+        {(budget(r), r["model"]) for r in good}, key=lambda key: (order_of(key[0]), models.index(key[1]))
+    ):
+        of_row = [r for r in good if (budget(r), r["model"]) == (allowed, model)]
+        here = lambda column, rows=of_row: [r for r in rows if (r["clip"], r["split"]) == column]
+        lines += [row(f"{model}, {allowed}", here, cell(of_row, (_at("train_seconds"),), 0))]
+    return "\n".join(lines)
+
+
 BASELINE_COLUMNS = {"test PSNR zeroed / masked", "SSIM", "FLIP"}
 
 

@@ -1,7 +1,6 @@
 """Processes that do the runs: each takes some rows of one split of one clip, and writes a file per run."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from endogs.output import new_file
+from endogs.output import to_json, write_json
 
 from .rows import ClipChoice, Row, Run
 
@@ -37,7 +36,7 @@ class Job:
 
     def file(self, run: Run) -> Path:
         """Where a run's record goes."""
-        return run_file(self.out, self.group, run)
+        return self.out / "runs" / f"{self.group}_{run.name}.json"
 
     def picture(self, run: Run) -> Path:
         """Where its worst test frame is drawn."""
@@ -59,11 +58,6 @@ class Job:
         return Job(**(found | known))
 
 
-def run_file(out: Path, group: str, run: Run) -> Path:
-    """Where a run's record goes."""
-    return out / "runs" / f"{group}_{run.name}.json"
-
-
 def read_record(file: Path) -> dict[str, Any] | None:
     """A run's record; None where there is none, or a broken one."""
     try:
@@ -80,17 +74,7 @@ def finished(file: Path, run: Run) -> bool:
 
 def write_record(record: dict[str, Any], file: Path) -> None:
     """One run's JSON, whole or not at all."""
-    with new_file(file) as partial:
-        partial.write_text(json.dumps(finite(record), indent=1, allow_nan=False) + "\n")
-
-
-def finite(value: Any) -> Any:
-    """The value with None for every number that JSON cannot hold."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    write_json(file, to_json(record))
 
 
 def launch(job: Job, script: Path) -> subprocess.Popen:

@@ -2,74 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import UseAppendAction, arg
 
 from endogs.options import Options, Range
 
-PoseConvention = Literal[
-    "auto",
-    "opengl",
-    "llff",
-    "opencv",
-    "camera-to-world-opencv",
-    "world-to-camera-opencv",
-    "camera-to-world-opengl",
-    "world-to-camera-opengl",
-    "camera-to-world-llff",
-    "world-to-camera-llff",
-    "camera-to-world-unity",
-    "world-to-camera-unity",
-    "camera-to-world-ros",
-    "world-to-camera-ros",
-    "camera-to-world-ned",
-    "world-to-camera-ned",
-    "camera-to-world-pytorch3d",
-    "world-to-camera-pytorch3d",
-    "camera-to-world-opencv-transposed",
-    "world-to-camera-opencv-transposed",
-    "camera-to-world-opengl-transposed",
-    "world-to-camera-opengl-transposed",
-    "camera-to-world-llff-transposed",
-    "world-to-camera-llff-transposed",
-    "camera-to-world-unity-transposed",
-    "world-to-camera-unity-transposed",
-    "camera-to-world-ros-transposed",
-    "world-to-camera-ros-transposed",
-    "camera-to-world-ned-transposed",
-    "world-to-camera-ned-transposed",
-    "camera-to-world-pytorch3d-transposed",
-    "world-to-camera-pytorch3d-transposed",
-    "camera-to-world-opencv-wxyz",
-    "world-to-camera-opencv-wxyz",
-    "camera-to-world-opengl-wxyz",
-    "world-to-camera-opengl-wxyz",
-    "camera-to-world-llff-wxyz",
-    "world-to-camera-llff-wxyz",
-    "camera-to-world-unity-wxyz",
-    "world-to-camera-unity-wxyz",
-    "camera-to-world-ros-wxyz",
-    "world-to-camera-ros-wxyz",
-    "camera-to-world-ned-wxyz",
-    "world-to-camera-ned-wxyz",
-    "camera-to-world-pytorch3d-wxyz",
-    "world-to-camera-pytorch3d-wxyz",
-    "camera-to-world-opencv-transposed-negated",
-    "world-to-camera-opencv-transposed-negated",
-    "camera-to-world-opengl-transposed-negated",
-    "world-to-camera-opengl-transposed-negated",
-    "camera-to-world-llff-transposed-negated",
-    "world-to-camera-llff-transposed-negated",
-    "camera-to-world-unity-transposed-negated",
-    "world-to-camera-unity-transposed-negated",
-    "camera-to-world-ros-transposed-negated",
-    "world-to-camera-ros-transposed-negated",
-    "camera-to-world-ned-transposed-negated",
-    "world-to-camera-ned-transposed-negated",
-    "camera-to-world-pytorch3d-transposed-negated",
-    "world-to-camera-pytorch3d-transposed-negated",
-]
+_LONG_CONVENTIONS = tuple(
+    f"{direction}-{axes}{variant}"
+    for variant in ("", "-transposed", "-wxyz", "-transposed-negated")
+    for axes in ("opencv", "opengl", "llff", "unity", "ros", "ned", "pytorch3d")
+    for direction in ("camera-to-world", "world-to-camera")
+)
+if TYPE_CHECKING:
+    PoseConvention = str
+else:
+    PoseConvention = Literal[("auto", "opengl", "llff", "opencv", *_LONG_CONVENTIONS)]
 """The names of `endogs.clip.cameras.pose_conventions`, which says what they mean."""
 POSE_CONVENTIONS = (
     "{auto,opengl,llff,opencv} | {camera-to-world,world-to-camera}-{opencv,opengl,llff,unity,ros,ned,pytorch3d}"

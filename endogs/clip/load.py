@@ -7,6 +7,8 @@ from endogs.bounded_files import expanded, files_read, listed, why
 from endogs.clip.cameras.pose_conventions import with_pose_convention, with_pose_unit
 from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
+from endogs.clip.files.frame_families import UNREAD
+from endogs.clip.files.image_files import list_images
 from endogs.clip.files.telling_files import beside_note, has_landmark, telling, unused_note
 from endogs.clip.layouts import (
     c3vd,
@@ -148,8 +150,17 @@ def _advice(path: Path) -> str:
             plain_images.append(folder)
         elif fits is not None:
             return f"perhaps you mean {folder} ({fits.KIND})"
+    if len(videos) > 1:
+        return (
+            f"perhaps you mean one of its {len(videos)} videos, such as {path / videos[0]} (parts of one recording can "
+            "be joined without loss, for example by FFmpeg's concat)"
+        )
     if videos:
         return f"perhaps you mean the video {path / videos[0]}"
+    unread = list_images(path, UNREAD) or list_images(path / "images", UNREAD)
+    if unread:
+        kinds = ", ".join(sorted({file.suffix[1:].upper() for file in unread}))
+        return f"as its {len(unread)} {kinds} files are not read: save them as PNG or JPEG under the same names"
     # A folder of masks or of depth is no clip, and beside poses frames alone are half of one.
     tells = {name for name, _ in telling(path)}
     frames = [
@@ -185,13 +196,7 @@ def _checked(recording: Recording, options: ClipOptions, look: bool) -> Clip:
 
 def _check_video_options(path: Path, kind: str, options: ClipOptions, is_packed: bool) -> None:
     """InputError for options that this layout would not use."""
-    if options.calibration is not None and kind not in (
-        "video",
-        "dicom",
-        "image-folder",
-        "image-stack",
-        "stereo-video",
-    ):
+    if options.calibration is not None and kind not in PLAIN:
         raise InputError(
             f"{path}: --calibration is for videos and plain folders of images, but this is a {kind}: leave it out."
         )

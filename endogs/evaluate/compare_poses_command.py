@@ -1,6 +1,5 @@
 """`endogs compare-poses`: read two camera paths, print how far they are apart, write JSON and a picture."""
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from endogs.evaluate.path_doubts import (
 from endogs.evaluate.path_table import lost_line, path_table
 from endogs.evaluate.pose_files import read_path
 from endogs.evaluate.writable import check_outputs
-from endogs.output import new_file
+from endogs.output import write_json
 from endogs.plain_text import plain
 
 
@@ -89,5 +88,4 @@ def write_comparison(
     content: dict[str, Any] = {"estimate": str(config.estimate), "reference": str(config.reference)}
     content |= {"frames": matched.expected, "lost": matched.lost, "share_lost": matched.lost / matched.expected}
     content |= found.as_dict() | {"notes": notes}
-    with new_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_json(path, content)

@@ -1,6 +1,5 @@
 """A scene's metrics on a split of its clip, in the form of metrics.json."""
 
-import json
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from endogs.errors import InputError
 from endogs.evaluate.judged_frames import MaskOf, check_split, judged_frames
 from endogs.evaluate.measures import AFTER_A_FIT, frame_depth_errors, image_errors
 from endogs.evaluate.metrics.depth_errors import Alignment
-from endogs.output import new_file
+from endogs.output import to_json, write_json
 from endogs.pictures.source_clip import check_frames, fitted_split, judged_masks
 from endogs.priors.motion.flow import ClipFlows
 from endogs.render import rasterize
@@ -118,7 +117,7 @@ def evaluate_scene(
         "training PSNR" if seen else "test PSNR",
         _means([{k: v for k, v in row.items() if k not in ("frame", "time")} for row in per_frame]),
         {name: _means(rows) for name, rows in baseline.items()},
-        [{k: finite_or_none(v) for k, v in row.items()} for row in per_frame],
+        to_json(per_frame),
         alignment if clip.has_depth and not right else None,
     )
 
@@ -131,8 +130,7 @@ def depth_alignment(scene: Scene, clip: Clip) -> Alignment:
 
 def write_metrics(metrics: Metrics, path: Path) -> None:
     """Write metrics.json, under a temporary name first. Raises InputError when the place is not writable."""
-    with new_file(path) as partial:
-        partial.write_text(json.dumps(metrics.as_dict(), indent=1, allow_nan=False) + "\n")
+    write_json(path, metrics.as_dict())
 
 
 def render_frame(
@@ -154,8 +152,3 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float | None]:
         values = [row[name] for row in rows if math.isfinite(row[name])]
         found[name] = float(np.mean(values)) if values else None
     return found
-
-
-def finite_or_none(value: Any) -> Any:
-    """The value, None for a number that JSON cannot hold."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

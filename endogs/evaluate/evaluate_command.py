@@ -1,6 +1,5 @@
 """`endogs evaluate`: read scenes and their clip, print the metrics, write JSON and a report."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from endogs.evaluate.scene_cameras import SceneCameras
 from endogs.evaluate.summary import comparison_summary, summary
 from endogs.evaluate.whole_clip import read_truths, whole_clip
 from endogs.evaluate.writable import check_outputs
-from endogs.output import new_file
+from endogs.output import write_json
 from endogs.pictures.drawing_device import drawing_device
 from endogs.pictures.source_clip import fitted_split, judged_masks, load_source_clip
 from endogs.plain_text import plain
@@ -148,5 +147,4 @@ def write_numbers(path: Path, names: list[str], found: list[Metrics], difference
         "scenes": {name: metrics.as_dict() for name, metrics in zip(names, found, strict=True)},
         "differences": [difference.as_dict() for difference in differences],
     }
-    with new_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_json(path, content)

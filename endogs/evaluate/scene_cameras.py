@@ -14,7 +14,7 @@ from endogs.evaluate.keyframe_times import keyframe_flags
 from endogs.evaluate.matched_paths import MatchedPaths, match_paths
 from endogs.evaluate.metrics.pose_alignment import Poses, align
 from endogs.evaluate.metrics.pose_errors import centre_distances, path_length
-from endogs.evaluate.metrics.trajectory import compare_paths, without_nan
+from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.path_doubts import (
     OTHER_LENGTH,
     convention_doubt,
@@ -72,7 +72,7 @@ class SceneCameras:
             "share_lost": matched.lost / matched.expected,
             "notes": self.notes,
         }
-        return headline | dict(without_nan(found))
+        return headline | found
 
 
 def read_reference(trajectory: Path | str, clip: Clip) -> CameraPath:

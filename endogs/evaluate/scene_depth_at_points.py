@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from endogs.evaluate.metrics.point_visibility import visible_points
 from endogs.evaluate.metrics.pose_alignment import Poses
 from endogs.evaluate.metrics.pose_association import match_times
 from endogs.evaluate.metrics.sparse_depth import sparse_depth_errors
-from endogs.evaluate.metrics.trajectory import without_nan
 from endogs.evaluate.pose_files import CameraPath
 from endogs.evaluate.scene_cameras import SAME_TIME
 from endogs.evaluate.sparse_points import SparsePoints
 from endogs.geometry import invert_rigid
+from endogs.output import to_json
 from endogs.plain_text import plain
 from endogs.scene import Scene
 
@@ -107,7 +106,7 @@ def depth_at_points(
             f"{plain(points.source)}: the points seem to be in another unit",
             file=sys.stderr,
         )
-    found: dict[str, Any] = without_nan(asdict(errors))
+    found: dict[str, Any] = to_json(errors)
     if not metric:
         del found["abs_rel_unscaled"], found["median_abs_unscaled"]
     found["share_drawn"] = errors.sightings / on_tissue

@@ -13,10 +13,10 @@ from endogs.evaluate.judged_frames import MaskOf
 from endogs.evaluate.metrics.point_tracks import Tracks, read_tracks, track_errors
 from endogs.evaluate.metrics.pose_alignment import Poses
 from endogs.evaluate.metrics.temporal import temporal_errors
-from endogs.evaluate.metrics.trajectory import without_nan
 from endogs.evaluate.scene_cameras import SceneCameras, read_reference, scene_cameras
 from endogs.evaluate.scene_depth_at_points import depth_at_points, point_poses
 from endogs.evaluate.sparse_points import SparsePoints, read_sparse_points
+from endogs.output import to_json
 from endogs.plain_text import plain
 from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Scene
@@ -100,4 +100,4 @@ def whole_clip(
         )
     if path in truths.cameras:
         found["trajectory"] = truths.cameras[path].errors()
-    return {name: without_nan(values) for name, values in found.items()}
+    return to_json(found)

@@ -10,10 +10,9 @@ from endogs.errors import InputError
 from endogs.export.config import CameraFormat
 from endogs.export.moments import moment
 from endogs.export.selection import Selection
-from endogs.export.sidecar import write_json
 from endogs.export.units import about
 from endogs.geometry import invert_rigid
-from endogs.output import new_file, new_folder
+from endogs.output import new_file, new_folder, write_json
 from endogs.scene import Scene
 from endogs.scene.units import units_phrase
 

@@ -13,9 +13,8 @@ from endogs.errors import InputError
 from endogs.export.config import DepthFormat
 from endogs.export.formats.exr_writer import write_exr
 from endogs.export.moments import requested_seconds
-from endogs.export.sidecar import write_json
 from endogs.export.units import about
-from endogs.output import new_folder
+from endogs.output import new_folder, write_json
 from endogs.pictures.scene_frames import depth_picture
 from endogs.scene import Scene
 from endogs.scene.units import units_phrase

@@ -15,10 +15,9 @@ from endogs.export.formats.gltf_splats import write_gltf_splats
 from endogs.export.formats.ply import write_ply
 from endogs.export.moments import Moment, moment, requested_times
 from endogs.export.selection import Selection
-from endogs.export.sidecar import json_text, write_json
 from endogs.export.spherical_harmonics import constant_coefficients, view_dependent_coefficients
 from endogs.export.units import about
-from endogs.output import new_file, write_one_or_many
+from endogs.output import json_text, new_file, write_json, write_one_or_many
 from endogs.render.normals import gaussian_normals
 from endogs.scene import Scene
 from endogs.scene.appearance import PLAIN

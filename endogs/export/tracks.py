@@ -60,7 +60,7 @@ def export_tracks(
     assert scene.visibility is not None
     visible = scene.visibility.frames_seen(len(scene.times))
     rows = _given(scene, gaussian) if gaussian else _spread(scene, visible[:, 0], COUNT if count is None else count)
-    followed = scene.kept(torch.from_numpy(rows).to(scene.base.device))
+    followed = scene.select(torch.from_numpy(rows).to(scene.base.device))
     positions = np.stack([followed.packed_at(float(time))[:, :3].float().cpu().numpy() for time in scene.times])
     with new_file(path) as partial:
         if chosen == "npz":

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from endogs.bounded_files import parse_json
 from endogs.errors import InputError
-from endogs.output import new_file
+from endogs.output import new_file, to_json
 from endogs.scene.deformation.knots import Knots
 from endogs.system_refusals import system_errors
 
@@ -88,7 +88,7 @@ class Checkpoint:
 
     def _text(self) -> str:
         # What is not finite, as the PSNR before the first frame, has no word in JSON.
-        log = [{name: _or_none(value) for name, value in record.items()} for record in self.log]
+        log = to_json(self.log)
         return json.dumps({"format": FORMAT, "step": self.step, "run": self.run, "log": log}, allow_nan=False)
 
 
@@ -226,10 +226,6 @@ def checksum_of(text: str, tensors: Mapping[str, Tensor]) -> str:
 def damaged(path: Path | None, what: str) -> InputError:
     """The sentence for a file that is no whole checkpoint."""
     return InputError(f"{path or 'the checkpoint'}: cannot be resumed from ({what:.300}); {ANEW}")
-
-
-def _or_none(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _checked_log(path: Path, log: Any, step: int) -> list[dict[str, Any]]:

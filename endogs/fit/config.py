@@ -118,10 +118,9 @@ class FitConfig:
     """Colour weight of the rim that the erosion takes off, 0..1: enough where nothing else shows that tissue."""
     halo_weight: float = 0.2
     """Colour weight around instruments that were found, where it may be either, 0..1: 0 costs 2 dB there."""
-    specular_weight: float = 1.0
-    """Colour weight of specular highlights, 0..1. They are part of the picture: .2 costs 0.9 dB."""
     specular_depth_weight: float = 0.0
-    """Depth weight of specular highlights, 0..1: neither stereo nor brightness sees the surface there."""
+    """Depth weight of specular highlights, 0..1: neither stereo nor brightness sees the surface there. Their colours
+    count as any others: they are part of the picture."""
     ssim_weight: float = 0.2
     """Share of D-SSIM in the colour loss, 0..1: +.1 to .4 dB held out, for a third more time per step."""
     depth_weight: float = 0.6

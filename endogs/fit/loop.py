@@ -16,9 +16,9 @@ from endogs.fit.config import FitConfig
 from endogs.fit.eager_steps import EagerSteps, StepLog
 from endogs.fit.graph_steps import GraphSteps, uncaptured
 from endogs.fit.interrupt import InterruptFlag
-from endogs.fit.progress import FitProgress
 from endogs.fit.state import FitState
 from endogs.memory_budget import return_freed_memory
+from endogs.progress import Progress
 
 CHECK_STEPS = 50
 """Steps between looks at all parameters, and between progress records."""
@@ -101,7 +101,7 @@ def run_fit(
         fit.check_finite()
         return fit.checkpoint()
 
-    with InterruptFlag() as interrupt, FitProgress(total, fit.step) as progress, clock:
+    with InterruptFlag() as interrupt, Progress("step", rate="it/s", start=fit.step) as progress, clock:
         while fit.step < total and not interrupt.raised:
             try:
                 log = fit.advance(CHECK_STEPS - fit.step % CHECK_STEPS)
@@ -117,7 +117,7 @@ def run_fit(
                 record = {"step": fit.step, "loss": log.loss, **log.terms, "psnr": fit.psnr, "gaussians": count}
                 fit.log.append({**record, "seconds": seconds})
             if show:
-                progress.update(fit.step, log.loss, fit.psnr, count)
+                progress(fit.step, total, f"  loss {log.loss:.4f}  PSNR {fit.psnr:.2f} dB  {count} Gaussians")
             if on_step is not None:
                 on_step(fit)
             clock.save_if_due(state)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from endogs.errors import InputError
-from endogs.fit.density import Population
+from endogs.fit.density.population import Population
 from endogs.fit.view import View
 from endogs.gaussians import MEANS
 
@@ -92,10 +92,10 @@ class HiddenRigidity:
     @torch.no_grad()
     def relax(self, view: View, step: int) -> int:
         """Relax some of the Gaussians that `view` hides, at its time, in place; returns how many were looked at."""
-        if view.frame is None or view.hidden is None:
+        if view.frame is None or view.occluded is None:
             return 0
         packed = self.population.optimizer.packed_at(view.time)
-        hidden = hidden_gaussians(packed, view)
+        hidden = occluded_gaussians(packed, view)
         if len(hidden) > SAMPLE:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
             hidden = hidden[torch.randperm(len(hidden), generator=generator)[:SAMPLE].to(hidden.device)]
@@ -143,9 +143,9 @@ class HiddenRigidity:
         self._neighbours, self._version = state.get(NEIGHBOUR_ROWS), self.population.version
 
 
-def hidden_gaussians(packed: Tensor, view: View) -> Tensor:
+def occluded_gaussians(packed: Tensor, view: View) -> Tensor:
     """Rows of the packed Gaussians (N, 14) whose centre an instrument hides from the view."""
-    assert view.hidden is not None
+    assert view.occluded is not None
     camera = view.camera
     in_camera = packed[:, MEANS] @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
     z = in_camera[:, 2].clamp_min(camera.near)
@@ -153,4 +153,4 @@ def hidden_gaussians(packed: Tensor, view: View) -> Tensor:
     y = in_camera[:, 1] / z * camera.K[1, 1] + camera.K[1, 2]
     inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height) & (in_camera[:, 2] > camera.near)
     column, row = x.clamp(0, camera.width - 1).long(), y.clamp(0, camera.height - 1).long()
-    return torch.nonzero(inside & (view.hidden[row, column] > 0))[:, 0]
+    return torch.nonzero(inside & (view.occluded[row, column] > 0))[:, 0]

@@ -28,7 +28,7 @@ from endogs.scene.origin import Origin
 from endogs.seeding.exposure_estimate import estimate_exposure, without_exposure
 from endogs.seeding.initialization import initialize
 from endogs.seeding.knots import clip_knots
-from endogs.seeding.placement import Look
+from endogs.seeding.placement import StartStyle
 
 Start = Callable[[Window, FitConfig, Knots | None, int], tuple[Tensor, Tensor | None]]
 """From a window, numbers, knots of splines through tracks (None for a start at rest) and a seed to the first canonical
@@ -66,7 +66,7 @@ def new_optimizer(
     control = None if control is None else control.to(device)
     appearance = new_appearance(base, window, config, exposure)
     if appearance is not None:
-        base, control = appearance.painted(base, control)
+        base, control = appearance.encode_start(base, control)
     motion = None if control is None or knots is None else SplineDeformation(control, knots)
     last = float(clip.times[-1])
     span = ClipTime(0.0, last if last > 0 else 1.0)
@@ -80,9 +80,9 @@ def new_optimizer(
 
 def start_on_tissue(window: Window, config: FitConfig, knots: Knots | None, seed: int) -> tuple[Tensor, Tensor | None]:
     """Over the best frame's tissue and what others uncover, along the tracks of the optical flow."""
-    look = Look(config.start_opacity, config.start_scale)
+    style = StartStyle(config.start_opacity, config.start_scale)
     count = min(config.initial_gaussians, config.gaussians_cap)
-    base, control = initialize(window.observations, count, knots, look, window.hidden)
+    base, control = initialize(window.observations, count, knots, style, window.occluded)
     motion = None if control is None or knots is None else SplineDeformation(control, knots)
     return settled(base, motion, window) if window.metric else base, control
 
@@ -110,16 +110,16 @@ def start_exposure(window: Window, config: FitConfig, device: torch.device) -> E
 
 def new_appearance(base: Tensor, window: Window, config: FitConfig, exposure: Exposure | None) -> AppearanceAdam | None:
     """What is trained between Gaussians that begin as `base` (N, 14) and the picture; None where colours are plain."""
-    look = config.appearance
-    if look.plain:
+    appearance = config.appearance
+    if appearance.plain:
         return None
     camera = window.real[window.reference].camera
     colors: ColorModel | None = None
-    if look.colors == "sh":
-        colors = HarmonicColors.at_rest(len(base), look.sh_degree, base.device)
-    elif look.colors == "lit":
+    if appearance.colors == "sh":
+        colors = HarmonicColors.at_rest(len(base), appearance.sh_degree, base.device)
+    elif appearance.colors == "lit":
         colors = LitColors.start(base, pixel_footprint(window) * float(camera.K[0, 0]))
-    return AppearanceAdam(Appearance(colors, exposure), camera, look)
+    return AppearanceAdam(Appearance(colors, exposure), camera, appearance)
 
 
 def pixel_footprint(window: Window) -> float:

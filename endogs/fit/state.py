@@ -13,7 +13,10 @@ from endogs.errors import FitDiverged, InputError
 from endogs.fit.bloop import Bloop
 from endogs.fit.checkpoint import ANEW, ANY, Checkpoint, Layout, check_layout, check_values, layout_of
 from endogs.fit.config import FitConfig
-from endogs.fit.density import DensitySetup, Population, ResidualMaps, density_control
+from endogs.fit.density.choose import density_control
+from endogs.fit.density.control import DensitySetup
+from endogs.fit.density.population import Population
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.objective.losses import UnseenPairs
 from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup

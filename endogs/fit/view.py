@@ -26,13 +26,13 @@ class View:
     """(H, W) float16 or float32, in the prior's own kind; 0 where its weight is 0."""
     depth_weight: Tensor | None = None
     """(H, W) uint8, 255 = full weight in the depth loss."""
-    hidden: Tensor | None = None
+    occluded: Tensor | None = None
     """(H, W) uint8, 1 = an instrument hides the tissue; None where nothing is known to be hidden."""
 
     @cached_property
-    def hidden_pixels(self) -> int:
+    def occluded_pixels(self) -> int:
         """How many pixels an instrument hides."""
-        return 0 if self.hidden is None else int(self.hidden.sum(dtype=torch.int64))
+        return 0 if self.occluded is None else int(self.occluded.sum(dtype=torch.int64))
 
     @property
     def color_weight(self) -> Tensor:

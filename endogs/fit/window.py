@@ -126,7 +126,7 @@ class Window:
         return (self._times_seen == 0) & ~self._source.ignored if self._source.static_camera else None
 
     @property
-    def hidden(self) -> Mask | None:
+    def occluded(self) -> Mask | None:
         """(H, W) pixels that some frame hides and others around them do not; None with a moving camera.
 
         Frames without any tissue hide nothing in particular and do not count.
@@ -180,7 +180,6 @@ class Window:
     def _real_view(self, k: int) -> View:
         frame, eroded, config = self.frames[k], self._eroded[k].unpacked(), self._config
         hidden = ~frame.tissue_mask & ~self._source.ignored
-        glints = specular_mask(frame.image)
         trust = np.where(eroded, 1.0, config.rim_weight * frame.tissue_mask)
         if frame.doubtful is not None:
             trust = np.where(frame.doubtful, config.halo_weight, trust)
@@ -190,15 +189,15 @@ class Window:
             frame.time,
             Camera.from_numpy(frame.K, frame.world_to_camera, width, height).to(self._device),
             torch.from_numpy(frame.image).to(self._device),
-            _bytes(trust * np.where(glints, config.specular_weight, 1)).to(self._device),
+            _bytes(trust).to(self._device),
             k,
-            hidden=torch.from_numpy(hidden.view(np.uint8)).to(self._device) if hidden.any() else None,
+            occluded=torch.from_numpy(hidden.view(np.uint8)).to(self._device) if hidden.any() else None,
         )
         if self._with_depth is not None and frame.number not in self._with_depth:
             return view
         prediction = self._depth.prediction(frame.number)
         weight = np.where(np.isfinite(prediction.value) & eroded, prediction.confidence, 0)
-        weight = weight * np.where(glints, config.specular_depth_weight, 1)
+        weight = weight * np.where(specular_mask(frame.image), config.specular_depth_weight, 1)
         value = torch.from_numpy(np.where(weight > 0, prediction.value, 0).astype(np.float32))
         # Log depth to three digits is plenty, but not for its slopes; metric depth is kept exact.
         value = value if self._exact_depth else value.half()

@@ -13,12 +13,12 @@ from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene
 from endogs.live.budget import TimeBudget
-from endogs.live.face import Face
 from endogs.live.panels.fit_panel import FitPanel
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
 from endogs.live.view_command import describe
+from endogs.live.viewer_gui import ViewerGui
 from endogs.plain_text import plain
 from endogs.scene import Scene
 from endogs.scene.origin import Origin
@@ -54,7 +54,7 @@ class FitWatch:
             scene = self._scene(fit)
             studio = Studio(scene, clip)
             self._waiting.remove()
-            self._face = Face(self.server.viser, studio, describe(scene, clip), self._add_panel)
+            self._gui = ViewerGui(self.server.viser, studio, describe(scene, clip), self._add_panel)
             self.studio = studio
         except Exception as error:
             self._complain(error)
@@ -108,8 +108,8 @@ class FitWatch:
         self.stopped = True
         self._paused.clear()
 
-    def _add_panel(self, face: Face) -> None:
-        self._panel = FitPanel(face.server, self.pause, self.end)
+    def _add_panel(self, gui: ViewerGui) -> None:
+        self._panel = FitPanel(gui.server, self.pause, self.end)
 
     def _work(self, fit: Fit) -> None:
         studio = self.studio

@@ -8,11 +8,11 @@ from pathlib import Path
 from endogs.clip import Clip
 from endogs.errors import InputError
 from endogs.live.config import View
-from endogs.live.face import Face
 from endogs.live.markdown_text import as_markdown
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.live.viewer_gui import ViewerGui
 from endogs.pictures.source_clip import load_source_clip
 from endogs.plain_text import plain
 from endogs.scene import Scene
@@ -33,7 +33,7 @@ def show(config: View, wait: Callable[[], object]) -> None:
     studio = Studio(scene, clip)
     server = LiveServer(config.host, config.port)
     try:
-        Face(server.viser, studio, f"{describe(scene, clip)} · {len(scene):,} Gaussians")
+        ViewerGui(server.viser, studio, f"{describe(scene, clip)} · {len(scene):,} Gaussians")
         playback = Playback(studio)
         try:
             print(f"the view is at {server.url} until Ctrl-C", flush=True)

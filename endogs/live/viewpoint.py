@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from endogs.camera import Camera
-from endogs.geometry import invert_rigid, rotation_from_quaternion
+from endogs.geometry import invert_rigid, rigid, rotation_from_quaternion
 from endogs.render.backends import rasterize_packed
 from endogs.scene import Scene
 
@@ -69,9 +69,7 @@ def orbit_view(orbit: Orbit, canvas: tuple[int, int], near: float = 1e-2) -> Vie
     width, height = canvas
     focal = 0.5 * height / np.tan(0.5 * float(np.clip(orbit.fov, 0.01, 3.1)))
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-    camera_to_world = np.eye(4)
-    camera_to_world[:3, :3] = rotation_from_quaternion(np.asarray(orbit.wxyz, np.float64))
-    camera_to_world[:3, 3] = orbit.position
+    camera_to_world = rigid(rotation_from_quaternion(np.asarray(orbit.wxyz, np.float64)), np.asarray(orbit.position))
     return Viewpoint(Camera.from_numpy(K, invert_rigid(camera_to_world), width, height, near), canvas)
 
 

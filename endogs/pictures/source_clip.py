@@ -9,11 +9,10 @@ import os
 import re
 import stat
 import sys
-import types
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from endogs.clip.fingerprint import clip_fingerprint
 from endogs.clip.load import VIDEO_SUFFIXES
 from endogs.clip.splits import SplitName
 from endogs.errors import InputError
+from endogs.options import as_option
 from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.instruments.config import MaskChoice
@@ -237,20 +237,10 @@ def _option_file(name: str, named: str, folder: Path) -> Path:
 
 def _fits(value: Any, kind: Any) -> bool:
     """Whether a JSON value, with tuples for lists, is of an option's type; a file's name stands for its path."""
-    if get_origin(kind) in (Union, types.UnionType):
-        return any(_fits(value, one) for one in get_args(kind))
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if get_origin(kind) is tuple:
-        inner = get_args(kind)
-        if not isinstance(value, tuple) or (inner[-1] is not Ellipsis and len(inner) != len(value)):
-            return False
-        wanted = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
-        return all(_fits(one, its) for one, its in zip(value, wanted, strict=True))
-    if kind is type(None):
-        return value is None
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is Path:
-        return isinstance(value, str)
-    return type(value) is kind
+    if value is None:
+        return type(None) in get_args(kind)
+    try:
+        as_option(value, kind)
+    except TypeError:
+        return False
+    return True

@@ -17,6 +17,9 @@ FAR_BELOW = 3.0
 """dB below interpolation from which a fit went wrong: twice its squared error. Good fits of calm tissue, where the
 neighbours are nearly the answer, lie up to 2 dB below."""
 
+DECENT = 30.0
+"""dB of a scene that is an image of its clip, 8 of 255 off: one that poses, depth or masks made wrong is worse."""
+
 FEW = 2
 """Times fewer than the preset's own steps or Gaussians from which on that is the first thing to blame."""
 
@@ -99,6 +102,12 @@ def below_interpolation_note(metrics: dict[str, Any], options: Reconstruct, fram
         causes, remedies = (" and ".join(words) for words in zip(*weak, strict=True))
         below += f", most likely because of {causes}: use {remedies}"
         return f"{below}; if it stays far below then, {CHECK}" if flow - scene >= FAR_BELOW else below
+    if flow - scene >= FAR_BELOW and scene >= DECENT and options.preset == "fast":
+        return (
+            f"{below}, most likely because of --preset fast, which has few Gaussians and steps: they reach {scene:.1f} "
+            f"dB, and neighbours that hardly differ {flow:.1f}; use --preset balanced, and if it stays far below then, "
+            f"{CHECK}"
+        )
     if flow - scene >= FAR_BELOW:
         larger = "; --max-size leaves little of the pictures: raise it" if options.clip.max_size is not None else ""
         return f"{below}, so something is wrong: {CHECK}{larger}"

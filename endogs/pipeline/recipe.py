@@ -6,14 +6,14 @@ and those of the command line go before them. A recipe holds these keys and no o
 whose keys are those of the command line with underscores.
 """
 
-import types
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from endogs.bounded_files import exists, expanded, is_file, read_toml
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
+from endogs.options import as_option
 from endogs.pipeline.options import Reconstruct
 
 TEXTS = ("title", "get", "licence", "citation", "folder", "units")
@@ -164,7 +164,7 @@ def _options(path: Path, values: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"{path}: unknown option {key}: use those of endogs reconstruct --help, with underscores.")
         group, hint = kinds[key]
         try:
-            converted = _converted(value, hint)
+            converted = as_option(value, hint)
         except TypeError:
             raise InputError(f"{path}: option {key} = {value!r} is not {_named(hint)}: correct it.") from None
         if group is None:
@@ -173,40 +173,6 @@ def _options(path: Path, values: dict[str, Any]) -> dict[str, Any]:
             grouped.setdefault(group, {})[key] = converted
     hints = get_type_hints(Reconstruct)
     return {**plain, **{group: hints[group](**inner) for group, inner in grouped.items()}}
-
-
-def _converted(value: Any, hint: Any) -> Any:
-    """`value` as the type `hint`; TypeError when it is not one."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        for choice in inner:
-            try:
-                return _converted(value, choice)
-            except TypeError:
-                continue
-        raise TypeError
-    if origin is Literal:
-        # 2.0 and True equal whole numbers, but are none.
-        if any(type(value) is type(choice) and value == choice for choice in inner):
-            return value
-        raise TypeError
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise TypeError
-        if len(inner) == 2 and inner[1] is Ellipsis:
-            return tuple(_converted(item, inner[0]) for item in value)
-        if len(value) != len(inner):
-            raise TypeError
-        return tuple(_converted(item, kind) for item, kind in zip(value, inner, strict=True))
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    if isinstance(value, int | float) and not abs(value) < 2**63:  # NaN and infinity too, which TOML knows
-        raise TypeError
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and type(value) is hint and hint is not type(None):
-        return value
-    raise TypeError
 
 
 def _named(hint: Any) -> str:

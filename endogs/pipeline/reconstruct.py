@@ -23,6 +23,7 @@ from endogs.fit.memory import fit_bytes, memory_note
 from endogs.fit.setup import differences, finished_scene, new_optimizer
 from endogs.fit.window import Window, frames_with_depth, whole_clip
 from endogs.memory_budget import machine_bytes, return_freed_memory
+from endogs.output import to_json
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
 from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
@@ -35,20 +36,20 @@ from endogs.pipeline.notes import (
 )
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.plan import Plan, resolve
-from endogs.pipeline.prior_progress import PriorProgress
 from endogs.pipeline.recipe import with_recipe
 from endogs.pipeline.run_folder import RunFolder, claim
 from endogs.pipeline.run_record import (
     StageClock,
     peak_memory_mb,
     software_versions,
-    to_json,
     write_json_lines,
 )
 from endogs.plain_text import plain
-from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.motion.flow import ClipFlows
+from endogs.progress import Progress
 from endogs.render import choose_backend
 from endogs.scene import Scene
 from endogs.scene.origin import Origin
@@ -224,9 +225,9 @@ def find_priors(clip: Clip, plan: Plan, folder: RunFolder) -> Priors:
     say(depth.notes)
     if depth.kind != "metric":
         say(["depth is only known up to scale here: the pictures can be trusted, lengths and shapes cannot."])
-    with PriorProgress("motion") as progress:
+    with Progress("frame", bar="motion") as progress:
         flows.precompute(split.train, progress)
-    with PriorProgress(f"{depth.about()['prior']} depth") as progress:
+    with Progress("frame", bar=f"{depth.about()['prior']} depth") as progress:
         depth.precompute(frames_with_depth(split.train, depth.kind), progress)
     return_freed_memory()
     window = whole_clip(clip, split.train, flows, depth, plan.fit, plan.device)

@@ -18,7 +18,7 @@ from endogs.bounded_files import read_json
 from endogs.errors import InputError
 from endogs.file_lock import FileLock
 from endogs.folder_swap import aside
-from endogs.output import sync_file
+from endogs.output import sync_file, to_json, write_json
 from endogs.partial_names import is_partial, remove_partial
 from endogs.pipeline.result_files import (
     CHECKPOINT_FILE,
@@ -44,7 +44,6 @@ from endogs.pipeline.result_place import (
     may_replace,
     put_in_place,
 )
-from endogs.pipeline.run_record import write_json
 from endogs.pipeline.usable_checkpoint import is_usable, set_aside
 
 FORMAT = "endogs-unfinished-1"
@@ -133,7 +132,7 @@ class RunFolder:
                 set_aside(self.place / CHECKPOINTS)
         except OSError as failure:
             raise cannot(self.work, "be written to", failure) from failure
-        write_json(about, self.work / MARKER)
+        write_json(self.work / MARKER, about)
 
     def forget_earlier(self) -> None:
         """Removes an earlier run's unfinished work, which must not pass for this one's."""
@@ -159,7 +158,7 @@ class RunFolder:
             about = ResultFiles(about.run, about.result, about.replaces, complete, written(self.work))
             for name in about.files:
                 sync_file(self.work / name)
-            write_json(record | {KEY: about.as_json()}, self.work / RECORD)
+            write_json(self.work / RECORD, to_json(record | {KEY: about.as_json()}))
             sync_file(self.work / RECORD)
             if not may_replace(about, self.place):
                 return self.work

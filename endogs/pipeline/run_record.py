@@ -1,19 +1,17 @@
 """run.json: how long each stage took, how much memory, with which configuration and software."""
 
 import json
-import math
 import os
 import platform
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from endogs.output import new_file
+from endogs.output import new_file, to_json
 
 PACKAGES = ("torch", "numpy", "scipy", "opencv-python-headless", "av", "safetensors")
 STAGES = ("read", "priors", "init", "fit", "evaluate", "write")
@@ -73,25 +71,6 @@ def software_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def to_json(value: Any) -> Any:
-    """Dataclasses, paths and tuples as JSON values; null for a float that is not finite, which JSON has no word for."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return to_json(asdict(value))
-    if isinstance(value, dict):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
-
-
-def write_json(value: Any, path: Path) -> None:
-    """Write JSON, whole or not at all. Raises InputError when the place is not writable."""
-    with new_file(path) as partial:
-        partial.write_text(json.dumps(to_json(value), indent=1) + "\n")
 
 
 def write_json_lines(values: list[dict[str, Any]], path: Path) -> None:

@@ -6,7 +6,7 @@ alpha_i = min(0.999, o_i exp(-0.5 d^T conic d)), 0 below 1/255, and T_i = prod_{
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ def rasterize_reference(
     """
     check_inputs(packed, camera, features, background)
     camera = camera.to(packed.device, packed.dtype)
-    order, projection = _drawn(packed, camera, antialiased)
+    order, projection = drawable(packed, camera, antialiased)
     # Alpha is summed like a channel: 1 - T_end would lose the digits that dividing a depth by a small alpha needs.
     values = [packed[:, COLORS][order], projection.depths[:, None], torch.ones_like(projection.depths)[:, None]]
     if normals:
@@ -54,17 +54,17 @@ def rasterize_reference(
     channels = torch.cat(values, 1)
     record = None if screen_gradients is None else _screen_gradient_recorder(screen_gradients, order)
 
-    def composite(box: "_Box", inside: Tensor) -> Tensor:
+    def composite(box: "Box", inside: Tensor) -> Tensor:
         """The tile's channels and its transmittance (pixels, C + 1)."""
         offsets = box.centres(packed)[:, None] - projection.means2d[inside]  # (pixels, Gaussians, 2)
         if record is not None and offsets.requires_grad:
             offsets.register_hook(record(inside))
-        alpha = _alpha(offsets, projection.conics[inside], projection.opacities[inside])
+        alpha = alpha_at(offsets, projection.conics[inside], projection.opacities[inside])
         through = torch.cumprod(1 - alpha, 1)
         before = torch.cat([torch.ones_like(through[:, :1]), through[:, :-1]], 1)
         return torch.cat([(alpha * before) @ channels[inside], through[:, -1:]], 1)
 
-    accumulated = _over_tiles(camera, projection, composite, empty=[0.0] * channels.shape[1] + [1.0], like=packed)
+    accumulated = over_tiles(camera, projection, composite, empty=[0.0] * channels.shape[1] + [1.0], like=packed)
     accumulated = accumulated + channels[:0].sum()  # an empty image stays differentiable, with zero gradients
     color, depth, alpha = accumulated[..., :3], accumulated[..., 3], accumulated[..., 4]
     rest, transmittance = accumulated[..., 5:-1], accumulated[..., -1]
@@ -76,62 +76,7 @@ def rasterize_reference(
     return Rendering(color, depth, alpha, normal, None if features is None else rest[..., 3 if normals else 0 :])
 
 
-@dataclass(frozen=True)
-class RoundingMargin:
-    """Where a float32 rasterizer may legitimately differ from the exact image, and by how much."""
-
-    decisions: Tensor
-    """(H, W) smallest distance of any yes-or-no decision at the pixel from tipping, in units of the estimated relative
-    float32 rounding error: alpha against 1/255 and 0.999, and which of two Gaussians is in front. Infinite if none."""
-    alpha_error: Tensor
-    """(H, W) first-order bound on the pixel's rounding error for values in [0, 1]: sum of alpha_i T_i times the
-    relative error of alpha_i."""
-
-
-@torch.no_grad()
-def rounding_margin(packed: Tensor, camera: Camera, *, antialiased: bool = False) -> RoundingMargin:
-    """Rounding margins of rendering packed Gaussians (N, 14) in float32, computed in the dtype of `packed`.
-
-    The exponent 0.5 d^T conic d is a difference of large terms for needles: its absolute error, which is the relative
-    error of alpha, is about eps32 times the sum of their magnitudes, plus eps32 times the size of the coordinates times
-    the slope of the exponent. Two Gaussians of exactly equal depth are ordered by index and count as certain.
-    """
-    camera = camera.to(packed.device, packed.dtype)
-    _, projection = _drawn(packed, camera, antialiased)
-    eps = torch.finfo(torch.float32).eps
-    # Pairs just below 1/255 are decisions too.
-    projection = replace(projection, extents=1.05 * projection.extents + 0.05)
-
-    def margin(box: "_Box", inside: Tensor) -> Tensor:
-        offsets = box.centres(packed)[:, None] - projection.means2d[inside]
-        conics, z = projection.conics[inside], projection.depths[inside]
-        exact = projection.opacities[inside] * torch.exp(-_exponent(offsets, conics))
-        slope = torch.stack(
-            [
-                conics[:, 0] * offsets[..., 0] + conics[:, 1] * offsets[..., 1],
-                conics[:, 1] * offsets[..., 0] + conics[:, 2] * offsets[..., 1],
-            ],
-            -1,
-        )
-        size = projection.means2d[inside].abs() + camera.K[:2, 2].abs()
-        error = eps * (4 + 4 * _exponent(offsets.abs(), conics.abs()) + 2 * (slope.abs() * size).sum(-1))
-        tipping = torch.minimum((exact / ALPHA_MIN - 1).abs(), (exact / ALPHA_MAX - 1).abs()) / error
-        alpha = _alpha(offsets, conics, projection.opacities[inside])
-        contributing = torch.where(alpha > 0, z, -torch.inf)
-        front = torch.cummax(contributing, 1).values
-        front = torch.cat([torch.full_like(front[:, :1], -torch.inf), front[:, :-1]], 1)
-        gap = (contributing - front) / z / (4 * eps)
-        swap = torch.where((alpha > 0) & (front > -torch.inf) & (gap > 0), gap, torch.inf)
-        through = torch.cumprod(1 - alpha, 1)
-        before = torch.cat([torch.ones_like(through[:, :1]), through[:, :-1]], 1)
-        decisions = torch.minimum(tipping, swap).amin(1)
-        return torch.stack([decisions, (alpha * before * error).sum(1)], 1)
-
-    both = _over_tiles(camera, projection, margin, empty=[torch.inf, 0.0], like=packed)
-    return RoundingMargin(both[..., 0], both[..., 1])
-
-
-def _drawn(packed: Tensor, camera: Camera, antialiased: bool) -> tuple[Tensor, Projection]:
+def drawable(packed: Tensor, camera: Camera, antialiased: bool) -> tuple[Tensor, Projection]:
     """Indices of the drawable Gaussians, nearest first, and their projection in that order.
 
     Projected twice: Gaussians at or behind the camera divide by zero, and must not reach the graph at all, because a
@@ -145,20 +90,20 @@ def _drawn(packed: Tensor, camera: Camera, antialiased: bool) -> tuple[Tensor, P
     return order, project(packed[order], *view)
 
 
-def _exponent(offsets: Tensor, conics: Tensor) -> Tensor:
+def exponent_at(offsets: Tensor, conics: Tensor) -> Tensor:
     """0.5 d^T conic d for offsets (pixels, N, 2) and conics (N, 3): (pixels, N)."""
     dx, dy = offsets.unbind(-1)
     return 0.5 * (conics[:, 0] * dx * dx + conics[:, 2] * dy * dy) + conics[:, 1] * dx * dy
 
 
-def _alpha(offsets: Tensor, conics: Tensor, opacities: Tensor) -> Tensor:
+def alpha_at(offsets: Tensor, conics: Tensor, opacities: Tensor) -> Tensor:
     """Alpha (pixels, N) with both thresholds applied."""
-    alpha = opacities * torch.exp(-_exponent(offsets, conics))
+    alpha = opacities * torch.exp(-exponent_at(offsets, conics))
     return torch.where(alpha >= ALPHA_MIN, alpha.clamp(max=ALPHA_MAX), torch.zeros_like(alpha))
 
 
 @dataclass(frozen=True)
-class _Box:
+class Box:
     """A rectangle of pixels."""
 
     left: int
@@ -181,17 +126,17 @@ class _Box:
         return inside.nonzero()[:, 0]
 
 
-def _tile_rows(camera: Camera, tile: int) -> Iterator[list[_Box]]:
+def _tile_rows(camera: Camera, tile: int) -> Iterator[list[Box]]:
     """The image's tiles, one list per row of tiles."""
     for top in range(0, camera.height, tile):
         bottom = min(top + tile, camera.height)
-        yield [_Box(left, top, min(left + tile, camera.width), bottom) for left in range(0, camera.width, tile)]
+        yield [Box(left, top, min(left + tile, camera.width), bottom) for left in range(0, camera.width, tile)]
 
 
-def _over_tiles(
+def over_tiles(
     camera: Camera,
     projection: Projection,
-    compute: Callable[[_Box, Tensor], Tensor],
+    compute: Callable[[Box, Tensor], Tensor],
     empty: list[float],
     like: Tensor,
 ) -> Tensor:

@@ -50,7 +50,7 @@ def follow_points(
         weights[own, :found] = weight / weight.sum(1, keepdims=True)
     used, rows = np.unique(carriers, return_inverse=True)
     rows = rows.reshape(carriers.shape)
-    carrying = scene.kept(torch.from_numpy(used).to(scene.base.device))
+    carrying = scene.select(torch.from_numpy(used).to(scene.base.device))
     moved = np.empty((len(times), *start.shape))
     for k, time in enumerate(times):
         means = carrying.packed_at(float(time))[:, MEANS].double().cpu().numpy()

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast, get_args
 
-FittedMasks = Literal["auto", "given", "color", "sam2", "none"]
-"""Which instrument masks a fit had; `auto`, of older scenes, is `given` where the clip has masks, else `color`."""
+FittedMasks = Literal["given", "color", "sam2", "none"]
+"""Which instrument masks a fit had."""
 FittedDepth = Literal["metric", "disparity", "depth", "logdepth"]
 """What the depth of a fit was: in the clip's units, or known up to a scale in one of three forms."""
 OptionValue = bool | int | float | str | None | tuple[int | float | str, ...]

@@ -105,15 +105,15 @@ class Scene:
         appearance = self.appearance.to(device)
         return replace(self, base=self.base.to(device), deformation=deformation, appearance=appearance)
 
-    def kept(self, keep: Tensor) -> "Scene":
+    def select(self, keep: Tensor) -> "Scene":
         """The scene of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
-        visibility = None if self.visibility is None else self.visibility.kept(keep)
+        visibility = None if self.visibility is None else self.visibility.select(keep)
         return replace(
             self,
             base=self.base[keep],
-            deformation=self.deformation.kept(keep),
+            deformation=self.deformation.select(keep),
             visibility=visibility,
-            appearance=self.appearance.kept(keep),
+            appearance=self.appearance.select(keep),
         )
 
     def steady(self) -> "Scene":

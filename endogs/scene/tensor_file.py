@@ -26,7 +26,7 @@ from endogs.errors import InputError
 from endogs.gaussians import all_finite
 from endogs.memory_budget import require_memory
 from endogs.output import new_file
-from endogs.plain_text import plain
+from endogs.plain_text import is_text, plain
 from endogs.system_refusals import system_errors
 
 _KEY = "endogs"
@@ -122,7 +122,7 @@ def write_tensor_file(path: Path | str, tensors: Mapping[str, Tensor], metadata:
             raise ValueError(f"'{name}' is not finite; the scene was not written to {path}")
     text = json.dumps(_plain(metadata), allow_nan=False, separators=(",", ":"))
     with new_file(path) as partial, system_errors():
-        if _is_text(partial):
+        if is_text(partial):
             save_file(_apart(tensors), partial, {_KEY: text})
         else:
             with tempfile.TemporaryDirectory() as folder:
@@ -135,18 +135,9 @@ def broken(path: Path, what: str) -> InputError:
     return InputError(f"{path}: not a valid scene, {plain(what, LONGEST_REASON)}; write it again")
 
 
-def _is_text(path: Path) -> bool:
-    """Whether the name is UTF-8; the library opens no file of another name, which Unix allows."""
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _library_path(path: Path, opened: IO[bytes]) -> Path | str:
     """What the library can open in place of `path`, which is `opened`."""
-    return path if _is_text(path) else f"/dev/fd/{opened.fileno()}"
+    return path if is_text(path) else f"/dev/fd/{opened.fileno()}"
 
 
 def _offsets(path: Path) -> dict[str, int]:

@@ -35,7 +35,7 @@ class Visibility:
         packed = (np.packbits(bits, axis=1, bitorder="little") for bits in (drawn, seen))
         return Visibility(*(torch.from_numpy(bits) for bits in packed))
 
-    def kept(self, keep: Tensor) -> "Visibility":
+    def select(self, keep: Tensor) -> "Visibility":
         """That of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
         keep = keep.to(self.seen.device)
         return Visibility(self.drawn[keep], self.seen[keep])

@@ -10,7 +10,7 @@ from endogs.errors import InputError
 from endogs.priors.pull_push import filled
 from endogs.scene.deformation.knots import Knots
 from endogs.seeding.observations import DEPTH_JUMP, ColoredTracks, Observations, follow, in_image, pixel_index
-from endogs.seeding.placement import Look, Seeds, gaussians_from_seeds
+from endogs.seeding.placement import Seeds, StartStyle, gaussians_from_seeds
 
 CENTRE_PREFERENCE = 0.5
 """How much less tissue the middle frame may show than the last one and still be the first to be filled: tracks are lost
@@ -66,12 +66,12 @@ def initialize(
     observations: Observations,
     count: int,
     knots: Knots | None,
-    look: Look,
-    hidden: NDArray[np.bool_] | None = None,
+    style: StartStyle,
+    occluded: NDArray[np.bool_] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """About `count` canonical Gaussians (N, 14), never more, and their control points (Kn, N, 14) or None.
 
-    `hidden` (H, W) marks pixels that a still camera's frames do not all show as tissue: a backdrop is laid there.
+    `occluded` (H, W) marks pixels that a still camera's frames do not all show as tissue: a backdrop is laid there.
     Raises InputError when no training frame shows tissue or depth.
     """
     start = first_frame(observations)
@@ -83,9 +83,9 @@ def initialize(
 
         def place(spacing: float) -> list[tuple[Seeds, ColoredTracks]]:
             seeded = seed_tissue(observations, spacing)
-            if hidden is None:
+            if occluded is None:
                 return seeded
-            return seeded + seed_backdrop(observations, seeded, hidden, spacing, moving=knots is not None)
+            return seeded + seed_backdrop(observations, seeded, occluded, spacing, moving=knots is not None)
 
         area = sum(len(seeds) for seeds, _ in place(probe)) * probe**2
         if not area:
@@ -93,7 +93,7 @@ def initialize(
                 "the training frames show too little tissue of known depth: check masks, borders and depth"
             )
         seeded = place(float(np.sqrt(area / count)))
-    parts = [gaussians_from_seeds(observations, seeds, knots, look, tracks) for seeds, tracks in seeded]
+    parts = [gaussians_from_seeds(observations, seeds, knots, style, tracks) for seeds, tracks in seeded]
     base = torch.cat([base for base, _ in parts])
     controls = [control for _, control in parts if control is not None]
     control = torch.cat(controls, 1) if controls else None
@@ -141,13 +141,13 @@ def seed_tissue(observations: Observations, spacing: float) -> list[tuple[Seeds,
 def seed_backdrop(
     observations: Observations,
     tissue: list[tuple[Seeds, ColoredTracks]],
-    hidden: NDArray[np.bool_],
+    occluded: NDArray[np.bool_],
     spacing: float,
     moving: bool,
 ) -> list[tuple[Seeds, ColoredTracks]]:
     """Seeds, with tracks, behind the instruments where no tissue seed is carried, so that no instrument leaves a hole.
 
-    `hidden` (H, W) are the pixels that may be filled. Depth and colour continue what is known around them, and they
+    `occluded` (H, W) are the pixels that may be filled. Depth and colour continue what is known around them, and they
     move with it, a little behind the surface, so that tissue that is seen at other times covers them. In a scene that
     is not `moving` nothing is carried, and all of the hidden pixels are filled once.
     """
@@ -156,7 +156,7 @@ def seed_backdrop(
     grid = lattice(width, height, wide)
     placed: list[tuple[Seeds, ColoredTracks]] = []
     for frame in checked_frames(observations)[: None if moving else 1]:
-        fillable = hidden & ~observations.masks[frame] if moving else hidden
+        fillable = occluded & ~observations.masks[frame] if moving else occluded
         empty = fillable
         for seeds, spaced in ((tissue, spacing), (placed, wide)):
             if seeds and moving:

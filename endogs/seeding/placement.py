@@ -31,7 +31,7 @@ class Seeds:
 
 
 @dataclass(frozen=True)
-class Look:
+class StartStyle:
     """How new Gaussians start."""
 
     opacity: float
@@ -41,11 +41,15 @@ class Look:
 
 
 def gaussians_from_seeds(
-    observations: Observations, seeds: Seeds, knots: Knots | None, look: Look, tracks: ColoredTracks | None = None
+    observations: Observations,
+    seeds: Seeds,
+    knots: Knots | None,
+    style: StartStyle,
+    tracks: ColoredTracks | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Canonical Gaussians (P, 14) and control points (Kn, P, 14), or None without knots.
 
-    Isotropic with standard deviation `look.scale` spacings times the pixel footprint z/f, identity orientation.
+    Isotropic with standard deviation `style.scale` spacings times the pixel footprint z/f, identity orientation.
     Position and colour control points follow the tracks by least squares; the other channels start at rest.
     """
     if tracks is None:
@@ -55,7 +59,7 @@ def gaussians_from_seeds(
         [observations.unproject(f, tracks.positions[f], tracks.depth[f]) for f in range(len(observations))]
     )
     means, colors = points[seeds.frame, own], tracks.colors[seeds.frame, own]
-    base = still_gaussians(means, colors, seeds.spacing * seeds.depth / observations.K[seeds.frame, 0, 0], look)
+    base = still_gaussians(means, colors, seeds.spacing * seeds.depth / observations.K[seeds.frame, 0, 0], style)
     if knots is None:
         return base, None
     offsets = np.concatenate([points - means, tracks.colors - colors], -1).astype(np.float32)
@@ -66,12 +70,12 @@ def gaussians_from_seeds(
     return base, control
 
 
-def still_gaussians(means: NDArray, colors: NDArray, spacing: NDArray, look: Look) -> Tensor:
+def still_gaussians(means: NDArray, colors: NDArray, spacing: NDArray, style: StartStyle) -> Tensor:
     """Canonical Gaussians (P, 14) at world points (P, 3) with colours (P, 3) and neighbours `spacing` (P,) away."""
     base = torch.zeros(len(means), CHANNELS)
     base[:, MEANS] = torch.from_numpy(np.asarray(means, np.float32))
     base[:, 3] = 1
-    base[:, LOG_SCALES] = torch.from_numpy(np.log(look.scale * spacing).astype(np.float32))[:, None]
-    base[:, OPACITY] = float(np.log(look.opacity / (1 - look.opacity)))
+    base[:, LOG_SCALES] = torch.from_numpy(np.log(style.scale * spacing).astype(np.float32))[:, None]
+    base[:, OPACITY] = float(np.log(style.opacity / (1 - style.opacity)))
     base[:, COLORS] = torch.from_numpy(np.ascontiguousarray(colors, np.float32))
     return base

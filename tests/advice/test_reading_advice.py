@@ -201,6 +201,33 @@ def test_the_path_that_is_meant_is_a_clip(tmp_path):
         assert len(read(Path(meant[1]))) == count
 
 
+def test_folders_of_parts_archives_and_unread_pictures_say_what_to_give(tmp_path):
+    for name in ("GX010042.MP4", "GX020042.MP4"):
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        write(tmp_path / "parts" / name, [numbered(i) for i in range(4)])
+    told = sentence(tmp_path / "parts", "perhaps you mean one of its 2 videos")
+    meant = re.search(r"such as (/\S+)", told)
+    assert meant, told
+    assert len(read(Path(meant[1]))) == 4
+    series(tmp_path / "frames", "{}.ppm", TEN[:3])
+    sentence(tmp_path / "frames", "its 3 PPM files are not read: save them as PNG or JPEG")
+    packed = Path(shutil.make_archive(str(tmp_path / "clip"), "zip", tmp_path / "frames"))
+    sentence(packed, "by its name an archive: unpack it and give its folder")
+    for file in (tmp_path / "frames").iterdir():
+        save(file.with_suffix(".png"), TEN[int(file.stem)])
+    assert len(read(tmp_path / "frames")) == 3
+
+
+def test_files_that_a_cloud_or_git_has_not_fetched_are_told(tmp_path):
+    series(tmp_path, "{}.png", TEN[:3])
+    (tmp_path / "1.png").write_bytes(b"")
+    sentence(tmp_path, "1.png: is empty: copy it again")
+    (tmp_path / "1.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n")
+    sentence(tmp_path, "Git LFS has not fetched: run git lfs pull")
+    save(tmp_path / "1.png", TEN[1])
+    assert len(read(tmp_path)) == 3
+
+
 def test_half_a_data_set_is_completed_or_read_for_its_frames(tmp_path):
     whole = write_calibrated(tmp_path / "whole")
     half = shutil.copytree(whole, tmp_path / "half")

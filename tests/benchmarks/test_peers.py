@@ -11,7 +11,9 @@ from samples.gaussian_scenes import make_scene
 from samples.small_fits import CONFIG, new_fit
 
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
-from endogs.fit.density import DensitySetup, Population, ResidualMaps
+from endogs.fit.density.control import DensitySetup
+from endogs.fit.density.population import Population
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.graph_steps import uncaptured
 from endogs.fit.loop import run_fit
 from endogs.fit.optimize.spline_adam import SplineAdam

@@ -10,7 +10,7 @@ from samples.clip_samples import HEIGHT, WIDTH, depth_map, write_calibrated, wri
 
 from endogs.clip import load_clip
 from endogs.clip.config import ClipOptions
-from endogs.priors.depth.choose import GivenDepth
+from endogs.priors.depth.given import GivenDepth
 
 
 def write(folder, ending, dtype):

@@ -7,6 +7,7 @@ import pytest
 from endogs.cli import main
 from endogs.clip import load_clip
 from endogs.clip.config import ClipOptions
+from endogs.errors import InputError
 from endogs.priors.depth.choose import choose_depth_prior
 from endogs.priors.depth.prediction import DepthInput, to_depth
 
@@ -53,6 +54,47 @@ def test_floats_know_no_largest_value_but_infinity_and_nan(tmp_path):
         file.unlink()
         np.save(file.with_suffix(".npy"), depth)
     assert (load_clip(tmp_path).depth(0) > 0).sum() == TILTED[4:].size
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(1e10, np.float32), (65504, np.float16), (10000, np.uint16), (32767, np.int16)]
+)
+def test_a_value_far_beyond_all_others_that_many_pixels_share_is_unknown(tmp_path, value, dtype):
+    """Renderers, half floats and sensors each write their own."""
+    lit_clip(tmp_path, np.zeros(SHAPE, np.uint8))
+    depth = (10 * TILTED).astype(dtype)
+    hole = np.zeros(SHAPE, bool)
+    hole[2:6, 3:30] = True
+    for file in list((tmp_path / "depth").iterdir()):
+        file.unlink()
+        np.save(file.with_suffix(".npy"), np.where(hole, dtype(value), depth))
+    clip = load_clip(tmp_path, look=False)
+    np.testing.assert_array_equal(clip.depth(0) == 0, hole)
+    assert any("unknown" in note and f"{100 * hole.mean():.1f} %" in note for note in clip.notes)
+
+
+def test_a_few_far_pixels_and_a_far_wall_stay_depth(tmp_path):
+    depth = (10 * TILTED).astype(np.uint16)
+    depth[0, 0] = 10000
+    clip = load_clip(lit_clip(tmp_path / "stray", depth), look=False)
+    assert (clip.depth(0) > 0).all()
+    depth[:] = 10 * TILTED
+    depth[:8] = 2 * depth[8:].max()
+    clip = load_clip(lit_clip(tmp_path / "wall", depth), look=False)
+    assert (clip.depth(0) > 0).all()
+
+
+def test_depth_behind_the_camera_and_flat_depth_are_told(tmp_path):
+    lit_clip(tmp_path, np.full(SHAPE, 7, np.uint8))
+    assert any("holds one value only" in note for note in load_clip(tmp_path, look=False).notes)
+    for file in list((tmp_path / "depth").iterdir()):
+        file.unlink()
+        np.save(file.with_suffix(".npy"), -TILTED)
+    with pytest.raises(InputError, match=r"nowhere above 0, and as low as -121: write it as distances"):
+        load_clip(tmp_path)
+    for file in (tmp_path / "depth").iterdir():
+        np.save(file, -np.load(file))
+    assert (load_clip(tmp_path, look=False).depth(0) > 0).all()
 
 
 def test_maps_stretched_frame_by_frame_are_told(tmp_path):

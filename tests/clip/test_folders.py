@@ -314,7 +314,7 @@ def test_trajectory_poses_are_camera_to_world_with_w_last(tmp_path):
         ("8 0 0 0 0 0 0 1\n", "1 poses for 2 images"),
         ("0 0 0 0 0 0 0 1\n1 0 nan 0 0 0 0 1\n", "line 2"),
         ("0 0 0 0 0 0 0 1\n1 0 0 0 0 0 0 0\n", "line 2"),
-        ("0 0 0 0 0 0 0 1\n0 0 0 0 0 0 0 1\n", "times must increase"),
+        ("0 0 0 0 0 0 0 1\n0 1 0 0 0 0 0 1\n", "times must increase, but 0 comes after 0: sort the rows"),
         ("0 0 0 0 0 1\n", "line 1"),
         ("0 0 0 0 0 0 1\n", r"1 poses for 2 images|line 1"),
         ("# nothing\n", "holds no poses"),
@@ -325,6 +325,15 @@ def test_bad_trajectories_are_named(tmp_path, text, message):
     (root / "poses.tum").write_text(text)
     with pytest.raises(InputError, match=rf"poses\.tum.*{message}"):
         load_clip(root)
+
+
+def test_rows_that_were_written_twice_count_once(tmp_path):
+    root = write_calibrated(tmp_path / "clip", count=3)
+    rows = [f"{0.1 * i} {i} 0 0 0 0 0 1\n" for i in range(3)]
+    (root / "poses.tum").write_text("".join([*rows[:2], *rows[1:]]))
+    clip = load_clip(root, look=False)
+    assert any("1 of 4 rows repeat the one before" in note for note in clip.notes)
+    np.testing.assert_allclose(clip.world_to_camera[:, 0, 3], [0, -1, -2])
 
 
 @pytest.mark.parametrize(

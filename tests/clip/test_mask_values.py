@@ -261,3 +261,15 @@ def test_a_number_per_object_is_no_noise():
     """Eighty solid labels are asked about, and not called the noise of a codec."""
     labels = np.repeat(np.repeat(np.arange(80, dtype=np.int32).reshape(8, 10), 6, 0), 6, 1)
     assert len(classes([(Path("000.png"), labels)])) == 80
+
+
+@pytest.mark.parametrize(("width", "is_told"), [(1, True), (2, True), (12, False), (-1, False)])
+def test_outlines_of_instruments_are_told(tmp_path, width, is_told):
+    mask = cv2.circle(np.zeros((SIDE, SIDE), np.uint8), (45, 45), 25, 255, width)
+    notes = clip_of(tmp_path, mask).notes
+    assert any("seems to hold outlines" in note for note in notes) == is_told
+
+
+def test_what_surrounds_the_view_is_no_outline(tmp_path):
+    mask = cv2.circle(np.full((SIDE, SIDE), 255, np.uint8), (48, 48), 47, 0, -1)
+    assert not any("outlines" in note for note in clip_of(tmp_path, mask).notes)

@@ -136,6 +136,10 @@ def frame(name, value):
         (frame("mask_path", "/absent/mask.png"), r"1 of its files are missing \(/absent/mask\.png\)"),
         (frame("time", [1]), r"time is \[1\] but must be a number"),
         (frame("file_path", 3), "frame 1 has no file_path"),
+        (
+            lambda found: found["frames"][2].update(c2w=found["frames"][2].pop("transform_matrix")),
+            "frame 2 has no transform_matrix, but file_path, c2w: give it that name",
+        ),
         (frame("depth_file_path", "images/frame_8.png"), "1 of 5 frames have a depth_file_path"),
     ],
 )

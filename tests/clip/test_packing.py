@@ -13,8 +13,10 @@ from endogs.clip import ClipOptions, load_clip
 from endogs.clip.checks.packing import PackingCheck, check_packing, halves
 from endogs.errors import InputError
 from endogs.pipeline.plan import check_looks
-from endogs.priors.depth.choose import PhotometricDepth, StereoDepth, choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
 from endogs.priors.depth.pair_doubt import pair_doubt
+from endogs.priors.depth.photometric import PhotometricDepth
+from endogs.priors.depth.stereo import StereoDepth
 
 WAYS = ("side-by-side", "top-bottom")
 

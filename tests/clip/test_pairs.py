@@ -154,6 +154,23 @@ def test_depth_files_that_are_somewhat_off_are_told(tmp_path, factor):
     assert f"tissue is {1 / factor:.2f}"[:-1] in clip.notes[0]
 
 
+def test_depth_files_of_other_places_are_told(tmp_path):
+    """Their median may be right."""
+    root = write_pair(tmp_path / "clip", moving=False)
+    assert not any("point by point" in note for note in load_clip(root).notes)
+    waves = 1 + 0.4 * np.sin(np.arange(corner.WIDTH) / 9)
+    depth = corner.see(corner.world_to_camera(1)[0]).depth * waves
+    for i in range(COUNT):
+        write_tiff(root / "depth" / f"{i:03d}.tiff", np.ascontiguousarray(depth))
+    check = load_clip(root).pair_check
+    depth = depth * check.over_given
+    for i in range(COUNT):
+        write_tiff(root / "depth" / f"{i:03d}.tiff", np.ascontiguousarray(depth))
+    clip = load_clip(root)
+    assert clip.pair_check.over_given == pytest.approx(1, abs=0.03)
+    assert any("point by point the right view and the depth files differ by" in note for note in clip.notes)
+
+
 def test_a_baseline_in_centimetres_is_blamed_before_the_depth_files(tmp_path):
     root = write_pair(tmp_path / "clip", baseline=BASELINE / 10, moving=False)
     with pytest.raises(

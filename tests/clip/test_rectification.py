@@ -9,7 +9,8 @@ from samples.stereo_scene import BASELINE, HEIGHT, WIDTH, see, write_pair
 
 from endogs.clip import load_clip
 from endogs.errors import InputError
-from endogs.priors.depth.choose import DepthInput, StereoDepth
+from endogs.priors.depth.prediction import DepthInput
+from endogs.priors.depth.stereo import StereoDepth
 
 ROTATION = cv2.Rodrigues(np.array([0.03, -0.04, 0.02]))[0]
 TRANSLATION = np.array([-BASELINE, 0.4, 0.3])

@@ -10,6 +10,7 @@ import pytest
 from written_videos import write
 
 from endogs.clip import load_clip
+from endogs.clip.checks.colour_switch import find_switches
 from endogs.clip.checks.shots import shot_notes
 from endogs.clip.config import ClipOptions
 
@@ -45,6 +46,16 @@ BLACK = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 FAULTY = {
     "cut": (moving(14) + moving(10, 9), "a cut to another scene at 0.560 s (frame 14)", 14),
     "title card": ([CARD] * 8 + moving(16), "a still picture from 0.000 s (frame 0) to 0.280 s (frame 7)", 16),
+    "narrow-band light": (
+        moving(15) + [np.ascontiguousarray(frame[..., [1, 0, 2]]) for frame in moving(24)[15:]],
+        "a switch to other colours at 0.600 s (frame 15)",
+        15,
+    ),
+    "green of a decoder": (
+        moving(7) + [np.full_like(BLACK, (0, 135, 0))] * 2 + moving(24)[9:],
+        "one flat colour from 0.280 s (frame 7) to 0.320 s (frame 8)",
+        15,
+    ),
     "black at the start": ([BLACK] * 6 + moving(12), "black from 0.000 s (frame 0) to 0.200 s (frame 5)", 12),
     "frozen end": (
         moving(9) + [moving(9)[-1]] * 15,
@@ -71,6 +82,13 @@ def test_every_frame_twice_names_the_stride_that_works(tmp_path: Path) -> None:
     (note,) = notes_of(tmp_path, twice)
     assert "12 of 24" in note
     assert "--stride 2" in note
+    assert shot_notes(load_clip(tmp_path / "clip.mp4", ClipOptions(stride=2))) == []
+
+
+def test_two_eyes_by_turns_name_the_stride_that_keeps_one(tmp_path: Path) -> None:
+    eyes = [np.roll(frame, -6 * (index % 2), 1) for index, frame in enumerate(moving(24, speed=0.5))]
+    (note,) = notes_of(tmp_path, eyes)
+    assert "recorded by turns: --stride 2" in note
     assert shot_notes(load_clip(tmp_path / "clip.mp4", ClipOptions(stride=2))) == []
 
 
@@ -110,3 +128,12 @@ def test_a_long_clip_is_sampled_and_the_moment_is_still_exact(tmp_path: Path) ->
     """Of 400 frames every second is looked at; the cut at an odd one is found by halving."""
     (note,) = notes_of(tmp_path, moving(201, speed=0.5) + moving(199, 9, speed=0.5))
     assert "a cut to another scene at 8.040 s (frame 201)" in note
+
+
+def test_colours_that_change_within_some_frames_are_no_switch() -> None:
+    """Of frames far apart the two around a slow change differ as much as around a switch."""
+    red, pale = np.array([0.5, 0.26, 0.24]), np.array([0.42, 0.31, 0.27])
+    for length, switches in ((1, [200]), (30, [])):
+        share = np.clip((np.arange(400) - 199) / length, 0, 1)[:, None]
+        colours = red + share * (pale - red)
+        assert find_switches(lambda i, colours=colours: colours[i], range(0, 400, 40)) == switches

@@ -54,6 +54,19 @@ def test_two_files_are_paired_by_their_times(tmp_path):
     np.testing.assert_allclose(strided.right_image(0), halved, atol=1)
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "way", "ratio"),
+    [(320, 180, "side-by-side", 0.5), (320, 180, "top-bottom", 2), (320, 128, "side-by-side", 1)],
+)
+def test_views_that_were_squeezed_to_half_have_oblong_pixels(tmp_path, width, height, way, ratio):
+    file = write_video(tmp_path / "v.mp4", [np.full((height, width, 3), 90 + i, np.uint8) for i in range(3)])
+    clip = load_clip(file, ClipOptions(stereo=way), look=False)
+    assert clip.K[0, 0, 0] / clip.K[0, 1, 1] == pytest.approx(ratio)
+    assert any("squeezed to half" in note for note in clip.notes) == (ratio != 1)
+    (guess,) = (note for note in clip.notes if "focal length guessed" in note)
+    assert f" {clip.K[0, 1, 1]:.0f} pixels" in guess
+
+
 def test_without_a_calibration_the_left_view_is_used(tmp_path):
     clip = load_clip(write_packed(tmp_path / "v.mp4", "top-bottom"), ClipOptions(stereo="top-bottom"))
     assert not clip.has_right

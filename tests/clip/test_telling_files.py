@@ -6,27 +6,12 @@ import numpy as np
 import pytest
 from drawn_frames import save, series, tissue
 from layouts.c3vd import write_c3vd
-from layouts.colmap import write_colmap
-from layouts.hamlyn import write_hamlyn
-from layouts.nerfstudio import write_nerfstudio
-from layouts.scared import calibration, write_scared, write_scared_video
-from layouts.simcol import write_simcol
+from layouts.generators import GENERATORS, generated
+from layouts.scared import calibration, write_scared_video
 from layouts.stereomis import write_stereomis
-from layouts.tum_rgbd import write_tum
 
 from endogs.clip import ClipOptions, load_clip
 
-LAYOUTS = {
-    "c3vd": write_c3vd,
-    "colmap": write_colmap,
-    "nerfstudio": write_nerfstudio,
-    "scared": write_scared,
-    "scared-video": write_scared_video,
-    "simcol": write_simcol,
-    "stereomis": write_stereomis,
-    "tum": lambda root: write_tum(root, 3),
-    "hamlyn": write_hamlyn,
-}
 FRAMES = [tissue(i) for i in range(3)]
 
 
@@ -34,14 +19,9 @@ def unused(clip):
     return " ".join(note for note in clip.notes if "not used:" in note)
 
 
-def as_folder(written, root):
-    """The folder that a writer made: itself, or the one that it returns."""
-    return written if hasattr(written, "is_dir") and written.is_dir() else root
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", GENERATORS)
 def test_every_layout_says_what_it_does_not_use(tmp_path, layout):
-    root = as_folder(LAYOUTS[layout](tmp_path / layout), tmp_path / layout)
+    root = generated(layout, tmp_path / layout)
     assert unused(load_clip(root, look=False)).replace("depth02/", "") in ("", "not used: , by the name depth: "
         "docs/usage/CALIBRATION.md says what is read.")  # fmt: skip
     (root / "more_trajectories.csv").write_text("0 0 0\n")

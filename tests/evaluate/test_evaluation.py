@@ -12,7 +12,9 @@ from samples.still_scene import FRAMES, HEIGHT, WIDTH, StillClip, still_scene
 from endogs.clip.config import ClipOptions
 from endogs.depth_colors import color_depth, robust_range
 from endogs.errors import InputError
-from endogs.evaluate import Evaluate, evaluate_scene, run_evaluate, write_metrics
+from endogs.evaluate.config import Evaluate
+from endogs.evaluate.evaluate import evaluate_scene, write_metrics
+from endogs.evaluate.evaluate_command import run_evaluate
 from endogs.pictures.config import RenderScene
 from endogs.pictures.preview import write_preview
 from endogs.pictures.render_command import run_render
@@ -133,7 +135,7 @@ def test_evaluate_command_finds_the_clip_from_the_scene_file(folder, capsys):
 
 def test_masks_of_the_fit_are_masks_of_the_judgement():
     clip = StillClip()
-    with_masks = evaluate_scene(still_scene(clip, masks="auto"), clip, "standard")
+    with_masks = evaluate_scene(still_scene(clip, masks="given"), clip, "standard")
     without = evaluate_scene(still_scene(clip, masks="none"), clip, "standard")
     assert with_masks.per_frame[0]["psnr"] > with_masks.per_frame[0]["psnr_masked"]
     assert without.per_frame[0]["psnr"] == without.per_frame[0]["psnr_masked"]

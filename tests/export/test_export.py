@@ -47,7 +47,7 @@ class Drift(Deformation):
     def from_parts(cls, tensors, settings):
         return cls()
 
-    def kept(self, keep):
+    def select(self, keep):
         return self
 
 

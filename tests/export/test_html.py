@@ -23,7 +23,8 @@ from endogs.export.html.payload import pack_scene, unpack_scene
 from endogs.export.html.spline_coding import decode_control, encode_control
 from endogs.gaussians import OPACITY
 from endogs.render.backends import rasterize_packed
-from endogs.scene import Knots, LowrankDeformation, Scene
+from endogs.scene import Knots, Scene
+from endogs.scene.deformation.lowrank import LowrankDeformation
 from endogs.scene.scene_file import save_scene
 
 
@@ -86,7 +87,7 @@ def test_a_packed_scene_looks_like_the_scene(options):
 def test_quaternions_of_any_length_are_coded():
     scene = sheet()
     lengths = torch.linspace(0.2, 5, len(scene))
-    longer = Scene(**{**vars(scene), "base": scene.base.clone(), "deformation": scene.deformation.kept(lengths > 0)})
+    longer = Scene(**{**vars(scene), "base": scene.base.clone(), "deformation": scene.deformation.select(lengths > 0)})
     longer.base[:, 3:7] *= lengths[:, None]
     longer.deformation.control[..., 3:7] *= lengths[:, None]
     weights = contributions(scene)
@@ -231,7 +232,7 @@ def test_a_deformation_of_another_kind_becomes_a_spline(tmp_path, capsys):
     scene = sheet()
     motion = scene.deformation
     units = torch.tensor([1.0] * 3 + [0.1] * 4 + [0.1] * 3 + [1.0] + [0.1] * 3)
-    scene.deformation = LowrankDeformation.of(motion, 3, units, motion.knots).grown(len(scene), motion)
+    scene.deformation = LowrankDeformation.of(motion, 3, units, motion.knots).extend(len(scene), motion)
     save_scene(scene, tmp_path / "scene.safetensors")
     assert main(["export", "html", str(tmp_path), "--out", str(tmp_path / "a.html")]) == 0
     told = capsys.readouterr().out

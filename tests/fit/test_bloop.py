@@ -9,7 +9,7 @@ from samples.small_fits import CONFIG, new_fit
 
 from endogs.errors import FitDiverged
 from endogs.fit.bloop import MAIN, Bloop, projected_off
-from endogs.fit.density import Population
+from endogs.fit.density.population import Population
 from endogs.fit.objective.losses import UnseenPairs
 from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup
@@ -85,7 +85,7 @@ def test_main_and_auxiliary_gradients_add_up_to_the_sums(clip):
     view, packed = fit.window[0], fit.optimizer.packed_at(0.0)
     hidden = np.zeros((clip.height, clip.width), np.uint8)
     hidden[10:20, 10:20] = 1
-    view = replace(view, hidden=torch.from_numpy(hidden))
+    view = replace(view, occluded=torch.from_numpy(hidden))
     assert view.depth is not None
     pairs = UnseenPairs.of(torch.from_numpy(hidden > 0))
     terms = terms_of(TermSetup(fit.config, fit.window.depth_kind, fit.window.anchor, pairs))
@@ -101,6 +101,6 @@ def test_main_and_auxiliary_gradients_add_up_to_the_sums(clip):
             mine = (result.grad + result.auxiliary)[:, channel]
             # Round Gaussians do not feel their orientation: what is left there is rounding.
             assert ((mine - exact).abs() <= 2e-4 * exact.abs().max() + 1e-6 * whole.grad.abs().max()).all()
-    plain = replace(view, depth=None, depth_weight=None, hidden=None)
+    plain = replace(view, depth=None, depth_weight=None, occluded=None)
     assert apart.evaluate(packed, plain, 1).auxiliary is None
     assert apart.by_autograd(packed.clone().requires_grad_(), plain, 1).auxiliary is None

@@ -235,7 +235,7 @@ def test_every_presets_numbers_fit_each_other(name):
     assert parts == sorted(set(parts))
     assert all(0 < part < 1 and count > 0 for part, count in config.insertions)
     assert all(0 < step < config.iterations for step in insertion_steps(config))
-    for share in ("rim", "halo", "specular", "specular_depth", "ssim", "rigidity"):
+    for share in ("rim", "halo", "specular_depth", "ssim", "rigidity"):
         assert 0 <= getattr(config, f"{share}_weight") <= 1, share
     assert 0 <= config.virtual_share <= 1
     assert 0 < config.prune_opacity < min(config.start_opacity, config.insertion_opacity) < 1

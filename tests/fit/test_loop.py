@@ -12,7 +12,9 @@ from samples.small_fits import CONFIG, new_fit
 from endogs.clip import load_clip
 from endogs.errors import FitDiverged, InputError
 from endogs.fit.checkpoint import FILE_NAME, Checkpoint, load_checkpoint, save_checkpoint
-from endogs.fit.density import Population, ResidualMaps, drop_transparent
+from endogs.fit.density.control import drop_transparent
+from endogs.fit.density.population import Population
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.graph_steps import uncaptured
 from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import run_fit
@@ -200,7 +202,7 @@ def test_the_scene_closes_behind_an_instrument(clip):
         config = replace(CONFIG, iterations=40, hidden_weight=weight, unseen_weight=0.0, insertions=())
         fit = new_fit(clip, config)
         fit.optimizer.base[:, OPACITY] = -3.0  # thin everywhere, so that there is something to close
-        view = replace(fit.window.real[0], hidden=torch.from_numpy(hidden.view(np.uint8)))
+        view = replace(fit.window.real[0], occluded=torch.from_numpy(hidden.view(np.uint8)))
         for _ in range(40):
             packed = fit.optimizer.packed_at(view.time)
             result = fit.objective.evaluate(packed, replace(view, weight=torch.zeros_like(view.weight)), 1)
@@ -275,7 +277,7 @@ def test_views_weigh_tissue_only_and_virtual_frames_lie_between(clip):
     assert times[:5] == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2 + 0.1 / 3])
     assert min(abs(t - clip.times[1]) for t in times) > 0.015
     assert not views.unseen.any()
-    assert not views.hidden.any()
+    assert not views.occluded.any()
 
 
 def test_a_frame_without_tissue_hides_nothing(clip):
@@ -289,8 +291,8 @@ def test_a_frame_without_tissue_hides_nothing(clip):
 
     views = new_fit(clip.with_masks(Masks())).window
     assert not views.observations.masks[2].any()
-    assert views.hidden[:36, :4].all(), "an instrument still does"
-    assert not views.hidden[:, 4:].any()
+    assert views.occluded[:36, :4].all(), "an instrument still does"
+    assert not views.occluded[:, 4:].any()
 
 
 def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
@@ -307,15 +309,15 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
     spot[20, 30] = True
     monkeypatch.setattr("endogs.fit.window.specular_mask", lambda image: spot)
     masked = clip.with_masks(Found())
-    config = replace(CONFIG, specular_weight=0.4, halo_weight=0.2)
+    config = replace(CONFIG, halo_weight=0.2)
     view = new_fit(masked, config).window[0]
     assert (view.weight[:36, :4] == 0).all(), "instrument"
     assert (view.weight[:36, 4:8] == 51).all(), "halo"
     assert (view.weight[36:] == 0).all(), "ignored"
-    assert view.weight[20, 30] == 102
+    assert view.weight[20, 30] == 255
     assert view.weight[20, 31] == 255
-    assert view.hidden[:36, :4].all(), "only the instrument is closed"
-    assert not view.hidden[:, 4:].any()
+    assert view.occluded[:36, :4].all(), "only the instrument is closed"
+    assert not view.occluded[:, 4:].any()
     assert view.depth_weight[20, 30] == 0
     assert view.depth_weight[20, 32] > 0
     assert (view.depth_weight[:, :8] == 0).all()

@@ -12,10 +12,10 @@ from endogs.camera import Camera
 from endogs.errors import InputError
 from endogs.fit.checkpoint import load_checkpoint, save_checkpoint
 from endogs.fit.config import FitConfig
-from endogs.fit.density import Population
+from endogs.fit.density.population import Population
 from endogs.fit.loop import run_fit
 from endogs.fit.optimize.spline_adam import SplineAdam
-from endogs.fit.rigidity import HiddenRigidity, best_rotations, hidden_gaussians, rigidity_energy, rotation_of
+from endogs.fit.rigidity import HiddenRigidity, best_rotations, occluded_gaussians, rigidity_energy, rotation_of
 from endogs.fit.view import View
 from endogs.gaussians import CHANNELS
 from endogs.scene import StaticDeformation
@@ -74,7 +74,7 @@ def hidden_view(time: float, frame: int, size: int = 32) -> View:
     hidden[12:20, 12:20] = 1
     blank = torch.zeros(size, size, dtype=torch.uint8)
     return View(
-        time, Camera(K, torch.eye(4), size, size), blank[..., None].repeat(1, 1, 3), blank, frame, hidden=hidden
+        time, Camera(K, torch.eye(4), size, size), blank[..., None].repeat(1, 1, 3), blank, frame, occluded=hidden
     )
 
 
@@ -90,12 +90,12 @@ def sheet(knots: Knots) -> SplineAdam:
     return SplineAdam(base, SplineDeformation(control, knots), FitConfig(), 0.1)
 
 
-def test_hidden_gaussians_return_to_their_neighbours_and_others_stay():
+def test_occluded_gaussians_return_to_their_neighbours_and_others_stay():
     knots = Knots.over(0.0, 1.0, 0.25)
     optimizer = sheet(knots)
     view = hidden_view(0.5, 2)
     right = optimizer.packed_at(view.time)
-    hidden = hidden_gaussians(right, view)
+    hidden = occluded_gaussians(right, view)
     assert 4 < len(hidden) < 100
     strayed = hidden[::3]
     deformation = optimizer.deformation
@@ -133,7 +133,8 @@ def test_neighbours_follow_gaussians_that_change_places():
     rigidity = HiddenRigidity(population, 0.5, [0.0, 0.25, 0.5], seed=0)
     rigidity.relax(view, 0)
     order = torch.randperm(400, generator=torch.Generator().manual_seed(0))
-    population.overwrite(torch.arange(400), *population.copies(order))
+    population.append_copies(*population.copies(order))
+    population.keep(torch.arange(800) >= 400)
     assert rigidity.state() == {}, "stale ones are not saved"
     rigidity.relax(view, 4)
     means = optimizer.base[:, :3]

@@ -17,7 +17,8 @@ from endogs.fit.window import whole_clip
 from endogs.gaussians import CHANNELS, LOG_SCALES, MEANS, OPACITY
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
-from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.motion.flow import ClipFlows
 from endogs.render import rasterize_packed
 from endogs.scene import Knots, SplineDeformation

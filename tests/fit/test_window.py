@@ -27,7 +27,7 @@ from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Knots, SplineDeformation
 from endogs.scene.deformation.hexplane import HexplaneDeformation
 from endogs.seeding.initialization import initialize
-from endogs.seeding.placement import Look
+from endogs.seeding.placement import StartStyle
 
 RATE = 25.0
 REACH = 6
@@ -99,7 +99,9 @@ def started(camera: Camera, config: FitConfig = CONFIG) -> Fit:
     window = Window(camera, flows, FlatDepth(camera), config, torch.device("cpu"))
     window.take_all()
     knots = Knots.over(0.0, window.frames[-1].time, 2 / RATE)
-    base, control = initialize(window.observations, config.initial_gaussians, knots, Look(0.7, 0.7), window.hidden)
+    base, control = initialize(
+        window.observations, config.initial_gaussians, knots, StartStyle(0.7, 0.7), window.occluded
+    )
     deformation = SplineDeformation(control, knots)
     return Fit(SplineAdam(base, deformation, config, pixel_footprint(window)), window, config, 0)
 

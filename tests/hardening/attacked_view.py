@@ -10,10 +10,10 @@ import viser
 from samples.live_client import CANVAS, LookingClient, picture, until
 from samples.live_scene import stretching_scene
 
-from endogs.live.face import Face
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.live.viewer_gui import ViewerGui
 
 UPGRADE = {
     "Upgrade": "websocket",
@@ -31,7 +31,7 @@ def served(host="127.0.0.1"):
     server = LiveServer(host, 0)
     playback = None
     try:
-        Face(server.viser, studio, "sheet")
+        ViewerGui(server.viser, studio, "sheet")
         playback = Playback(studio)
         yield server, studio, urlsplit(server.url).port
     finally:

@@ -66,7 +66,7 @@ def _deformation(kind: str, base: Tensor, generator: torch.Generator) -> Deforma
     if kind == "bases":
         return BasesDeformation.at_rest(COUNT, 3, 0.2, units, span, "quartic", constant=True)
     if kind == "lowrank":
-        return LowrankDeformation.of(motion, 2, units, knots).grown(COUNT, motion)
+        return LowrankDeformation.of(motion, 2, units, knots).extend(COUNT, motion)
     if kind == "hexplane":
         return HexplaneDeformation.new(4, 3, (1, 2), 2, 4, (0.1, 0.5), units, box_around(base[:, :3]), span, generator)
     return MlpDeformation.new(3, 8, (2, 2), units, box_around(base[:, :3]), span, generator)
@@ -252,9 +252,9 @@ def odd_scenes() -> dict[str, Scene]:
     off_image = still.K.copy()
     off_image[:, :2, 2] = 1e6
     found = {
-        "no Gaussians": scene.kept(torch.zeros(COUNT, dtype=torch.bool)),
-        "one Gaussian": scene.kept(torch.arange(COUNT) == 3),
-        "two Gaussians": scene.kept(torch.arange(COUNT) < 2),
+        "no Gaussians": scene.select(torch.zeros(COUNT, dtype=torch.bool)),
+        "one Gaussian": scene.select(torch.arange(COUNT) == 3),
+        "two Gaussians": scene.select(torch.arange(COUNT) < 2),
         "one frame": replace(one_frame, origin=Origin()),
         "equal times": replace(still, times=np.zeros(FRAMES)),
         "invisible": base(10, -60.0),

@@ -20,7 +20,8 @@ from endogs.fit.config import AppearanceConfig, FitConfig
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.setup import new_optimizer
 from endogs.fit.window import whole_clip
-from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.motion.flow import ClipFlows
 
 LONG = bool(os.environ.get("ENDOGS_ATTACK"))
@@ -206,11 +207,11 @@ def test_tensors_of_another_model_are_refused(clip, views, saved, tmp_path, name
 
 
 def test_more_or_fewer_gaussians_than_a_model_has_are_refused(clip, views, saved, tmp_path):
-    def grown(tensors):
+    def extend(tensors):
         for key in ("base", "base_m", "base_v"):
             tensors[key] = torch.cat([tensors[key], tensors[key]])
 
-    rewritten(saved("none"), tmp_path, grown)
+    rewritten(saved("none"), tmp_path, extend)
     assert "the run has at most 185" in refused(clip, views, "none", tmp_path)
     rewritten(saved("none"), tmp_path, lambda tensors: tensors.update(more=torch.zeros(1)))
     assert "unknown tensor 'more'" in refused(clip, views, "none", tmp_path)

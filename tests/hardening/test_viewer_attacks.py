@@ -351,13 +351,13 @@ import os, resource, sys, time
 sys.path.insert(0, sys.argv[1])
 from samples.live_client import CANVAS, LookingClient, picture
 from samples.live_scene import stretching_scene
-from endogs.live.face import Face
+from endogs.live.viewer_gui import ViewerGui
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
 studio = Studio(stretching_scene())
 server = LiveServer("127.0.0.1", 0)
-Face(server.viser, studio, "sheet")
+ViewerGui(server.viser, studio, "sheet")
 playback = Playback(studio)
 client = LookingClient(server.url)
 client.look(size=CANVAS)

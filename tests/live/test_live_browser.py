@@ -9,10 +9,10 @@ from samples.live_chromium import ViewerPage
 from samples.live_scene import stretching_scene
 
 from endogs.evaluate.metrics.metrics import ssim_masked
-from endogs.live.face import Face
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.live.viewer_gui import ViewerGui
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="no Chromium here (apt-get install chromium)")
 CANVAS = "document.querySelector('canvas').getBoundingClientRect()"
@@ -25,7 +25,7 @@ def page():
     """A page that shows the sheet: (browser, studio)."""
     studio = Studio(stretching_scene())
     server = LiveServer("0.0.0.0", 0)  # through the gate, as from another machine
-    Face(server.viser, studio, "sheet")
+    ViewerGui(server.viser, studio, "sheet")
     playback = Playback(studio)
     browser = ViewerPage(1200, 900)
     try:

@@ -326,7 +326,7 @@ def test_what_is_picked_while_a_scene_changes_stays_where_it_was_picked(scene):
         studio.session.add_end(studio.pick(1, x, 0.5))
     before = studio.measured()
     keep = torch.rand(len(scene), generator=torch.Generator().manual_seed(0)) < 0.7
-    fewer = replace(scene, base=scene.base[keep], deformation=scene.deformation.kept(keep))
+    fewer = replace(scene, base=scene.base[keep], deformation=scene.deformation.select(keep))
     studio.renew(fewer)
     assert studio.measured().distances == pytest.approx(before.distances, rel=0.02)
     assert studio.pick(99, 0.5, 0.5) is None, "a browser that has left picks nothing"

@@ -17,13 +17,13 @@ from endogs.cli import main
 from endogs.errors import InputError
 from endogs.evaluate.metrics.metrics import psnr
 from endogs.gaussians import COLORS
-from endogs.live import face
+from endogs.live import viewer_gui
 from endogs.live.config import View
-from endogs.live.face import Face
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer, free_port
 from endogs.live.studio import Studio
 from endogs.live.view_command import show
+from endogs.live.viewer_gui import ViewerGui
 from endogs.live.viewpoint import orbit_of_frame
 from endogs.scene.appearance import LAMP_AT_LENS, Appearance, Light, LitColors
 from endogs.scene.scene_file import save_scene
@@ -37,7 +37,7 @@ def view(request):
         scene = replace(scene, appearance=Appearance(LitColors.start(scene.base, DISTANCE)))
     studio = Studio(scene)
     server = LiveServer("127.0.0.1", 0)
-    Face(server.viser, studio, "sheet")
+    ViewerGui(server.viser, studio, "sheet")
     playback = Playback(studio)
     yield studio, server.url
     playback.stop()
@@ -190,8 +190,8 @@ def test_the_lamp_of_a_lit_scene_is_moved_in_the_browser(view, browser):
 @pytest.mark.parametrize("view", ["lit"], indirect=True)
 def test_splats_in_the_browser_are_lit_from_where_it_looks(view, browser, monkeypatch):
     sent = []
-    true = face.splat_buffer
-    monkeypatch.setattr(face, "splat_buffer", lambda packed: sent.append(packed) or true(packed))
+    true = viewer_gui.splat_buffer
+    monkeypatch.setattr(viewer_gui, "splat_buffer", lambda packed: sent.append(packed) or true(packed))
     box = browser.wait_for("GuiCheckboxMessage", lambda message: "Splats" in message["props"]["label"])["uuid"]
     picture(browser)
     browser.send({"type": "GuiUpdateMessage", "uuid": box, "updates": {"value": True}})
@@ -280,7 +280,7 @@ def test_other_websites_in_the_same_browser_are_refused(view, headers):
 def test_from_elsewhere_nothing_is_served_without_the_token():
     studio = Studio(stretching_scene())
     server = LiveServer("0.0.0.0", 0)
-    Face(server.viser, studio, "sheet")
+    ViewerGui(server.viser, studio, "sheet")
     playback = Playback(studio)
     address = f"http://127.0.0.1:{urlsplit(server.url).port}"
     query = urlsplit(server.url).query

@@ -77,7 +77,7 @@ def test_a_watched_fit_is_the_same_fit_whatever_its_browsers_do(clip_folder, tmp
 
 
 def test_a_view_that_fails_does_not_stop_the_fit(clip_folder, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("endogs.live.fit_watch.Face", None)
+    monkeypatch.setattr("endogs.live.fit_watch.ViewerGui", None)
     assert main(fitted(clip_folder, tmp_path / "out", 4, "--live", "--port", "0")) == 0
     assert "the view of the fit failed" in caplog.text
 

@@ -58,7 +58,7 @@ def test_an_instrument_hides_what_it_covers_and_no_more():
     expected = np.array([[f % 3 != 0 for f in range(10)], [True] * 10, [False] * 10])
     np.testing.assert_array_equal(found.frames_seen(10), expected)
     np.testing.assert_array_equal(found.frames_drawn(10), [[True] * 10, [True] * 10, [False] * 10])
-    kept = replace(scene, visibility=found).kept(torch.tensor([1])).visibility
+    kept = replace(scene, visibility=found).select(torch.tensor([1])).visibility
     np.testing.assert_array_equal(kept.frames_seen(10), expected[1:2])
 
 

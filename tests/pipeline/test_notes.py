@@ -110,6 +110,19 @@ def test_a_scene_far_below_interpolation_is_called_wrong(tmp_path, capsys):
     assert "hard to beat" not in said
 
 
+@pytest.mark.parametrize(
+    ("scene", "options", "is_the_preset"),
+    [(37.7, "--preset fast", True), (27.5, "--preset fast", False), (37.7, "", False)],
+)
+def test_a_good_scene_of_few_gaussians_is_not_called_wrong(tmp_path, capsys, scene, options, is_the_preset):
+    """Neighbours that hardly differ are nearly the answer: a decent scene far below them is a small one."""
+    summary_of("standard", scene, tmp_path, options=options, neighbour_mean=41.8, flow_midpoint=43.5)
+    said = capsys.readouterr().err
+    assert ("because of --preset fast" in said and "use --preset balanced" in said) == is_the_preset
+    assert ("so something is wrong" in said) != is_the_preset
+    assert "check with endogs inspect" in said
+
+
 @pytest.mark.parametrize("scene", [27.5, 38.0])
 @pytest.mark.parametrize(
     ("options", "better"),

@@ -6,17 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from layouts.c3vd import write_c3vd
-from layouts.colmap import write_colmap
-from layouts.dvrk import write_dvrk
-from layouts.endomapper import write_sequence
-from layouts.endoslam import write_unity
+from layouts.generators import GENERATORS, generated
 from layouts.hamlyn import write_hamlyn
-from layouts.nerfstudio import write_nerfstudio
-from layouts.scared import write_scared
-from layouts.simcol import write_simcol
-from layouts.stereomis import write_stereomis, write_stereomis_frames
-from layouts.tum_rgbd import write_tum
+from layouts.stereomis import write_stereomis_frames
 from samples.clip_samples import write_endonerf
 
 import endogs
@@ -29,8 +21,6 @@ from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.recipe import load_recipe, option_types, recipe_names, scenes_folder, with_recipe
 
 ROOT = Path(__file__).parents[2]
-DATA_SETS = ["scared", "hamlyn", "stereomis", "stereomis_frames", "c3vd", "endomapper", "endoslam", "crcd"]
-DATA_SETS += ["endonerf", "tum", "colmap", "nerfstudio", "simcol"]
 TINY = ("--preset", "fast", "--iterations", "6", "--gaussians", "500")
 WHOLE = {
     "title": "A set",
@@ -61,10 +51,10 @@ def followed(*arguments: object) -> Reconstruct:
 
 
 def test_every_data_set_has_a_recipe():
-    assert recipe_names() == sorted(DATA_SETS)
+    assert recipe_names() == sorted(GENERATORS)
 
 
-@pytest.mark.parametrize("name", DATA_SETS)
+@pytest.mark.parametrize("name", GENERATORS)
 def test_recipes_are_whole_and_change_the_experiment(name):
     recipe = load_recipe(ROOT / "scenes" / f"{name}.toml")
     assert set(recipe.layouts) <= {layout.KIND for layout in LAYOUTS}
@@ -190,28 +180,9 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
         followed("cut.toml", "--data", "empty")
 
 
-GENERATORS = {
-    "scared": write_scared,
-    "hamlyn": write_hamlyn,
-    "stereomis": write_stereomis,
-    "stereomis_frames": write_stereomis_frames,
-    "c3vd": write_c3vd,
-    "endomapper": write_sequence,
-    "endoslam": write_unity,
-    "simcol": write_simcol,
-    "crcd": write_dvrk,
-    "endonerf": write_endonerf,
-    "tum": lambda root: write_tum(root, 12),  # every fifth frame is read
-    "colmap": write_colmap,
-    "nerfstudio": write_nerfstudio,
-}
-
-
-@pytest.mark.parametrize("name", DATA_SETS)
+@pytest.mark.parametrize("name", GENERATORS)
 def test_a_data_set_gives_what_its_recipe_asks_for(tmp_path, name):
-    written = GENERATORS[name](tmp_path / "data")
-    places = [place for place in (written if isinstance(written, tuple) else (written,)) if isinstance(place, Path)]
-    root = places[0] if places else tmp_path / "data"
+    root = generated(name, tmp_path / "data")
     fields = with_recipe({"input": name, "data": root})
     assert (fields["input"], fields["data"]) == (root, None)
     clip = load_clip(root, fields.get("clip"))

@@ -14,11 +14,12 @@ import endogs
 from endogs.clip import load_clip
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
-from endogs.pipeline.prior_progress import PriorProgress
-from endogs.priors.depth.choose import DepthPrediction, PhotometricDepth
 from endogs.priors.depth.clip_depth import ClipDepth, input_fingerprint
+from endogs.priors.depth.photometric import PhotometricDepth
+from endogs.priors.depth.prediction import DepthPrediction
 from endogs.priors.depth.temporal_depth import smooth_along_flow
 from endogs.priors.motion.flow import ClipFlows
+from endogs.progress import Progress
 
 FRAMES = [0, 2, 3, 5]
 
@@ -241,9 +242,9 @@ class _Lines:
 
 def test_slow_priors_say_how_far_they_are(monkeypatch):
     clock = iter([0.0, 1.0, 12.0, 13.0])
-    monkeypatch.setattr("endogs.pipeline.prior_progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("endogs.progress.time.monotonic", lambda: next(clock))
     out = _Lines()
-    with PriorProgress("learned depth", out) as progress:
+    with Progress("frame", bar="learned depth", stream=out) as progress:
         for done in (1, 2, 3):
             progress(done, 4)
     assert out.text == "learned depth: frame 2/4  12 s left\n"

@@ -6,17 +6,12 @@ from samples.shaded_frames import HEIGHT, WIDTH, K, OneFrame, bump, shaded, slan
 
 from endogs.errors import InputError
 from endogs.geometry import pixel_rays
-from endogs.priors.depth.choose import (
-    DepthInput,
-    DepthPrediction,
-    GivenDepth,
-    PhotometricDepth,
-    StereoDepth,
-    choose_depth_prior,
-    to_depth,
-)
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.given import GivenDepth
 from endogs.priors.depth.light_falloff import FIXED, choose_falloff
-from endogs.priors.depth.photometric import masked_low_pass, photometric_depth, view_mask
+from endogs.priors.depth.photometric import PhotometricDepth, masked_low_pass, photometric_depth, view_mask
+from endogs.priors.depth.prediction import DepthInput, DepthPrediction, to_depth
+from endogs.priors.depth.stereo import StereoDepth
 from endogs.priors.speculars import bright_mask, large_clipped_mask, specular_mask
 from endogs.priors.tissue import erode_tissue_mask
 

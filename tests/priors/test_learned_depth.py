@@ -10,9 +10,10 @@ from samples.sliding_clip import sliding_clip
 
 import endogs
 from endogs.errors import InputError
-from endogs.priors.depth.choose import DepthInput, LearnedDepth, to_depth
+from endogs.priors.depth.learned import LearnedDepth
 from endogs.priors.depth.learned_input import Preprocessing, read_preprocessing
 from endogs.priors.depth.model_licence import licence_note, read_licence
+from endogs.priors.depth.prediction import DepthInput, to_depth
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")

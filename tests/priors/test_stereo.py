@@ -8,8 +8,10 @@ from samples.stereo_scene import BASELINE, HEIGHT, WIDTH, K, see, write_pair
 from endogs.clip import load_clip
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
-from endogs.priors.depth.choose import DepthInput, StereoDepth, choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
 from endogs.priors.depth.disparity import matched_disparity, matching_grey
+from endogs.priors.depth.prediction import DepthInput
+from endogs.priors.depth.stereo import StereoDepth
 
 
 def prepared(clip):

@@ -21,10 +21,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from samples.gaussian_scenes import KINDS, GaussianScene, gaussian_scenes, make_scene
 from samples.native_comparison import ATTRIBUTES, check, rasterize_native, run, upstream_gradients
+from samples.rounding_margin import rounding_margin
 
 from endogs import native
 from endogs.render import choose_backend
-from endogs.render.reference import rasterize_reference, rounding_margin
+from endogs.render.reference import rasterize_reference
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="endogs was installed without its compiled part")
 

@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 from samples.gaussian_scenes import KINDS, GaussianScene, make_scene
+from samples.rounding_margin import rounding_margin
 from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.render import reference
 from endogs.render.projection import project, rotation_matrices
-from endogs.render.reference import rasterize_reference, rounding_margin
+from endogs.render.reference import rasterize_reference
 from endogs.render.rendering import Rendering
 
 ATTRIBUTES = {"means": MEANS, "quats": QUATS, "log_scales": LOG_SCALES, "opacity_logits": OPACITY, "colors": COLORS}

@@ -2,14 +2,12 @@
 
 import torch
 
-from endogs.scene import (
-    BasesDeformation,
-    HexplaneDeformation,
-    Knots,
-    LowrankDeformation,
-    MlpDeformation,
-)
+from endogs.scene import Knots
+from endogs.scene.deformation.bases import BasesDeformation
 from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.hexplane import HexplaneDeformation
+from endogs.scene.deformation.lowrank import LowrankDeformation
+from endogs.scene.deformation.mlp import MlpDeformation
 
 COUNT = 5
 SPAN = ClipTime(0.0, 2.0)
@@ -30,7 +28,7 @@ def deformation_of(form: str, dtype=torch.float32, device="cpu"):
     elif kind == "mlp":
         made = MlpDeformation.new(4, 8, (3, 2), units, bounds, SPAN, generator)
     else:
-        made = LowrankDeformation.of(None, 3, units, KNOTS).grown(COUNT, None)
+        made = LowrankDeformation.of(None, 3, units, KNOTS).extend(COUNT, None)
     tensors = made.tensors()
     for name, tensor in tensors.items():
         if name not in made.fixed:

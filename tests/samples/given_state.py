@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from endogs.fit.config import FitConfig
-from endogs.fit.density import ResidualMaps
+from endogs.fit.density.residual_maps import ResidualMaps
 from endogs.fit.objective.losses import DepthAnchor, UnseenPairs
 from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup

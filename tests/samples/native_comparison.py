@@ -6,13 +6,14 @@ from functools import partial
 
 import torch
 from samples.gaussian_scenes import GaussianScene
+from samples.rounding_margin import rounding_margin
 from torch import Tensor
 
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.render import rasterize_packed
 from endogs.render.normals import gaussian_normals
 from endogs.render.projection import project
-from endogs.render.reference import rasterize_reference, rounding_margin
+from endogs.render.reference import rasterize_reference
 from endogs.render.rendering import Rendering
 
 ATTRIBUTES = {"means": MEANS, "quats": QUATS, "log_scales": LOG_SCALES, "opacity_logits": OPACITY, "colors": COLORS}

@@ -8,7 +8,8 @@ from endogs.fit.config import FitConfig
 from endogs.fit.loop import Fit
 from endogs.fit.setup import new_optimizer
 from endogs.fit.window import whole_clip
-from endogs.priors.depth.choose import ClipDepth, choose_depth_prior
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.motion.flow import ClipFlows
 
 CONFIG = FitConfig(

@@ -142,7 +142,7 @@ def test_normals_are_those_of_the_surface_and_follow_it():
     assert float((found * expected).sum(1)[middle].min()) > np.cos(np.radians(8))
     # Half of the points are enough.
     some = torch.arange(len(points)) % 2 == 0
-    fewer = frames.kept(some).normals(points[some], eye)
+    fewer = frames.select(some).normals(points[some], eye)
     assert float((fewer * outward[some]).sum(1)[middle[some]].min()) > np.cos(np.radians(12))
     # Where there is no surface, they face the camera.
     two = points[:2]
@@ -185,7 +185,7 @@ def test_gaussians_adopt_the_colours_they_were_seen_in():
     base = tissue().float()
     lit = LitColors.start(base, 35.0)
     matt = replace(lit, gloss=lit.gloss - torch.tensor([20.0, 0]))
-    seen = matt.colors(matt.adopted(base, CAMERA), CAMERA)
+    seen = matt.colors(matt.encode(base, CAMERA), CAMERA)
     bright = matt._shading(base[:, MEANS], CAMERA)[1] > 0.3
     assert torch.allclose(seen[bright], base[bright, COLORS], atol=1e-4)
     ambient = matt.relit(Light(ambient_only=True))
@@ -242,8 +242,8 @@ def test_the_scene_file_gives_back_how_a_scene_looks(kind, tmp_path):
         assert not torch.equal(ours, scene.packed_at(float(time)))
     keep = torch.tensor([True, False, True, True, False])
     if "lit" not in kind:  # its normals lose neighbours
-        assert_equal_sums(scene.kept(keep).shown_at(0.1), scene.shown_at(0.1)[keep], 15)  # harmonics of degree 3
-    assert len(scene.kept(keep).shown_at(0.1)) == 3
+        assert_equal_sums(scene.select(keep).shown_at(0.1), scene.shown_at(0.1)[keep], 15)  # harmonics of degree 3
+    assert len(scene.select(keep).shown_at(0.1)) == 3
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_training_is_adam_and_keeps_its_rows_in_place():
 
     keep = torch.arange(30) % 3 > 0
     optimizer.keep(keep)
-    optimizer, new, _ = optimizer.grown(base[keep], base[:4], None)
+    optimizer, new, _ = optimizer.extend(base[keep], base[:4], None)
     assert torch.equal(new, base[:4])
     state = optimizer.state()
     assert torch.allclose(state["appearance.colors.rest"][:20], theirs.detach()[keep], atol=1e-5)

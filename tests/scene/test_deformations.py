@@ -12,16 +12,11 @@ from samples.deformations import COUNT, KNOTS, SPAN, base_of, deformation_of
 
 from endogs.errors import InputError
 from endogs.gaussians import COLORS, OPACITY
-from endogs.scene import (
-    DEFORMATIONS,
-    BasesDeformation,
-    LowrankDeformation,
-    Scene,
-    SplineDeformation,
-)
+from endogs.scene import DEFORMATIONS, Scene, SplineDeformation
 from endogs.scene.deformation.as_spline import scene_as_spline
-from endogs.scene.deformation.bases import basis_sum, kernel_values
+from endogs.scene.deformation.bases import BasesDeformation, basis_sum, kernel_values
 from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.lowrank import LowrankDeformation
 from endogs.scene.scene_file import load_scene, save_scene
 
 TIMES = np.linspace(0, 2, 9)
@@ -119,18 +114,18 @@ def test_new_gaussians_follow_their_tracks(kind):
     for columns in (slice(0, 3), COLORS):
         control[..., columns] = torch.einsum("kr,rnc->knc", wave, torch.randn(2, 8, 3, generator=generator))
     motion = SplineDeformation(control, KNOTS)
-    first, later = motion.kept(torch.arange(5)), motion.kept(torch.arange(5, 8))
+    first, later = motion.select(torch.arange(5)), motion.select(torch.arange(5, 8))
     units = torch.full((14,), 0.1)
     if kind == "bases":
-        made = BasesDeformation.at_rest(0, 12, 0.1, units, SPAN, "quartic", constant=False).grown(5, first)
+        made = BasesDeformation.at_rest(0, 12, 0.1, units, SPAN, "quartic", constant=False).extend(5, first)
     else:
-        made = LowrankDeformation.of(first, 2, units, KNOTS).grown(5, first)
-    made = made.grown(3, later)
+        made = LowrankDeformation.of(first, 2, units, KNOTS).extend(5, first)
+    made = made.extend(3, later)
     base = torch.zeros(8, 14)
     for time in (0.1, 0.9, 1.6):
         truth = motion.packed_at(base, time)
         assert (made.packed_at(base, time) - truth).norm() < (0.08 if kind == "bases" else 0.01) * truth.norm()
-    assert torch.equal(made.grown(2, None).packed_at(torch.zeros(10, 14), 0.4)[8:], torch.zeros(2, 14))
+    assert torch.equal(made.extend(2, None).packed_at(torch.zeros(10, 14), 0.4)[8:], torch.zeros(2, 14))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -138,7 +133,7 @@ def test_kept_by_mask_or_rows_is_the_same_gaussians(form):
     made, base = deformation_of(form), base_of()
     mask = torch.tensor([True, False, True, True, False])
     for keep in (mask, torch.tensor([3, 0])):
-        assert torch.allclose(made.kept(keep).packed_at(base[keep], 1.2), made.packed_at(base, 1.2)[keep], atol=1e-6)
+        assert torch.allclose(made.select(keep).packed_at(base[keep], 1.2), made.packed_at(base, 1.2)[keep], atol=1e-6)
 
 
 @pytest.mark.parametrize("form", ["hexplane", "mlp"])

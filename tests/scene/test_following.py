@@ -70,7 +70,7 @@ def test_faint_gaussians_carry_points_while_nothing_else_does(scene, points):
 
 def test_faint_ones_do_not_push_the_last_opaque_ones_aside(scene, points):
     start = points[0][:1]
-    few = scene.kept(torch.arange(CARRIERS - 1))
+    few = scene.select(torch.arange(CARRIERS - 1))
     alone = follow_points(few, start, np.zeros(1), scene.times)
     ghosts = few.base[:1].repeat(2 * CARRIERS, 1)
     ghosts[:, :3] = torch.from_numpy(start)
@@ -84,7 +84,7 @@ def test_faint_ones_do_not_push_the_last_opaque_ones_aside(scene, points):
 
 def test_few_gaussians_carry_and_none_cannot(scene):
     start, named = np.array([[10.0, 0.0, DISTANCE]]), np.zeros(1)
-    few = scene.kept(torch.arange(CARRIERS // 4))
+    few = scene.select(torch.arange(CARRIERS // 4))
     assert np.isfinite(follow_points(few, start, named, scene.times)).all()
     with pytest.raises(ValueError, match="no tissue to follow"):
-        follow_points(scene.kept(torch.arange(0)), start, named, scene.times)
+        follow_points(scene.select(torch.arange(0)), start, named, scene.times)

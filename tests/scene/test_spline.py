@@ -75,7 +75,7 @@ def test_deformations_survive_their_parts():
     base = torch.randn(5, CHANNELS)
     assert torch.equal(again.packed_at(base, 0.7), spline.packed_at(base, 0.7))
     keep = torch.tensor([True, False, True, False, True])
-    assert torch.equal(spline.kept(keep).packed_at(base[keep], 0.7), spline.packed_at(base, 0.7)[keep])
+    assert torch.equal(spline.select(keep).packed_at(base[keep], 0.7), spline.packed_at(base, 0.7)[keep])
     with pytest.raises(ValueError, match="do not fit"):
         SplineDeformation(control[:-1], knots)
     static = StaticDeformation.from_parts({}, {})

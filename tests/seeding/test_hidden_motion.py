@@ -13,7 +13,7 @@ from endogs.seeding.carried_motion import carried_motion, grid_lookup
 from endogs.seeding.gap_closing import close_gaps, gap_ends
 from endogs.seeding.initialization import BACKDROP_DEPTH, initialize, keep_behind, spread_between
 from endogs.seeding.observations import ColoredTracks, Observations, follow, lookup
-from endogs.seeding.placement import Look
+from endogs.seeding.placement import StartStyle
 from endogs.seeding.smooth_fill import fill_smoothly
 
 
@@ -111,7 +111,7 @@ def test_tissue_that_nothing_shows_is_filled_and_moves_with_what_is_around(barre
     hidden = ~barred.masks[0]
     hidden[36:] = False
     knots = Knots.over(0.0, float(barred.times[-1]), 0.3)
-    base, control = initialize(barred, 400, knots, Look(0.8, 0.7), hidden)
+    base, control = initialize(barred, 400, knots, StartStyle(0.8, 0.7), hidden)
     assert control is not None
     basis = torch.from_numpy(knots.basis(barred.times)).float()
     means = base[:, MEANS] + torch.einsum("fk,knc->fnc", basis, control)[..., MEANS]

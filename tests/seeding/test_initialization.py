@@ -11,7 +11,7 @@ from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Knots
 from endogs.seeding.initialization import filled, initialize, lattice, seed_tissue, uncovered_mask
 from endogs.seeding.observations import Observations, follow, lookup
-from endogs.seeding.placement import Look
+from endogs.seeding.placement import StartStyle
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_tracks_follow_the_tissue_from_each_points_own_frame(observed):
 def test_first_gaussians_project_onto_their_tissue_over_time(observed):
     clip, observations = observed
     knots = Knots.over(0.0, float(clip.times[-1]), 0.2)
-    base, control = initialize(observations, 300, knots, Look(0.8, 0.7))
+    base, control = initialize(observations, 300, knots, StartStyle(0.8, 0.7))
     assert 200 < len(base) <= 300
     assert control.shape == (knots.count, len(base), 14)
     assert torch.isfinite(base).all()
@@ -100,7 +100,7 @@ def test_what_tracks_left_uncovered_is_found():
     assert not uncovered_mask(points[points[:, 0] < 36], mask, 2.0).any()
 
 
-def test_hidden_pixels_get_a_backdrop(observed):
+def test_occluded_pixels_get_a_backdrop(observed):
     clip, observations = observed
     numbers = [frame.number for frame in observations.frames]
     masks = [mask.copy() for mask in observations.masks]
@@ -114,7 +114,7 @@ def test_hidden_pixels_get_a_backdrop(observed):
         observations.depth,
         False,
     )
-    base, _ = initialize(hidden, 300, None, Look(0.8, 0.7), unseen)
+    base, _ = initialize(hidden, 300, None, StartStyle(0.8, 0.7), unseen)
     x = base[:, 0] / base[:, 2] * clip.K[0, 0, 0] + clip.K[0, 0, 2]
     y = base[:, 1] / base[:, 2] * clip.K[0, 1, 1] + clip.K[0, 1, 2]
     behind = (x > 15) & (x < 29) & (y > 11) & (y < 23)
@@ -133,7 +133,7 @@ def test_no_tissue_is_an_input_error(observed):
         False,
     )
     with pytest.raises(InputError, match="tissue"):
-        initialize(nothing, 100, None, Look(0.8, 0.7))
+        initialize(nothing, 100, None, StartStyle(0.8, 0.7))
 
 
 @pytest.mark.parametrize("metric", [True, False])

@@ -15,7 +15,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.window import Window
 from endogs.scene import Knots
 from endogs.seeding.observations import Observations
-from endogs.seeding.placement import Look, still_gaussians
+from endogs.seeding.placement import StartStyle, still_gaussians
 
 SAMPLE = 0.1
 """Deform3DGS keeps this share of what it collects, and collects as much of what later frames add."""
@@ -59,7 +59,7 @@ def first_gaussians(observations: Observations, place: Place, config: FitConfig,
         points, colors = points[chosen], colors[chosen]
     near = cKDTree(points).query(points, NEIGHBOURS + 1)[0][:, 1:]
     spacing = np.sqrt(np.maximum(np.square(near).mean(1), 1e-7))
-    return still_gaussians(points, colors, spacing, Look(config.start_opacity, config.start_scale))
+    return still_gaussians(points, colors, spacing, StartStyle(config.start_opacity, config.start_scale))
 
 
 def every_frame_points(observations: Observations, generator: np.random.Generator) -> Points:

@@ -16,7 +16,7 @@ from endogs.clip.cameras.guessed_camera import camera_found
 from endogs.clip.cameras.lenses import Brown, KannalaBrandt, Lens, Mei, Scaramuzza
 from endogs.clip.cameras.opencv_xml import opencv_xml
 from endogs.clip.cameras.plausible_cameras import check_cameras
-from endogs.clip.cameras.rectification import RectifiedDepths, RectifiedImages, RectifiedMasks, numbers, rectification
+from endogs.clip.cameras.rectification import numbers, rectification, rectified
 from endogs.clip.cameras.undistortion import undistort
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.number_files import LARGEST
@@ -77,24 +77,8 @@ def calibrate(recording: Recording, calibration: dict[str, Any], file: Path, opt
             _check_size(calibration["right"], file, recording.width, recording.height, "right: ")
         turned = rectification(calibration, K, (recording.width, recording.height), file)
         K, baseline = turned.K, turned.baseline
-        masks, depths = recording.masks, recording.depths
-        turn = np.eye(4)
-        turn[:3, :3] = turned.rotation
-        recording = replace(
-            recording,
-            images=RectifiedImages(recording.images, turned.left),
-            right_images=RectifiedImages(right, turned.right),
-            masks=None if masks is None else RectifiedMasks(masks, turned.left),
-            depths=None if depths is None else RectifiedDepths(depths, turned.left, turned.depth_factor),
-            world_to_camera=turn @ recording.world_to_camera,
-            turn=turn,
-            framed={},
-            notes=[
-                *recording.notes,
-                f"stereo: the views are rectified as {file.name} says; rows and --crop count in the result.",
-                *turned.notes,
-            ],
-        )
+        how = f"stereo: the views are rectified as {file.name} says; rows and --crop count in the result."
+        recording = rectified(recording, turned, how)
     return replace(
         recording,
         K=K[None].repeat(count, 0),

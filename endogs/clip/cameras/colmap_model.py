@@ -16,7 +16,7 @@ from endogs.bounded_files import is_file, read_bytes, read_text
 from endogs.clip.cameras.lenses import Brown, KannalaBrandt, Lens
 from endogs.clip.files.number_files import LARGEST, finite_numbers
 from endogs.errors import InputError
-from endogs.geometry import rotation_from_quaternion
+from endogs.geometry import rigid, rotation_from_quaternion
 
 MODELS = {
     "SIMPLE_PINHOLE": (0, 1, 0),
@@ -282,9 +282,7 @@ def _floats(file: Path, line: str, texts: list[str]) -> list[float]:
 def _pose(values: list[float], file: Path, name: str) -> NDArray[np.float64]:
     if not (np.abs(values) <= LARGEST).all() or not any(values[:4]):
         raise InputError(f"{file}: the pose of {name} is not finite or has no rotation: reconstruct it again.")
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = rotation_from_quaternion(np.array(values[:4])), values[4:]
-    return pose
+    return rigid(rotation_from_quaternion(np.array(values[:4])), np.array(values[4:]))
 
 
 def _unknown_model(file: Path, model: str) -> InputError:

@@ -13,6 +13,13 @@ MOST_OBLONG = 100.0
 """Largest ratio of the two focal lengths: pixels are nearly square."""
 
 
+def set_focal_length(K: NDArray[np.float64], focal: float | None) -> None:
+    """Give intrinsics (..., 3, 3), in place, the focal length that was asked for, if any; pixels keep their shape."""
+    if focal is not None:
+        K[..., 1, 1] *= focal / K[..., 0, 0]
+        K[..., 0, 0] = focal
+
+
 def check_focal_lengths(K: NDArray[np.floating], width: int, height: int, source: Path | str) -> None:
     """Raises InputError, which names the source, for intrinsics (..., 3, 3) in pixels that no camera has."""
     focals = np.asarray(K, np.float64)[..., [0, 1], [0, 1]].reshape(-1, 2)

@@ -1,6 +1,6 @@
 """A calibrated pair of cameras turned so that a point lies on the same row of both views."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from endogs.clip.cameras.baselines import check_baseline
 from endogs.clip.cameras.plausible_cameras import camera_notes, check_cameras
 from endogs.clip.files.number_files import json_numbers
-from endogs.clip.recording import FrameReader
+from endogs.clip.recording import FrameReader, Recording
 from endogs.errors import InputError
 
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -178,6 +178,26 @@ class RectifiedDepths:
     def read(self, index: int) -> NDArray[np.float32]:
         """float32 (H, W) in the files' units, 0 = unknown."""
         return nearest(self.frames.read(index).astype(np.float32), self.maps) * self.factor
+
+
+def rectified(recording: Recording, turned: Rectification, how: str) -> Recording:
+    """A recording of both views with its frames, masks, depth and poses rectified, and a note `how`.
+
+    K and the baseline are left to the caller.
+    """
+    assert recording.right_images is not None
+    masks, depths = recording.masks, recording.depths
+    return replace(
+        recording,
+        images=RectifiedImages(recording.images, turned.left),
+        right_images=RectifiedImages(recording.right_images, turned.right),
+        masks=None if masks is None else RectifiedMasks(masks, turned.left),
+        depths=None if depths is None else RectifiedDepths(depths, turned.left, turned.depth_factor),
+        world_to_camera=turned.turn @ recording.world_to_camera,
+        turn=turned.turn,
+        framed={},
+        notes=[*recording.notes, how, *turned.notes],
+    )
 
 
 def nearest(values: NDArray[Any], maps: Maps) -> NDArray[Any]:

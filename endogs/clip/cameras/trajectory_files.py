@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from endogs.bounded_files import read_text
 from endogs.clip.files.number_files import finite_numbers
 from endogs.errors import InputError
-from endogs.geometry import invert_rigid, rotation_from_quaternion
+from endogs.geometry import invert_rigid, rigid, rotation_from_quaternion
 
 Array = NDArray[np.float64]
+
+
+LONG_STEP = 5.0
+"""Seconds between frames from which it is asked whether they are milliseconds: 200 frames per second would be 5 ms."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,44 @@ def read_trajectory(path: Path) -> Trajectory:
     if times is None:
         notes.append(f"{path.name} has no times: its rows are taken in the order of the frames.")
     elif (np.diff(times) <= 0).any():
-        raise InputError(f"{path}: times must increase: row {int(np.argmax(np.diff(times) <= 0)) + 1} does not.")
+        table = table[_first_of_repeated(table)]
+        dropped, times = len(rows) - len(table), table[:, 0]
+        if (np.diff(times) <= 0).any():
+            late = int(np.argmax(np.diff(times) <= 0)) + 1
+            raise InputError(
+                f"{path}: times must increase, but {times[late]:.9g} comes after {times[late - 1]:.9g}: sort the rows "
+                "by time if they were mixed up, and keep one of each time."
+            )
+        notes.append(f"{path.name}: {dropped} of {len(rows)} rows repeat the one before and are left out.")
     quaternions = table[:, -4:]
     if "qw" in names and "qx" in names and names.index("qw") < names.index("qx"):
         notes.append(f"{path.name} says that its quaternions begin with w, and they are read so.")
     else:
         quaternions = quaternions[:, [3, 0, 1, 2]]
-    camera_to_world = np.eye(4)[None].repeat(len(table), 0)
-    camera_to_world[:, :3, :3] = rotation_from_quaternion(quaternions)
-    camera_to_world[:, :3, 3] = table[:, -7:-4]
+    camera_to_world = rigid(rotation_from_quaternion(quaternions), table[:, -7:-4])
     return Trajectory(path, times, invert_rigid(camera_to_world), notes)
+
+
+def in_seconds(times: Array, file: Path, notes: list[str]) -> Array:
+    """Times (N,) that are seconds, or by their steps cannot be: nano- or microseconds, which a note says.
+
+    Steps of milliseconds could be seconds of a time-lapse: a note asks.
+    """
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    name, factor = ("nanoseconds", 1e-9) if step >= 1e6 else ("microseconds", 1e-6) if step >= 1e3 else ("", 1.0)
+    if name:
+        notes.append(f"{file.name}: its times step by {step:.6g} and are taken for {name}.")
+    elif step >= LONG_STEP:
+        notes.append(
+            f"{file.name}: its times step by {step:.4g} and are taken for seconds; if they are milliseconds, --fps "
+            f"{1000 / step:.4g} makes it so."
+        )
+    return np.asarray(times * factor if factor != 1 else times, np.float64)
+
+
+def _first_of_repeated(table: Array) -> NDArray[np.bool_]:
+    """(N,) False for rows that are the same as the row before."""
+    return np.concatenate([[True], (np.diff(table, axis=0) != 0).any(1)])
 
 
 def rows_of_frames(
@@ -96,7 +128,7 @@ def rows_of_frames(
             rows = {int(time): row for row, time in enumerate(times)} if whole else {}
         found = np.array([rows.get(number, -1) for number in numbers])  # type: ignore[arg-type]
     if (found < 0).all() and times is not None and fps is not None:
-        at = np.arange(len(images)) / fps
+        times, at = in_seconds(times, file, notes), np.arange(len(images)) / fps
         nearest = np.abs(times[None] - at[:, None]).argmin(1)
         found = np.where(np.abs(times[nearest] - at) <= 0.5 / fps, nearest, -1)
     if (found < 0).all():

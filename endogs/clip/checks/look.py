@@ -8,6 +8,8 @@ from endogs.clip.checks.followed_points import LookingView, followed_pairs
 from endogs.clip.checks.packing import check_packing
 from endogs.clip.checks.pair_check import check_pair
 from endogs.clip.checks.pose_check import check_poses
+from endogs.clip.checks.pose_jumps import pose_jump_note
+from endogs.clip.checks.seams import seam_note
 from endogs.clip.checks.shots import shot_notes
 from endogs.clip.checks.still_check import check_still
 from endogs.clip.checks.verdicts import PairCheck, PoseCheck
@@ -50,13 +52,19 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
         clip.contradictions.append(f"{poses.remedy.rstrip('.')}; --pose-convention {as_it_is} keeps them as they are.")
     if not found:  # lengths by poses that do not fit mean nothing
         found = _lengths(clip, recording, options, poses, pair)
+    if not found and (pair is None or pair.over_given is None) and options.depth_unit_mm is None:
+        found = _odd_depth(clip, recording)
     off = _depth_unit(recording, pair) if pair is not None else None
     if off is not None and options.depth_unit_mm is None:
         clip.contradictions.append(
             f"{off.rstrip('.')}; --depth-unit-mm {recording.depth_unit:.4g} keeps the files as they are."
         )
     by_pair = pair.notes if pair is not None else []
+    found += [] if clip.static_camera else pose_jump_note(clip.world_to_camera)
     clip.notes += [*found, *(by_pair if off is None else [f"stereo: {off}"]), *shot_notes(clip)]
+    if not any("two views" in note for note in clip.notes):
+        looked_at = [clip.image(i) for i in view.starts] if len(clip) > 1 else []
+        clip.notes += seam_note(looked_at, clip.ignored, clip.options.crop or (0, 0, *clip.original_size))
 
 
 def _lengths(
@@ -119,8 +127,30 @@ def _nearest_unit(unit: float) -> float:
     return next((known for known in UNITS_MM if 1 / SAME_LENGTH < unit / known < SAME_LENGTH), unit)
 
 
+def _median_depth(clip: Clip) -> float | None:
+    """Of the first frame's depth file, in the unit that it is read in; None without any, and where that is no mm."""
+    depth = clip.original_depth(0) if clip.units == "mm" else None
+    known = depth[depth > 0] if depth is not None else np.zeros(0)
+    return float(np.median(known)) if known.size else None
+
+
 def _is_plausible(clip: Clip) -> bool:
     """Whether the depth files, in the unit that they are read in, put tissue where an endoscope sees it."""
-    depth = clip.original_depth(0)
-    known = depth[depth > 0] if depth is not None else np.zeros(0)
-    return bool(known.size) and clip.units == "mm" and DEPTH_RANGE_MM[0] < float(np.median(known)) < DEPTH_RANGE_MM[1]
+    depth = _median_depth(clip)
+    return depth is not None and DEPTH_RANGE_MM[0] < depth < DEPTH_RANGE_MM[1]
+
+
+def _odd_depth(clip: Clip, recording: Recording) -> list[str]:
+    """A sentence when the depth files put tissue where no endoscope sees it, with the units that would not."""
+    depth = _median_depth(clip)
+    if depth is None or DEPTH_RANGE_MM[0] < depth < DEPTH_RANGE_MM[1]:
+        return []
+    fitting = [
+        f"--depth-unit-mm {unit:g} ({name})"
+        for unit, name in UNITS_MM.items()
+        if DEPTH_RANGE_MM[0] < depth / recording.depth_unit * unit < DEPTH_RANGE_MM[1]
+    ]
+    remedy = (
+        f"if they count otherwise, {' or '.join(fitting)} says so" if fitting else "--depth-unit-mm sets their unit"
+    )
+    return [f"depth: by the files tissue is {depth:.4g} mm away (median), which no endoscope sees: {remedy}."]

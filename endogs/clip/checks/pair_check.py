@@ -14,6 +14,9 @@ Array = NDArray[np.float64]
 ROWS_OFF = 1.0
 """Median distance between the rows of matching points, in pixels of the looking view, from which a pair is not
 rectified: three times what SIFT's places are unsure of, and as much as a matcher along rows can bear."""
+SCATTER, PLACED = 0.05, 0.4
+"""Relative difference of stereo depth and depth files at a point that is usual, and pixels of the looking view that
+disparities are off: good pairs have 0.01."""
 NEAR = 6.0
 """Pixels of the looking view within which a followed point has the depth of a matched one."""
 LEAST_TURN = np.radians(0.25)
@@ -45,14 +48,18 @@ def check_pair(clip: Clip, view: LookingView, pairs: list[Pair]) -> PairCheck | 
     rows, disparity = np.abs(points[:, 1] - points[:, 3]), points[:, 0] - points[:, 2]
     bound = ROWS_OFF / view.scale
     on_one_row = rows <= bound
+    ratios = np.concatenate(given)
+    shift = float(np.median(disparity[on_one_row])) if on_one_row.any() else 0.0
     return PairCheck(
         len(points),
         float(np.median(rows)) if len(points) >= FEW else 0.0,
         bound,
         float(np.mean(disparity[on_one_row] < -0.5)) if len(points) >= FEW and on_one_row.any() else 0.0,
-        float(np.median(disparity[on_one_row])) if on_one_row.any() else 0.0,
-        _median(np.concatenate(given)),
+        shift,
+        _median(ratios),
         _median(np.concatenate(by_poses)),
+        _median(np.abs(np.log(ratios / np.median(ratios)))) if len(ratios) else None,
+        SCATTER + PLACED / (view.scale * max(shift, 0.5)),
     )
 
 

@@ -12,6 +12,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.checks.alternation import alternation_note
+from endogs.clip.checks.colour_switch import exchanged_note, find_switches, shares
 from endogs.clip.clip import Clip
 
 Thumbnail = NDArray[np.float32]
@@ -40,6 +42,9 @@ RETURNS_WITHIN = 1.0
 """Seconds within which a flash, a blink or a crossing instrument ends, and the place is seen again."""
 FLAT = 2.0
 """Standard deviation in grey levels of a picture of one colour; the darkest tissue that can be fitted has ten."""
+UNLIKE = 0.3
+"""Difference of the shares of red, green and blue, summed, from the clip's own and from grey, of a colour that is
+neither tissue nor light: pure green has 1.3."""
 BLACK = 24.0
 """Mean grey level below which one colour is called black (16 is video black shown in full range)."""
 SAME_MEAN, SAME_MOST = 0.25, 3.0
@@ -81,12 +86,32 @@ def shot_notes(clip: Clip) -> list[str]:
     if indices[-1] < len(clip) - 1:
         indices.append(len(clip) - 1)
     faults = find_faults([looked.at(i) for i in indices], [float(clip.times[i]) for i in indices], step)
+    faults += _fillers(looked, indices, faults)
     faults = [_widened(looked, Fault(indices[f.first], indices[f.last], f.what), step) for f in faults]
-    notes = _fault_notes(clip, faults, find_cuts(looked, clip.times, indices))
+    switches = find_switches(looked.colours, indices)
+    notes = _fault_notes(clip, faults, find_cuts(looked, clip.times, indices), switches)
     middle = max(0, len(clip) // 2 - IN_A_ROW // 2)
     window = range(len(clip)) if step == 1 else range(middle, min(len(clip), middle + IN_A_ROW))
     moving = [i for i in window if not any(f.first <= i <= f.last for f in faults)]
-    return notes + _repeat_notes(clip, [looked.at(i) for i in moving])
+    pictures = [looked.at(i) for i in moving]
+    notes += exchanged_note([looked.colours(i) for i in indices])
+    return notes + (alternation_note(pictures, clip.options.stride) or _repeat_notes(clip, pictures))
+
+
+def _fillers(looked: "_Thumbnails", indices: list[int], known: list[Fault]) -> list[Fault]:
+    """Runs of one flat colour that no light makes, such as the green of a decoder without data, by their places in
+    `indices`; those inside `known` faults left out."""
+    lit = [colour for i in indices if np.isfinite(colour := looked.colours(i)).all()]
+    if not lit:
+        return []
+    usual = np.median(lit, 0)
+    gray = np.full(3, 1 / 3)
+    flags = []
+    for place, i in enumerate(indices):
+        colour = looked.colours(i)
+        is_odd = min(float(np.abs(colour - other).sum()) for other in (usual, gray)) > UNLIKE
+        flags.append(is_odd and _is_flat(looked.at(i)) and not any(f.first <= place <= f.last for f in known))
+    return [Fault(first, last, FLAT_COLOUR) for first, last in _runs(flags)]
 
 
 class _Thumbnails:
@@ -97,6 +122,7 @@ class _Thumbnails:
         scale = LONGEST / max(clip.width, clip.height)
         self.size = max(8, round(clip.width * scale)), max(8, round(clip.height * scale))
         self._made: dict[int, Thumbnail] = {}
+        self._colours: dict[int, NDArray[np.float64]] = {}
 
     def at(self, index: int) -> Thumbnail:
         """float32 (h, w) of frame `index`, grey levels."""
@@ -105,7 +131,13 @@ class _Thumbnails:
         if index not in self._made:
             small = cv2.resize(self.clip.image(index), self.size, interpolation=cv2.INTER_AREA)
             self._made[index] = np.asarray(small, np.float32).mean(2)
+            self._colours[index] = shares(np.asarray(small, np.uint8))
         return self._made[index]
+
+    def colours(self, index: int) -> NDArray[np.float64]:
+        """(3,) shares of red, green and blue in frame `index`."""
+        self.at(index)
+        return self._colours[index]
 
 
 def likeness(here: Thumbnail, there: Thumbnail) -> float:
@@ -240,19 +272,25 @@ def _runs(flags: list[bool]) -> list[tuple[int, int]]:
     return list(zip(np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist(), strict=True))
 
 
-def _fault_notes(clip: Clip, faults: list[Fault], cuts: list[int]) -> list[str]:
+def _fault_notes(clip: Clip, faults: list[Fault], cuts: list[int], switches: list[int]) -> list[str]:
     """What is wrong and when, and the options that keep the longest part without it."""
     if faults and faults[0].first == 0 and faults[0].last == len(clip) - 1:
         if faults[0].what == STILL:
             return [f"all {len(clip)} frames show one still picture: nothing moves, so no motion can be learned."]
         return [f"all {len(clip)} frames are {faults[0].what}: nothing is seen, so there is nothing to learn."]
     cuts = [cut for cut in cuts if not any(fault.first <= cut <= fault.last + 1 for fault in faults)]
+    switches = [
+        switch
+        for switch in switches
+        if switch not in cuts and not any(fault.first <= switch <= fault.last + 1 for fault in faults)
+    ]
     found = [
         *(
             (fault.first, f"{fault.what} from {_moment(clip, fault.first)} to {_moment(clip, fault.last)}")
             for fault in faults
         ),
         *((cut, f"a cut to another scene at {_moment(clip, cut)}") for cut in cuts),
+        *((switch, f"a switch to other colours at {_moment(clip, switch)}") for switch in switches),
     ]
     if not found:
         return []
@@ -261,7 +299,7 @@ def _fault_notes(clip: Clip, faults: list[Fault], cuts: list[int]) -> list[str]:
     usable = np.ones(len(clip), bool)
     for fault in faults:
         usable[fault.first : fault.last + 1] = False
-    begins = {0, *cuts}
+    begins = {0, *cuts, *switches}
     parts: list[list[int]] = []
     for index in np.flatnonzero(usable).tolist():
         if not parts or index in begins or index != parts[-1][1] + 1:

@@ -28,6 +28,10 @@ class PairCheck:
     """Median stereo depth over the depth in the files, None without either or with too few points."""
     poses_over: float | None
     """Median depth by the poses' motion over stereo depth, None for a still camera or with too few points."""
+    scatter: float | None = None
+    """Median relative difference of stereo depth over the files' from its own median; None as for `over_given`."""
+    scatter_bound: float = 0.0
+    """What that may be: depth files are no better, and disparities are measured to some part of a pixel."""
 
     @property
     def not_rectified(self) -> bool:
@@ -65,6 +69,11 @@ class PairCheck:
         return self.over_given is not None and abs(self.over_given - 1) > SAME_LENGTH
 
     @property
+    def is_scattered(self) -> bool:
+        """Whether stereo depth and the depth files have the same size on the whole but not point by point."""
+        return self.scatter is not None and self.scatter > self.scatter_bound
+
+    @property
     def notes(self) -> list[str]:
         """Sentences a user should read, none when all is well."""
         if self.fault is not None:
@@ -74,6 +83,13 @@ class PairCheck:
                 f"stereo: by the right view tissue is {self.over_given:.3f} times as far as the depth files say (up to "
                 f"{100 * SAME_LENGTH:.0f} % is fine): the distance between the cameras, the focal length or the "
                 "depth's unit is off."
+            ]
+        if self.is_scattered:
+            assert self.scatter is not None
+            return [
+                f"stereo: point by point the right view and the depth files differ by {100 * self.scatter:.0f} % "
+                f"(median; up to {100 * self.scatter_bound:.0f} % is fine), though not on the whole: are the files of "
+                "other frames, mirrored or turned?"
             ]
         return []
 

@@ -13,8 +13,8 @@ from endogs.bounded_files import open_file
 from endogs.clip.files.decoder_words import decoder_words
 from endogs.clip.files.exr_header import LONGEST_HEADER, check_exr_header
 from endogs.errors import InputError
-from endogs.exr_library import import_openexr, is_text
-from endogs.plain_text import plain
+from endogs.exr_library import import_openexr
+from endogs.plain_text import is_text, plain
 
 DEPTH_NAMES = ("z", "depth", "y", "v", "r")
 """Names of a depth channel, the most certain first, without the layer's name before a dot."""

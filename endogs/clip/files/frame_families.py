@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from endogs.bounded_files import exists, listed
 from endogs.clip.files.image_files import image_size, list_images, natural_key
 from endogs.clip.files.picture_kinds import Kind, is_label_picture, look_alike, picture_kind
 from endogs.errors import InputError
@@ -20,10 +21,12 @@ CAMERA_WORDS = ("cam", "camera", "eye", "view", "lens")
 """Words before a number that counts cameras and not frames."""
 EYES = (("left", "right"), ("l", "r"), ("imgl", "imgr"), ("imleft", "imright"))
 """Words in the names of a pair's views."""
+COPY = re.compile(r"( - (copy|kopie|copie|copia|kopi|kópia|копия)( ?\(\d+\))?| ?\(\d+\)| copy( \d+)?|_copy|~)$", re.I)
+"""What file managers and browsers append to the name of a copy."""
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 UNREAD = (
     *(".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jfif", ".jpe", ".dng", ".raw", ".nef", ".cr2", ".cr3"),
-    *(".arw", ".gif", ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".dcm"),
+    *(".arw", ".gif", ".ppm", ".pgm", ".pnm", ".tga", ".psd", ".dcm", ".mpo", ".exr"),
 )
 """Endings of pictures that are not read as frames of a folder."""
 NAMED = 4
@@ -69,6 +72,8 @@ def frames_of(folder: Path, wanted: str | None, notes: list[str]) -> list[Path]:
     paths = list_images(folder)
     if wanted is not None:
         return _wanted(folder, paths, wanted, notes)
+    notes += _dead_links(folder)
+    paths = _rolled_over(_without_copies(paths, notes), notes)
     found = families(paths)
     _check_unread(folder, paths, notes)
     frames = paths if len(found) < 2 else _certain(folder, found, notes)
@@ -78,6 +83,56 @@ def frames_of(folder: Path, wanted: str | None, notes: list[str]) -> list[Path]:
         )
     _say_jumps(frames, notes)
     return frames
+
+
+def _dead_links(folder: Path) -> list[str]:
+    """A sentence about links to pictures that are not there."""
+    suffixes = {path.suffix.lower() for path in list_images(folder)}
+    dead = sorted(e.name for e in listed(folder) if e.suffix.lower() in suffixes and e.is_symlink() and not exists(e))
+    if not dead:
+        return []
+    return [
+        f"{len(dead)} links to pictures lead nowhere and are left out, such as {plain(dead[0])}: copy what is meant."
+    ]
+
+
+def _rolled_over(paths: list[Path], notes: list[str]) -> list[Path]:
+    """The paths in time, where a counter of so many digits went from 9999 on to 0000 or 0001, with a note."""
+    found = [match for path in paths if (match := re.fullmatch(r"(.*?)(\d{3,})", path.stem))]
+    if len(paths) < 4 or len(found) < len(paths) or len({(match[1], len(match[2])) for match in found}) > 1:
+        return paths
+    numbers = [int(match[2]) for match in found]
+    jumps = [i for i, (a, b) in enumerate(pairwise(numbers), 1) if b - a != 1]
+    if len(jumps) != 1 or not _is_full(numbers[-1], numbers[0]):
+        return paths
+    first = jumps[0]
+    notes.append(
+        f"the numbers in the frames' names go on from {numbers[-1]} to {numbers[0]}, as where a counter was full: "
+        f"{plain(paths[first].name)} is the first frame."
+    )
+    return paths[first:] + paths[:first]
+
+
+def _is_full(last: int, following: int) -> bool:
+    """Whether a counter that has no number after `last` begins anew."""
+    return last >= 999 and set(str(last)) == {"9"} and following in (0, 1)
+
+
+def _without_copies(paths: list[Path], notes: list[str]) -> list[Path]:
+    """The paths without those that a file manager's name and their picture call a copy of another one, with a note."""
+    there = {path.name.lower(): path for path in paths}
+    copies = []
+    for path in paths:
+        stem = COPY.sub("", path.stem)
+        original = there.get((stem + path.suffix).lower()) if stem != path.stem else None
+        if original is not None and look_alike(path, original):
+            copies.append(path)
+    if copies:
+        notes.append(
+            f"{len(copies)} pictures are copies of others by their names and pixels, such as {plain(copies[0].name)}, "
+            "and are left out."
+        )
+    return [path for path in paths if path not in copies]
 
 
 def families(paths: list[Path]) -> list[Family]:
@@ -230,7 +285,7 @@ def _say_jumps(frames: list[Path], notes: list[str]) -> None:
         return
     steps = [after - before for before, after in pairwise(counts)]
     usual = Counter(steps).most_common(1)[0][0]
-    jumps = [f"{a} to {b}" for a, b in pairwise(counts) if b - a != usual]
+    jumps = [f"{a} to {b}" for a, b in pairwise(counts) if b - a != usual and not _is_full(a, b)]
     if jumps:
         shown = ", ".join(jumps[:NAMED]) + (", ..." if len(jumps) > NAMED else "")
         notes.append(

@@ -18,7 +18,7 @@ from endogs.clip.files.pairing import pair_with_images
 from endogs.clip.files.selection import Selection
 from endogs.clip.files.transparency import without_transparent
 from endogs.clip.files.whole_jpegs import check_whole
-from endogs.clip.recording import FrameReader
+from endogs.clip.recording import FrameReader, Recording
 from endogs.errors import InputError
 
 DEFAULT_FPS = 30.0
@@ -57,6 +57,26 @@ class FrameFolders:
     """(height, width) True where every picture is transparent; only where it was asked for."""
     notes: list[str] = field(default_factory=list)
     """Sentences a user should read."""
+
+    def recording(
+        self, source: Path, kind: str, K: NDArray[np.float64], world_to_camera: NDArray[np.float64]
+    ) -> Recording:
+        """The frames with their depth, and with the cameras that a reader found: `K` (3, 3) or (F, 3, 3), poses
+        (F, 4, 4). What else it found, masks and right views included, is for the reader to add.
+        """
+        return Recording(
+            source=source,
+            kind=kind,
+            width=self.width,
+            height=self.height,
+            times=self.times,
+            K=K if K.ndim == 3 else K[None].repeat(len(self.kept), 0),
+            world_to_camera=world_to_camera,
+            images=self.images,
+            depths=self.depths,
+            depth_is_quantized=self.depth_is_quantized,
+            notes=self.notes,
+        )
 
 
 def read_frame_folders(

@@ -18,6 +18,8 @@ from endogs.errors import InputError
 from endogs.plain_text import plain
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+LFS_POINTER = b"version https://git-lfs"
+"""What a file begins with that stands for one in Git's large file storage."""
 LONGEST_IMAGE = 512 * 2**20
 """Bytes of an image file: 16384 x 16384 pixels of 16 bits, not compressed."""
 
@@ -50,14 +52,19 @@ def image_size(path: Path) -> tuple[int, int]:
     return size
 
 
-def check_sizes(paths: list[Path], width: int, height: int, reference: Path) -> None:
+def check_sizes(
+    paths: list[Path],
+    width: int,
+    height: int,
+    reference: Path,
+    advice: str = "all frames of a clip must have one size",
+) -> None:
     """InputError naming the first of `paths` whose size is not (width, height), the size of `reference`."""
     for path in paths:
         size = image_size(path)
         if size != (width, height):
             raise InputError(
-                f"{path}: this image is {size[0]} x {size[1]} but {reference} is {width} x {height}: "
-                "all frames of a clip must have one size."
+                f"{path}: this image is {size[0]} x {size[1]} but {reference} is {width} x {height}: {advice}."
             )
 
 
@@ -120,6 +127,15 @@ def decode(data: bytes, flags: int, path: Path) -> NDArray[Any]:
 
 
 def _unreadable(path: Path, words: Sequence[str] = ()) -> InputError:
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(LFS_POINTER))
+    except OSError:
+        head = b"?"
+    if head == LFS_POINTER:
+        return InputError(f"{path}: stands for a picture that Git LFS has not fetched: run git lfs pull.")
+    if not head:
+        return InputError(f"{path}: is empty: copy it again, and let a cloud folder fetch its files first.")
     return InputError(
         f"{path}: not a readable image{plain(reason(words))}: copy it again if it is cut short, or write it again as "
         "PNG, JPEG, BMP, TIFF or WebP."

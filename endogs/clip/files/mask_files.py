@@ -18,6 +18,7 @@ from endogs.clip.files.mask_classes import (
     parse_mask_values,
     value_name,
 )
+from endogs.clip.files.mask_outlines import outline_note
 from endogs.clip.files.mask_softness import STRAY, is_noisy, softness
 from endogs.clip.files.mask_words import HIDDEN_SUSPICIOUS, examples, held, listed, many_values, remedy
 from endogs.clip.files.whole_jpegs import check_whole
@@ -99,7 +100,7 @@ def mask_files(
     as there is when all of them are empty.
     """
     if not resize:
-        check_sizes(paths, *size, Path("its image"))
+        check_sizes(paths, *size, Path("its image"), "resize the masks to their images, with the nearest neighbour")
     check_whole(paths, notes)
     looked_at = [(paths[i], mask_labels(read_raw(paths[i]))) for i in sampled(len(paths))]
     shares = classes(looked_at)
@@ -110,7 +111,9 @@ def mask_files(
     else:
         levels = [brightness(labels) for _, labels in looked_at]
         masks = _of_two_values(paths, instrument_value == 255, shares, levels, notes, size if resize else None)
-    hidden = 1 - float(np.mean([masks.tissue(labels).mean() for _, labels in looked_at]))
+    tissue = [masks.tissue(labels) for _, labels in looked_at]
+    hidden = 1 - float(np.mean([one.mean() for one in tissue]))
+    notes += outline_note(folder.name, tissue)
     other = f"--mask-instrument-value {255 - instrument_value}"
     if hidden > HIDDEN_LIMIT:
         raise InputError(f"{folder}: the masks hide {100 * hidden:.0f} % of the clip{remedy(named, shares, other)}.")

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from endogs.clip.files.frame_families import families
 from endogs.errors import InputError
 
 NAMED = 3
@@ -25,6 +26,19 @@ def pair_with_images(images: list[Path], others: list[Path], notes: list[str]) -
     if len(images) == len(others) and (not unique or not set(image_keys) & set(other_keys) or _shifted(images, others)):
         notes.append(f"{folder}/ is paired with the images in order: {others[0].name} belongs to {images[0].name}.")
         return others
+    kinds = families(list(others))
+    if 1 < len(kinds) <= NAMED and len(others) > len(images):
+        names = ", ".join(kind.words for kind in kinds[:NAMED])
+        raise InputError(
+            f"{others[0].parent}: {len(others)} files of {len(kinds)} kinds for {len(images)} images: {names}; leave "
+            "only one kind there."
+        )
+    parts = {key[:-1] for key in other_keys if isinstance(key, tuple)}
+    if len(others) > len(images) and set(image_keys) <= parts:
+        raise InputError(
+            f"{others[0].parent}: {len(others)} files for {len(images)} images, several for one, such as "
+            f"{_named([path.name for path in others[:2]])}: join those of one image into one file under its name."
+        )
     if not unique:
         raise InputError(
             f"{others[0].parent}: {len(others)} files for {len(images)} images, and their names do not tell which "

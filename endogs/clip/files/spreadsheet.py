@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_arrays import open_zip, read_member
-from endogs.bounded_files import LONGEST_TABLE, check_xml, read_text
+from endogs.bounded_files import LONGEST_TABLE, check_xml, only_looked_at, read_text
 from endogs.clip.files.number_files import finite_numbers
 from endogs.errors import InputError
 from endogs.plain_text import plain
@@ -50,8 +50,9 @@ def read_columns(file: Path, names: tuple[str, ...]) -> NDArray[np.float64]:
 
 
 def header_of(file: Path) -> list[str]:
-    """The names of the columns of a text table; none when it is empty."""
-    rows = _text(file, rows=1)
+    """The names of the columns of a text table, which does not count as read; none when it is empty."""
+    with only_looked_at():
+        rows = _text(file, rows=1)
     return [cell.strip() for cell in rows[0]] if rows else []
 
 

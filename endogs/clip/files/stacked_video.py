@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.cameras.guessed_camera import camera_found
+from endogs.clip.cameras.rectification import Rectification, RectifiedImages
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.chosen_frames import ChosenFrames
 from endogs.clip.files.packed_views import PackedViews
 from endogs.clip.files.selection import Selection
 from endogs.clip.layouts import video
-from endogs.clip.recording import FrameReader
+from endogs.clip.recording import FrameReader, Recording
 from endogs.errors import InputError
 
 
@@ -45,6 +46,25 @@ class StackedVideo:
             times=self.times[indices],
             left=ChosenFrames(self.left, indices),
             right=ChosenFrames(self.right, indices),
+        )
+
+    def recording(
+        self, source: Path, kind: str, turned: Rectification, world_to_camera: NDArray[np.float64]
+    ) -> Recording:
+        """Both views rectified, in millimetres; `world_to_camera` (F, 4, 4) is the rectified left camera's."""
+        return Recording(
+            source=source,
+            kind=kind,
+            width=self.width,
+            height=self.height,
+            times=self.times,
+            K=turned.K[None].repeat(len(self.kept), 0),
+            world_to_camera=world_to_camera,
+            images=RectifiedImages(self.left, turned.left),
+            units="mm",
+            right_images=RectifiedImages(self.right, turned.right),
+            baseline=turned.baseline,
+            turn=turned.turn,
         )
 
 

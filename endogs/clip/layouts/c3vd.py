@@ -25,7 +25,6 @@ folder; calibration.json must say it.
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,7 @@ from endogs.clip.cameras.calibration_json import calibrate, load_calibration
 from endogs.clip.cameras.trajectory_files import frame_number, rows_of_frames
 from endogs.clip.cameras.undistortion import undistort
 from endogs.clip.config import ClipOptions
+from endogs.clip.files.depth_files import SaturatedDepths
 from endogs.clip.files.frame_folders import read_frame_files
 from endogs.clip.files.image_files import list_images
 from endogs.clip.files.number_files import check_rigid, read_table
@@ -80,20 +80,12 @@ def read(path: Path, options: ClipOptions) -> Recording:
     steps = 255 if frames.depth_is_quantized else CLIPPED
     if frames.depth_is_quantized:
         notes.append(f"depth: 8 bits are taken for 0 to {RANGE_MM:g} mm.")
-    depth_reader: FrameReader | None = None if frames.depths is None else ClippedDepths(frames.depths, steps)
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=np.eye(3)[None].repeat(len(frames.kept), 0),  # undistort or calibrate knows it
-        world_to_camera=world_to_camera[rows[frames.kept]],
-        images=frames.images,
+    depth_reader: FrameReader | None = None if frames.depths is None else SaturatedDepths(frames.depths, steps)
+    recording = replace(  # undistort or calibrate knows the camera
+        frames.recording(path, KIND, np.eye(3), world_to_camera[rows[frames.kept]]),
         depths=depth_reader,
         depth_unit=options.depth_unit_mm or RANGE_MM / steps,
         units="mm",
-        depth_is_quantized=frames.depth_is_quantized,
         pose_unit_mm=1.0,
         notes=[*frames.notes, *notes],
     )
@@ -107,18 +99,6 @@ def read(path: Path, options: ClipOptions) -> Recording:
         return calibrate(recording, load_calibration(file), file, options)
     lens, outside, lens_notes = lens_of_images(path, frames.width, frames.height)
     return undistort(replace(recording, outside=outside, notes=[*recording.notes, *lens_notes]), lens, options)
-
-
-class ClippedDepths:
-    """Depth maps whose largest value means "this or more", which is no depth."""
-
-    def __init__(self, depths: FrameReader, clipped: int) -> None:
-        self.depths, self.clipped = depths, clipped
-
-    def read(self, index: int) -> NDArray[Any]:
-        """(H, W) in the files' type, 0 = unknown."""
-        raw = self.depths.read(index)
-        return np.where(raw == self.clipped, np.zeros((), raw.dtype), raw)
 
 
 def read_poses(path: Path, notes: list[str]) -> NDArray[np.float64]:

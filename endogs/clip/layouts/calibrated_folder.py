@@ -6,6 +6,7 @@ are the frames' numbers, depths/ in millimetres, mask.bmp with 255 where there i
 (settings.yaml beside images/).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from endogs.bounded_files import read_text
 from endogs.clip.cameras.calibration_json import calibrate, load_calibration, positive
 from endogs.clip.cameras.guessed_camera import still_poses
-from endogs.clip.cameras.trajectory_files import read_trajectory, rows_of_frames
+from endogs.clip.cameras.trajectory_files import in_seconds, read_trajectory, rows_of_frames
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_folders import read_frame_folders
 from endogs.clip.files.image_files import check_sizes, list_images, read_gray
@@ -72,7 +73,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         notes += trajectory.notes
         rows = rows_of_frames(len(trajectory), trajectory.times, images, options.fps or fps, trajectory.file, notes)
         if fps is None and not is_oneslam and len(trajectory) == len(images):
-            times = trajectory.times
+            times = None if trajectory.times is None else in_seconds(trajectory.times, trajectory.file, notes)
     usable = None if (rows >= 0).all() else rows >= 0
     frames = read_frame_folders(path, path / "images", options, fps, times, usable=usable)
     still = still_poses(frames.total)
@@ -93,23 +94,13 @@ def read(path: Path, options: ClipOptions) -> Recording:
                 "in, is missing: add it or use --depth-unit-mm."
             )
         notes.append("depth: the unit is unknown, so lengths are relative; --depth-unit-mm sets it.")
-    count = len(frames.kept)
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=np.eye(3)[None].repeat(count, 0),
-        world_to_camera=world_to_camera[frames.kept],
-        images=frames.images,
+    recording = replace(
+        frames.recording(path, KIND, np.eye(3), world_to_camera[frames.kept]),
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
-        depths=frames.depths,
         depth_unit=unit or 1.0,
         right_images=frames.right_images,
         units="mm" if unit is not None else "relative",
-        depth_is_quantized=frames.depth_is_quantized,
         poses_are_quaternions=True,
         pose_unit_mm=None if unit is None else METRE if is_oneslam else 1.0,
         outside=_outside(path / MASK, frames.width, frames.height, notes),

@@ -8,6 +8,7 @@ sequence's video at 40 per second.
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from endogs.bounded_files import listed
 from endogs.clip.cameras.colmap_model import ColmapCamera, ColmapImage, model_file, read_model, registered_count
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.undistortion import undistort
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_folders import read_frame_folders
+from endogs.clip.files.written_paths import plain_name
 from endogs.clip.layouts.colmap_images import image_root, images_of
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
@@ -111,27 +114,17 @@ def read(path: Path, options: ClipOptions) -> Recording:
             "let them share one camera."
         )
     lens = next(iter(lenses.values()))
-    if lens is None and options.focal is not None:
-        K[:, 1, 1] *= options.focal / K[:, 0, 0]
-        K[:, 0, 0] = options.focal
+    if lens is None:
+        set_focal_length(K, options.focal)
     poses = np.stack([image.world_to_camera for image in chosen])
     unit = options.depth_unit_mm
     if frames.depths is not None and unit is None:
         notes.append("depth: its unit is taken for the model's; --depth-unit-mm sets it.")
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K,
-        world_to_camera=poses,
-        images=frames.images,
+    recording = replace(
+        frames.recording(path, KIND, K, poses),
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
-        depths=frames.depths,
         depth_unit=unit or 1.0,
-        depth_is_quantized=frames.depth_is_quantized,
         file_poses=poses,
         file_pose_convention="world-to-camera-opencv",
         notes=notes,
@@ -158,16 +151,25 @@ def _places(registered: list[ColmapImage], paths: list[Path]) -> dict[str, int]:
     exact = {path.name: i for i, path in enumerate(paths)}
     alike: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
-        alike.setdefault(path.name.lower(), []).append(i)
+        alike.setdefault(plain_name(path.name), []).append(i)
     found = {}
-    last = [PureWindowsPath(image.name).name.lower() for image in registered]
+    last = [plain_name(PureWindowsPath(image.name).name) for image in registered]
     often = Counter(last)
     for image, name in zip(registered, last, strict=True):
         if image.name in exact:
             found[image.name] = exact[image.name]
         elif len(alike.get(name, [])) == 1 and often[name] == 1:
             found[image.name] = alike[name][0]
-    return found
+    return found or _by_stem(registered, paths)
+
+
+def _by_stem(registered: list[ColmapImage], paths: list[Path]) -> dict[str, int]:
+    """`_places` of images that were saved in another format since the model was made; empty where names repeat."""
+    stems = {plain_name(path.stem): i for i, path in enumerate(paths)}
+    wanted = [plain_name(PureWindowsPath(image.name).stem) for image in registered]
+    if len(stems) < len(paths) or len(set(wanted)) < len(wanted):
+        return {}
+    return {image.name: stems[stem] for image, stem in zip(registered, wanted, strict=True) if stem in stems}
 
 
 def _endomapper_times(paths: list[Path]) -> tuple[NDArray[np.float64] | None, list[str]]:

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from endogs.bounded_files import is_file, listed
 from endogs.clip.cameras.calibration_json import calibrate, load_calibration
 from endogs.clip.cameras.calibration_names import OWN, not_understood
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.guessed_camera import camera_found
 from endogs.clip.cameras.pose_conventions import world_to_camera
-from endogs.clip.cameras.rectification import RectifiedImages, numbers
+from endogs.clip.cameras.rectification import numbers, rectified
 from endogs.clip.cameras.ros_camera import read_ros_camera, ros_rectification
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.number_files import LARGEST, check_rigid
@@ -29,7 +30,7 @@ from endogs.clip.files.spreadsheet import header_of, read_columns
 from endogs.clip.layouts.stereo_video import pair, view_files
 from endogs.clip.recording import FrameReader, Recording
 from endogs.errors import InputError
-from endogs.geometry import rotation_from_quaternion
+from endogs.geometry import rigid, rotation_from_quaternion
 
 KIND = "dvrk"
 LANDMARKS: tuple[str, ...] = ()
@@ -142,9 +143,7 @@ def _poses(file: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         times, rows = rows[:, 0], rows[:, 1:]
     if len(rows) < 2 or (np.linalg.norm(rows[:, 3:], axis=1) < 0.5).any() or (np.diff(times) < 0).any():
         raise InputError(f"{file}: needs two poses or more, times that rise, and unit quaternions: export it again.")
-    matrices = np.eye(4)[None].repeat(len(rows), 0)
-    matrices[:, :3, :3], matrices[:, :3, 3] = rotation_from_quaternion(rows[:, 3:]), rows[:, :3] * 1000
-    return times, matrices
+    return times, rigid(rotation_from_quaternion(rows[:, 3:]), rows[:, :3] * 1000)
 
 
 def _interpolated(
@@ -161,11 +160,8 @@ def _interpolated(
         )
     distinct = np.concatenate([[True], np.diff(times) > 0])
     times, matrices, wanted = times[distinct], matrices[distinct], wanted.clip(times[0], times[-1])
-    found = np.eye(4)[None].repeat(len(wanted), 0)
-    found[:, :3, :3] = Slerp(times, Rotation.from_matrix(matrices[:, :3, :3]))(wanted).as_matrix()
-    for axis in range(3):
-        found[:, axis, 3] = np.interp(wanted, times, matrices[:, axis, 3])
-    return found
+    places = np.stack([np.interp(wanted, times, matrices[:, axis, 3]) for axis in range(3)], 1)
+    return rigid(Slerp(times, Rotation.from_matrix(matrices[:, :3, :3]))(wanted).as_matrix(), places)
 
 
 def _rectified(recording: Recording, left_file: Path, right_file: Path, focal: float | None) -> Recording:
@@ -173,32 +169,16 @@ def _rectified(recording: Recording, left_file: Path, right_file: Path, focal: f
     left, right = read_ros_camera(left_file), read_ros_camera(right_file)
     turned = ros_rectification(left, right, right_file)
     K = turned.K.copy()
-    if focal is not None:
-        K[1, 1] *= focal / K[0, 0]
-        K[0, 0] = focal
+    set_focal_length(K, focal)
     recording = _without_strip(recording, left.size[1])
     if (recording.width, recording.height) != left.size:
         raise InputError(
             f"{left_file}: is for images of {left.size[0]} x {left.size[1]} but the videos are {recording.width} x "
             f"{recording.height}: calibrate for these videos."
         )
-    assert recording.right_images is not None
-    turn = np.eye(4)
-    turn[:3, :3] = turned.rotation
-    return replace(
-        recording,
-        K=K[None].repeat(len(recording.times), 0),
-        images=RectifiedImages(recording.images, turned.left),
-        right_images=RectifiedImages(recording.right_images, turned.right),
-        world_to_camera=turn @ recording.world_to_camera,
-        turn=turn,
-        baseline=turned.baseline,
-        notes=[
-            *recording.notes,
-            f"stereo: the views are rectified as {left_file.name} and {right_file.name} say.",
-            *turned.notes,
-        ],
-    )
+    how = f"stereo: the views are rectified as {left_file.name} and {right_file.name} say."
+    rectified_K = K[None].repeat(len(recording.times), 0)
+    return replace(rectified(recording, turned, how), K=rectified_K, baseline=turned.baseline)
 
 
 def _without_strip(recording: Recording, height: int) -> Recording:

@@ -1,5 +1,6 @@
 """The EndoNeRF layout: images/, masks/ or gt_masks/, depth/, poses_bounds.npy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from endogs.clip.files.frame_folders import read_frame_folders
 from endogs.clip.files.image_files import list_images
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
-from endogs.geometry import invert_rigid
+from endogs.geometry import invert_rigid, rigid
 
 KIND = "endonerf"
 LANDMARKS: tuple[str, ...] = ("poses_bounds.npy",)
@@ -48,21 +49,12 @@ def read(path: Path, options: ClipOptions) -> Recording:
     unit = options.depth_unit_mm
     if frames.depths is not None and unit is None:
         notes.append("depth: the unit is unknown, so lengths are relative; --depth-unit-mm sets it.")
-    return Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K[frames.kept],
-        world_to_camera=world_to_camera[frames.kept],
-        images=frames.images,
+    return replace(
+        frames.recording(path, KIND, K[frames.kept], world_to_camera[frames.kept]),
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
-        depths=frames.depths,
         depth_unit=unit or 1.0,
         units="mm" if unit is not None and frames.depths is not None else "relative",
-        depth_is_quantized=frames.depth_is_quantized,
         file_poses=file_poses[frames.kept],
         file_pose_convention=convention,
         notes=[*frames.notes, *notes],
@@ -97,8 +89,7 @@ def read_poses_bounds(
         columns = np.stack([columns[..., 1], -columns[..., 0], columns[..., 2]], -1)
     _check_rotations(columns, path)
 
-    camera_to_world = np.eye(4)[None].repeat(count, 0)
-    camera_to_world[:, :3, :3], camera_to_world[:, :3, 3] = columns, matrices[:, :, 3]
+    camera_to_world = rigid(columns, matrices[:, :, 3])
     if convention != "opencv":
         camera_to_world = OPENGL_FROM_OPENCV @ camera_to_world @ OPENGL_FROM_OPENCV
     K, notes = _intrinsics(hwf, width, height, path)

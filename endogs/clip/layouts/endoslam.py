@@ -11,12 +11,14 @@ for endoscopic videos", Medical Image Analysis 71:102058; github.com/CapsuleEndo
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_files import is_file
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.lenses import Brown
 from endogs.clip.cameras.pose_conventions import world_to_camera
 from endogs.clip.cameras.undistortion import undistort
@@ -27,7 +29,7 @@ from endogs.clip.files.number_files import finite_numbers, read_text
 from endogs.clip.files.spreadsheet import read_columns
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
-from endogs.geometry import rotation_from_quaternion
+from endogs.geometry import rigid, rotation_from_quaternion
 
 KIND = "endoslam"
 LANDMARKS: tuple[str, ...] = ("Poses", "Pixelwise Depths")
@@ -71,28 +73,18 @@ def read(path: Path, options: ClipOptions) -> Recording:
     if (unused := list_images(path / "Pixelwise Depths")) and not depths:
         notes.append(f"Pixelwise Depths/ is not used: it has {len(unused)} files and Frames/ {len(images)}.")
 
-    matrices = np.eye(4)[None].repeat(len(frames.kept), 0)
     chosen = table[frames.kept]
-    matrices[:, :3, :3] = rotation_from_quaternion(chosen[:, [6, 3, 4, 5]])
-    matrices[:, :3, 3] = chosen[:, :3] * (1 if synthetic else 1000)
+    places = chosen[:, :3] * (1 if synthetic else 1000)
+    matrices = rigid(rotation_from_quaternion(chosen[:, [6, 3, 4, 5]]), places)
     convention = "camera-to-world-unity" if synthetic else "camera-to-world-opencv"
     unit = options.depth_unit_mm
     if frames.depths is not None and unit is None:
         unit = UNITY_DEPTH
         notes.append(f"depth: its unit is not documented and taken for {UNITY_DEPTH:g} of the poses' unit.")
     K, bent = _camera(path)
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K[None].repeat(len(frames.kept), 0),
-        world_to_camera=world_to_camera(matrices, convention),
-        images=frames.images,
-        depths=frames.depths,
+    recording = replace(
+        frames.recording(path, KIND, K, world_to_camera(matrices, convention)),
         depth_unit=unit or 1.0,
-        depth_is_quantized=frames.depth_is_quantized,
         units="relative" if synthetic else "mm",
         file_poses=matrices,
         file_pose_convention=convention,
@@ -100,9 +92,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     )
     if any(bent):
         return undistort(recording, Brown(K, bent), options)
-    if options.focal is not None:
-        recording.K[:, 1, 1] *= options.focal / K[0, 0]
-        recording.K[:, 0, 0] = options.focal
+    set_focal_length(recording.K, options.focal)
     return recording
 
 

@@ -7,17 +7,15 @@ in mm. Its tracking data has color/ and depth/ instead. There are no poses: the 
 that are reconstructed. rectified01.zip unpacks to rectified01/rectified01/, which is found.
 """
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from endogs.clip.cameras.baselines import check_baseline
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.guessed_camera import still_poses
 from endogs.clip.cameras.lenses import HALF_PIXEL
 from endogs.clip.config import ClipOptions
-from endogs.clip.files.depth_files import DEPTH_SUFFIXES
+from endogs.clip.files.depth_files import DEPTH_SUFFIXES, SaturatedDepths
 from endogs.clip.files.frame_folders import read_frame_files
 from endogs.clip.files.image_files import list_images
 from endogs.clip.files.number_files import read_matrix
@@ -63,9 +61,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
             f"{file}: {K[0, 0]:g}, {K[1, 1]:g} and {K[0, 2]:g}, {K[1, 2]:g} are no focal lengths and principal point "
             f"of images of {frames.width} x {frames.height}: take the calibration of these images."
         )
-    if options.focal is not None:
-        K[1, 1] *= options.focal / K[0, 0]
-        K[0, 0] = options.focal
+    set_focal_length(K, options.focal)
     baseline = None
     if (root / "extrinsics.txt").is_file():
         baseline = abs(float(read_matrix(root / "extrinsics.txt", ((4, 4), (3, 4)))[0, 3]))
@@ -81,35 +77,15 @@ def read(path: Path, options: ClipOptions) -> Recording:
     if frames.depths is not None:
         depths = SaturatedDepths(frames.depths, SATURATED_MM / unit)
     notes.append("there are no poses: the camera is taken to stand still.")
-    return Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K[None].repeat(len(frames.kept), 0),
-        world_to_camera=still_poses(len(frames.kept)),
-        images=frames.images,
+    return replace(
+        frames.recording(path, KIND, K, still_poses(len(frames.kept))),
         depths=depths,
         depth_unit=unit,
         units="mm",
         right_images=frames.right_images if baseline else None,
         baseline=baseline or None,
-        depth_is_quantized=frames.depth_is_quantized,
         notes=notes,
     )
-
-
-class SaturatedDepths:
-    """Depth maps whose largest value means "this or more", which is no depth."""
-
-    def __init__(self, depths: FrameReader, limit: float) -> None:
-        self.depths, self.limit = depths, limit
-
-    def read(self, index: int) -> NDArray[Any]:
-        """(H, W) in the files' type, 0 = unknown."""
-        raw = self.depths.read(index)
-        return np.where(raw < self.limit, raw, np.zeros((), raw.dtype))
 
 
 def _root(path: Path) -> Path:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from endogs.bounded_files import is_file, read_json
 from endogs.clip.cameras.calibration_names import nearly_known, not_understood
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.lenses import Brown, KannalaBrandt, Lens
 from endogs.clip.cameras.pose_conventions import world_to_camera
 from endogs.clip.cameras.undistortion import undistort
@@ -24,6 +25,7 @@ from endogs.clip.files.transparency import without_transparent
 from endogs.clip.files.written_paths import resolved
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
+from endogs.plain_text import plain
 
 KIND = "nerfstudio"
 LANDMARKS: tuple[str, ...] = ("transforms*.json",)
@@ -115,9 +117,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     if lenses and (len(lenses) < len(frames) or any(_differs(lens, lenses[0]) for lens in lenses)):
         raise InputError(f"{file}: frames with different distortions: undistort the images first.")
     K = np.stack([K for K, _ in cameras])
-    if options.focal is not None and not lenses:
-        K[:, 1, 1] *= options.focal / K[:, 0, 0]
-        K[:, 0, 0] = options.focal
+    if not lenses:
+        set_focal_length(K, options.focal)
 
     value = 0 if options.mask_instrument_value is None else options.mask_instrument_value
     mask_paths = [frame.mask for frame in frames if frame.mask is not None]
@@ -243,6 +244,9 @@ def _image(path: Path) -> Path | None:
 
 
 def _matrix(entry: dict[str, Any], number: int, file: Path) -> NDArray[np.float64]:
+    if "transform_matrix" not in entry:
+        there = plain(", ".join(map(str, list(entry)[:6])))
+        raise InputError(f"{file}: frame {number} has no transform_matrix, but {there}: give it that name.")
     matrix = json_numbers(entry.get("transform_matrix")).copy()
     if matrix.shape == (3, 4):
         matrix = np.concatenate([matrix, [[0, 0, 0, 1]]])
@@ -295,6 +299,12 @@ def _focal(values: dict[str, Any], axis: str, size: float, file: Path) -> float 
         focal = _number(values, name, file, 0.0)
     else:
         focal = size / 2 / np.tan(_number(values, f"camera_angle_{axis}", file, 0.0) / 2 or np.nan)
+    angle = values.get(f"camera_angle_{axis}")
+    if name is None and isinstance(angle, int | float) and angle > np.pi:
+        raise InputError(
+            f"{file}: camera_angle_{axis} is {angle:g} but must be radians, below 3.1416: {np.radians(angle):.4f} if "
+            "it is degrees."
+        )
     if not focal > 0:
         raise InputError(f"{file}: fl_{axis} or camera_angle_{axis} must be positive: correct it.")
     return float(focal)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from endogs.clip.cameras.guessed_camera import guessed_intrinsics
+from endogs.clip.cameras.guessed_camera import camera_found, guessed_intrinsics
 from endogs.clip.checks.packing import check_packing
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.packed_views import PackedViews
@@ -13,6 +13,9 @@ from endogs.clip.recording import Recording
 from endogs.errors import InputError
 
 LANDMARKS: tuple[str, ...] = ()
+NARROW, WIDE = 0.95, 2.4
+"""Width over height of views: endoscopes' lie between the 1 of a square and the 1.78 of 16:9, and half of or twice that
+is beyond."""
 
 
 def why_not(path: Path, options: ClipOptions) -> str | None:
@@ -29,7 +32,13 @@ def read(path: Path, options: ClipOptions) -> Recording:
         raise InputError(f"{path}: frames of {whole.width} x {whole.height} are not two views {options.stereo}.")
     width, height = (whole.width // 2, whole.height) if beside else (whole.width, whole.height // 2)
     packed = PackedViews(whole.images, width, height)
-    K, _ = guessed_intrinsics(width, height, options)
+    aspect = _pixel_aspect(width, height)
+    K, camera_notes = guessed_intrinsics(width, height, options, aspect)
+    if aspect != 1 and options.calibration is None:
+        camera_notes.append(
+            f"each view has {width} x {height} pixels, as where views were squeezed to half to fit into one frame: the "
+            f"intrinsics take pixels for {2 if aspect > 1 else 0.5} times as wide as high; --calibration says better."
+        )
     recording = replace(
         whole,
         kind=KIND,
@@ -39,10 +48,16 @@ def read(path: Path, options: ClipOptions) -> Recording:
         images=packed.view(0, 0),
         packed=packed,
         right_images=packed.view(0, width) if beside else packed.view(height, 0),
-        notes=[note for note in whole.notes if "--stereo" not in note],
+        notes=[*(note for note in camera_found(whole.notes) if "--stereo" not in note), *camera_notes],
     )
     try:
         return calibrated(recording, options.calibration, options)
     except InputError as error:  # a calibration for the other packing's views is no wrong calibration
         wrong = check_packing(packed, len(recording.times), options.stereo or "side-by-side").contradiction
         raise (error if wrong is None else InputError(f"{path}: {wrong.rstrip('.')}")) from error
+
+
+def _pixel_aspect(width: int, height: int) -> float:
+    """Width over height of the pixels of a view, by its shape: half side-by-side views are squeezed to half."""
+    shape = width / height
+    return 2.0 if shape < NARROW else 0.5 if shape > WIDE else 1.0

@@ -12,6 +12,7 @@ taken for the rectified view's, as its name says; the first of these tools compu
 turn, which displaces it by the rectifying rotation, a fraction of a degree. `endogs.clip.layouts.scared_video` reads
 the original."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +96,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
     depths: FrameReader | None = None if frames.depths is None else DisparityDepths(frames.depths, Q)
     if frames.depths is None:
         notes.append("disparity/ holds no files, so depth is not given.")
-    return Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K,
-        world_to_camera=np.stack(turns) @ np.stack(in_files),
-        images=frames.images,
+    return replace(
+        frames.recording(path, KIND, K, np.stack(turns) @ np.stack(in_files)),
         depths=depths,
         depth_unit=options.depth_unit_mm or 1.0,
         units="mm",

@@ -7,13 +7,14 @@ https://arxiv.org/abs/2101.01133; https://github.com/dimitrisPs/scared_toolkit, 
 are rectified here.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.clip.cameras.rectification import RectifiedDepths, RectifiedImages, rectification
+from endogs.clip.cameras.rectification import RectifiedDepths, rectification
 from endogs.clip.cameras.scared_calibration import FrameData, read_frame_data
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.image_files import list_images, read_raw
@@ -83,24 +84,13 @@ def read(path: Path, options: ClipOptions) -> Recording:
         notes.append("depth: unpack data/scene_points.tar.gz." if packed else "depth: data/scene_points/ is not there.")
     notes.append("stereo: the views are rectified as frame_data/ says; rows and --crop count in the result.")
     notes += turned.notes
-    return Recording(
-        source=path,
-        kind=KIND,
-        width=views.width,
-        height=views.height,
-        times=views.times,
-        K=turned.K[None].repeat(len(frames), 0),
-        world_to_camera=turned.turn @ in_files,
-        images=RectifiedImages(views.left, turned.left),
+    return replace(
+        views.recording(path, KIND, turned, turned.turn @ in_files),
         depths=depths,
         depth_unit=options.depth_unit_mm or 1.0,
-        units="mm",
         pose_unit_mm=1.0,
-        right_images=RectifiedImages(views.right, turned.right),
-        baseline=turned.baseline,
         file_poses=in_files,
         file_pose_convention="world-to-camera-opencv",
-        turn=turned.turn,
         notes=notes,
     )
 

@@ -9,10 +9,12 @@ doi.org/10.5522/04/24077763. Facts from its tools, github.com/anitarau/simcol (d
 - cam.txt holds K, row by row. Its principal point is the middle of the image where pixel centres are at +0.5.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.pose_conventions import world_to_camera
 from endogs.clip.cameras.trajectory_files import frame_number, rows_of_frames
 from endogs.clip.config import ClipOptions
@@ -21,7 +23,7 @@ from endogs.clip.files.image_files import list_images
 from endogs.clip.files.number_files import read_matrix, read_table
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
-from endogs.geometry import rotation_from_quaternion
+from endogs.geometry import rigid, rotation_from_quaternion
 
 KIND = "simcol"
 LANDMARKS: tuple[str, ...] = ("SavedPosition*.txt", "FrameBuffer_*.png")
@@ -67,31 +69,18 @@ def read(path: Path, options: ClipOptions) -> Recording:
     usable = None if (rows >= 0).all() else rows >= 0
     frames = read_frame_files(path, colours, options, fps=None, depths=depths, usable=usable)
     kept = rows[frames.kept]
-    matrices = np.eye(4)[None].repeat(len(kept), 0)
-    matrices[:, :3, :3] = rotation_from_quaternion(quaternions[kept][:, [3, 0, 1, 2]])
-    matrices[:, :3, 3] = CENTIMETRE * positions[kept]
+    matrices = rigid(rotation_from_quaternion(quaternions[kept][:, [3, 0, 1, 2]]), CENTIMETRE * positions[kept])
     K = read_matrix(folder.parent / "cam.txt", ((3, 3),))
     if not (min(K[0, 0], K[1, 1]) > 0 and 0 < K[0, 2] < frames.width and 0 < K[1, 2] < frames.height):
         raise InputError(
             f"{folder.parent / 'cam.txt'}: is no camera of images of {frames.width} x {frames.height}: take the "
             "calibration of these images."
         )
-    if options.focal is not None:
-        K[1, 1] *= options.focal / K[0, 0]
-        K[0, 0] = options.focal
-    return Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K[None].repeat(len(kept), 0),
-        world_to_camera=world_to_camera(matrices, CONVENTION),
-        images=frames.images,
-        depths=frames.depths,
+    set_focal_length(K, options.focal)
+    return replace(
+        frames.recording(path, KIND, K, world_to_camera(matrices, CONVENTION)),
         depth_unit=options.depth_unit_mm or DEPTH_UNIT_MM,
         units="mm",
-        depth_is_quantized=frames.depth_is_quantized,
         file_poses=matrices,
         file_pose_convention=CONVENTION,
         poses_are_quaternions=True,

@@ -15,6 +15,7 @@ below are those of its tools, https://github.com/aimi-lab/robust-pose-estimator:
 """
 
 import configparser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.cameras.guessed_camera import still_poses
-from endogs.clip.cameras.rectification import RectifiedImages, RectifiedMasks, rectification
+from endogs.clip.cameras.rectification import RectifiedMasks, rectification
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.image_files import list_images
 from endogs.clip.files.mask_files import MaskFiles, mask_files
@@ -32,7 +33,7 @@ from endogs.clip.layouts.stereomis_split import split_notes
 from endogs.clip.layouts.stereomis_tracking import left_frames, read_frame_pairs
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
-from endogs.geometry import invert_rigid, rotation_from_quaternion
+from endogs.geometry import invert_rigid, rigid, rotation_from_quaternion
 
 KIND = "stereomis"
 
@@ -77,23 +78,12 @@ def read(path: Path, options: ClipOptions) -> Recording:
         world_to_camera = still_poses(len(views.kept))
         notes.append("groundtruth.txt is not there, so the camera is taken to stand still.")
     masks = _masks(path / "masks", views, value, notes, options.mask_values)
-    return Recording(
-        source=path,
-        kind=KIND,
-        width=views.width,
-        height=views.height,
-        times=views.times,
-        K=turned.K[None].repeat(len(views.kept), 0),
-        world_to_camera=world_to_camera,
-        images=RectifiedImages(views.left, turned.left),
+    return replace(
+        views.recording(path, KIND, turned, world_to_camera),
         masks=None if masks is None else RectifiedMasks(masks, turned.left),
         mask_instrument_value=value,
-        units="mm",
-        right_images=RectifiedImages(views.right, turned.right),
-        baseline=turned.baseline,
         poses_are_quaternions=True,
         pose_unit_mm=METRE,
-        turn=turned.turn,
         notes=notes,
     )
 
@@ -175,9 +165,7 @@ def with_poses(views: StackedVideo, path: Path, notes: list[str]) -> tuple[Stack
     chosen = table[[rows[frame] for frame in views.kept]]
     if not np.abs(chosen[:, 4:]).sum(1).all():
         raise InputError(f"{path}: holds a quaternion of zeros: correct it.")
-    camera_to_world = still_poses(len(chosen))
-    camera_to_world[:, :3, :3] = rotation_from_quaternion(chosen[:, [7, 4, 5, 6]])
-    camera_to_world[:, :3, 3] = METRE * chosen[:, 1:4]
+    camera_to_world = rigid(rotation_from_quaternion(chosen[:, [7, 4, 5, 6]]), METRE * chosen[:, 1:4])
     return views, invert_rigid(camera_to_world)
 
 

@@ -10,6 +10,7 @@ They differ from EndoNeRF's files in three ways:
 - depth is stereo depth in mm, in 8 bits, at most 250 and 0 = unknown.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,21 +75,12 @@ def read(path: Path, options: ClipOptions) -> Recording:
     K = np.zeros((len(matrices), 3, 3))
     K[:, 0, 0] = K[:, 1, 1] = matrices[:, 2, 4] if options.focal is None else options.focal
     K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = matrices[:, 1, 4], matrices[:, 0, 4], 1
-    return Recording(
-        source=path,
-        kind=KIND,
-        width=frames.width,
-        height=frames.height,
-        times=frames.times,
-        K=K + HALF_PIXEL,
-        world_to_camera=still_poses(len(frames.kept)),
-        images=frames.images,
+    return replace(
+        frames.recording(path, KIND, K + HALF_PIXEL, still_poses(len(frames.kept))),
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
-        depths=frames.depths,
         depth_unit=options.depth_unit_mm or 1.0,
         units="mm",
-        depth_is_quantized=frames.depth_is_quantized,
         notes=[
             *frames.notes,
             "poses_bounds.npy holds the principal point where EndoNeRF has the image's size, and masks are 255 on "

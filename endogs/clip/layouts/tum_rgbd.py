@@ -10,12 +10,14 @@ another camera in this layout says so in calibration.json: fx, fy, cx, cy (pixel
 depth_unit_mm.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.bounded_files import is_file
+from endogs.clip.cameras.focal_lengths import set_focal_length
 from endogs.clip.cameras.guessed_camera import still_poses
 from endogs.clip.cameras.lenses import Brown
 from endogs.clip.cameras.undistortion import undistort
@@ -25,7 +27,7 @@ from endogs.clip.files.frame_folders import read_frame_files
 from endogs.clip.files.number_files import entry, finite_numbers, read_json, read_table, read_text
 from endogs.clip.recording import Recording
 from endogs.errors import InputError
-from endogs.geometry import invert_rigid, rotation_from_quaternion
+from endogs.geometry import invert_rigid, rigid, rotation_from_quaternion
 
 KIND = "tum-rgbd"
 LANDMARKS: tuple[str, ...] = ("rgb.txt",)
@@ -86,23 +88,15 @@ def read(path: Path, options: ClipOptions) -> Recording:
     width, height = frames.width, frames.height
     kept = chosen[frames.kept]
     K, distortion, unit = _camera(path, width, height, notes)
-    if options.focal is not None and not any(distortion):  # otherwise it is that of the undistorted view
-        K[1, 1] *= options.focal / K[0, 0]
-        K[0, 0] = options.focal
+    if not any(distortion):  # otherwise it is that of the undistorted view
+        set_focal_length(K, options.focal)
     depth_reader, quantized = None, False
     if depths:
         depth_reader, quantized = depth_files(
             [depths[depth_of[i]] for i in kept], (width, height), notes, options.depth_is
         )
-    recording = Recording(
-        source=path,
-        kind=KIND,
-        width=width,
-        height=height,
-        times=frames.times,
-        K=K[None].repeat(len(kept), 0),
-        world_to_camera=world_to_camera[kept],
-        images=frames.images,
+    recording = replace(
+        frames.recording(path, KIND, K, world_to_camera[kept]),
         depths=depth_reader,
         depth_unit=options.depth_unit_mm or unit,
         units="mm",
@@ -146,9 +140,7 @@ def read_poses(path: Path) -> tuple[Array, Array]:
     table = read_table(path, 8)
     if not np.abs(table[:, 4:]).sum(1).all():
         raise InputError(f"{path}: holds a quaternion of zeros: correct it.")
-    camera_to_world = still_poses(len(table))
-    camera_to_world[:, :3, :3] = rotation_from_quaternion(table[:, [7, 4, 5, 6]])
-    camera_to_world[:, :3, 3] = METRE * table[:, 1:4]
+    camera_to_world = rigid(rotation_from_quaternion(table[:, [7, 4, 5, 6]]), METRE * table[:, 1:4])
     return table[:, 0], invert_rigid(camera_to_world)
 
 

@@ -34,6 +34,8 @@ KIND = "video"
 Key = tuple[int, int | None]
 """A frame's position among all of its file, and its timestamp in the stream's time base."""
 LANDMARKS: tuple[str, ...] = ()
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+"""Endings of files that hold others."""
 READ_ON = 16
 """Chosen frames up to this far ahead are reached by decoding on, farther ones by seeking."""
 CONTAINERS = (
@@ -103,6 +105,8 @@ def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES, squa
             budget -= image.nbytes
     if framing is None or frames.pixels is None:
         reason = frames.damage or "it has no video frames"
+        if path.name.lower().endswith(ARCHIVES):
+            raise InputError(f"{path}: no video, but by its name an archive: unpack it and give its folder.")
         raise InputError(
             f"{path}: not a video that can be decoded ({reason}): convert it to H.264 MP4, or copy it again if it was "
             "cut short."

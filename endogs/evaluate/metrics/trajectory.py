@@ -6,7 +6,7 @@ a trivial answer scores well.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from endogs.evaluate.metrics.pose_alignment import Poses, TrajectoryAlignment, align
 from endogs.evaluate.metrics.pose_errors import centre_distances, path_length, relative_errors, rms
 from endogs.evaluate.metrics.still_jitter import Jitter, still_jitter
+from endogs.output import to_json
 
 AlignmentName = Literal["first_frame", "se3", "sim3"]
 ALIGNMENTS: dict[AlignmentName, TrajectoryAlignment] = {
@@ -83,7 +84,7 @@ class PathComparison:
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON object; numbers that are not finite become None."""
-        found: dict[str, Any] = without_nan(asdict(self))
+        found: dict[str, Any] = to_json(self)
         return found
 
 
@@ -161,12 +162,3 @@ def _relative(estimated: Poses, true: Poses, step: int, scale: float, frames: ND
         rms(errors.degrees),
         float(errors.degrees.mean()),
     )
-
-
-def without_nan(values: Any) -> Any:
-    """The same dicts and lists with None for numbers that JSON cannot hold."""
-    if isinstance(values, dict):
-        return {key: without_nan(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [without_nan(value) for value in values]
-    return None if isinstance(values, float) and not math.isfinite(values) else values

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.exr_library import import_openexr, is_text
+from endogs.exr_library import import_openexr
+from endogs.plain_text import is_text
 
 
 def write_exr(path: Path, depth: NDArray[np.float32], units: str) -> None:

@@ -59,7 +59,7 @@ def export_html(scene: Scene, path: Path, title: str, max_gaussians: int) -> Exp
     if not bool(visible.any()):
         raise InputError(f"{scene.called}: holds no Gaussian that can be seen; fit it again.")
     original = len(scene)
-    scene = scene.kept(visible)
+    scene = scene.select(visible)
     fitted, scene = scene, scene_as_spline(scene)
     weights = contributions(scene)
     knots = 1 if scene.deformation.spline_knots is None else scene.deformation.spline_knots.count

@@ -47,6 +47,6 @@ def decimated(scene: Scene, weights: NDArray[np.float32], keep: int) -> tuple[Sc
     own = np.maximum(weights[kept], 1e-6).astype(np.float64)
     stands_for = own + np.bincount(nearest, weights[gone], minlength=keep)
     growth = np.minimum(np.sqrt(stands_for / own), LARGEST_GROWTH)
-    smaller = scene.kept(torch.from_numpy(kept).to(scene.base.device))
+    smaller = scene.select(torch.from_numpy(kept).to(scene.base.device))
     smaller.base[:, LOG_SCALES] += torch.from_numpy(np.log(growth)).to(smaller.base)[:, None]
     return smaller, weights[kept].astype(np.float32)

@@ -17,7 +17,7 @@ class Population:
     rows: dict[str, Tensor] = field(default_factory=dict)
     """(N, ...) by name; new Gaussians start at zero."""
     version: int = 0
-    """Counts the times that Gaussians came, went or were replaced: what is known about rows holds for one version."""
+    """Counts the times that Gaussians came or went: what is known about rows holds for one version."""
 
     def __len__(self) -> int:
         return self.optimizer.base.shape[0]
@@ -48,20 +48,13 @@ class Population:
 
     def copies(self, index: Tensor) -> tuple[Tensor, Deformation]:
         """Copies of the canonical Gaussians (M, 14) at `index` (M,), which may repeat, and how they move."""
-        return self.base[index], self.deformation.kept(index)
+        return self.base[index], self.deformation.select(index)
 
     def append_copies(self, base: Tensor, motion: Deformation) -> None:
         """Add Gaussians (M, 14) that move by `motion`, a deformation of the same kind for them alone."""
         first = len(self)
         self.append(base, None)
-        self._put(torch.arange(first, len(self), device=base.device), base, motion)
-
-    def overwrite(self, index: Tensor, base: Tensor, motion: Deformation) -> None:
-        """Put others in the place of the Gaussians at `index` (M,); the moments stay."""
-        self._put(index, base, motion)
-
-    def _put(self, index: Tensor, base: Tensor, motion: Deformation) -> None:
-        self.version += 1
+        index = torch.arange(first, len(self), device=base.device)
         self.base[index] = base
         mine, theirs = self.deformation.tensors(), motion.tensors()
         for name, dim in self.deformation.per_gaussian.items():

@@ -19,7 +19,7 @@ from endogs.fit.objective.result import StepResult
 from endogs.fit.view import View
 from endogs.memory_budget import return_freed_memory
 from endogs.seeding.observations import Observations
-from endogs.seeding.placement import Look, Seeds, gaussians_from_seeds
+from endogs.seeding.placement import Seeds, StartStyle, gaussians_from_seeds
 
 
 class ResidualInsertion(DensityControl):
@@ -88,8 +88,8 @@ def insert_where_wrong(
         depth.numpy().astype(np.float32),
         np.full(len(frame), spacing, np.float32),
     )
-    look = Look(config.insertion_opacity, config.start_scale)
-    base, control = gaussians_from_seeds(observations, seeds, population.optimizer.track_knots, look)
+    style = StartStyle(config.insertion_opacity, config.start_scale)
+    base, control = gaussians_from_seeds(observations, seeds, population.optimizer.track_knots, style)
     device = population.base.device
     base = base.to(device)
     if control is None:

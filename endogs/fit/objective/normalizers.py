@@ -18,7 +18,7 @@ class LossNormalizers:
     """Of the dissimilarity."""
     depth: float
     """Of the weighted absolute error of inverse depth; 0 unless depth is metric."""
-    hidden: float
+    occluded: float
     """Of the light that passes where an instrument hides the tissue; 0 where nothing is hidden."""
 
     @staticmethod
@@ -31,7 +31,7 @@ class LossNormalizers:
             (1 - config.ssim_weight) / (3 * pixels),
             config.ssim_weight / (3 * pixels),
             config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0,
-            0.0 if view.hidden is None else config.hidden_weight / view.hidden.numel(),
+            0.0 if view.occluded is None else config.hidden_weight / view.occluded.numel(),
         )
 
 

@@ -13,7 +13,7 @@ from endogs.fit.objective.normal_loss import normal_loss
 from endogs.fit.objective.normalizers import has_depth
 from endogs.fit.objective.term import Term, TermSetup, Told
 from endogs.fit.view import View
-from endogs.priors.depth.choose import DepthPrediction, to_depth
+from endogs.priors.depth.prediction import DepthPrediction, to_depth
 from endogs.render import Rendering
 
 SLOW_STEPS = 4
@@ -142,12 +142,12 @@ class HiddenCover(Term):
 
     def weight(self, view: View, step: int) -> float:
         """The configured weight on views with instruments."""
-        return 0.0 if view.hidden is None else self.setup.config.hidden_weight
+        return 0.0 if view.occluded is None else self.setup.config.hidden_weight
 
     def value(self, rendering: Rendering, view: View, told: Told) -> Tensor:
         """Its share of the image."""
-        assert view.hidden is not None
-        gap = ((1 - rendering.alpha) * view.hidden).sum() / view.hidden.numel()
+        assert view.occluded is not None
+        gap = ((1 - rendering.alpha) * view.occluded).sum() / view.occluded.numel()
         told[self.name] = float(gap.detach())
         return gap
 

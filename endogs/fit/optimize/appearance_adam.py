@@ -113,7 +113,7 @@ class AppearanceAdam:
         tensor[rows] -= rate / (1 - BETAS[0] ** counts) * m / unbiased
 
     @torch.no_grad()
-    def grown(
+    def extend(
         self, base: Tensor, new: Tensor, control: Tensor | None
     ) -> tuple["AppearanceAdam", Tensor, Tensor | None]:
         """This grown by Gaussians `new` (M, 14), coloured like the clip's images, that will follow `base` (N, 14).
@@ -121,9 +121,9 @@ class AppearanceAdam:
         With them, and their control points (Kn, M, 14), as the appearance shows them in those colours. This itself
         stays as it is.
         """
-        grown, shown = copy(self), self.appearance.grown(torch.cat([base, new]))
+        grown, shown = copy(self), self.appearance.extend(torch.cat([base, new]))
         if shown.colors is not None:
-            new = shown.colors.adopted(torch.cat([base, new]), self.camera)[len(base) :]
+            new = shown.colors.encode(torch.cat([base, new]), self.camera)[len(base) :]
         grown._take(shown)
         grown._m, grown._v = dict(self._m), dict(self._v)
         for moments in (grown._m, grown._v):
@@ -133,10 +133,10 @@ class AppearanceAdam:
         return grown, new, self._without_drift(control)
 
     @torch.no_grad()
-    def painted(self, base: Tensor, control: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The first Gaussians (N, 14), coloured like the clip's images, and their control points, as `grown` does."""
+    def encode_start(self, base: Tensor, control: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The first Gaussians (N, 14), coloured like the clip's images, and their control points, as `extend` does."""
         colors = self.appearance.colors
-        return base if colors is None else colors.adopted(base, self.camera), self._without_drift(control)
+        return base if colors is None else colors.encode(base, self.camera), self._without_drift(control)
 
     def _without_drift(self, control: Tensor | None) -> Tensor | None:
         """Control points whose colours rest where the lamp may be why colours change along a track."""
@@ -149,7 +149,7 @@ class AppearanceAdam:
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:
         """Drop the Gaussians outside the mask (N,)."""
-        self._take(self.appearance.kept(keep))
+        self._take(self.appearance.select(keep))
         for name in self._rows:
             self._m[name], self._v[name] = self._m[name][keep], self._v[name][keep]
 

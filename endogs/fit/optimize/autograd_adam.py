@@ -181,7 +181,7 @@ class AutogradAdam:
         zero."""
         motion = None if control is None or self.track_knots is None else SplineDeformation(control, self.track_knots)
         self._graph = None
-        self.deformation = self.deformation.grown(len(base), motion)
+        self.deformation = self.deformation.extend(len(base), motion)
         grown = self.deformation.tensors()
         for name, kept in self.moments.items():
             kept.m = _lengthened(kept.m, grown[name])
@@ -199,7 +199,7 @@ class AutogradAdam:
         rows = keep.nonzero()[:, 0]
         self.base = self.base[rows]
         self.base_moments = Moments(self.base_moments.m[rows], self.base_moments.v[rows])
-        self.deformation = self.deformation.kept(rows)
+        self.deformation = self.deformation.select(rows)
         for name, dim in self.deformation.per_gaussian.items():
             if name in self.moments:
                 kept = self.moments[name]

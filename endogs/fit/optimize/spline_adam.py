@@ -221,13 +221,13 @@ class SplineAdam:
         """
         # One tensor after the other: a second copy of all at once would be the fit's peak of memory.
         if self.appearance is not None:
-            self.appearance, base, control = self.appearance.grown(self.base, base, control)
+            self.appearance, base, control = self.appearance.extend(self.base, base, control)
         self.base = torch.cat([self.base, base])
         self.base_moments.append(base, 0)
         if self.control_moments is not None:
             knots = self.deformation.spline_knots
             motion = None if control is None or knots is None else SplineDeformation(control, knots)
-            self.deformation = self.deformation.grown(len(base), motion)
+            self.deformation = self.deformation.extend(len(base), motion)
             self.control_moments.append(self.deformation.tensors()["control"][:, len(self.base) - len(base) :], 1)
 
     @torch.no_grad()
@@ -246,7 +246,7 @@ class SplineAdam:
         """Drop the Gaussians outside the mask (N,)."""
         self.base = self.base[keep]
         self.base_moments.keep(keep, 0)
-        self.deformation = self.deformation.kept(keep)
+        self.deformation = self.deformation.select(keep)
         if self.appearance is not None:
             self.appearance.keep(keep)
         if self.control_moments is not None:

@@ -1,34 +1,18 @@
-"""Which depth prior serves a clip, and the names the rest of endogs imports."""
+"""Which depth prior serves a clip."""
 
 from typing import TYPE_CHECKING
 
 from endogs.errors import InputError
-from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.depth.given import GivenDepth
 from endogs.priors.depth.given_inverse import GivenInverseDepth
 from endogs.priors.depth.learned import LearnedDepth
 from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.priors.depth.photometric import PhotometricDepth
-from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, to_depth
+from endogs.priors.depth.prediction import DepthKind, DepthPrior
 from endogs.priors.depth.stereo import StereoDepth
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
-
-__all__ = [
-    "ClipDepth",
-    "DepthInput",
-    "DepthKind",
-    "DepthPrediction",
-    "DepthPrior",
-    "GivenDepth",
-    "GivenInverseDepth",
-    "LearnedDepth",
-    "PhotometricDepth",
-    "StereoDepth",
-    "choose_depth_prior",
-    "to_depth",
-]
 
 
 def choose_depth_prior(

@@ -57,13 +57,13 @@ class Appearance:
         """Without the changes of exposure."""
         return replace(self, exposure=None)
 
-    def kept(self, keep: Tensor) -> "Appearance":
+    def select(self, keep: Tensor) -> "Appearance":
         """The appearance of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
-        return self if self.colors is None else replace(self, colors=self.colors.kept(keep))
+        return self if self.colors is None else replace(self, colors=self.colors.select(keep))
 
-    def grown(self, base: Tensor) -> "Appearance":
+    def extend(self, base: Tensor) -> "Appearance":
         """The appearance after Gaussians were added at the end of the canonical ones, now `base` (N, 14)."""
-        return self if self.colors is None else replace(self, colors=self.colors.grown(base))
+        return self if self.colors is None else replace(self, colors=self.colors.extend(base))
 
     def check(self, count: int) -> None:
         """Raises ValueError when it is not the appearance of `count` Gaussians."""

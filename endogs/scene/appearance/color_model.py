@@ -23,15 +23,15 @@ class ColorModel(ABC):
         """(N, 3) sRGB of packed Gaussians (N, 14) as `camera` sees them, differentiable."""
 
     @abstractmethod
-    def adopted(self, base: Tensor, camera: Camera) -> Tensor:
+    def encode(self, base: Tensor, camera: Camera) -> Tensor:
         """Canonical Gaussians (N, 14) of this model that `camera` sees in the colours that `base` (N, 14) has."""
 
     @abstractmethod
-    def grown(self, base: Tensor) -> "ColorModel":
+    def extend(self, base: Tensor) -> "ColorModel":
         """The model after Gaussians were added at the end of the canonical ones, which are now `base` (N, 14)."""
 
     @abstractmethod
-    def kept(self, keep: Tensor) -> "ColorModel":
+    def select(self, keep: Tensor) -> "ColorModel":
         """The model of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
 
     @abstractmethod

@@ -123,7 +123,7 @@ class LitColors(ColorModel):
         return irradiance, diffuse, math.pi * fresnel * lobe * 0.5 / masking * n_l * facing
 
     @torch.no_grad()
-    def adopted(self, base: Tensor, camera: Camera) -> Tensor:
+    def encode(self, base: Tensor, camera: Camera) -> Tensor:
         """The Gaussians whose diffuse light towards `camera` is the colour that `base` has."""
         irradiance, diffuse, _ = self._shading(base[:, MEANS], camera)
         base = base.clone()
@@ -131,14 +131,14 @@ class LitColors(ColorModel):
         base[:, COLORS] = linear_to_srgb(srgb_to_linear(base[:, COLORS]) / shading)
         return base
 
-    def grown(self, base: Tensor) -> "LitColors":
+    def extend(self, base: Tensor) -> "LitColors":
         """New Gaussians are as glossy as the others on average; all get new neighbours."""
         new = self.gloss.mean(0, keepdim=True).expand(len(base) - len(self.gloss), 2)
         return replace(self, gloss=torch.cat([self.gloss, new]), frames=TangentFrames.of(base[:, MEANS]))
 
-    def kept(self, keep: Tensor) -> "LitColors":
+    def select(self, keep: Tensor) -> "LitColors":
         """The selected Gaussians."""
-        return replace(self, gloss=self.gloss[keep], frames=self.frames.kept(keep))
+        return replace(self, gloss=self.gloss[keep], frames=self.frames.select(keep))
 
     def relit(self, light: Light) -> "LitColors":
         """The same tissue under another light."""

@@ -93,16 +93,16 @@ class HarmonicColors(ColorModel):
         basis = directional_basis(directions, self.degree)
         return packed[:, COLORS] + (basis[:, None, :] @ self.rest.to(packed.dtype))[:, 0]
 
-    def adopted(self, base: Tensor, camera: Camera) -> Tensor:
+    def encode(self, base: Tensor, camera: Camera) -> Tensor:
         """`base`: new Gaussians look the same from everywhere."""
         return base
 
-    def grown(self, base: Tensor) -> "HarmonicColors":
+    def extend(self, base: Tensor) -> "HarmonicColors":
         """New Gaussians look the same from everywhere."""
         new = self.rest.new_zeros(len(base) - len(self.rest), *self.rest.shape[1:])
         return HarmonicColors(torch.cat([self.rest, new]))
 
-    def kept(self, keep: Tensor) -> "HarmonicColors":
+    def select(self, keep: Tensor) -> "HarmonicColors":
         """The coefficients of the selected Gaussians."""
         return replace(self, rest=self.rest[keep])
 

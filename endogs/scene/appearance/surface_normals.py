@@ -65,7 +65,7 @@ class TangentFrames:
         normal = torch.where(length > 1e-3, normal / length.clamp_min(1e-12), sight)
         return torch.where((normal * sight).sum(1, keepdim=True) < 0, -normal, normal)
 
-    def kept(self, keep: Tensor) -> "TangentFrames":
+    def select(self, keep: Tensor) -> "TangentFrames":
         """The frames of the selected rows; neighbours that go are replaced by the Gaussian itself."""
         count = len(self.neighbours)
         rows = torch.arange(count, device=keep.device)[keep]

@@ -32,7 +32,7 @@ def spline_through(deformation: Deformation, base: Tensor, times: np.ndarray, kn
     control = base.new_empty(knots.count, *base.shape)
     for first in range(0, len(base), ROWS):
         rows = torch.arange(first, min(first + ROWS, len(base)), device=base.device)
-        part, here = deformation.kept(rows), base[rows]
+        part, here = deformation.select(rows), base[rows]
         offsets = torch.stack([part.packed_at(here, float(time)) - here for time in times])
         control[:, rows] = torch.einsum("kf,fnc->knc", solve, offsets)
     return SplineDeformation(control, knots)

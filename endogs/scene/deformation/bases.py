@@ -157,7 +157,7 @@ class BasesDeformation(Deformation):
         """Bases fitted to the tracks, or without weight."""
         b, units = start.config, start.units.to(base)
         still = cls.at_rest(0, b.count, b.width / (b.count - 1), units, start.span, b.kernel, b.constant)
-        return still.grown(len(base), start.motion)
+        return still.extend(len(base), start.motion)
 
     @classmethod
     def trained_numbers(cls, config: Any, gaussians: int, knots: float) -> float:
@@ -177,7 +177,7 @@ class BasesDeformation(Deformation):
         first = torch.stack([torch.linspace(0, 1, bases), torch.full((bases,), width)]).to(units)
         empty = units.new_zeros(0, len(units), bases)
         still = units.new_zeros(0, len(units)) if constant else None
-        return BasesDeformation(empty, empty, empty, units, first, span, kernel, still).grown(count, None)
+        return BasesDeformation(empty, empty, empty, units, first, span, kernel, still).extend(count, None)
 
     def packed_at(self, base: Tensor, time: float) -> Tensor:
         """The packed Gaussians (N, 14) at `time`, seconds."""
@@ -204,7 +204,7 @@ class BasesDeformation(Deformation):
         check_names(cls.kind, tensors, needed, frozenset({"constant"}))
         return cls(**tensors, span=ClipTime.of(settings), kernel=settings["kernel"])
 
-    def grown(self, count: int, motion: Tracks | None) -> "BasesDeformation":
+    def extend(self, count: int, motion: Tracks | None) -> "BasesDeformation":
         """With `count` more Gaussians, whose weights are fitted to `motion` by ridge least squares, or are zero."""
         _, channels, bases = self.weights.shape
         centers, widths = (row.expand(count, channels, bases) for row in self.first)

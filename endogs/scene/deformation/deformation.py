@@ -19,7 +19,7 @@ class Deformation(ABC):
 
     Training contract: the optimizer computes `packed = deformation.packed_at(base, time)`, the fit renders it and hands
     the gradient by `packed` back. `SplineAdam` applies the chain rule of those that are `linear` by hand;
-    `AutogradAdam` keeps the graph of any other. A new one is a file with a class, and a line in `registry.py`.
+    `AutogradAdam` keeps the graph of any other. A new one is a file with a class, and a line in `kinds.py`.
     """
 
     kind: ClassVar[str]
@@ -89,7 +89,7 @@ class Deformation(ABC):
         """Raises ValueError when the tensors, whose shapes fit, hold numbers that it cannot be evaluated with."""
         return
 
-    def kept(self, keep: Tensor) -> Deformation:
+    def select(self, keep: Tensor) -> Deformation:
         """The deformation of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
         rows = keep.nonzero()[:, 0] if keep.dtype == torch.bool else keep
         tensors = self.tensors()
@@ -100,7 +100,7 @@ class Deformation(ABC):
                 tensors[name] = tensors[name].index_select(dim, rows.to(tensors[name].device))
         return self.from_parts(tensors, self.settings())
 
-    def grown(self, count: int, motion: Tracks | None) -> Deformation:
+    def extend(self, count: int, motion: Tracks | None) -> Deformation:
         """The deformation with `count` more Gaussians, which follow `motion` as well as it can, or start at rest.
 
         What the shared tensors know stays as it is, and serves the new ones too.

@@ -57,7 +57,7 @@ class FieldDeformation(Deformation):
         """The span of time."""
         return self.span.settings()
 
-    def kept(self, keep: Tensor) -> "FieldDeformation":
+    def select(self, keep: Tensor) -> "FieldDeformation":
         """Itself: there is nothing per Gaussian."""
         return self
 

@@ -86,7 +86,7 @@ class LowrankDeformation(Deformation):
         """The tracks' principal components, or cosines."""
         assert start.knots is not None
         shared = cls.of(start.motion, start.config.trajectories, start.units.to(base), start.knots)
-        return shared.grown(len(base), start.motion)
+        return shared.extend(len(base), start.motion)
 
     @classmethod
     def trained_numbers(cls, config: Any, gaussians: int, knots: float) -> float:
@@ -136,7 +136,7 @@ class LowrankDeformation(Deformation):
         check_names(cls.kind, tensors, {"trajectories", "coefficients", "units"}, frozenset())
         return cls(**tensors, knots=Knots.of(settings))
 
-    def grown(self, count: int, motion: Tracks | None) -> "LowrankDeformation":
+    def extend(self, count: int, motion: Tracks | None) -> "LowrankDeformation":
         """With `count` more Gaussians, whose coefficients follow `motion` (of the same knots) best, or are zero."""
         rank, _, channels = self.coefficients.shape
         more = self.coefficients.new_zeros(rank, count, channels)

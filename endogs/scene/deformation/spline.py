@@ -100,11 +100,11 @@ class SplineDeformation(Deformation):
         check_names(cls.kind, tensors, {"control"}, frozenset())
         return cls(tensors["control"], Knots.of(settings))
 
-    def kept(self, keep: Tensor) -> "SplineDeformation":
+    def select(self, keep: Tensor) -> "SplineDeformation":
         """The splines of the selected Gaussians."""
         return SplineDeformation(self.control[:, keep].contiguous(), self.knots)
 
-    def grown(self, count: int, motion: Tracks | None) -> "SplineDeformation":
+    def extend(self, count: int, motion: Tracks | None) -> "SplineDeformation":
         """With the control points of `motion`, which has the same knots, or with `count` splines at rest."""
         more = self.control.new_zeros(self.knots.count, count, CHANNELS) if motion is None else motion.control
         return self.with_control(torch.cat([self.control, more.to(self.control)], 1))

@@ -42,6 +42,6 @@ class StaticDeformation(Deformation):
         """Itself: it has no times."""
         return self, 0, 0
 
-    def kept(self, keep: Tensor) -> "StaticDeformation":
+    def select(self, keep: Tensor) -> "StaticDeformation":
         """Itself: there is nothing per Gaussian."""
         return self

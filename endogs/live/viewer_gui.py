@@ -31,7 +31,7 @@ MOVING_QUALITY, FINAL_QUALITY = 75, 95
 SPLATS = "/splats"
 
 
-class Face:
+class ViewerGui:
     """Panels, picture and pointer of every browser."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Face:
         server: "viser.ViserServer",
         studio: Studio,
         title: str,
-        before: Callable[["Face"], None] = lambda face: None,
+        before: Callable[["ViewerGui"], None] = lambda gui: None,
     ) -> None:
         """`title` is shown on top, in markdown; `before` adds panels above the others."""
         from endogs.live.backend import is_busy
