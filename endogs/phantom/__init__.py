@@ -21,8 +21,13 @@ def run(config: Phantom) -> Path:
     console = Console()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("rendering the phantom", total=config.frames)
-        folder = write_phantom(config, lambda done, total: bar.update(task, completed=done))
+        notes: list[str] = []
+        folder = write_phantom(config, lambda done, total: bar.update(task, completed=done), notes.append)
+    for note in notes:
+        print(plain(note))
     size = f"{config.frames} frames of {config.width}x{config.height}"
+    camera = "moving" if config.camera_moves else "still"
     truth = folder / "truth"
-    print(f"{plain(folder)}: {size}, {config.view}, {config.camera} camera, truth in {plain(truth)}")
+    anatomy = "" if config.anatomy == "abdomen" else f", {config.anatomy}"
+    print(f"{plain(folder)}: {size}{anatomy}, {config.view}, {camera} camera, truth in {plain(truth)}")
     return folder

@@ -1,0 +1,110 @@
+"""What the colon's mucosa looks like: salmon pink, with branching vessels below a wet, finely uneven surface."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.phantom.colon.wall import Tube
+from endogs.phantom.pattern import closed_noise
+from endogs.phantom.texture import Texture, blend, smooth_step
+from endogs.phantom.vessels import Branch, draw, grow_trees
+
+Field = NDArray[np.float32]
+
+# Linear albedos (red, green, blue).
+MUCOSA = np.array([0.70, 0.285, 0.185], np.float32)
+PALE = np.array([0.78, 0.43, 0.30], np.float32)
+FLUSHED = np.array([0.60, 0.17, 0.115], np.float32)
+ARTERY = np.array([0.46, 0.075, 0.06], np.float32)
+VEIN = np.array([0.36, 0.10, 0.105], np.float32)
+FINEST_TEXEL = 0.075
+"""Millimetres."""
+COARSER = 4
+"""From one level of the pyramid to the next."""
+
+
+@dataclass(frozen=True)
+class Mucosa(Texture):
+    """A texture that closes around the tube: its last column is followed by its first."""
+
+    texel: float
+    """Millimetres."""
+
+    @cached_property
+    def levels(self) -> list[Field]:
+        """Albedo and slope (h, w, 5), at full size and twice coarser by COARSER: far walls must not sparkle."""
+        levels = [np.concatenate([self.albedo, self.slope], -1)]
+        for _ in range(2):
+            h, w = levels[-1].shape[:2]
+            size = max(1, w // COARSER), max(1, h // COARSER)
+            parts = cv2.split(levels[-1])
+            levels.append(np.dstack([cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts]))
+        return levels
+
+    def at(self, column: Field, row: Field, shape: tuple[int, int], footprint: Field) -> tuple[Field, Field]:
+        """Albedo (N, 3) and slope (N, 2) at grid coordinates (h, w) of a grid of `shape` (rows, columns), whose last
+        column is its first; `footprint` (h, w) is the width of a pixel on the tissue, mm."""
+        rows, columns = shape
+        level = np.clip(np.log(np.maximum(footprint / self.texel, 1e-6)) / math.log(COARSER), 0, 2)
+        total = np.zeros((*column.shape, 5), np.float32)
+        for index, values in enumerate(self.levels):
+            weight = np.clip(1 - np.abs(level - index), 0, 1).astype(np.float32)
+            if not weight.any():
+                continue
+            h, w = values.shape[:2]
+            x = (column * np.float32(w / (columns - 1)) - np.float32(0.5)).astype(np.float32)
+            y = np.clip(row * np.float32(h / (rows - 1)) - 0.5, 0, h - 1).astype(np.float32)
+            for part in (slice(0, 3), slice(3, 5)):
+                found = cv2.remap(np.ascontiguousarray(values[..., part]), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+                total[..., part] += weight[..., None] * found
+        return total[..., :3].reshape(-1, 3), total[..., 3:].reshape(-1, 2)
+
+
+def make_mucosa(tube: Tube, texel: float, rng: np.random.Generator) -> Mucosa:
+    """The mucosa with texels of about `texel` mm."""
+    texel = max(texel, FINEST_TEXEL)
+    extent = tube.extent
+    shape = max(8, round(extent[1] / texel)), max(8, round(extent[0] / texel))
+
+    def noise(wavelength: float, octaves: int = 1) -> Field:
+        return closed_noise(rng, extent, shape, wavelength, octaves)
+
+    mottle = noise(22.0, 4)
+    albedo = np.broadcast_to(MUCOSA, (*shape, 3)).astype(np.float32)
+    albedo = blend(albedo, PALE, 0.6 * smooth_step(mottle, -0.4, 2.0))
+    albedo = blend(albedo, FLUSHED, 0.55 * smooth_step(-mottle, 0.2, 2.0))
+    albedo *= (1 + 0.05 * noise(2.4, 4))[..., None]
+    crest = cv2.resize(tube.crease[:, :-1], (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    # Where a fold is thin less blood lies under the surface; a taenia shows as a faint pale band.
+    albedo = blend(albedo, PALE, 0.5 * smooth_step(crest, 0.35, 0.95))
+
+    def vessels(per_square_cm: float, diameter: float) -> Field:
+        trees = math.ceil(per_square_cm * extent[0] * extent[1] / 100)
+        return draw(_around(grow_trees(rng, extent, trees, diameter), extent[0]), extent, shape)
+
+    fine, veins, arteries = vessels(0.16, 0.42), vessels(0.03, 0.95), vessels(0.05, 0.75)
+    fading = np.clip(0.62 + 0.42 * noise(20.0), 0.08, 1) * (1 - 0.45 * smooth_step(crest, 0.3, 0.9))
+    albedo = blend(albedo, ARTERY, 0.55 * fine * fading)
+    albedo = blend(albedo, VEIN, 0.55 * veins * fading)
+    albedo = blend(albedo, ARTERY, 0.7 * arteries * fading)
+    relief = 0.09 * noise(7.0, 2) + 0.024 * noise(2.2, 2) + 0.006 * noise(0.8)
+    relief += 0.05 * veins + 0.04 * arteries
+    padded = np.concatenate([relief[:, -1:], relief, relief[:, :1]], 1).astype(np.float32)
+    slope_y, slope_x = np.gradient(padded, extent[1] / shape[0], extent[0] / shape[1])
+    slope = np.stack([slope_x[:, 1:-1], slope_y[:, 1:-1]], -1).astype(np.float32)
+    return Mucosa(np.clip(albedo, 0.01, 0.95), slope, extent[1] / shape[0])
+
+
+def _around(branches: list[Branch], period: float) -> list[Branch]:
+    """The branches, with copies of those that leave the sheet at its sides, one turn farther."""
+    shifted = []
+    for points, diameter in branches:
+        for turn in (-period, period):
+            x = points[:, 0] + turn
+            if x.max() > -1 and x.min() < period + 1:
+                shifted.append((points + np.array([turn, 0.0]), diameter))
+    return branches + shifted

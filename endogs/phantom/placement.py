@@ -1,0 +1,62 @@
+"""Whether a camera path stays in the open and looks at tissue all the way."""
+
+import numpy as np
+
+from endogs.errors import InputError
+from endogs.geometry import invert_rigid
+from endogs.open3d_library import import_open3d
+from endogs.phantom.anatomy import Anatomy
+from endogs.phantom.config import Phantom
+from endogs.phantom.optics import Optics
+from endogs.phantom.path import CameraPath
+from endogs.phantom.rays import cast, caster
+
+NEAREST = 2.5
+"""Millimetres that a camera stays from tissue wherever it moves."""
+
+
+def check_placement(config: Phantom, anatomy: Anatomy, path: CameraPath, optics: Optics) -> None:
+    """Raises InputError, with numbers, where the camera comes too near to tissue, passes through it, or looks past it.
+
+    Adds to the path's notes how near it comes. The tissue is taken at rest; how far it swings is added.
+    """
+    if config.trajectory is None and config.anatomy == "abdomen" and config.lens == "pinhole":
+        return  # made so that it fits
+    file = config.trajectory or "the camera"
+    poses = invert_rigid(path.world_to_camera)
+    eyes = np.ascontiguousarray(poses[:, :3, 3])
+    scene = caster(anatomy.surface.rest.reshape(-1, 3), anatomy.surface.triangles)
+    inner = anatomy.open_places(eyes)
+    way = eyes - inner
+    length = np.linalg.norm(way, axis=1)
+    hits = scene.cast_rays(import_open3d().core.Tensor(np.concatenate([inner, way], 1).astype(np.float32)))
+    through = (hits["t_hit"].numpy() < 1) & (length > 1e-6)
+    free = scene.compute_distance(import_open3d().core.Tensor(eyes.astype(np.float32))).numpy() - anatomy.swing()
+    free = np.where(through, -free, free)
+    frame = int(np.argmin(free))
+    remedy = "raise --distance" if config.anatomy == "abdomen" else "raise --radius"
+    if free[frame] < NEAREST:
+        what = "passes through tissue" if through[frame] else f"comes as near as {max(free[frame], 0):.1f} mm to tissue"
+        raise InputError(
+            f"{file}: at frame {frame} the camera {what} that moves by {anatomy.swing():.1f} mm: {remedy}, or lower "
+            "--trajectory-scale, --folds, --breathing or --wave."
+        )
+    ys, xs = np.linspace(0, optics.height - 1, 13).astype(int), np.linspace(0, optics.width - 1, 17).astype(int)
+    rays = optics.rays[np.ix_(ys, xs)].reshape(-1, 3)
+    if optics.outside is not None:
+        rays = rays[~optics.outside[np.ix_(ys, xs)].ravel()]
+    lost = np.array([_lost(scene, pose, rays) for pose in poses])
+    if lost.max() > 0:
+        worst = int(np.argmax(lost))
+        raise InputError(
+            f"{file}: at frame {worst} the camera looks past the edge of the tissue in {100 * lost[worst]:.0f} % of the "
+            "picture: lower --field-of-view or --trajectory-scale."
+        )
+    if config.trajectory is not None:
+        path.notes.append(f"The camera comes as near as {free[frame]:.1f} mm to tissue, at frame {frame}.")
+
+
+def _lost(scene: object, pose: np.ndarray, rays: np.ndarray) -> float:
+    """Share of rays (N, 3) of a camera at `pose` (4, 4), camera to world, that meet nothing."""
+    hits = cast(scene, pose[:3, 3], (rays @ pose[:3, :3].T).astype(np.float32))
+    return float((~np.isfinite(hits["t_hit"])).mean())
