@@ -33,9 +33,15 @@ MOST_CELLS = 900
 class Anatomy(Protocol):
     """Tissue of any kind."""
 
-    surface: Surface
-    reference_distance: float
-    """Where the lamp's intensity is given, mm."""
+    @property
+    def surface(self) -> Surface:
+        """The grid at rest."""
+        ...
+
+    @property
+    def reference_distance(self) -> float:
+        """Where the lamp's intensity is given, mm."""
+        ...
 
     @property
     def texture(self) -> Texture:
@@ -186,8 +192,8 @@ def sheet_for(config: Phantom, path: CameraPath, optics: Optics) -> Sheet:
     if max(half) > LARGEST_SHEET:
         turn = math.degrees(math.acos(float(np.clip(path.whole[:, 2, 2].min(), -1, 1))))
         raise InputError(
-            f"{config.trajectory or 'phantom'}: the camera turns by up to {turn:.0f} degrees from its mean view and would look past "
-            f"the tissue, {max(half):.0f} mm away: lower --field-of-view or --distance, or use --anatomy colon."
+            f"{config.trajectory or '--lens fisheye'}: the camera turns by up to {turn:.0f} degrees from its mean view "
+            f"and sees tissue as far as {max(half):.0f} mm to its side: lower --field-of-view or --distance."
         )
     columns, rows = (min(MOST_CELLS, max(64, round(2 * h / CELL))) + 1 for h in half)
     return Sheet(half, (rows, columns), hollow)

@@ -35,8 +35,8 @@ class Phantom(Options):
     anatomy: Literal["abdomen", "colon"] = "abdomen"
     """Folded tissue in front of a laparoscope, or a colon with the endoscope inside it."""
     camera: Literal["still", "moving"] | None = None
-    """A still endoscope (the default), or one that drifts by about a centimetre and turns by a few degrees. Leave it out
-    with --trajectory."""
+    """A still endoscope (the default), or one that drifts by about a centimetre and turns by a few degrees. Leave it
+    out with --trajectory."""
     trajectory: Path | None = None
     """A camera path to follow, in TUM's form: time tx ty tz qx qy qz qw in seconds and mm, camera to world. Frames are
     taken at its times, interpolated to --fps, and it is placed so that the camera sees the anatomy."""
@@ -47,7 +47,7 @@ class Phantom(Options):
     lens: Literal["pinhole", "fisheye"] = "pinhole"
     """Straight lines stay straight, or the round view of a wide-angle lens, whose calibration is written beside it."""
     instruments: Annotated[int | None, Range(0, 2)] = None
-    """Metal instruments that hold and pull the tissue: 0, 1 or 2; by default 1 in the abdomen, and the colon has none."""
+    """Metal instruments that hold and pull the tissue: 0, 1 or 2; by default 1 in the abdomen. The colon has none."""
     seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     """The same seed and options give the same files."""
     distance: Annotated[float, Range(40, 150)] = 72.0
@@ -141,9 +141,13 @@ class Phantom(Options):
             self._check_colon()
         self._check_lens()
         if self.trajectory is not None and self.camera is not None:
-            raise InputError(f"--camera {self.camera} with --trajectory: the file moves the camera; leave --camera out.")
+            raise InputError(
+                f"--camera {self.camera} with --trajectory: the file moves the camera; leave --camera out."
+            )
         if self.trajectory is None and self.trajectory_scale != 1.0:
-            raise InputError("--trajectory-scale without --trajectory: there is nothing to scale; give both or neither.")
+            raise InputError(
+                "--trajectory-scale without --trajectory: there is nothing to scale; give both or neither."
+            )
         if self.jump is not None and not self.camera_moves:
             raise InputError("--jump with a still camera: there is no path to skip ahead on; give --camera moving too.")
         if self.jump is not None and self.jump >= self.frames:

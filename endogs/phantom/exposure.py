@@ -13,7 +13,7 @@ LAG = 0.35
 """Seconds in which an automatic exposure makes up for 63 % of a change."""
 MOST_GAIN = 6.0
 """Largest and smallest exposure, relative to the first frame's."""
-WANTED = 0.27
+WANTED = {"abdomen": 0.27, "colon": 0.30}
 """Level that is aimed at, linear."""
 PERCENTILE = {"abdomen": 70, "colon": 72}
 """Share of the pixels below the level, percent: a lumen is mostly dark, and the walls count."""
@@ -39,7 +39,7 @@ class Exposure:
         if not self.config.exposes_itself:
             return
         level = green_weighted(self.config, radiance[::4, ::4], None if chosen is None else chosen[::4, ::4])
-        wanted = WANTED * 2**self.config.exposure / max(level, 1e-9)
+        wanted = WANTED[self.config.anatomy] * 2**self.config.exposure / max(level, 1e-9)
         wanted = min(max(wanted, 1 / MOST_GAIN), MOST_GAIN)
         if self._is_first:
             self.gain, self._is_first = 1.0, False

@@ -50,11 +50,11 @@ class Optics:
 
     def in_view(self, pixels: Array) -> NDArray[np.bool_]:
         """Which pixels (P, 2) the picture shows."""
-        inside = ((pixels >= 0) & (pixels < (self.width, self.height))).all(-1)
+        inside = np.asarray(((pixels >= 0) & (pixels < (self.width, self.height))).all(-1))
         if self.outside is not None:
             x, y = np.where(inside[:, None], pixels, 0).astype(int).T
-            inside &= ~self.outside[y, x]
-        return np.asarray(inside)
+            inside = inside & ~self.outside[y, x]
+        return inside
 
     def calibration(self) -> dict[str, Any]:
         """Entries of a calibration.json."""

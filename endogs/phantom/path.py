@@ -15,6 +15,8 @@ from endogs.phantom.motion import camera_at
 
 Array = NDArray[np.float64]
 
+TRAJECTORY = "trajectory.tum"
+"""Copy of --trajectory in the folder truth/ of a clip, from which the path can be worked out again."""
 LONGEST_GAP = 1.0
 """Seconds between two rows of a trajectory, beyond which nobody knows what the camera did."""
 FASTEST_MM, FASTEST_DEGREES = 500.0, 500.0
@@ -99,7 +101,7 @@ def drift(config: Phantom, time: float) -> Array:
 
 
 def read_rows(config: Phantom, notes: list[str]) -> tuple[Array, Array]:
-    """Times (N,) from 0, seconds, and camera to world (N, 4, 4), mm, of --trajectory; InputError where it is no path."""
+    """Times (N,) from 0, seconds, and camera to world (N, 4, 4), mm, of --trajectory; InputError where it is none."""
     file = config.trajectory
     assert file is not None
     try:
@@ -131,7 +133,10 @@ def _check_steps(config: Phantom, times: Array, poses: Array) -> None:
         )
     steps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
     turns = np.degrees(turned(poses[:-1], poses[1:]))
-    for lengths, most, fastest, unit in ((steps, JUMP_MM, FASTEST_MM, "mm"), (turns, JUMP_DEGREES, FASTEST_DEGREES, "degrees")):
+    for lengths, most, fastest, unit in (
+        (steps, JUMP_MM, FASTEST_MM, "mm"),
+        (turns, JUMP_DEGREES, FASTEST_DEGREES, "degrees"),
+    ):
         around = np.stack([np.roll(np.pad(lengths, 3), shift)[3:-3] for shift in (-3, -2, -1, 1, 2, 3)]).max(0)
         jumps = (lengths > fastest * gaps) & (lengths > most) | (lengths > most) & (lengths > JUMP_FACTOR * around)
         if len(lengths) > 1 and jumps.any():
@@ -190,18 +195,18 @@ def _jump(config: Phantom, at: Callable[[Array], Array], duration: float) -> Jum
     skips = skips[skips <= left]
     if not skips.size:
         raise InputError(
-            f"--jump {config.jump}: {config.trajectory} ends with the clip, so there is nothing to skip; lower --frames."
+            f"--jump {config.jump}: {config.trajectory} ends with the clip and leaves nothing to skip; lower --frames."
         )
     start = at(np.array([before]))
-    ends = at(config.jump / config.fps + skips)
+    ends = at(np.asarray(config.jump / config.fps + skips, np.float64))
     moved = np.linalg.norm(ends[:, :3, 3] - start[0, :3, 3], axis=1)
     degrees = np.degrees(turned(np.repeat(start, len(ends), 0), ends))
     share = np.maximum(moved / JUMPED_MM, degrees / JUMPED_DEGREES)
     best = int(np.argmax(share >= 1)) if (share >= 1).any() else int(np.argmax(share))
     if share[best] < 0.2:
         raise InputError(
-            f"--jump {config.jump}: the rest of the path gets only {moved[best]:.2f} mm and {degrees[best]:.1f} degrees "
-            "away; choose an earlier frame, or lower --frames so that more of the path is left."
+            f"--jump {config.jump}: the rest of the path gets only {moved[best]:.2f} mm and {degrees[best]:.1f} degrees"
+            " away; choose an earlier frame, or lower --frames so that more of the path is left."
         )
     return Jump(config.jump, float(skips[best]), float(moved[best]), float(degrees[best]))
 

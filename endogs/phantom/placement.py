@@ -49,8 +49,8 @@ def check_placement(config: Phantom, anatomy: Anatomy, path: CameraPath, optics:
     if lost.max() > 0:
         worst = int(np.argmax(lost))
         raise InputError(
-            f"{file}: at frame {worst} the camera looks past the edge of the tissue in {100 * lost[worst]:.0f} % of the "
-            "picture: lower --field-of-view or --trajectory-scale."
+            f"{file}: at frame {worst} the camera looks past the edge of the tissue in {100 * lost[worst]:.0f} % of "
+            "the picture: lower --field-of-view or --trajectory-scale."
         )
     if config.trajectory is not None:
         path.notes.append(f"The camera comes as near as {free[frame]:.1f} mm to tissue, at frame {frame}.")

@@ -39,7 +39,8 @@ class Relief:
         normal = np.cross(along_y, along_x)
         normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
         along_x /= (along_x**2).sum(-1, keepdims=True)
-        along_y /= (along_y**2).sum(-1, keepdims=True)
+        square = (along_y**2).sum(-1, keepdims=True)
+        along_y /= np.sqrt(square) if surface.closed else square  # a tube's texture runs along its wall already
         return Relief(normal, along_x, along_y)
 
 
@@ -61,7 +62,7 @@ def look_up(
     if isinstance(texture, Mucosa):
         distance = depth * np.linalg.norm(rays, axis=-1).astype(np.float32)
         footprint = distance / np.float32(focal)
-        albedo, slope = texture.at(at_x, at_y, (rows, columns), footprint)
+        albedo, slope = texture.at(at_x, at_y, footprint)
     else:
         texel_rows, texel_columns = texture.slope.shape[:2]
         scales = texel_columns / columns, texel_rows / rows

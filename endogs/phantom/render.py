@@ -12,7 +12,7 @@ from endogs.geometry import invert_rigid
 from endogs.phantom.anatomy import make_anatomy, streams
 from endogs.phantom.config import Phantom
 from endogs.phantom.events import Events
-from endogs.phantom.exposure import Exposure, green_weighted
+from endogs.phantom.exposure import WANTED, Exposure, green_weighted
 from endogs.phantom.instruments import Mesh
 from endogs.phantom.light import Lamp, reflection_geometry, shade_metal, shade_tissue, unit
 from endogs.phantom.optics import make_optics
@@ -126,11 +126,11 @@ class Studio:
         rays = self.rays[2::5, 2::5]
         radiance, depth = self._tissue(scene, relief, world_to_camera, rays, self.lamp_at(world_to_camera))
         level = green_weighted(self.config, radiance, None if self.optics.outside is None else depth > 0)
-        return float(0.27 / max(level, 1e-9) * 2**self.config.exposure)
+        return float(WANTED[self.config.anatomy] / max(level, 1e-9) * 2**self.config.exposure)
 
     def _shape(self, positions: NDArray[np.float64]) -> tuple[Any, Relief]:
         """What rays need of the tissue's grid; kept while the tissue stands still."""
-        key = hashlib.blake2b(positions, digest_size=16).digest()
+        key = hashlib.blake2b(positions.tobytes(), digest_size=16).digest()
         if self._shaped is None or self._shaped[0] != key:
             scene = caster(positions.reshape(-1, 3), self.surface.triangles)
             self._shaped = key, scene, Relief.of(self.surface, positions)

@@ -1,6 +1,7 @@
 """Spans of frames as the command line writes them, A:B."""
 
 import re
+from itertools import pairwise
 
 from endogs.errors import InputError
 from endogs.plain_text import plain
@@ -23,7 +24,7 @@ def read_spans(option: str, texts: tuple[str, ...], frames: int) -> list[Span]:
             raise InputError(f"{option} {text}: ends beyond the clip of {frames} frames; raise --frames or lower B.")
         spans.append((first, last))
     spans.sort()
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (start, _) in pairwise(spans):
         if start < end:
             raise InputError(f"{option}: its spans overlap at frame {start}; give them apart.")
     return spans

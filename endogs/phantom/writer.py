@@ -13,13 +13,12 @@ from endogs.geometry import invert_rigid
 from endogs.output import new_folder
 from endogs.phantom.config import Phantom
 from endogs.phantom.light import AMBIENT, FILM, TISSUE_WRAP, WATER_REFLECTANCE
+from endogs.phantom.path import TRAJECTORY
 from endogs.phantom.render import Studio, View
 from endogs.phantom.tracks_file import tracks_file
 
 DEPTH_UNIT_MM = 0.01
 """Millimetres per unit of the 16-bit depth pictures; 0 is unknown."""
-TRAJECTORY = "trajectory.tum"
-"""Copy of the trajectory, in truth/, from which the path can be worked out again."""
 LONGEST = 1 << 28
 """Bytes of a trajectory."""
 

@@ -16,9 +16,9 @@ from endogs.phantom.vessels import Branch, draw, grow_trees
 Field = NDArray[np.float32]
 
 # Linear albedos (red, green, blue).
-MUCOSA = np.array([0.70, 0.285, 0.185], np.float32)
-PALE = np.array([0.78, 0.43, 0.30], np.float32)
-FLUSHED = np.array([0.60, 0.17, 0.115], np.float32)
+MUCOSA = np.array([0.73, 0.265, 0.16], np.float32)
+PALE = np.array([0.82, 0.42, 0.27], np.float32)
+FLUSHED = np.array([0.64, 0.165, 0.105], np.float32)
 ARTERY = np.array([0.46, 0.075, 0.06], np.float32)
 VEIN = np.array([0.36, 0.10, 0.105], np.float32)
 FINEST_TEXEL = 0.075
@@ -33,6 +33,8 @@ class Mucosa(Texture):
 
     texel: float
     """Millimetres."""
+    unrolled: Field
+    """(R, C) of the grid: how far along the texture each point is, mm."""
 
     @cached_property
     def levels(self) -> list[Field]:
@@ -45,10 +47,11 @@ class Mucosa(Texture):
             levels.append(np.dstack([cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts]))
         return levels
 
-    def at(self, column: Field, row: Field, shape: tuple[int, int], footprint: Field) -> tuple[Field, Field]:
-        """Albedo (N, 3) and slope (N, 2) at grid coordinates (h, w) of a grid of `shape` (rows, columns), whose last
-        column is its first; `footprint` (h, w) is the width of a pixel on the tissue, mm."""
-        rows, columns = shape
+    def at(self, column: Field, row: Field, footprint: Field) -> tuple[Field, Field]:
+        """Albedo (N, 3) and slope (N, 2) at coordinates (h, w) of the grid, whose last column is its first; `footprint`
+        (h, w) is the width of a pixel on the tissue, mm."""
+        columns = self.unrolled.shape[1]
+        along = cv2.remap(self.unrolled, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         level = np.clip(np.log(np.maximum(footprint / self.texel, 1e-6)) / math.log(COARSER), 0, 2)
         total = np.zeros((*column.shape, 5), np.float32)
         for index, values in enumerate(self.levels):
@@ -57,9 +60,11 @@ class Mucosa(Texture):
                 continue
             h, w = values.shape[:2]
             x = (column * np.float32(w / (columns - 1)) - np.float32(0.5)).astype(np.float32)
-            y = np.clip(row * np.float32(h / (rows - 1)) - 0.5, 0, h - 1).astype(np.float32)
+            y = np.clip(along * np.float32(h / (self.texel * len(self.albedo))) - 0.5, 0, h - 1).astype(np.float32)
             for part in (slice(0, 3), slice(3, 5)):
-                found = cv2.remap(np.ascontiguousarray(values[..., part]), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+                found = cv2.remap(
+                    np.ascontiguousarray(values[..., part]), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+                )
                 total[..., part] += weight[..., None] * found
         return total[..., :3].reshape(-1, 3), total[..., 3:].reshape(-1, 2)
 
@@ -67,18 +72,18 @@ class Mucosa(Texture):
 def make_mucosa(tube: Tube, texel: float, rng: np.random.Generator) -> Mucosa:
     """The mucosa with texels of about `texel` mm."""
     texel = max(texel, FINEST_TEXEL)
-    extent = tube.extent
+    extent = tube.extent[0], float(tube.unrolled.max())
     shape = max(8, round(extent[1] / texel)), max(8, round(extent[0] / texel))
 
     def noise(wavelength: float, octaves: int = 1) -> Field:
         return closed_noise(rng, extent, shape, wavelength, octaves)
 
-    mottle = noise(22.0, 4)
+    mottle = noise(26.0, 3)
     albedo = np.broadcast_to(MUCOSA, (*shape, 3)).astype(np.float32)
-    albedo = blend(albedo, PALE, 0.6 * smooth_step(mottle, -0.4, 2.0))
-    albedo = blend(albedo, FLUSHED, 0.55 * smooth_step(-mottle, 0.2, 2.0))
-    albedo *= (1 + 0.05 * noise(2.4, 4))[..., None]
-    crest = cv2.resize(tube.crease[:, :-1], (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    albedo = blend(albedo, PALE, 0.55 * smooth_step(mottle, -0.3, 2.2))
+    albedo = blend(albedo, FLUSHED, 0.4 * smooth_step(-mottle, 0.2, 2.4))
+    albedo *= (1 + 0.03 * noise(2.4, 3))[..., None]
+    crest = _on_texture(tube, tube.crease, shape, extent[1])
     # Where a fold is thin less blood lies under the surface; a taenia shows as a faint pale band.
     albedo = blend(albedo, PALE, 0.5 * smooth_step(crest, 0.35, 0.95))
 
@@ -86,17 +91,24 @@ def make_mucosa(tube: Tube, texel: float, rng: np.random.Generator) -> Mucosa:
         trees = math.ceil(per_square_cm * extent[0] * extent[1] / 100)
         return draw(_around(grow_trees(rng, extent, trees, diameter), extent[0]), extent, shape)
 
-    fine, veins, arteries = vessels(0.16, 0.42), vessels(0.03, 0.95), vessels(0.05, 0.75)
+    fine, veins, arteries = vessels(0.22, 0.36), vessels(0.022, 0.85), vessels(0.075, 0.7)
     fading = np.clip(0.62 + 0.42 * noise(20.0), 0.08, 1) * (1 - 0.45 * smooth_step(crest, 0.3, 0.9))
-    albedo = blend(albedo, ARTERY, 0.55 * fine * fading)
+    albedo = blend(albedo, ARTERY, 0.5 * fine * fading)
     albedo = blend(albedo, VEIN, 0.55 * veins * fading)
-    albedo = blend(albedo, ARTERY, 0.7 * arteries * fading)
-    relief = 0.09 * noise(7.0, 2) + 0.024 * noise(2.2, 2) + 0.006 * noise(0.8)
-    relief += 0.05 * veins + 0.04 * arteries
+    albedo = blend(albedo, ARTERY, 0.8 * arteries * fading)
+    relief: Field = 0.06 * noise(8.0) + 0.014 * noise(2.4) + 0.005 * noise(0.9) + 0.03 * veins + 0.02 * arteries
     padded = np.concatenate([relief[:, -1:], relief, relief[:, :1]], 1).astype(np.float32)
     slope_y, slope_x = np.gradient(padded, extent[1] / shape[0], extent[0] / shape[1])
-    slope = np.stack([slope_x[:, 1:-1], slope_y[:, 1:-1]], -1).astype(np.float32)
-    return Mucosa(np.clip(albedo, 0.01, 0.95), slope, extent[1] / shape[0])
+    slope = np.stack([slope_x, slope_y], -1)[:, 1:-1].astype(np.float32)
+    return Mucosa(np.clip(albedo, 0.01, 0.95), slope, extent[1] / shape[0], tube.unrolled)
+
+
+def _on_texture(tube: Tube, values: Field, shape: tuple[int, int], length: float) -> Field:
+    """Values (R, C) of the tube's grid on the unrolled sheet (shape) of `length` mm."""
+    rows = np.linspace(0, length, 4 * len(values))
+    columns = range(values.shape[1] - 1)
+    sheet = np.stack([np.interp(rows, tube.unrolled[:, c], values[:, c]) for c in columns], -1).astype(np.float32)
+    return np.asarray(cv2.resize(sheet, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _around(branches: list[Branch], period: float) -> list[Branch]:

@@ -14,7 +14,7 @@ from endogs.phantom.surface import Surface
 
 Array = NDArray[np.float64]
 
-CELL = 0.5
+CELL = 0.42
 """Millimetres of a grid cell."""
 CLEARANCE = 5.0
 """Millimetres that are left free around the camera's path."""
@@ -53,6 +53,8 @@ class Tube(Surface):
     """Mean radius between the folds, mm."""
     inward: Array
     """(R, C, 3) unit vectors to the centreline."""
+    unrolled: NDArray[np.float32]
+    """(R, C) how far along the wall each point is, mm: over the folds, so that nothing drawn on it is stretched."""
 
     closed = True
 
@@ -86,21 +88,35 @@ def make_tube(config: Phantom, places: Array, rng: np.random.Generator) -> Tube:
 
     turn = 0.3 * noise(160.0)[:, :1] + fold_rng.uniform(0, SECTOR)
     local = angle[None] + turn  # angle from the first taenia
-    ridge = _ridges(line.along, local, make_folds(extent[1], height, fold_rng), 0.9 * noise(17.0), 0.55 * noise(9.0, 2))
+    ridge = _ridges(line.along, local, make_folds(extent[1], height, fold_rng), 0.8 * noise(24.0), 0.5 * noise(18.0))
     reach = radius * (1 + 0.045 * noise(60.0)) + 0.05 * height
-    reach += 0.45 * noise(15.0, 2) + 0.09 * noise(4.5, 2)
+    reach += 0.38 * noise(20.0) + 0.12 * noise(9.0)
     beside = np.abs((local + SECTOR / 2) % SECTOR - SECTOR / 2) * radius  # mm from the nearest taenia
     reach -= 0.9 * np.exp(-((beside / 3.2) ** 2))
     reach -= np.minimum(ridge, 0.85 * reach)
     # Both ends are closed by domes, so that no ray leaves.
     end = np.minimum(line.along, line.along[-1] - line.along) / 14.0
     reach *= np.sqrt(np.clip(1 - (1 - np.clip(end, 0, 1)) ** 2, 1e-4, 1))[:, None]
-    outward = np.cos(angle)[None, :, None] * line.axes[:, None, 0] + np.sin(angle)[None, :, None] * line.axes[:, None, 1]
+    outward = (
+        np.cos(angle)[None, :, None] * line.axes[:, None, 0] + np.sin(angle)[None, :, None] * line.axes[:, None, 1]
+    )
     rest = line.points[:, None] + reach[..., None] * outward
     rest[:, -1] = rest[:, 0]
     flat = np.stack(np.meshgrid(angle * radius, line.along), -1)
     crest = np.clip(ridge / max(height, 1e-6), 0, 1.2).astype(np.float32)
-    return Tube(extent, flat, rest, crest, line, radius, -outward)
+    return Tube(extent, flat, rest, crest, line, radius, -outward, unrolled(rest))
+
+
+def unrolled(rest: Array) -> NDArray[np.float32]:
+    """(R, C) lengths in mm along the wall of a grid (R, C, 3), nearly: exact over a fold, and over several equal all
+    around, so that neighbours do not drift apart.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    steps = np.linalg.norm(np.diff(rest, axis=0), axis=-1)
+    lengths = np.concatenate([np.zeros((1, rest.shape[1])), np.cumsum(steps, 0)])
+    mean = lengths.mean(1, keepdims=True)
+    return (lengths - gaussian_filter1d(lengths - mean, 16.0 / CELL, axis=0, mode="nearest")).astype(np.float32)
 
 
 def make_folds(length: float, height: float, rng: np.random.Generator) -> list[Fold]:
@@ -121,7 +137,7 @@ def make_folds(length: float, height: float, rng: np.random.Generator) -> list[F
 def _fold(along: float, sector: int, height: float, rng: np.random.Generator) -> Fold:
     middle = (sector + 0.5) * SECTOR + rng.normal(0, 0.1)
     wide = SECTOR / 2 * rng.uniform(0.9, 1.16)
-    return Fold(along, middle, wide, height, rng.normal(0, 2.4), rng.uniform(1.3, 2.1))
+    return Fold(along, middle, wide, height, rng.normal(0, 2.4), rng.uniform(1.5, 2.4))
 
 
 def _ridges(along: Array, local: Array, folds: list[Fold], sway: Array, uneven: Array) -> Array:
@@ -134,7 +150,7 @@ def _ridges(along: Array, local: Array, folds: list[Fold], sway: Array, uneven: 
         apart = (local[rows] - fold.angle + math.pi) % (2 * math.pi) - math.pi
         crescent = np.cos(np.clip(apart / fold.half_width, -1, 1) * math.pi / 2) ** 0.85
         away = along[rows, None] - fold.along - fold.tilt * apart - sway[rows]
-        edge = 0.45
+        edge = 1.0
         sharp = np.exp(-(np.hypot(away, edge) - edge) / fold.thickness)
         broad = np.exp(-((away / 7.0) ** 2))
         stands = fold.height * (1 + 0.12 * uneven[rows]) * crescent * (0.72 * sharp + 0.28 * broad)
