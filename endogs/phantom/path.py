@@ -22,7 +22,8 @@ LONGEST_GAP = 1.0
 FASTEST_MM, FASTEST_DEGREES = 500.0, 500.0
 """Per second: no endoscope is moved faster, so that such a step is a jump."""
 JUMP_MM, JUMP_DEGREES, JUMP_FACTOR = 2.5, 5.0, 5.0
-"""A step between two rows is a jump, too, where it is longer than this and this many times longer than those around."""
+"""A step between two rows is a jump, too, where it is longer than this and this many times longer than the
+median of the three before and after it."""
 SHORTEST_MM = 1.0
 """A path shorter than this may be in metres."""
 JUMPED_MM, JUMPED_DEGREES = 5.0, 10.0
@@ -137,9 +138,11 @@ def _check_steps(config: Phantom, times: Array, poses: Array) -> None:
         (steps, JUMP_MM, FASTEST_MM, "mm"),
         (turns, JUMP_DEGREES, FASTEST_DEGREES, "degrees"),
     ):
-        around = np.stack([np.roll(np.pad(lengths, 3), shift)[3:-3] for shift in (-3, -2, -1, 1, 2, 3)]).max(0)
+        padded = np.pad(lengths, 3, constant_values=np.nan)
+        near = np.stack([padded[3 + k : len(lengths) + 3 + k] for k in (-3, -2, -1, 1, 2, 3)])
+        around = np.nanmedian(near, axis=0) if len(lengths) > 1 else lengths
         jumps = (lengths > fastest * gaps) & (lengths > most) | (lengths > most) & (lengths > JUMP_FACTOR * around)
-        if len(lengths) > 1 and jumps.any():
+        if jumps.any():
             row = int(np.argmax(jumps))
             raise InputError(
                 f"{file}: the camera jumps by {lengths[row]:.1f} {unit} in {gaps[row]:.3f} s after row {row + 1}: "

@@ -1,5 +1,6 @@
 """The wall of a colon at rest: haustra between crescent-shaped folds that three taeniae divide."""
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -14,9 +15,10 @@ from endogs.phantom.surface import Surface
 
 Array = NDArray[np.float64]
 
-CELL = 0.42
-"""Millimetres of a grid cell."""
-CLEARANCE = 5.0
+CELLS = 0.42, 1.0
+"""Millimetres of the smallest and largest grid cells; between them as wide as CELL_PIXELS pixels of the near wall."""
+CELL_PIXELS = 1.6
+CLEARANCE = 6.5
 """Millimetres that are left free around the camera's path."""
 WIDEST = 40.0
 """Radius, mm, of the widest colon that is made: a caecum."""
@@ -65,19 +67,21 @@ def make_tube(config: Phantom, places: Array, rng: np.random.Generator) -> Tube:
     It is as wide as --radius says, or as the path needs. Raises InputError where that would be wider than a colon.
     """
     line_rng, fold_rng, noise_rng = rng.spawn(3)
-    line = make_centreline(places, CELL, line_rng)
+    cell = min(max(CELL_PIXELS * 0.8 * config.radius / config.focal, CELLS[0]), CELLS[1])
+    again = copy.deepcopy(line_rng)
+    line = make_centreline(places, cell, line_rng)
     height = 2 * config.folds
     strays = float(line.distance(places).max())
     needed = strays + CLEARANCE + 1.15 * height + 1.3 * config.breathing + config.wave
     if needed > max(WIDEST, config.radius):
         room = WIDEST - (needed - strays)
+        scale = config.trajectory_scale * _fitting_share(places, room, again)
         raise InputError(
-            f"the camera's path strays {strays:.1f} mm from the middle of a colon that may bend with it, and "
-            f"{max(room, 0):.1f} mm are free: lower --trajectory-scale below "
-            f"{config.trajectory_scale * max(room, 0.1) / strays:.2g}, or --folds, --breathing and --wave."
+            f"{config.trajectory}: the camera strays {strays:.1f} mm from the middle of a colon that bends with its "
+            f"path, and {room:.1f} mm are free in the widest: give --trajectory-scale {scale:.3g} or less."
         )
     radius = max(config.radius, needed)
-    columns = round(2 * math.pi * radius / CELL) + 1
+    columns = round(2 * math.pi * radius / cell) + 1
     shape = len(line.along), columns
     extent = 2 * math.pi * radius, float(line.along[-1])
     angle = np.linspace(0, 2 * math.pi, columns)
@@ -104,11 +108,22 @@ def make_tube(config: Phantom, places: Array, rng: np.random.Generator) -> Tube:
     rest[:, -1] = rest[:, 0]
     flat = np.stack(np.meshgrid(angle * radius, line.along), -1)
     crest = np.clip(ridge / max(height, 1e-6), 0, 1.2).astype(np.float32)
-    return Tube(extent, flat, rest, crest, line, radius, -outward, unrolled(rest))
+    return Tube(extent, flat, rest, crest, line, radius, -outward, unrolled(rest, cell))
 
 
-def unrolled(rest: Array) -> NDArray[np.float32]:
-    """(R, C) lengths in mm along the wall of a grid (R, C, 3), nearly: exact over a fold, and over several equal all
+def _fitting_share(places: Array, room: float, rng: np.random.Generator) -> float:
+    """The largest share of a path, by steps of a twentieth, that strays no more than `room` mm from the middle."""
+    share = 0.95
+    while share > 0.001:
+        line = make_centreline(share * places, 2.0, copy.deepcopy(rng))
+        if line.distance(share * places).max() < 0.98 * room:
+            break
+        share *= 0.95
+    return math.floor(share * 1000) / 1000
+
+
+def unrolled(rest: Array, cell: float) -> NDArray[np.float32]:
+    """(R, C) lengths in mm along the wall of a grid (R, C, 3) with rows `cell` mm apart, nearly: exact over a fold, and over several equal all
     around, so that neighbours do not drift apart.
     """
     from scipy.ndimage import gaussian_filter1d
@@ -116,7 +131,7 @@ def unrolled(rest: Array) -> NDArray[np.float32]:
     steps = np.linalg.norm(np.diff(rest, axis=0), axis=-1)
     lengths = np.concatenate([np.zeros((1, rest.shape[1])), np.cumsum(steps, 0)])
     mean = lengths.mean(1, keepdims=True)
-    return (lengths - gaussian_filter1d(lengths - mean, 16.0 / CELL, axis=0, mode="nearest")).astype(np.float32)
+    return (lengths - gaussian_filter1d(lengths - mean, 16.0 / cell, axis=0, mode="nearest")).astype(np.float32)
 
 
 def make_folds(length: float, height: float, rng: np.random.Generator) -> list[Fold]:
