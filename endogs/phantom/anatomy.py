@@ -60,6 +60,10 @@ class Anatomy(Protocol):
         """(N, 3) places that are never in tissue, near camera places (N, 3)."""
         ...
 
+    def notes(self) -> list[str]:
+        """Sentences about what was made otherwise than asked."""
+        ...
+
     def swing(self) -> float:
         """How far the tissue moves from its rest where no instrument holds it, at most, mm."""
         ...
@@ -95,6 +99,10 @@ class Abdomen:
     def open_places(self, places: Array) -> Array:
         """The middle of the path, from which the tissue is a working distance away."""
         return np.zeros_like(places)
+
+    def notes(self) -> list[str]:
+        """None."""
+        return []
 
     def swing(self) -> float:
         """Of breathing, peristalsis and the wave."""
@@ -137,6 +145,11 @@ class Colon:
     def open_places(self, places: Array) -> Array:
         """The middle of the lumen."""
         return self.surface.centreline.nearest(places)
+
+    def notes(self) -> list[str]:
+        """That the colon is wider than --radius, where the path needs it."""
+        made, asked = self.surface.radius, self.config.radius
+        return [] if made <= asked else [f"The colon's radius is {made:.1f} mm, not {asked:g}, so that the path fits."]
 
     def swing(self) -> float:
         """Of breathing and the wave."""

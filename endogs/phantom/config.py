@@ -54,7 +54,7 @@ class Phantom(Options):
     """Working distance from the first camera to the middle of the tissue, mm; with --trajectory from the path's middle.
     Of the abdomen only."""
     radius: Annotated[float, Range(14, 40)] = 22.0
-    """Radius of the colon between its folds, mm. It is made wider where --trajectory needs that."""
+    """Radius of the colon between its folds, mm. It is made wider where the camera's path needs that."""
     field_of_view: Annotated[float | None, Range(20, 150)] = None
     """Horizontal field of view, degrees; by default 60 in the abdomen, 95 in the colon and 130 with --lens fisheye. At
     most 100 without it."""
@@ -150,6 +150,8 @@ class Phantom(Options):
             )
         if self.jump is not None and not self.camera_moves:
             raise InputError("--jump with a still camera: there is no path to skip ahead on; give --camera moving too.")
+        if self.jump is not None and self.frames == 1:
+            raise InputError(f"--jump {self.jump}: the clip has one frame; raise --frames.")
         if self.jump is not None and self.jump >= self.frames:
             raise InputError(f"--jump {self.jump}: the clip has {self.frames} frames; give 1 to {self.frames - 1}.")
         _ = self.events

@@ -52,6 +52,7 @@ def check_placement(config: Phantom, anatomy: Anatomy, path: CameraPath, optics:
             f"{file}: at frame {worst} the camera looks past the edge of the tissue in {100 * lost[worst]:.0f} % of "
             "the picture: lower --field-of-view or --trajectory-scale."
         )
+    path.notes.extend(anatomy.notes())
     if config.trajectory is not None:
         path.notes.append(f"The camera comes as near as {free[frame]:.1f} mm to tissue, at frame {frame}.")
 

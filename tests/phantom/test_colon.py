@@ -94,6 +94,29 @@ def test_breathing_carries_the_colon_and_the_wave_runs_along_it():
     assert 2.0 < moved.min() < moved.max() < 3.0 * 1.3
 
 
+def test_radius_and_wave_speed_act(colon):
+    assert colon_of(radius=30.0).surface.radius == 30
+    fast, slow = (colon_of(wave=0.8, breathing=0.0, wave_speed=speed).positions(0.3) for speed in (20.0, 35.0))
+    assert np.abs(fast - slow).max() > 0.5
+
+
+def test_extreme_options_leave_room_or_are_refused():
+    """Whatever is asked, the camera is not in the wall."""
+    for options in (
+        dict(folds=8.0, breathing=10.0, wave=3.0, radius=40.0),
+        dict(folds=8.0, breathing=5.0, wave=5.0, radius=34.0),
+        dict(radius=14.0, folds=2.0, breathing=0.0),
+        dict(folds=0.0, breathing=0.0, radius=14.0),
+    ):
+        for seed in range(3):
+            try:
+                made = colon_of(camera="moving", seed=seed, frames=15, **options)
+            except InputError:
+                continue
+            path, optics = camera_path(made.config), make_optics(made.config)
+            check_placement(made.config, made, path, optics)
+
+
 def test_tracks_lie_on_the_depth_that_is_written(clip):
     truth = PhantomTruth.read(clip)
     positions, visible = truth.tracks()

@@ -1,4 +1,4 @@
-"""--trajectory: frames at the file's times, placed in the open, and every file that is no path refused in a sentence."""
+"""--trajectory: frames at the file's times, placed in the open; a file that is no path is refused in a sentence."""
 
 from pathlib import Path
 
@@ -185,6 +185,6 @@ def test_options_that_do_not_go_together(tmp_path):
 def test_a_refused_trajectory_leaves_no_folder(tmp_path):
     file = tmp_path / "path.tum"
     file.write_text("")
-    with pytest.raises(InputError, match="path.tum"):
+    with pytest.raises(InputError, match="no poses"):
         write_phantom(options(file))
     assert [entry.name for entry in tmp_path.iterdir()] == ["path.tum"]

@@ -55,7 +55,7 @@ def make_centreline(places: Array, pitch: float, rng: np.random.Generator) -> Ce
     penalty = np.diag([0.0, 0.03, 0.06]) * len(u)
     coefficients = np.linalg.solve(design.T @ design + penalty, design.T @ places[:, :2])
     if np.ptp(places, axis=0).max() < 1e-6:
-        coefficients[0] += rng.normal(0, 2.2, 2)  # no one holds a scope exactly in the middle
+        coefficients[0] += np.clip(rng.normal(0, 2.2, 2), -3, 3)  # no one holds a scope exactly in the middle
     depth = np.arange(low - 6, high + STRAIGHT, STEP)
     v = (depth - z.mean()) / reach
     middle = np.column_stack([np.stack([np.ones_like(v), v, v * v], -1) @ coefficients, depth])

@@ -75,6 +75,11 @@ def make_tube(config: Phantom, places: Array, rng: np.random.Generator) -> Tube:
     needed = strays + CLEARANCE + 1.15 * height + 1.3 * config.breathing + config.wave
     if needed > max(WIDEST, config.radius):
         room = WIDEST - (needed - strays)
+        if room < 1 or config.trajectory is None:
+            raise InputError(
+                f"--folds, --breathing and --wave leave no room for a camera in the widest colon, of {WIDEST:g} mm: "
+                "lower them."
+            )
         scale = config.trajectory_scale * _fitting_share(places, room, again)
         raise InputError(
             f"{config.trajectory}: the camera strays {strays:.1f} mm from the middle of a colon that bends with its "
@@ -123,8 +128,9 @@ def _fitting_share(places: Array, room: float, rng: np.random.Generator) -> floa
 
 
 def unrolled(rest: Array, cell: float) -> NDArray[np.float32]:
-    """(R, C) lengths in mm along the wall of a grid (R, C, 3) with rows `cell` mm apart, nearly: exact over a fold, and over several equal all
-    around, so that neighbours do not drift apart.
+    """(R, C) lengths in mm along the wall of a grid (R, C, 3) with rows `cell` mm apart, nearly.
+
+    They are exact over a fold, and over several equal all around, so that neighbours do not drift apart.
     """
     from scipy.ndimage import gaussian_filter1d
 
