@@ -12,10 +12,10 @@ from endogs.errors import InputError
 from endogs.phantom.colon.mucosa import make_mucosa
 from endogs.phantom.colon.wall import Tube, make_tube
 from endogs.phantom.config import Phantom
-from endogs.phantom.instruments import Mesh, instruments_at
+from endogs.phantom.instruments import Mesh, incision, instruments_at
 from endogs.phantom.motion import Pull, breath_at, make_pulls, positions_at, travelling_wave
 from endogs.phantom.optics import Optics
-from endogs.phantom.path import CameraPath
+from endogs.phantom.path import CameraPath, eyes
 from endogs.phantom.surface import TILT, Sheet, Surface, make_surface
 from endogs.phantom.texture import Texture, make_texture
 
@@ -54,6 +54,10 @@ class Anatomy(Protocol):
 
     def tools(self, positions: Array, time: float) -> Mesh | None:
         """The instruments when the grid is at `positions`; None without any."""
+        ...
+
+    def tool_distance(self, places: Array) -> Array:
+        """(N,) mm from places (N, 3) to the nearest instrument's axis at rest; infinite without any."""
         ...
 
     def open_places(self, places: Array) -> Array:
@@ -95,6 +99,16 @@ class Abdomen:
     def tools(self, positions: Array, time: float) -> Mesh | None:
         """As `endogs.phantom.instruments.instruments_at`."""
         return instruments_at(self.config, self.pulls, positions, time)
+
+    def tool_distance(self, places: Array) -> Array:
+        """From straight lines between the held points and the incisions."""
+        nearest = np.full(len(places), np.inf)
+        for k, pull in enumerate(self.pulls):
+            tip = self.surface.rest[pull.vertex]
+            axis = incision(self.config, k) - tip
+            share = np.clip((places - tip) @ axis / (axis @ axis), 0, 1)
+            nearest = np.minimum(nearest, np.linalg.norm(tip + share[:, None] * axis - places, axis=1))
+        return nearest
 
     def open_places(self, places: Array) -> Array:
         """The middle of the path, from which the tissue is a working distance away."""
@@ -142,6 +156,10 @@ class Colon:
     def tools(self, positions: Array, time: float) -> None:
         """None yet reach into the colon."""
 
+    def tool_distance(self, places: Array) -> Array:
+        """Infinite."""
+        return np.full(len(places), np.inf)
+
     def open_places(self, places: Array) -> Array:
         """The middle of the lumen."""
         return self.surface.centreline.nearest(places)
@@ -164,7 +182,7 @@ def make_anatomy(config: Phantom, path: CameraPath, optics: Optics) -> Anatomy:
     """
     surface_rng, texture_rng, pull_rng, _ = streams(config)
     if config.anatomy == "colon":
-        return Colon(config, make_tube(config, path.whole[:, :3, 3], surface_rng), texture_rng)
+        return Colon(config, make_tube(config, eyes(config, path.whole), surface_rng), texture_rng)
     usual = config.trajectory is None and config.lens == "pinhole"
     sheet = None if usual else sheet_for(config, path, optics)
     surface = make_surface(config, surface_rng, sheet)
@@ -214,6 +232,6 @@ def sheet_for(config: Phantom, path: CameraPath, optics: Optics) -> Sheet:
 
 def _through(config: Phantom, ahead: float) -> str:
     return (
-        f"{config.trajectory}: the camera comes {ahead:.0f} mm ahead of its mean place, through tissue at --distance "
-        f"{config.distance:g}: raise it, or lower --trajectory-scale."
+        f"{config.trajectory}: the camera comes {ahead:.0f} mm ahead of its mean place, through tissue that is "
+        f"{config.distance:g} mm away: raise --distance, or lower --trajectory-scale."
     )

@@ -91,7 +91,8 @@ class Phantom(Options):
     blur: Spans = ()
     """Frames A to B, B excluded, are out of focus."""
     jump: Annotated[int | None, Range(1, 100_000)] = None
-    """From this frame on the camera is elsewhere: it skips ahead on its path until it is 5 mm away."""
+    """From this frame on the camera is elsewhere: it skips ahead on its path until it is 10 mm or 15 degrees
+    away, or as far as the path goes."""
 
     @property
     def instrument_count(self) -> int:

@@ -76,8 +76,8 @@ class Events:
         """Wisps that drift upwards at two speeds, denser below, where they come from."""
         h, w = radiance.shape[:2]
         time = frame / config.fps
-        density = np.full((h, w), 0.75, np.float32)
-        for layer, (size, speed, weight) in enumerate(((0.55, 0.16, 0.45), (0.22, 0.33, 0.25))):
+        density = np.full((h, w), 0.9, np.float32)
+        for layer, (size, speed, weight) in enumerate(((0.6, 0.16, 0.32), (0.25, 0.33, 0.16))):
             rng = np.random.default_rng([config.seed, 7001 + layer])
             rows = 3 * h
             field = smooth_noise(rng, (w, rows), (rows, w), size * w, 3)

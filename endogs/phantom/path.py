@@ -26,7 +26,7 @@ JUMP_MM, JUMP_DEGREES, JUMP_FACTOR = 2.5, 5.0, 5.0
 median of the three before and after it."""
 SHORTEST_MM = 1.0
 """A path shorter than this may be in metres."""
-JUMPED_MM, JUMPED_DEGREES = 5.0, 10.0
+JUMPED_MM, JUMPED_DEGREES = 10.0, 15.0
 """How far --jump takes the camera at least, where its path allows it."""
 
 
@@ -94,6 +94,14 @@ def camera_path(config: Phantom) -> CameraPath:
     poses = at(time)
     _describe(config, times, poses, notes)
     return CameraPath(invert_rigid(poses), whole, jump, notes)
+
+
+def eyes(config: Phantom, camera_to_world: Array) -> Array:
+    """(N, 3) places of cameras at poses (N, 4, 4); of a pair those of both, (2 N, 3)."""
+    left = camera_to_world[:, :3, 3]
+    if config.view == "mono":
+        return left
+    return np.concatenate([left, left + config.baseline * camera_to_world[:, :3, 0]])
 
 
 def drift(config: Phantom, time: float) -> Array:

@@ -8,11 +8,13 @@ from endogs.open3d_library import import_open3d
 from endogs.phantom.anatomy import Anatomy
 from endogs.phantom.config import Phantom
 from endogs.phantom.optics import Optics
-from endogs.phantom.path import CameraPath
+from endogs.phantom.path import CameraPath, eyes
 from endogs.phantom.rays import cast, caster
 
 NEAREST = 2.5
 """Millimetres that a camera stays from tissue wherever it moves."""
+NEAREST_TOOL = 9.0
+"""Millimetres that a camera stays from the axis of an instrument."""
 
 
 def check_placement(config: Phantom, anatomy: Anatomy, path: CameraPath, optics: Optics) -> None:
@@ -24,22 +26,30 @@ def check_placement(config: Phantom, anatomy: Anatomy, path: CameraPath, optics:
         return  # made so that it fits
     file = config.trajectory or "the camera"
     poses = invert_rigid(path.world_to_camera)
-    eyes = np.ascontiguousarray(poses[:, :3, 3])
+    places = np.ascontiguousarray(eyes(config, poses))
     scene = caster(anatomy.surface.rest.reshape(-1, 3), anatomy.surface.triangles)
-    inner = anatomy.open_places(eyes)
-    way = eyes - inner
+    inner = anatomy.open_places(places)
+    way = places - inner
     length = np.linalg.norm(way, axis=1)
     hits = scene.cast_rays(import_open3d().core.Tensor(np.concatenate([inner, way], 1).astype(np.float32)))
     through = (hits["t_hit"].numpy() < 1) & (length > 1e-6)
-    free = scene.compute_distance(import_open3d().core.Tensor(eyes.astype(np.float32))).numpy() - anatomy.swing()
+    free = scene.compute_distance(import_open3d().core.Tensor(places.astype(np.float32))).numpy() - anatomy.swing()
     free = np.where(through, -free, free)
-    frame = int(np.argmin(free))
+    worst = int(np.argmin(free))
+    frame = worst % len(poses)
+    scale = "" if config.trajectory is None else ", or lower --trajectory-scale"
     remedy = "raise --distance" if config.anatomy == "abdomen" else "raise --radius"
-    if free[frame] < NEAREST:
-        what = "passes through tissue" if through[frame] else f"comes as near as {max(free[frame], 0):.1f} mm to tissue"
+    if free[worst] < NEAREST:
+        what = "passes through tissue" if through[worst] else f"comes as near as {max(free[worst], 0):.1f} mm to tissue"
         raise InputError(
             f"{file}: at frame {frame} the camera {what} that moves by {anatomy.swing():.1f} mm: {remedy}, or lower "
-            "--trajectory-scale, --folds, --breathing or --wave."
+            f"--folds, --breathing or --wave{scale}."
+        )
+    aside = anatomy.tool_distance(places)
+    if aside.min() < NEAREST_TOOL:
+        raise InputError(
+            f"{file}: at frame {int(np.argmin(aside)) % len(poses)} the camera is {aside.min():.1f} mm from the axis "
+            f"of an instrument: use --instruments 0, raise --distance{scale}."
         )
     ys, xs = np.linspace(0, optics.height - 1, 13).astype(int), np.linspace(0, optics.width - 1, 17).astype(int)
     rays = optics.rays[np.ix_(ys, xs)].reshape(-1, 3)
@@ -50,11 +60,11 @@ def check_placement(config: Phantom, anatomy: Anatomy, path: CameraPath, optics:
         worst = int(np.argmax(lost))
         raise InputError(
             f"{file}: at frame {worst} the camera looks past the edge of the tissue in {100 * lost[worst]:.0f} % of "
-            "the picture: lower --field-of-view or --trajectory-scale."
+            f"the picture: lower --field-of-view{scale}."
         )
     path.notes.extend(anatomy.notes())
     if config.trajectory is not None:
-        path.notes.append(f"The camera comes as near as {free[frame]:.1f} mm to tissue, at frame {frame}.")
+        path.notes.append(f"The camera comes as near as {free[worst]:.1f} mm to tissue, at frame {frame}.")
 
 
 def _lost(scene: object, pose: np.ndarray, rays: np.ndarray) -> float:

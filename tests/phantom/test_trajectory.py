@@ -152,10 +152,30 @@ def test_a_path_through_tissue_is_refused_and_what_is_advised_helps(tmp_path):
     pytest.importorskip("open3d", reason="phantoms are made with open3d")
     deep = write_path(tmp_path / "deep.tum", rows=60, rate=10, speed=28.0)
     config = dict(frames=59, fps=10.0, instruments=0)
-    with pytest.raises(InputError, match=r"raise (it|--distance), or lower --trajectory-scale"):
+    with pytest.raises(InputError, match=r"raise --distance, or lower --trajectory-scale"):
         made(options(deep, **config))
     made(options(deep, **config, distance=140.0))
     made(options(deep, **config, trajectory_scale=0.4))
+
+
+def test_a_path_into_an_instrument_is_refused(tmp_path):
+    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    file = tmp_path / "side.tum"
+    # From the middle to where the instrument enters at the right, at 0.72, 0.4 and 0.22 of the distance.
+    file.write_text(
+        "\n".join(f"{0.1 * i:.1f} {2.4 * (i - 15)} {1.3 * (i - 15)} {0.7 * (i - 15)} 0 0 0 1" for i in range(31))
+    )
+    config = dict(frames=31, fps=10.0)
+    with pytest.raises(InputError, match=r"mm from the axis of an instrument: use --instruments 0, raise --distance"):
+        made(options(file, **config, distance=50.0))
+    made(options(file, **config, distance=50.0, instruments=0))
+
+
+def test_both_eyes_of_a_pair_are_in_the_colon(tmp_path):
+    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    file = write_path(tmp_path / "path.tum")
+    path = made(options(file, anatomy="colon", view="stereo", baseline=20.0, breathing=0.0))
+    assert "not 22, so that the path fits" in " ".join(path.notes)
 
 
 def test_a_camera_that_looks_around_is_refused_before_a_sheet(tmp_path):
