@@ -21,10 +21,11 @@ def run(config: Phantom) -> Path:
     console = Console()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("rendering the phantom", total=config.frames)
-        notes: list[str] = []
-        folder = write_phantom(config, lambda done, total: bar.update(task, completed=done), notes.append)
-    for note in notes:
-        print(plain(note))
+        folder = write_phantom(
+            config,
+            lambda done, total: bar.update(task, completed=done),
+            lambda sentence: print(plain(sentence), flush=True),
+        )
     size = f"{config.frames} frames of {config.width}x{config.height}"
     camera = "moving" if config.camera_moves else "still"
     truth = folder / "truth"

@@ -15,6 +15,8 @@ MOST_GAIN = 6.0
 """Largest and smallest exposure, relative to the first frame's."""
 WANTED = {"abdomen": 0.27, "colon": 0.30}
 """Level that is aimed at, linear."""
+BRIGHTEST = 1.1
+"""Level that 94 % of the colon's pixels stay below; 1 is white."""
 PERCENTILE = {"abdomen": 70, "colon": 72}
 """Share of the pixels below the level, percent: a lumen is mostly dark, and the walls count."""
 
@@ -22,7 +24,11 @@ PERCENTILE = {"abdomen": 70, "colon": 72}
 def green_weighted(config: Phantom, radiance: NDArray[np.float32], chosen: NDArray[np.bool_] | None = None) -> float:
     """The level of linear radiance (h, w, 3), over the `chosen` pixels (h, w)."""
     levels = radiance @ GREEN
-    return float(np.percentile(levels if chosen is None else levels[chosen], PERCENTILE[config.anatomy]))
+    levels = levels if chosen is None else levels[chosen]
+    level = float(np.percentile(levels, PERCENTILE[config.anatomy]))
+    if config.anatomy == "colon":  # a fold beside the lens must not be white all over
+        level = max(level, float(np.percentile(levels, 94)) * WANTED["colon"] / BRIGHTEST)
+    return level
 
 
 class Exposure:

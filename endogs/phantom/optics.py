@@ -1,6 +1,7 @@
 """The lens of a phantom: which ray falls on which pixel, and the other way round."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,25 @@ class Optics:
     """(3, 3), pixel centres at +0.5."""
     bent: KannalaBrandt | None
     """None for a pinhole."""
-    rays: Array
-    """(H, W, 3) camera-space directions with z = 1 through the pixels' centres; (0, 0, 1) where `outside`."""
-    outside: NDArray[np.bool_] | None
-    """(H, W) True where a fisheye shows nothing; None for a pinhole, which shows something everywhere."""
+
+    @cached_property
+    def rays(self) -> Array:
+        """(H, W, 3) camera-space directions with z = 1 through the pixels' centres; (0, 0, 1) where `outside`."""
+        if self.bent is None or self.outside is None:
+            return pixel_rays(self.K, self.width, self.height)
+        rays = fisheye_rays(self.bent, self.width, self.height, (0.0, 0.0))
+        rays[self.outside] = 0, 0, 1
+        return rays
+
+    @cached_property
+    def outside(self) -> NDArray[np.bool_] | None:
+        """(H, W) True where a fisheye shows nothing; None for a pinhole, which shows something everywhere."""
+        if self.bent is None:
+            return None
+        x, y = np.meshgrid(np.arange(self.width) + 0.5 - self.K[0, 2], np.arange(self.height) + 0.5 - self.K[1, 2])
+        rays = fisheye_rays(self.bent, self.width, self.height, (0.0, 0.0))
+        steep = np.arctan(np.hypot(rays[..., 0], rays[..., 1])) >= LARGEST_ANGLE - 1e-9
+        return np.asarray((np.hypot(x, y) > CIRCLE * max(self.width, self.height) / 2) | steep)
 
     def shifted(self, x: float, y: float) -> Array:
         """Rays (H, W, 3) through points `x`, `y` pixels from the pixels' centres."""
@@ -69,15 +85,7 @@ def make_optics(config: Phantom) -> Optics:
     """The lens that the options ask for."""
     width, height, focal = config.width, config.height, config.focal
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]], np.float64)
-    if config.lens == "pinhole":
-        return Optics(width, height, K, None, pixel_rays(K, width, height), None)
-    bent = KannalaBrandt(K, FISHEYE)
-    rays = fisheye_rays(bent, width, height, (0.0, 0.0))
-    x, y = np.meshgrid(np.arange(width) + 0.5 - K[0, 2], np.arange(height) + 0.5 - K[1, 2])
-    angle = np.arctan(np.hypot(rays[..., 0], rays[..., 1]))
-    outside = (np.hypot(x, y) > CIRCLE * max(width, height) / 2) | (angle >= LARGEST_ANGLE - 1e-9)
-    rays[outside] = 0, 0, 1
-    return Optics(width, height, K, bent, rays, outside)
+    return Optics(width, height, K, None if config.lens == "pinhole" else KannalaBrandt(K, FISHEYE))
 
 
 def fisheye_rays(bent: KannalaBrandt, width: int, height: int, shift: tuple[float, float]) -> Array:

@@ -1,6 +1,9 @@
 """Whether a camera path stays in the open and looks at tissue all the way."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
@@ -9,7 +12,7 @@ from endogs.phantom.anatomy import Anatomy
 from endogs.phantom.config import Phantom
 from endogs.phantom.optics import Optics
 from endogs.phantom.path import CameraPath, eyes
-from endogs.phantom.rays import cast, caster
+from endogs.phantom.rays import caster
 
 NEAREST = 2.5
 """Millimetres that a camera stays from tissue wherever it moves."""
@@ -55,7 +58,7 @@ def check_placement(config: Phantom, anatomy: Anatomy, path: CameraPath, optics:
     rays = optics.rays[np.ix_(ys, xs)].reshape(-1, 3)
     if optics.outside is not None:
         rays = rays[~optics.outside[np.ix_(ys, xs)].ravel()]
-    lost = np.array([_lost(scene, pose, rays) for pose in poses])
+    lost = np.concatenate([_lost(scene, poses[first : first + 256], rays) for first in range(0, len(poses), 256)])
     if lost.max() > 0:
         worst = int(np.argmax(lost))
         raise InputError(
@@ -67,7 +70,9 @@ def check_placement(config: Phantom, anatomy: Anatomy, path: CameraPath, optics:
         path.notes.append(f"The camera comes as near as {free[worst]:.1f} mm to tissue, at frame {frame}.")
 
 
-def _lost(scene: object, pose: np.ndarray, rays: np.ndarray) -> float:
-    """Share of rays (N, 3) of a camera at `pose` (4, 4), camera to world, that meet nothing."""
-    hits = cast(scene, pose[:3, 3], (rays @ pose[:3, :3].T).astype(np.float32))
-    return float((~np.isfinite(hits["t_hit"])).mean())
+def _lost(scene: Any, poses: NDArray[np.float64], rays: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) share of the rays (R, 3) of cameras at `poses` (N, 4, 4), camera to world, that meet nothing."""
+    directions = np.einsum("nij,rj->nri", poses[:, :3, :3], rays)
+    starts = np.broadcast_to(poses[:, None, :3, 3], directions.shape)
+    hits = scene.cast_rays(import_open3d().core.Tensor(np.concatenate([starts, directions], -1).astype(np.float32)))
+    return np.asarray((~np.isfinite(hits["t_hit"].numpy())).mean(1))

@@ -96,8 +96,8 @@ class Studio:
         return Lamp(position, self.intensity, self.anatomy.reference_distance)
 
     def _choose_tracks(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Grid points, without repetition, inside a view a fifth wider than the first one; inside any view of a
-        trajectory, or of the colon, where every fourth point is as good."""
+        """Grid points, without repetition, inside a view a fifth wider than the first one; along a
+        trajectory, in the colon and for a fisheye those that some views show."""
         rest = self.surface.rest.reshape(-1, 3)
         if self.config.trajectory is None and self.config.anatomy == "abdomen" and self.optics.bent is None:
             x, y = (rest[:, :2] / rest[:, 2:] * self.config.focal).T

@@ -100,7 +100,7 @@ class PhantomTruth:
         """Pixels (P, 2), centres at +0.5, and z-depth (P,) of world points (P, 3)."""
         pose = self.world_to_camera(frame)
         in_camera = points @ pose[:3, :3].T + pose[:3, 3]
-        if self._optics.bent is not None:
+        if self.options.lens == "fisheye":
             return self._optics.project(in_camera), in_camera[:, 2]
         z = np.maximum(in_camera[:, 2], 1e-6)
         return in_camera[:, :2] / z[:, None] * self.options.focal + self.K[:2, 2], in_camera[:, 2]
