@@ -133,7 +133,7 @@ def read_rows(config: Phantom, notes: list[str]) -> tuple[Array, Array]:
 
 def _check_steps(config: Phantom, times: Array, poses: Array) -> None:
     file, gaps = config.trajectory, np.diff(times)
-    used = times[:-1] < (config.frames - 1) / config.fps
+    used = (times[:-1] < (config.frames - 1) / config.fps) | (config.jump is not None)
     if (gaps[used] > LONGEST_GAP).any():
         row = int(np.argmax(used & (gaps > LONGEST_GAP)))
         raise InputError(
@@ -152,9 +152,10 @@ def _check_steps(config: Phantom, times: Array, poses: Array) -> None:
         jumps = (lengths > fastest * gaps) & (lengths > most) | (lengths > most) & (lengths > JUMP_FACTOR * around)
         if jumps.any():
             row = int(np.argmax(jumps))
+            scale = ", or lower --trajectory-scale" if config.trajectory_scale > 1 else ""
             raise InputError(
-                f"{file}: the camera jumps by {lengths[row]:.1f} {unit} in {gaps[row]:.3f} s after row {row + 1}: "
-                "cut the file there, or make a jump with --jump."
+                f"{file}: the camera jumps by {lengths[row]:.4g} {unit} in {gaps[row]:.3g} s after row {row + 1}: cut "
+                f"the file there, and make jumps with --jump{scale}."
             )
 
 

@@ -202,3 +202,18 @@ def test_the_camera_is_inside(clip):
         assert np.linalg.norm(away, axis=1).min() > 2.5
         assert (away.min(0) < 0).all()
         assert (away.max(0) > 0).all()
+
+
+def test_the_mucosa_has_no_seam_and_far_walls_are_smoother(colon):
+    mucosa = colon.texture
+    rows, columns = colon.surface.rest.shape[:2]
+    row = np.linspace(40, rows - 40, 50, dtype=np.float32)[None]
+    near = np.full(row.shape, 0.01, np.float32)
+    first, _ = mucosa.at(np.zeros_like(row), row, near)
+    last, _ = mucosa.at(np.full_like(row, columns - 1), row, near)
+    np.testing.assert_allclose(first, last, atol=0.02)
+    beside, _ = mucosa.at(np.full_like(row, columns - 1.4), row, near)
+    assert np.abs(beside - first).mean() < 0.05
+    column, row = np.meshgrid(np.arange(20, 60, dtype=np.float32), np.arange(60, 100, dtype=np.float32))
+    spread = [mucosa.at(column, row, np.full(column.shape, width, np.float32))[0].std(0).max() for width in (0.1, 20)]
+    assert spread[1] < 0.8 * spread[0]

@@ -37,14 +37,14 @@ class Mucosa(Texture):
     """(R, C) of the grid: how far along the texture each point is, mm."""
 
     @cached_property
-    def levels(self) -> list[Field]:
-        """Albedo and slope (h, w, 5), at full size and twice coarser by COARSER: far walls must not sparkle."""
-        levels = [np.concatenate([self.albedo, self.slope], -1)]
+    def levels(self) -> list[tuple[Field, Field]]:
+        """Albedo and slope, at full size and twice coarser by COARSER: far walls must not sparkle."""
+        levels = [(np.ascontiguousarray(self.albedo), np.ascontiguousarray(self.slope))]
         for _ in range(2):
-            h, w = levels[-1].shape[:2]
+            h, w = levels[-1][0].shape[:2]
             size = max(1, w // COARSER), max(1, h // COARSER)
-            parts = cv2.split(levels[-1])
-            levels.append(np.dstack([cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts]))
+            albedo, slope = (cv2.resize(values, size, interpolation=cv2.INTER_AREA) for values in levels[-1])
+            levels.append((np.asarray(albedo, np.float32), np.asarray(slope, np.float32)))
         return levels
 
     def at(self, column: Field, row: Field, footprint: Field) -> tuple[Field, Field]:
@@ -53,20 +53,17 @@ class Mucosa(Texture):
         columns = self.unrolled.shape[1]
         along = cv2.remap(self.unrolled, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         level = np.clip(np.log(np.maximum(footprint / self.texel, 1e-6)) / math.log(COARSER), 0, 2)
-        total = np.zeros((*column.shape, 5), np.float32)
-        for index, values in enumerate(self.levels):
-            weight = np.clip(1 - np.abs(level - index), 0, 1).astype(np.float32)
+        total = np.zeros((*column.shape, 3), np.float32), np.zeros((*column.shape, 2), np.float32)
+        for index, maps in enumerate(self.levels):
+            weight = np.clip(1 - np.abs(level - index), 0, 1).astype(np.float32)[..., None]
             if not weight.any():
                 continue
-            h, w = values.shape[:2]
+            h, w = maps[0].shape[:2]
             x = (column * np.float32(w / (columns - 1)) - np.float32(0.5)).astype(np.float32)
             y = np.clip(along * np.float32(h / (self.texel * len(self.albedo))) - 0.5, 0, h - 1).astype(np.float32)
-            for part in (slice(0, 3), slice(3, 5)):
-                found = cv2.remap(
-                    np.ascontiguousarray(values[..., part]), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-                )
-                total[..., part] += weight[..., None] * found
-        return total[..., :3].reshape(-1, 3), total[..., 3:].reshape(-1, 2)
+            for values, sum_of in zip(maps, total, strict=True):
+                sum_of += weight * cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        return total[0].reshape(-1, 3), total[1].reshape(-1, 2)
 
 
 def make_mucosa(tube: Tube, texel: float, rng: np.random.Generator) -> Mucosa:
