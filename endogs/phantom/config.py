@@ -56,8 +56,8 @@ class Phantom(Options):
     radius: Annotated[float, Range(14, 40)] = 22.0
     """Radius of the colon between its folds, mm. It is made wider where the camera's path needs that."""
     field_of_view: Annotated[float | None, Range(20, 150)] = None
-    """Horizontal field of view, degrees; by default 60 in the abdomen, 95 in the colon and 130 with --lens fisheye. At
-    most 100 without it."""
+    """Horizontal field of view, degrees; by default 60 in the abdomen and 95 in the colon, with --lens fisheye 95 and
+    130. At most 100 without it."""
     baseline: Annotated[float, Range(0.1, 20)] = 4.4
     """Distance between the two cameras of a stereo view, mm."""
     pull: Annotated[float, Range(0, 20)] = 12.0
@@ -106,7 +106,8 @@ class Phantom(Options):
         """Horizontal field of view."""
         if self.field_of_view is not None:
             return self.field_of_view
-        return 130.0 if self.lens == "fisheye" else 60.0 if self.anatomy == "abdomen" else 95.0
+        narrow, wide = (60.0, 95.0) if self.anatomy == "abdomen" else (95.0, 130.0)
+        return wide if self.lens == "fisheye" else narrow
 
     @property
     def camera_moves(self) -> bool:
