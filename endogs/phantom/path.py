@@ -92,7 +92,7 @@ def camera_path(config: Phantom) -> CameraPath:
         # Not by way of `drift`: to invert twice changes the last digits.
         return CameraPath(np.stack([camera_at(config, float(t)) for t in time]), whole, jump, notes)
     poses = at(time)
-    _describe(config, times, poses, notes)
+    _describe(config, times, whole, poses, notes)
     return CameraPath(invert_rigid(poses), whole, jump, notes)
 
 
@@ -223,7 +223,7 @@ def _jump(config: Phantom, at: Callable[[Array], Array], duration: float) -> Jum
     return Jump(config.jump, float(skips[best]), float(moved[best]), float(degrees[best]))
 
 
-def _describe(config: Phantom, times: Array, poses: Array, notes: list[str]) -> None:
+def _describe(config: Phantom, times: Array, whole: Array, poses: Array, notes: list[str]) -> None:
     """What was made of the trajectory, in numbers."""
     rate = (len(times) - 1) / times[-1]
     length = float(np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1).sum())
@@ -232,11 +232,11 @@ def _describe(config: Phantom, times: Array, poses: Array, notes: list[str]) -> 
     how = "its own times" if abs(rate - config.fps) < 1e-3 * rate else f"interpolated from {rate:.4g} rows a second"
     notes.append(
         f"{config.trajectory.name}: {config.frames} of {possible} frames at {config.fps:g} a second, {how}; the camera "
-        f"travels {length:.1f} mm."
+        f"travels {length:.4g} mm."
     )
-    whole = float(np.linalg.norm(np.ptp(poses[:, :3, 3], axis=0)))
-    if whole < SHORTEST_MM and config.frames > 1:
+    widest = float(np.linalg.norm(np.ptp(whole[:, :3, 3], axis=0)))
+    if widest < SHORTEST_MM:
         notes.append(
-            f"{config.trajectory.name}: all places of the camera lie within {whole:.3g} mm; a file in metres needs "
+            f"{config.trajectory.name}: all places of the camera lie within {widest:.3g} mm; a file in metres needs "
             "--trajectory-scale 1000."
         )
