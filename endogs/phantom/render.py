@@ -96,8 +96,8 @@ class Studio:
         return Lamp(position, self.intensity, self.anatomy.reference_distance)
 
     def _choose_tracks(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Grid points, without repetition, inside a view a fifth wider than the first one; along a
-        trajectory, in the colon and for a fisheye those that some views show."""
+        """Grid points, without repetition, inside a view a fifth wider than the first one; along a trajectory, in the
+        colon and for a fisheye those that some views show."""
         rest = self.surface.rest.reshape(-1, 3)
         if self.config.trajectory is None and self.config.anatomy == "abdomen" and self.optics.bent is None:
             x, y = (rest[:, :2] / rest[:, 2:] * self.config.focal).T
@@ -124,8 +124,9 @@ class Studio:
         world_to_camera = self.path.world_to_camera[0]
         scene, relief = self._shape(positions)
         rays = self.rays[2::5, 2::5]
-        radiance, depth = self._tissue(scene, relief, world_to_camera, rays, self.lamp_at(world_to_camera))
-        level = green_weighted(self.config, radiance, None if self.optics.outside is None else depth > 0)
+        radiance, _ = self._tissue(scene, relief, world_to_camera, rays, self.lamp_at(world_to_camera))
+        outside = self.optics.outside
+        level = green_weighted(self.config, radiance, None if outside is None else ~outside[2::5, 2::5])
         return float(WANTED[self.config.anatomy] / max(level, 1e-9) * 2**self.config.exposure)
 
     def _shape(self, positions: NDArray[np.float64]) -> tuple[Any, Relief]:
