@@ -13,10 +13,10 @@ import tyro
 
 from endogs import standard_streams
 from endogs.bounded_files import expanded
-from endogs.cli_words import IN_WORDS
+from endogs.cli_words import IN_WORDS, spelled_out
 from endogs.doctor.config import Doctor
 from endogs.errors import FitDiverged, InputError
-from endogs.evaluate.config import Evaluate
+from endogs.evaluate.config import ComparePoses, Evaluate
 from endogs.export.kinds import KINDS, check_kind
 from endogs.late_names import at_place
 from endogs.live.config import View
@@ -46,6 +46,7 @@ Verb = (
     | Annotated[RenderScene, tyro.conf.subcommand("render")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[ComparePoses, tyro.conf.subcommand("compare-poses")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Phantom, tyro.conf.subcommand("phantom")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
@@ -56,6 +57,7 @@ RUNNERS: dict[type, str] = {
     View: "endogs.live.view_command:run_view",
     RenderScene: "endogs.pictures.render_command:run_render",
     Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
+    ComparePoses: "endogs.evaluate.compare_poses_command:run_compare_poses",
     Inspect: "endogs.pipeline.inspect:inspect",
     Phantom: "endogs.phantom:run",
     Doctor: "endogs.doctor:run_doctor",
@@ -163,7 +165,7 @@ def obey(arguments: list[str]) -> int:
         check_current_folder()
         if arguments[:1] == ["export"] and len(arguments) > 1 and not arguments[1].startswith("-"):
             check_kind(arguments[1])
-        config = parse(arguments, Verb)
+        config = parse(spelled_out(arguments), Verb)
         if isinstance(config, Export):
             config = config.what
         if isinstance(config, Reconstruct):

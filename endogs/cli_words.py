@@ -3,8 +3,9 @@
 `X | None` is an option that may be left out; its text says what happens then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from types import NoneType
 from typing import Annotated, Any, Union, get_args
 
@@ -21,10 +22,23 @@ from tyro.constructors import (
 
 from endogs.plain_text import plain
 
+BARE = {"evaluate": {"--trajectory": "clip"}}
+"""By verb: options that may stand without a word, and the word that they then mean."""
 IN_WORDS = ConstructorRegistry()
 """The rules below, which go before tyro's own."""
 ASKED = "asked"
 """Marks a question to tyro's own rules, so that ours do not answer it again."""
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """The command line with the words that options without one mean."""
+    meant = BARE.get(arguments[0], {}) if arguments else {}
+    found = []
+    for word, following in zip_longest(arguments, arguments[1:]):
+        found.append(word)
+        if word in meant and (following is None or following.startswith("--")):
+            found.append(meant[word])
+    return found
 
 
 @IN_WORDS.primitive_rule

@@ -69,7 +69,17 @@ finally:
     done = endogs_command(code=code)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "[]"
-    for verb in ("reconstruct", "view", "render", "export", "evaluate", "inspect", "phantom", "doctor"):
+    for verb in (
+        "reconstruct",
+        "view",
+        "render",
+        "export",
+        "evaluate",
+        "compare-poses",
+        "inspect",
+        "phantom",
+        "doctor",
+    ):
         assert verb in done.stdout
 
 
@@ -88,6 +98,7 @@ finally:
         "export cameras",
         "export tracks",
         "evaluate",
+        "compare-poses",
         "inspect",
         "phantom",
     ],

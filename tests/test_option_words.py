@@ -26,7 +26,7 @@ def helps(capsys, monkeypatch) -> dict[str, str]:
     while left:
         verb = left.pop()
         texts[verb] = help_of(verb, capsys)
-        inner = re.match(r"usage: endogs[\w ]* \[-h\] \{([\w,]+)\}", texts[verb])
+        inner = re.match(r"usage: endogs[\w -]* \[-h\] \{([\w,-]+)\}", texts[verb])
         left += [f"{verb} {name}".strip() for name in inner[1].split(",")] if inner else []
     return texts
 

@@ -27,7 +27,7 @@ def phantom_errors(scene: Scene, clip: Clip, folder: Path, split: Split) -> dict
         return None
     if clip.original_size == (clip.width, clip.height):
         truth = truth_of(folder)
-        if len(truth) == len(clip):
+        if len(truth) == len(clip) and truth.options.lens == "pinhole":
             errors = judge_phantom(scene, truth, split.train)
             return {
                 "visible_mm": errors.always_visible.median,

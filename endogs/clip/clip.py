@@ -117,6 +117,12 @@ class Clip:
     def __len__(self) -> int:
         return len(self.times)
 
+    @property
+    def file_names(self) -> list[str] | None:
+        """Names of the files that the frames are read from; None where they are no files, as in a video."""
+        paths = getattr(self._recording.images, "paths", None)
+        return None if paths is None else [path.name for path in paths]
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) RGB of frame `index`."""
         return self._image("image", index).copy()

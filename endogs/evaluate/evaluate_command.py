@@ -1,9 +1,11 @@
 """`endogs evaluate`: read scenes and their clip, print the metrics, write JSON and a report."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from endogs import native
 from endogs.clip.splits import Split, split_frames
@@ -12,8 +14,11 @@ from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate import Metrics, evaluate_scene, write_metrics
 from endogs.evaluate.measures import EVERY_FRAME
 from endogs.evaluate.paired import PairedDifference, paired_differences
+from endogs.evaluate.path_chart import path_chart, write_path_chart
+from endogs.evaluate.scene_cameras import SceneCameras
 from endogs.evaluate.summary import comparison_summary, summary
 from endogs.evaluate.whole_clip import read_truths, whole_clip
+from endogs.evaluate.writable import check_outputs
 from endogs.output import write_json
 from endogs.pictures.drawing_device import drawing_device
 from endogs.pictures.source_clip import fitted_split, judged_masks, load_source_clip
@@ -63,12 +68,24 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
     if config.out is not None:
         write_numbers(config.out, names, found, differences)
         print(f"wrote {plain(config.out)}")
+    charts = [camera_chart(cameras) for cameras in truths.cameras.values()]
+    if config.trajectory_plot is not None:
+        write_path_chart(config.trajectory_plot, charts[0])
+        print(f"wrote {plain(config.trajectory_plot)}")
     if config.report is not None:
         from endogs.evaluate.report import write_report
 
-        write_report(config.report, names, scenes, found, differences, clip, split, masks, flows, config.backend)
+        write_report(
+            config.report, names, scenes, found, differences, clip, split, masks, flows, config.backend, charts
+        )
         print(f"wrote {plain(config.report)}")
     return found
+
+
+def camera_chart(cameras: SceneCameras) -> NDArray[np.uint8]:
+    """Both paths as a picture."""
+    matched = cameras.matched
+    return path_chart(matched.times, matched.estimated, matched.true, "mm" if cameras.units == "mm" else "")
 
 
 def check_config(config: Evaluate) -> None:
@@ -79,16 +96,16 @@ def check_config(config: Evaluate) -> None:
         raise InputError("--measures: nothing of a frame would be measured; name at least psnr.")
     if config.report is not None and config.report.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{config.report}: the report is one HTML file; give a name in .html.")
-    if config.out is not None and config.report is not None and config.out.resolve() == config.report.resolve():
-        raise InputError(f"{config.out}: --out and --report name the same file; give two names.")
-    for path in (config.out, config.report):
-        if path is None:
-            continue
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; name a file to write.")
-        existing = next(folder for folder in path.absolute().parents if folder.exists())
-        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise InputError(f"{path} cannot be written: {existing} does not take files; choose another place.")
+    if config.trajectory_plot is not None and config.trajectory_plot.suffix.lower() != ".png":
+        raise InputError(f"{config.trajectory_plot}: the plot is a PNG picture; give a name in .png.")
+    for option, path in (("--trajectory-plot", config.trajectory_plot), ("--keyframes", config.keyframes)):
+        if path is not None and config.trajectory is None:
+            raise InputError(f"{option} is about camera paths; give --trajectory too.")
+    if config.trajectory_plot is not None and len(config.scenes) > 1:
+        raise InputError("--trajectory-plot draws one scene's cameras; name one scene, or use --report.")
+    outputs = {"--out": config.out, "--report": config.report, "--trajectory-plot": config.trajectory_plot}
+    read = [config.tracks, config.keyframes, config.sparse_points, config.lpips_weights]
+    check_outputs(outputs, [*read, config.trajectory if isinstance(config.trajectory, Path) else None])
 
 
 def chosen_split(config: Evaluate, scenes: list[Scene]) -> Any:

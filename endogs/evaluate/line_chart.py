@@ -45,16 +45,18 @@ def line_chart(
     x_label: str,
     size: tuple[int, int] = (760, 420),
     log_x: bool = False,
+    equal: bool = False,
 ) -> NDArray[np.uint8]:
     """An RGB picture (height, width, 3) of `size` (width, height) with axes, grid and a legend on the right.
 
-    `log_x` needs positive x; others are left out. Lines without a finite point only appear in the legend.
+    `log_x` needs positive x; others are left out. `equal` draws lengths along x and y alike, as of a map. Lines without
+    a finite point only appear in the legend.
     """
-    return _Chart(lines, size, log_x).drawn(title, x_label)
+    return _Chart(lines, size, log_x, equal).drawn(title, x_label)
 
 
 class _Chart:
-    def __init__(self, lines: Sequence[Line], size: tuple[int, int], log_x: bool) -> None:
+    def __init__(self, lines: Sequence[Line], size: tuple[int, int], log_x: bool, equal: bool) -> None:
         self.lines, self.log_x = lines, log_x
         self.width, self.height = (SHARPNESS * side for side in size)
         legend = max((_text_width(line.name) for line in lines), default=0) + 60 * SHARPNESS
@@ -67,6 +69,8 @@ class _Chart:
         x, y = (known[np.isfinite(known[:, k]), k] for k in (0, 1))
         self.x_range = _with_room(np.log10(x) if log_x else x, 0.0)
         self.y_range = _with_room(y, 0.06)
+        if equal:
+            self._draw_alike()
 
     def drawn(self, title: str, x_label: str) -> NDArray[np.uint8]:
         self._axes(x_label)
@@ -75,6 +79,16 @@ class _Chart:
             self._line(line, index)
         size = (self.width // SHARPNESS, self.height // SHARPNESS)
         return np.asarray(cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _draw_alike(self) -> None:
+        """Widens the range that has more pixels for its units."""
+        self.x_range = _with_room(np.array(self.x_range), 0.06)
+        across, up = self.right - self.left, self.bottom - self.top
+        unit = max((self.x_range[1] - self.x_range[0]) / across, (self.y_range[1] - self.y_range[0]) / up)
+        self.x_range, self.y_range = (
+            (sum(ends) / 2 - unit * pixels / 2, sum(ends) / 2 + unit * pixels / 2)
+            for ends, pixels in ((self.x_range, across), (self.y_range, up))
+        )
 
     def _place(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int32]:
         across = (x - self.x_range[0]) / (self.x_range[1] - self.x_range[0])

@@ -21,7 +21,7 @@ from endogs.evaluate.metrics.depth_errors import aligned_depth
 from endogs.evaluate.metrics.flip import flip_map
 from endogs.evaluate.metrics.metrics import psnr_masked, to_8bit
 from endogs.evaluate.paired import PairedDifference, less_is_better
-from endogs.evaluate.summary import COLUMNS, depth_lines, value_text, whole_clip_lines
+from endogs.evaluate.summary import COLUMNS, depth_lines, trajectory_lines, value_text, whole_clip_lines
 from endogs.output import new_file
 from endogs.plain_text import plain
 from endogs.priors.motion.flow import ClipFlows
@@ -68,8 +68,11 @@ def write_report(
     masks: MaskOf,
     flows: ClipFlows,
     backend: str = "auto",
+    camera_charts: Sequence[NDArray[np.uint8]] = (),
 ) -> None:
     """Write the report of scenes judged on the same split: `found` and `differences` as `endogs evaluate` has them.
+
+    `camera_charts` are RGB pictures of the scenes' camera paths, where they were compared.
 
     The file appears under its name only when complete. Raises InputError when it cannot be written.
     """
@@ -88,6 +91,7 @@ def write_report(
         parts += [f"<p>{html.escape(name + ', ' if len(names) > 1 else '')}{html.escape(line)}</p>" for line in lines]
     if differences:
         parts += [f"<h2>Differences to {html.escape(names[0])}</h2>", differences_table(differences)]
+    parts += camera_parts(names, found, camera_charts)
     parts += ["<h2>Frame by frame</h2>", "<div class=charts>", *charts(names, found, differences), "</div>"]
     parts += [frames_table(name, metrics) for name, metrics in zip(names, found, strict=True)]
     parts += ["<h2>The worst frames</h2>"]
@@ -106,6 +110,19 @@ def means_table(names: Sequence[str], found: Sequence[Metrics]) -> str:
     head = "".join(f"<th>{COLUMNS[name][0]}" for name in used)
     cells = [(label, "".join(f"<td>{value_text(row.get(n), COLUMNS[n][1])}" for n in used)) for label, row in rows]
     return f"<table><tr><th>{head}" + "".join(f"<tr><td>{label}{values}" for label, values in cells) + "</table>"
+
+
+def camera_parts(names: Sequence[str], found: Sequence[Metrics], pictures: Sequence[NDArray[np.uint8]]) -> list[str]:
+    """The tables and pictures of camera paths; nothing where no trajectory was given."""
+    if not pictures:
+        return []
+    parts = ["<h2>Cameras</h2>"]
+    for name, metrics, picture in zip(names, found, pictures, strict=True):
+        table = html.escape("\n".join(trajectory_lines(metrics)))
+        parts += [f"<h3>{html.escape(name)}</h3>" if len(names) > 1 else "", f"<pre>{table}</pre>"]
+        parts += [f"<p class=note>{html.escape(note)}</p>" for note in metrics.whole_clip["trajectory"]["notes"]]
+        parts += [f'<img alt="" src="{_data_url(picture, ".png")}" width={picture.shape[1]}>']
+    return parts
 
 
 def frames_table(name: str, metrics: Metrics) -> str:

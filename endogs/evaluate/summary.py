@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from endogs.evaluate.evaluate import Metrics
 from endogs.evaluate.paired import PairedDifference
+from endogs.evaluate.path_table import lost_line, number, path_table
 
 COLUMNS = {
     "psnr": ("PSNR", 2),
@@ -31,7 +32,7 @@ def summary(metrics: Metrics) -> str:
     lines = [f"{metrics.label}, split {metrics.split}, {len(metrics.per_frame)} frames"]
     lines += table(rows)
     lines += ["(PSNR in dB; all but masked over all pixels with instruments zeroed, masked over tissue)"]
-    return "\n".join(lines + depth_lines(metrics) + whole_clip_lines(metrics))
+    return "\n".join(lines + depth_lines(metrics) + whole_clip_lines(metrics) + trajectory_lines(metrics))
 
 
 def table(rows: dict[str, dict[str, float | None]]) -> list[str]:
@@ -72,12 +73,33 @@ def whole_clip_lines(metrics: Metrics) -> list[str]:
             f"tracks: {tracks['points']} points, median error {seen} {tracks['unit']} where visible, {hidden} where "
             f"hidden, 95 % below {far}"
         ]
-    if found := metrics.whole_clip.get("trajectory"):
+    if found := metrics.whole_clip.get("sparse_points"):
+        low, high = (number(value) for value in found["frame_scale_range"])
+        spread = "-" if found["frame_scale_spread"] is None else f"{found['frame_scale_spread']:.2%}"
         lines += [
-            f"trajectory: ATE {found['ate_rmse']:.4g}, RPE {found['rpe_translation_rmse']:.4g} and "
-            f"{found['rpe_rotation_degrees_rmse']:.4g} degrees, {found['poses']} poses, alignment: {found['alignment']}"
+            f"depth at known points: abs-rel {found['abs_rel']:.4f} (median {found['median_abs_rel']:.4f}) with one "
+            f"scale of {found['scale']:.4g}; scales of single frames spread by {spread} ({low} to {high} of it); "
+            f"{found['sightings']} sightings in {found['frames']} frames"
+        ]
+        if "abs_rel_unscaled" in found:
+            lines += [
+                f"depth at known points in mm, unscaled: abs-rel {found['abs_rel_unscaled']:.4f}, median error "
+                f"{found['median_abs_unscaled']:.3f} mm"
+            ]
+    if found := metrics.whole_clip.get("trajectory"):
+        still = found["absolute"]["se3" if found["alignment"] == "rigid" else "sim3"]["ratio_to_zero_motion"]
+        lines += [
+            f"trajectory: ATE {found['ate_rmse']:.4g}, {still:.3g} of a still camera's, RPE "
+            f"{found['rpe_translation_rmse']:.4g} and {found['rpe_rotation_degrees_rmse']:.4g} degrees, "
+            f"{found['poses']} poses, alignment: {found['alignment']}"
         ]
     return lines
+
+
+def trajectory_lines(metrics: Metrics) -> list[str]:
+    """Every way to compare the cameras, as a table; nothing where no trajectory was given."""
+    found = metrics.whole_clip.get("trajectory")
+    return [] if found is None else [lost_line(found["lost"], found["frames"]), *path_table(found)]
 
 
 def comparison_summary(names: Sequence[str], found: Sequence[Metrics], differences: Sequence[PairedDifference]) -> str:
@@ -93,6 +115,7 @@ def comparison_summary(names: Sequence[str], found: Sequence[Metrics], differenc
         lines.append(f"{d.name + ', ' + d.measure:32}{d.mean:>+10.{digits}f}{error:>9}{share:>14}")
     for name, metrics in zip(names, found, strict=True):
         lines += [f"{name}, {line}" for line in depth_lines(metrics) + whole_clip_lines(metrics)]
+        lines += trajectory_lines(metrics)
     return "\n".join(lines)
 
 

@@ -11,8 +11,11 @@ from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
 from endogs.evaluate.judged_frames import MaskOf
 from endogs.evaluate.metrics.point_tracks import Tracks, read_tracks, track_errors
+from endogs.evaluate.metrics.pose_alignment import Poses
 from endogs.evaluate.metrics.temporal import temporal_errors
-from endogs.evaluate.metrics.trajectory import TrueCameras, read_true_cameras, scene_trajectory_errors, unit_doubt
+from endogs.evaluate.scene_cameras import SceneCameras, read_reference, scene_cameras
+from endogs.evaluate.scene_depth_at_points import depth_at_points, point_poses
+from endogs.evaluate.sparse_points import SparsePoints, read_sparse_points
 from endogs.output import to_json
 from endogs.plain_text import plain
 from endogs.priors.motion.flow import ClipFlows
@@ -25,14 +28,18 @@ class Truths:
 
     tracks_path: Path | None
     tracks: Tracks | None
-    cameras: TrueCameras | None
+    cameras: dict[Path, SceneCameras]
+    """By scene, its cameras with the true ones; empty where nobody said."""
+    points: SparsePoints | None
+    point_poses: Poses | None
+    """(F, 4, 4) world to camera of the clip's frames in those points' world."""
 
 
 def read_truths(config: Evaluate, clip: Clip, scenes: Sequence[Scene]) -> Truths:
     """The truths that `config` names, or the clip's own tracks.
 
-    Says on standard error when a trajectory seems to be in another unit than a scene. Raises InputError for a file that
-    is none, or whose truth does not fit the clip or the scenes.
+    Says on standard error what is doubtful about a trajectory. Raises InputError for a file that is none, or whose
+    truth does not fit the clip or the scenes.
     """
     own = clip.source / "truth" / "tracks.npz" if isinstance(clip.source, Path) and clip.source.is_dir() else None
     path = config.tracks
@@ -43,14 +50,19 @@ def read_truths(config: Evaluate, clip: Clip, scenes: Sequence[Scene]) -> Truths
         for name, scene in zip(config.scenes, scenes, strict=True):
             if not comparable(tracks, scene, clip):
                 raise InputError(f"{path}: positions need a scene in mm, and {name} is not; give pixels.")
-    cameras = None
+    cameras: dict[Path, SceneCameras] = {}
+    reference = None
     if config.trajectory is not None:
-        # The file counts from the input's first frame, a clip's times from the first frame that is read.
-        cameras = read_true_cameras(config.trajectory, clip.times + clip.time_offset)
+        reference = read_reference(config.trajectory, clip)
         for name, scene in zip(config.scenes, scenes, strict=True):
-            if doubt := unit_doubt(cameras, scene.world_to_camera, scene.units):
-                print(f"note: {plain(config.trajectory)}: {doubt} of {plain(name)}", file=sys.stderr)
-    return Truths(path, tracks, cameras)
+            cameras[name] = scene_cameras(scene, name, reference, clip, config.keyframes)
+    points = poses = None
+    if config.sparse_points is not None:
+        points = read_sparse_points(config.sparse_points, clip)
+        poses = point_poses(points, clip, reference, scenes)
+        for note in points.notes:
+            print(f"note: {plain(note)}", file=sys.stderr)
+    return Truths(path, tracks, cameras, points, poses)
 
 
 def comparable(tracks: Tracks, scene: Scene, clip: Clip) -> bool:
@@ -82,6 +94,10 @@ def whole_clip(
                 f"note: {plain(path)} is not in mm, so its points are not compared with {plain(truths.tracks_path)}",
                 file=sys.stderr,
             )
-    if truths.cameras is not None:
-        found["trajectory"] = asdict(scene_trajectory_errors(truths.cameras, scene.world_to_camera, scene.units))
+    if truths.points is not None and truths.point_poses is not None:
+        found["sparse_points"] = depth_at_points(
+            scene, path, truths.points, truths.point_poses, clip, masks, config.backend
+        )
+    if path in truths.cameras:
+        found["trajectory"] = truths.cameras[path].errors()
     return to_json(found)

@@ -21,8 +21,14 @@ def run(config: Phantom) -> Path:
     console = Console()
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("rendering the phantom", total=config.frames)
-        folder = write_phantom(config, lambda done, total: bar.update(task, completed=done))
+        folder = write_phantom(
+            config,
+            lambda done, total: bar.update(task, completed=done),
+            lambda sentence: print(plain(sentence), flush=True),
+        )
     size = f"{config.frames} frames of {config.width}x{config.height}"
+    camera = "moving" if config.camera_moves else "still"
     truth = folder / "truth"
-    print(f"{plain(folder)}: {size}, {config.view}, {config.camera} camera, truth in {plain(truth)}")
+    anatomy = "" if config.anatomy == "abdomen" else f", {config.anatomy}"
+    print(f"{plain(folder)}: {size}{anatomy}, {config.view}, {camera} camera, truth in {plain(truth)}")
     return folder

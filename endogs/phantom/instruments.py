@@ -121,6 +121,12 @@ def instrument_body(length: float, opening: float) -> Mesh:
     )
 
 
+def incision(config: Phantom, k: int) -> NDArray[np.float64]:
+    """Where instrument `k` enters (3,), world, mm."""
+    side = 1.0 if k == 0 else -1.0
+    return config.distance * np.array([side * 0.72, 0.40 if k == 0 else 0.30, 0.22])
+
+
 def instruments_at(config: Phantom, pulls: list[Pull], positions: NDArray[np.float64], time: float) -> Mesh | None:
     """All instruments in the world at `time` seconds, holding the tissue's grid positions (R, C, 3); None if none.
 
@@ -130,7 +136,7 @@ def instruments_at(config: Phantom, pulls: list[Pull], positions: NDArray[np.flo
     meshes = []
     for k, pull in enumerate(pulls):
         side = 1.0 if k == 0 else -1.0
-        pivot = config.distance * np.array([side * 0.72, 0.40 if k == 0 else 0.30, 0.22])
+        pivot = incision(config, k)
         tip = positions[pull.vertex]
         axis = pivot - tip
         length = float(np.linalg.norm(axis))

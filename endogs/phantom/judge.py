@@ -87,9 +87,12 @@ def judge_phantom(
     """Compare a scene in mm with its phantom's truth, at the frames `judged` (all by default).
 
     `learned` are the frames that the fit saw: they say what tissue was ever seen. Raises InputError for files of the
-    truth that are missing, ValueError for a scene of another size, length or unit.
+    truth that are missing, ValueError for a scene of another size, length or unit, and for a fisheye's clip, which is
+    read as the view of another camera than the one its truth is of.
     """
     o = truth.options
+    if o.lens == "fisheye":
+        raise ValueError(f"{truth.folder}: its pictures are a fisheye's, and the scene's are not")
     if (scene.width, scene.height, len(scene.times)) != (o.width, o.height, o.frames) or scene.units != "mm":
         raise ValueError(f"{truth.folder}: the scene was not fitted in mm to all frames of this phantom")
     seen = truth.times_seen(list(learned))

@@ -16,6 +16,8 @@ BREATH_PERIOD = 4.0
 """Seconds per breath (15 per minute)."""
 WAVE_PERIOD, WAVE_LENGTH = 6.0, 42.0
 """Seconds and millimetres of the peristaltic wave."""
+COLON_REACH = 0.45
+"""How far a camera drifts in the colon, as a share of its drift before the abdomen at the usual distance."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class Pull:
 
 def make_pulls(config: Phantom, surface: Surface, rng: np.random.Generator) -> list[Pull]:
     """One pull per instrument: the first at the right of the image's middle, the second at its left."""
-    half = config.distance * math.tan(math.radians(config.field_of_view) / 2)
+    half = config.distance * math.tan(math.radians(config.view_degrees) / 2)
     pulls = []
-    for k in range(config.instruments):
+    for k in range(config.instrument_count):
         side = 1.0 if k == 0 else -1.0
         anchor = np.array([side * rng.uniform(0.16, 0.30) * half, side * rng.uniform(0.02, 0.14) * half])
         vertex = surface.nearest_vertex(anchor)
@@ -74,17 +76,30 @@ def positions_at(config: Phantom, surface: Surface, pulls: list[Pull], time: flo
     moved = surface.rest.copy()
     moved[..., 1] += 0.45 * config.breathing * breath
     moved[..., 2] -= config.breathing * breath * swell + config.peristalsis * wave
+    if config.wave:
+        moved[..., 2] -= travelling_wave(config, along, time)
     for pull in pulls:
         moved += pull.weight[..., None] * pull.offset(time)
     return moved
 
 
+def travelling_wave(config: Phantom, along: NDArray[np.float64], time: float) -> NDArray[np.float64]:
+    """Displacement in mm of --wave at places `along` mm of its way: sines of WAVE_LENGTH that move at --wave-speed."""
+    return config.wave * np.sin(2 * math.pi * (along - config.wave_speed * time) / WAVE_LENGTH)
+
+
+def breath_at(time: float) -> float:
+    """Share of the respiratory amplitude at `time` seconds."""
+    return math.sin(2 * math.pi * time / BREATH_PERIOD)
+
+
 def camera_at(config: Phantom, time: float) -> NDArray[np.float64]:
     """`world_to_camera` (4, 4) of the (left) camera at `time` seconds; the identity at 0, and always when still."""
-    if config.camera == "still":
+    if not config.camera_moves:
         return np.eye(4)
     phase = 2 * math.pi * time / 7.0
-    reach = config.distance / 72  # nearer tissue, smaller motion
+    # Nearer tissue, smaller motion.
+    reach = config.distance / 72 if config.anatomy == "abdomen" else COLON_REACH
     eye = reach * np.array([9.0 * math.sin(phase), 4.0 * math.sin(2 * phase), 6.0 * (1 - math.cos(phase))])
     yaw, pitch, roll = -0.09 * math.sin(phase), 0.035 * math.sin(2 * phase), 0.06 * math.sin(phase)
     cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (math.cos, math.sin))

@@ -61,3 +61,19 @@ def cells(
     size_cv = (shape[1], shape[0])
     enlarged = cv2.resize(cv2.GaussianBlur(bulge, (0, 0), 0.8), size_cv, interpolation=cv2.INTER_LINEAR)
     return enlarged, cv2.resize(tint[nearest[..., 0]], size_cv, interpolation=cv2.INTER_LINEAR)
+
+
+def closed_noise(
+    rng: np.random.Generator, extent: tuple[float, float], shape: tuple[int, int], wavelength: float, octaves: int = 1
+) -> Field:
+    """`smooth_noise` whose last column is followed by its first, for tubes.
+
+    A wider field's surplus is laid over its beginning, with weights that keep the deviation.
+    """
+    overlap = max(1, min(shape[1] // 2, round(2 * wavelength * shape[1] / extent[0])))
+    width = shape[1] + overlap
+    wide = smooth_noise(rng, (extent[0] * width / shape[1], extent[1]), (shape[0], width), wavelength, octaves)
+    field = wide[:, : shape[1]].copy()
+    share = np.sqrt(np.linspace(0, 1, overlap, endpoint=False, dtype=np.float32))
+    field[:, :overlap] = share * field[:, :overlap] + np.sqrt(1 - share**2) * wide[:, shape[1] :]
+    return field

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ FOLD_DIRECTION = math.radians(62)
 @dataclass(frozen=True)
 class Surface:
     """A sheet parametrized by its flat coordinates, in mm from its corner."""
+
+    closed: ClassVar[bool] = False
+    """Whether the last column is the first one again, as around a tube."""
 
     extent: tuple[float, float]
     """Width and height of the flat sheet, mm."""
@@ -52,21 +56,39 @@ class Surface:
         return int(row), int(column)
 
 
-def make_surface(config: Phantom, rng: np.random.Generator) -> Surface:
-    """The tissue at rest: tilted away at the top, with bowel-like folds, in mm.
+@dataclass(frozen=True)
+class Sheet:
+    """The tissue's outline before it is folded."""
+
+    half: tuple[float, float]
+    """Half of the width and height, mm."""
+    shape: tuple[int, int]
+    """Rows and columns of the grid."""
+    hollow: float
+    """Curvature, 1/mm: the sheet rises towards the camera by half of this times the squared distance from the axis."""
+
+
+def usual_sheet(config: Phantom) -> Sheet:
+    """Wide enough that no ray of a camera at the origin, still or drifting, misses it."""
+    # The upper edge of the image meets the tilted sheet at `far`. The same for a still and a moving camera, so that
+    # both see the same tissue.
+    across_view = math.tan(math.radians(config.view_degrees) / 2)
+    far = config.distance / (1 - TILT * across_view * config.height / config.width)
+    margin = 10.0 + 0.28 * config.distance
+    half = far * across_view + margin, far * across_view * config.height / config.width + margin
+    return Sheet(half, (ROWS, COLUMNS), 0.0)
+
+
+def make_surface(config: Phantom, rng: np.random.Generator, sheet: Sheet | None = None) -> Surface:
+    """The tissue at rest: tilted away at the top, with bowel-like folds, in mm; by default on the usual sheet.
 
     The backs of the folds are made broad and the creases narrow by moving every point down the slope (the trochoid of
     Gerstner's waves), as far as the sheet does not cut through itself.
     """
-    # Wide enough that no ray of any camera misses it: the upper edge of the image meets the tilted sheet at `far`. The
-    # same for a still and a moving camera, so that both see the same tissue.
-    across_view = math.tan(math.radians(config.field_of_view) / 2)
-    far = config.distance / (1 - TILT * across_view * config.height / config.width)
-    margin = 10.0 + 0.28 * config.distance
-    half = far * across_view + margin, far * across_view * config.height / config.width + margin
+    sheet = usual_sheet(config) if sheet is None else sheet
+    half, shape = sheet.half, sheet.shape
     extent = 2 * half[0], 2 * half[1]
-    shape = (ROWS, COLUMNS)
-    x, y = np.meshgrid(np.linspace(-half[0], half[0], COLUMNS), np.linspace(-half[1], half[1], ROWS))
+    x, y = np.meshgrid(np.linspace(-half[0], half[0], shape[1]), np.linspace(-half[1], half[1], shape[0]))
 
     wander = 5.0 * smooth_noise(rng, extent, shape, 55.0, 2).astype(np.float64)
     across = x * math.cos(FOLD_DIRECTION) + y * math.sin(FOLD_DIRECTION) + wander
@@ -83,12 +105,14 @@ def make_surface(config: Phantom, rng: np.random.Generator) -> Surface:
     height = height - height.mean()
     height += 2.5 * smooth_noise(rng, extent, shape, 90.0) + 0.22 * smooth_noise(rng, extent, shape, 9.0, 2)
 
-    pitch = extent[0] / (COLUMNS - 1), extent[1] / (ROWS - 1)
+    pitch = extent[0] / (shape[1] - 1), extent[1] / (shape[0] - 1)
     slope_y, slope_x = np.gradient(height, pitch[1], pitch[0])
     curvature = max(
         np.abs(np.gradient(slope_x, pitch[0], axis=1)).max(), np.abs(np.gradient(slope_y, pitch[1], axis=0)).max()
     )
     spread = min(2.5, 0.55 / max(curvature, 1e-9))
     rest = np.stack([x - spread * slope_x, y - spread * slope_y, config.distance - TILT * y - height], -1)
+    if sheet.hollow:
+        rest[..., 2] -= 0.5 * sheet.hollow * (x**2 + y**2)
     crease = np.clip(1 - (back + 0.5 * constriction) * 1.35, 0, 1) * min(1.0, config.folds / 2)
     return Surface(extent, np.stack([x, y], -1), rest, crease.astype(np.float32))

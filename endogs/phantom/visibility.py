@@ -3,7 +3,8 @@
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from endogs.bounded_arrays import read_npz
 from endogs.bounded_files import is_file, read_json
 from endogs.clip.files.image_files import read_raw
 from endogs.errors import InputError
-from endogs.phantom.config import Phantom
-from endogs.phantom.motion import Pull, camera_at, make_pulls, positions_at
-from endogs.phantom.surface import Surface, make_surface
+from endogs.phantom.anatomy import Anatomy, make_anatomy
+from endogs.phantom.config import LATER, Phantom
+from endogs.phantom.events import Events
+from endogs.phantom.optics import Optics, make_optics
+from endogs.phantom.path import TRAJECTORY, CameraPath, camera_path
 
 DEPTH_UNIT_MM = 0.01
 """Millimetres per unit of the 16-bit depth pictures; 0 is unknown."""
@@ -26,7 +29,13 @@ wide, so a steep one rises that much within a pixel."""
 def _is_of(value: Any, kind: Any) -> bool:
     """Whether a value from JSON is of the type of an option: a number, a whole one, or one of some words."""
     if get_origin(kind) is Literal:
-        return value in get_args(kind)
+        return isinstance(value, str) and value in get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return any(value is None if part is type(None) else _is_of(value, part) for part in get_args(kind))
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
+    if kind is Path:
+        return isinstance(value, str)
     return type(value) is kind or (kind is float and type(value) is int)
 
 
@@ -48,9 +57,13 @@ class PhantomTruth:
         values = read_json(path)
         hints = get_type_hints(Phantom)
         kinds = {entry.name: hints[entry.name] for entry in fields(Phantom) if entry.name != "out"}
-        same = isinstance(values, dict) and set(values) == set(kinds)
-        if not same or not all(_is_of(values[name], kind) for name, kind in kinds.items()):
+        same = isinstance(values, dict) and set(kinds) - LATER <= set(values) <= set(kinds)
+        if not same or not all(_is_of(value, kinds[name]) for name, value in values.items()):
             raise InputError(f"{path}: not the options of this version's phantom; make the clip anew")
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        if values.get("trajectory") is not None:
+            # Its copy, whatever it was called; with it the camera is neither still nor drifting by itself.
+            values |= {"trajectory": folder / "truth" / TRAJECTORY, "camera": None}
         options = Phantom(folder, **values)
         options.check()
         return PhantomTruth(folder, options)
@@ -60,13 +73,16 @@ class PhantomTruth:
 
     def world_to_camera(self, frame: int) -> NDArray[np.float64]:
         """(4, 4) of the left camera."""
-        return camera_at(self.options, frame / self.options.fps)
+        return self._path.world_to_camera[frame]
 
     @property
     def K(self) -> NDArray[np.float64]:
-        """(3, 3) intrinsics, pixels."""
-        o = self.options
-        return np.array([[o.focal, 0, o.width / 2], [0, o.focal, o.height / 2], [0, 0, 1.0]])
+        """(3, 3) intrinsics, pixels; of a fisheye those of its middle."""
+        return self._optics.K
+
+    def events(self, frame: int) -> list[str]:
+        """What happens in a frame: blackout, smoke, blur, or jump where the camera has just jumped."""
+        return Events(self.options.events, self._path.jump).names(frame)
 
     def tissue_depth(self, frame: int) -> NDArray[np.float32]:
         """z-depth (H, W) of the tissue in mm as if no instrument were there; 0 = none."""
@@ -78,21 +94,22 @@ class PhantomTruth:
 
     def points(self, frame: int) -> NDArray[np.float64]:
         """World positions (V, 3), mm, of the grid points of the tissue."""
-        surface, pulls = self._tissue
-        return positions_at(self.options, surface, pulls, frame / self.options.fps).reshape(-1, 3)
+        return self._anatomy.positions(frame / self.options.fps).reshape(-1, 3)
 
     def project(self, frame: int, points: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels (P, 2), centres at +0.5, and z-depth (P,) of world points (P, 3)."""
         pose = self.world_to_camera(frame)
         in_camera = points @ pose[:3, :3].T + pose[:3, 3]
+        if self.options.lens == "fisheye":
+            return self._optics.project(in_camera), in_camera[:, 2]
         z = np.maximum(in_camera[:, 2], 1e-6)
         return in_camera[:, :2] / z[:, None] * self.options.focal + self.K[:2, 2], in_camera[:, 2]
 
     def seen_points(self, frame: int) -> NDArray[np.bool_]:
-        """(V,) grid points that the frame shows: in the image, not behind tissue or an instrument."""
+        """(V,) grid points that the frame shows: in the image, not behind tissue or a tool; none in a blackout."""
         points = self.points(frame)
         x, y, _, _ = self._pixels(frame, points)
-        return self._in_front(frame, points) & ~self.instrument(frame)[y, x]
+        return self._in_front(frame, points) & ~self.instrument(frame)[y, x] & ("blackout" not in self.events(frame))
 
     def times_seen(self, frames: list[int]) -> NDArray[np.int32]:
         """(V,) in how many of the frames each grid point is seen."""
@@ -110,8 +127,11 @@ class PhantomTruth:
         o = self.options
         x, y = np.meshgrid(np.arange(o.width) + 0.5, np.arange(o.height) + 0.5)
         distance, index = cKDTree(pixels[front]).query(np.stack([x, y], -1).reshape(-1, 2))
-        cell = 0.5 * o.focal / o.distance
-        found = np.where(distance < 3 * max(cell, 1.0), front[index], -1)
+        if o.anatomy == "abdomen":
+            widths = np.full(distance.shape, 0.5 * o.focal / o.distance)
+        else:
+            widths = 0.5 * o.focal / np.maximum(self.tissue_depth(frame).ravel(), 1.0)
+        found = np.where(distance < 3 * np.maximum(widths, 1.0), front[index], -1)
         return found.reshape(o.height, o.width)
 
     def tracks(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -152,12 +172,16 @@ class PhantomTruth:
         return visible | np.stack([self._in_front(k, positions[k]) for k in range(len(self))])
 
     @cached_property
-    def _tissue(self) -> tuple[Surface, list[Pull]]:
-        # The same streams as in `endogs.phantom.render.Studio`.
-        streams = np.random.SeedSequence(self.options.seed).spawn(4)
-        surface_rng, _, pull_rng, _ = (np.random.default_rng(s) for s in streams)
-        surface = make_surface(self.options, surface_rng)
-        return surface, make_pulls(self.options, surface, pull_rng)
+    def _optics(self) -> Optics:
+        return make_optics(self.options)
+
+    @cached_property
+    def _path(self) -> CameraPath:
+        return camera_path(self.options)
+
+    @cached_property
+    def _anatomy(self) -> Anatomy:
+        return make_anatomy(self.options, self._path, self._optics)
 
     def _depth(self, path: Path) -> NDArray[np.float32]:
         return self._picture(path).astype(np.float32) * np.float32(DEPTH_UNIT_MM)

@@ -19,11 +19,14 @@ VERBS = verb_options()
 READERS = ("inspect", "reconstruct")
 SAID_BY: dict[str, tuple[str, ...]] = {
     "cli.py": ("reconstruct",),
+    "cli_words.py": ("evaluate",),
     "clip/": READERS,
     "clip/splits.py": ("reconstruct",),
     "doctor/": ("doctor",),
     "device.py": tuple(verb for verb, options in VERBS.items() if "--device" in options),
     "evaluate/": ("evaluate",),
+    "evaluate/compare_poses_command.py": ("compare-poses",),
+    "evaluate/matched_paths.py": ("compare-poses",),
     "pictures/render_command.py": ("render",),
     "export/": tuple(verb for verb in VERBS if verb.startswith("export ")),
     "export/cameras.py": ("export cameras",),
@@ -57,8 +60,8 @@ SAID_BY: dict[str, tuple[str, ...]] = {
 
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9.-]*[a-z0-9])(?:[ =]([a-z0-9][a-z0-9-]*))?")
 VERB = re.compile(
-    r"(?:endogs |of )(reconstruct|inspect|evaluate|render|view|phantom|export \w+)\b"
-    r"|\b(reconstruct|inspect|evaluate|render|phantom|export \w+)(?='s --| --)"
+    r"(?:endogs |of )(reconstruct|inspect|evaluate|compare-poses|render|view|phantom|export \w+)\b"
+    r"|\b(reconstruct|inspect|evaluate|compare-poses|render|phantom|export \w+)(?='s --| --)"
 )
 EVERYWHERE = ("--help", "--version")
 

@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from scipy.spatial.transform import Rotation
 
 from endogs.errors import InputError
 from endogs.evaluate.metrics.flip import flip, flip_map, flip_pair
 from endogs.evaluate.metrics.lpips import load_lpips
 from endogs.evaluate.metrics.ms_ssim import ms_ssim
-from endogs.evaluate.metrics.trajectory import read_true_cameras, scene_trajectory_errors, trajectory_errors
 
 
 def pair(height=192, width=208, seed=0):
@@ -128,71 +126,3 @@ def test_lpips_weights_come_from_files_or_the_user_is_told(tmp_path):
         load_lpips(tmp_path / "text.pth")
     with pytest.raises(InputError, match="no LPIPS weights here"):
         load_lpips(tmp_path / "absent")
-
-
-def path_of(count=30, seed=0):
-    """A winding trajectory, T_world_camera (n, 4, 4), and a drifting, turned, shifted and scaled estimate of it."""
-    generator = np.random.default_rng(seed)
-    turns = np.cumsum(generator.normal(0, 0.05, (count, 3)), 0)
-    true = np.tile(np.eye(4), (count, 1, 1))
-    true[:, :3, :3] = Rotation.from_rotvec(turns).as_matrix()
-    true[:, :3, 3] = np.cumsum(generator.normal(0, 2, (count, 3)), 0)
-    moved = np.eye(4)
-    moved[:3, :3] = Rotation.from_rotvec([0.3, -0.8, 0.5]).as_matrix()
-    moved[:3, 3] = [40, -7, 12]
-    estimated = moved @ true
-    estimated[:, :3, 3] = 1.3 * estimated[:, :3, 3] + generator.normal(0, 0.3, (count, 3))
-    noise = Rotation.from_rotvec(generator.normal(0, 0.01, (count, 3))).as_matrix()
-    estimated[:, :3, :3] = estimated[:, :3, :3] @ noise
-    return estimated, true
-
-
-@pytest.mark.parametrize("alignment", ["none", "rigid", "similarity"])
-def test_trajectory_errors_are_evos(alignment):
-    metrics = pytest.importorskip("evo.core.metrics", reason="evo is not installed")
-    from evo.core.trajectory import PosePath3D
-
-    estimated, true = path_of()
-    found = trajectory_errors(estimated, true, alignment)
-    reference, moved = (PosePath3D(poses_se3=list(poses.copy())) for poses in (true, estimated))
-    if alignment != "none":
-        moved.align(reference, correct_scale=alignment == "similarity")
-    for relation, ours in (
-        (metrics.PoseRelation.translation_part, found.rpe_translation_rmse),
-        (metrics.PoseRelation.rotation_angle_deg, found.rpe_rotation_degrees_rmse),
-    ):
-        judge = metrics.RPE(relation, 1, metrics.Unit.frames)
-        judge.process_data((reference, moved))
-        assert ours == pytest.approx(judge.get_statistic(metrics.StatisticsType.rmse), rel=1e-6)
-    judge = metrics.APE(metrics.PoseRelation.translation_part)
-    judge.process_data((reference, moved))
-    assert found.ate_rmse == pytest.approx(judge.get_statistic(metrics.StatisticsType.rmse), rel=1e-6)
-    assert found.ate_median == pytest.approx(judge.get_statistic(metrics.StatisticsType.median), rel=1e-6)
-
-
-def test_a_trajectory_file_is_matched_by_time(tmp_path):
-    _, true = path_of(6)
-    times = np.arange(6) / 10
-    quats = Rotation.from_matrix(true[:, :3, :3]).as_quat()
-    rows = [" ".join(map(str, (t, *p[:3, 3], *q))) for t, p, q in zip(times, true, quats, strict=True)]
-    file = tmp_path / "poses.tum"
-    file.write_text("# a comment\n" + "\n".join(reversed(rows)) + "\n")
-    world_to_camera = np.linalg.inv(true)
-    found = scene_trajectory_errors(read_true_cameras(file, times[1:]), world_to_camera[1:], "mm")
-    assert (found.poses, found.alignment) == (5, "rigid")
-    assert found.ate_rmse < 1e-6
-    scaled = world_to_camera.copy()
-    scaled[:, :3, 3] *= 2
-    true = read_true_cameras(file, times)
-    assert scene_trajectory_errors(true, scaled, "relative").ate_rmse < 1e-6, "relative scenes have no scale"
-    assert scene_trajectory_errors(true, scaled, "mm").ate_rmse > 0.5
-    with pytest.raises(InputError, match="times are not those"):
-        read_true_cameras(file, times + 100)
-    for text, message in (
-        ("1 2 3\n", "not a TUM trajectory"),
-        ("a b\n", "is not a TUM trajectory"),
-        ("0 0 0 0 0 0 0 0", "zeros"),
-    ):
-        file.write_text(text)
-        with pytest.raises(InputError, match=message):
-            read_true_cameras(file, times)

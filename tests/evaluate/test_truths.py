@@ -13,8 +13,7 @@ from endogs.evaluate import evaluate_command
 from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate_command import run_evaluate
 from endogs.evaluate.metrics.point_tracks import read_tracks
-from endogs.evaluate.metrics.trajectory import TrueCameras, unit_doubt
-from endogs.geometry import invert_rigid
+from endogs.evaluate.scene_cameras import forgotten_unit
 from endogs.scene.scene_file import save_scene
 
 START = 3
@@ -54,7 +53,8 @@ def test_a_trajectory_counts_from_the_inputs_first_frame(folder, capsys):
     found = metrics.whole_clip["trajectory"]
     assert found["poses"] == FRAMES
     assert found["ate_rmse"] < 1e-6
-    assert "note:" not in capsys.readouterr().err
+    (note,) = capsys.readouterr().err.strip().splitlines()
+    assert "both hold the same poses" in note
 
 
 def test_a_trajectory_in_metres_is_noticed(folder, capsys):
@@ -62,12 +62,11 @@ def test_a_trajectory_in_metres_is_noticed(folder, capsys):
     assert "its positions seem to be in metres" in capsys.readouterr().err
     true = np.tile(np.eye(4), (FRAMES, 1, 1))
     true[:, :3, 3] = centres(np.arange(FRAMES) / 10)
-    cameras = invert_rigid(true)
-    assert unit_doubt(TrueCameras(np.arange(FRAMES), true), cameras, "mm") is None
-    true[:, :3, 3] *= 0.001
-    assert unit_doubt(TrueCameras(np.arange(FRAMES), true), cameras, "relative") is None, "any unit fits"
-    true[:, :3, 3] = 0
-    assert unit_doubt(TrueCameras(np.arange(FRAMES), true), cameras, "mm") is None, "a still camera has no extent"
+    assert forgotten_unit(true, true) is None
+    for factor, said in ((0.001, "metres"), (0.1, "centimetres"), (1000, "micrometres"), (0.01, "only Sim(3)")):
+        other = true.copy()
+        other[:, :3, 3] *= factor
+        assert said in forgotten_unit(true, other)
 
 
 @pytest.mark.parametrize("option", ["--tracks", "--trajectory"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from endogs.bounded_arrays import read_npz
 from endogs.clip import load_clip
-from endogs.evaluate.metrics.trajectory import read_tum
+from endogs.evaluate.tum_file import read_tum
 from endogs.phantom.visibility import PhantomTruth
 from endogs.pipeline.recipe import load_recipe
 from endogs.priors.depth.learned_input import read_preprocessing

@@ -41,10 +41,11 @@ WORDS = {
     "nothing": "",
 }
 REQUIRED = {"input": Path("a"), "scene": Path("a"), "out": Path("b"), "scenes": (Path("a"),)}
+REQUIRED |= {"estimate": Path("a"), "reference": Path("b")}
 VERBS = {
     f"export {kind.__name__[6:].lower()}" if kind.__name__.startswith("Export") else verb: kind
     for kind in cli.RUNNERS
-    for verb in [{"RenderScene": "render"}.get(kind.__name__, kind.__name__.lower())]
+    for verb in [{"RenderScene": "render", "ComparePoses": "compare-poses"}.get(kind.__name__, kind.__name__.lower())]
 }
 
 
@@ -119,7 +120,8 @@ def test_paths_and_texts_that_cannot_be_such_are_refused(part, name):
 
 def line_of(verb: str, option: str, word: str) -> list[str]:
     out = [] if option == "--out" else ["--out", "b"]
-    return [*verb.split(), "a", *(out if verb == "render" else []), option, word]
+    places = ["a", "b"] if verb == "compare-poses" else ["a"]
+    return [*verb.split(), *places, *(out if verb == "render" else []), option, word]
 
 
 @pytest.mark.parametrize("word", WORDS)

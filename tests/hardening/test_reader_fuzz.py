@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import signal
+import struct
 import traceback
 import warnings
 import zlib
@@ -37,10 +38,12 @@ from samples.clip_samples import write_calibrated, write_depth, write_endonerf, 
 
 from endogs.bounded_arrays import read_npz
 from endogs.clip import ClipOptions, load_clip
+from endogs.clip.cameras.colmap_model import read_points
 from endogs.clip.inspect import describe
 from endogs.clip.view.coverage import coverage
 from endogs.errors import InputError
-from endogs.evaluate.metrics.trajectory import read_tum
+from endogs.evaluate.ply_points import read_ply_points
+from endogs.evaluate.tum_file import read_tum
 from endogs.phantom.config import Phantom
 from endogs.phantom.visibility import PhantomTruth
 from endogs.pipeline.recipe import load_recipe, scenes_folder
@@ -194,6 +197,17 @@ def _ignore_mask(root: Path) -> Path:
     return file
 
 
+CLOUD = "ply\nformat ascii 1.0\nelement vertex 3\n" + "".join(f"property float {x}\n" for x in "xyz")
+CLOUD += "end_header\n1 2 3.5\n0 -1 2\n9 8 7e2\n"
+
+
+def _colmap_points(root: Path) -> Path:
+    root.mkdir()
+    points = [struct.pack("<Q3d3BdQ4I", i, 1.5, -2, 9, 1, 2, 3, 0.5, 2, 4, 0, 5, 1) for i in range(3)]
+    (root / "points3D.bin").write_bytes(struct.pack("<Q", 3) + b"".join(points))
+    return root
+
+
 POSES = "# time_offset 0.5\n" + "".join(f"{0.1 * i:.2f} {i} 0.5 -2 0 0 0 1\n" for i in range(4))
 RECIPE = (scenes_folder() / "scared.toml").read_text()
 PREPROCESSOR = {
@@ -208,6 +222,8 @@ PREPROCESSOR = {
 CARD = "---\nlicense: other\nlicense_name: cc-by-nc-4.0\n---\n\n# A model\n"
 OTHERS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object]]] = {
     "trajectory": (_one(".txt", POSES), read_tum),
+    "points": (_one(".ply", CLOUD), read_ply_points),
+    "COLMAP points": (_colmap_points, read_points),
     "tracks": (_tracks, lambda path: read_npz(path, ("positions", "visible", "times"))),
     "recipe": (_one(".toml", RECIPE), load_recipe),
     "phantom": (_phantom, _truth),

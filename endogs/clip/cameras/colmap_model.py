@@ -74,6 +74,8 @@ class ColmapImage:
     """Identifier of its camera."""
     world_to_camera: NDArray[np.float64]
     """(4, 4), OpenCV axes."""
+    identifier: int = 0
+    """By which points name it."""
 
 
 def model_file(folder: Path, name: str) -> Path | None:
@@ -126,6 +128,22 @@ def read_cameras(file: Path) -> dict[int, ColmapCamera]:
     return cameras
 
 
+def read_points(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Points (P, 3) of the model in `folder`, and pairs (S,): identifiers of the images, and which point they see.
+
+    Raises InputError for a missing, truncated or unreadable points3D file.
+    """
+    file = model_file(folder, "points3D")
+    if file is None:
+        raise InputError(f"{folder}: no points3D.bin or points3D.txt: give the whole sparse model.")
+    points, images = (_binary_points if file.suffix == ".bin" else _text_points)(file)
+    places = np.array(points, np.float64).reshape(-1, 3)
+    if not (np.abs(places) <= LARGEST).all():
+        raise InputError(f"{file}: positions of points are no usual numbers: copy it again.")
+    seen = np.repeat(np.arange(len(points)), [len(track) for track in images])
+    return places, np.array([image for track in images for image in track], np.int64), seen
+
+
 class _Bytes:
     """The values of a binary file one after the other."""
 
@@ -176,10 +194,10 @@ def _binary_images(file: Path) -> list[ColmapImage]:
     data = _Bytes(file)
     images = []
     for _ in range(data.take("Q")[0]):
-        _, *pose, camera = data.take("I7dI")
+        identifier, *pose, camera = data.take("I7dI")
         name = data.text()
         data.skip(24 * data.take("Q")[0])  # the points: x, y and an identifier
-        images.append(ColmapImage(name, camera, _pose(pose, file, name)))
+        images.append(ColmapImage(name, camera, _pose(pose, file, name), identifier))
     return images
 
 
@@ -215,10 +233,33 @@ def _text_images(file: Path) -> list[ColmapImage]:
             )
         if len(fields) != 10:
             raise InputError(f"{file}: {line[:60]!r} is not an image with pose, camera and name: copy the file again.")
-        values = _floats(file, line, fields[1:9])
+        identifier, *values = _floats(file, line, fields[:9])
         name = fields[9][:LONGEST_NAME]
-        images.append(ColmapImage(name, int(values[7]), _pose(values[:7], file, name)))
+        images.append(ColmapImage(name, int(values[7]), _pose(values[:7], file, name), int(identifier)))
     return images
+
+
+def _binary_points(file: Path) -> tuple[list[tuple[float, ...]], list[tuple[int, ...]]]:
+    data = _Bytes(file)
+    points, images = [], []
+    for _ in range(data.take("Q")[0]):
+        points.append(data.take("Q3d3Bd")[1:4])
+        images.append(data.take(f"{2 * data.take('Q')[0]}I")[::2])
+    return points, images
+
+
+def _text_points(file: Path) -> tuple[list[tuple[float, ...]], list[tuple[int, ...]]]:
+    points, images = [], []
+    for line in _lines(file):
+        if not line:
+            continue
+        words = line.split()
+        if len(words) < 8 or len(words) % 2:
+            raise InputError(f"{file}: {line[:60]!r} is not a point with its images: copy the file again.")
+        values = _floats(file, line, words)
+        points.append(tuple(values[1:4]))
+        images.append(tuple(int(value) for value in values[8::2]))
+    return points, images
 
 
 def _lines(file: Path) -> list[str]:

@@ -222,13 +222,22 @@ ignore_rows = ["14:16"]
 """
 
 
+AXES = "".join(f"property float {axis}\n" for axis in "xyz")
+PLY_HEADER = f"ply\nformat ascii 1.0\nelement vertex 40\n{AXES}end_header"
+
+
 def _files(root: Path) -> None:
     """A recipe, a trajectory, tracks, a calibration, masks, depth, a workbook, and folders that look like models."""
     root.mkdir()
     write_endonerf(root / "clip", FRAMES)
     (root / "recipe.toml").write_text(RECIPE)
-    rows = [f"{i / 30:.6f} 0 0 0 0 0 0 1" for i in range(FRAMES)]
-    (root / "trajectory.tum").write_text("\n".join(rows) + "\n")
+    rows = [f"{i / 30:.6f} {0.1 * i * i:.3f} {0.1 * i:.2f} 0 0 0 0 1" for i in range(FRAMES)]
+    for name in ("trajectory.tum", "reference.tum"):
+        (root / name).write_text("\n".join(rows) + "\n")
+    points = np.random.default_rng(0).uniform([-4, -3, 40], [4, 3, 41], (40, 3))
+    frame, point = np.divmod(np.arange(40 * FRAMES), 40)
+    np.savez(root / "points.npz", points=points, frame=frame, point=point)
+    np.savetxt(root / "cloud.ply", points, "%.3f", header=PLY_HEADER, comments="")
     positions = np.full((FRAMES, 3, 3), [0.0, 0.0, 40.0])
     np.savez(root / "tracks.npz", positions=positions, visible=np.ones((FRAMES, 3), bool), times=np.arange(FRAMES) / 30)
     (root / "camera.json").write_text(json.dumps({"fx": 21.0, "fy": 22.0, "cx": 11.5, "cy": 8.25, "fps": 25.0}))

@@ -10,6 +10,10 @@ from attacker.samples import SMALL_FIT
 KINDS = {
     "recipe": ("recipe.toml", ("reconstruct", "recipe.toml", "--data", "clip", "--out", "new", *SMALL_FIT)),
     "trajectory": ("trajectory.tum", ("evaluate", "out", "--trajectory", "trajectory.tum")),
+    "path": ("trajectory.tum", ("compare-poses", "trajectory.tum", "reference.tum")),
+    "reference": ("reference.tum", ("compare-poses", "trajectory.tum", "reference.tum")),
+    "points": ("points.npz", ("evaluate", "out", "--sparse-points", "points.npz")),
+    "cloud": ("cloud.ply", ("evaluate", "out", "--sparse-points", "cloud.ply")),
     "tracks": ("tracks.npz", ("evaluate", "out", "--tracks", "tracks.npz")),
     "calibration": ("camera.json", ("inspect", "frames", "--out", "sheet.png", "--calibration", "camera.json")),
     "colmap-camera": ("cameras.txt", ("inspect", "frames", "--out", "sheet.png", "--calibration", "cameras.txt")),

@@ -18,6 +18,7 @@ VERBS = {
     "inspect": ("inspect", "clip", "--out", "sheet.png"),
     "render": ("render", "out", "--out", "new.mp4"),
     "evaluate": ("evaluate", "out"),
+    "compare-poses": ("compare-poses", "out", "out"),
     "view": ("view", "out"),
     "phantom": ("phantom", "new", "--frames", "2", "--width", "48", "--height", "40", "--tracks", "5"),
     **{
@@ -27,6 +28,8 @@ VERBS = {
 }
 SHARES = {"reconstruct": 6, "inspect": 3, "view": 0.5, "phantom": 1.5}
 """How often; others once."""
+POSITIONAL = ("input", "scene", "scenes", "estimate", "reference", "_")
+OUTPUTS = ("--out", "--report", "--plot", "--trajectory-plot")
 LONG_WORK = {"--iterations", "--frames", "--port", "--tracks", "--views", "--count"}
 """Large numbers of these are honest wishes for long work, so they are only given what no one may wish for."""
 HONEST = {"2147483647", "2147483648", "4294967296", "65536", "16384", "9223372036854775807", "1e5"}
@@ -66,8 +69,8 @@ def _within(folder: Path, arguments: tuple[str, ...]) -> Iterator[str]:
 
 
 def _owned(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """What --out names may be replaced."""
-    return tuple(arguments[i + 1] for i, word in enumerate(arguments[:-1]) if word in ("--out", "--report"))
+    """What OUTPUTS name may be replaced."""
+    return tuple(arguments[i + 1] for i, word in enumerate(arguments[:-1]) if word in OUTPUTS)
 
 
 @cache
@@ -76,7 +79,7 @@ def options_of(verb: str) -> dict[str, Any]:
     from endogs import cli
 
     kinds = {kind.__name__: kind for kind in cli.RUNNERS}
-    name = "".join(word.capitalize() for word in verb.split())
+    name = "".join(word.capitalize() for word in verb.replace("-", " ").split())
     found: dict[str, Any] = {}
     _collect(kinds.get(name) or kinds["RenderScene"], "", found)
     return found
@@ -86,7 +89,7 @@ def _collect(config: type, prefix: str, found: dict[str, Any]) -> None:
     hints = get_type_hints(config)
     for field in fields(config):
         kind = hints[field.name]
-        if field.name in ("input", "scene", "scenes", "_") or (field.name == "out" and config.__name__ == "Phantom"):
+        if field.name in POSITIONAL or (field.name == "out" and config.__name__ == "Phantom"):
             continue
         if is_dataclass(kind):
             _collect(kind, "light." if field.name == "light" else "", found)
