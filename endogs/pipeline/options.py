@@ -40,9 +40,9 @@ class Reconstruct(Options):
     """Frames kept for testing: every eighth (standard), five in every twenty (gap), the right view
     (novel-view), or none (all)."""
     depth: Literal["auto", "given", "stereo", "parallax", "photometric", "learned"] = "auto"
-    """Where depth comes from: the data set (given), a right view (stereo), brightness, as the light sits beside the
-    camera (photometric), or a learned model. auto takes learned with --depth-model, else the first that there is of
-    given, stereo and photometric."""
+    """Where depth comes from: the data set (given), a right view (stereo), the motion of a camera whose poses are known
+    (parallax), brightness, as the light sits beside the camera (photometric), or a learned model. auto takes the first
+    that there is of given, stereo, parallax and photometric; with --depth-model, parallax or learned."""
     depth_model: str | None = None
     """For learned depth: a model folder, an ONNX file or a Hugging Face id; by default Depth Anything V2 Small."""
     depth_model_output: Literal["disparity", "depth", "logdepth"] | None = None

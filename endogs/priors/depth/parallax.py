@@ -83,7 +83,7 @@ class ParallaxDepth:
         self._clip, self._masks, self._frames = clip, masks, frames
         self._place = {frame: k for k, frame in enumerate(frames)}
         scores = {offset: self._score(offset) for offset in OFFSETS if offset < len(frames)}
-        best = max(scores, key=lambda offset: scores[offset][0], default=1)
+        best = max(scores, key=lambda offset: scores[offset][0]) if scores else 1
         share, deviation, noise = scores[best][1:] if scores else (0.0, np.inf, np.inf)
         found = (
             f"of the tissue {100 * share:.0f} % has parallax that fixes its depth to {100 * USEFUL:.0f} % or better, "
@@ -96,7 +96,8 @@ class ParallaxDepth:
                 )
             self._serves = False
             return [*notes, f"no depth from parallax, though the camera moves: {found}."]
-        self._offsets = tuple(offset for offset in (best, 2 * best, 4 * best) if offset < len(frames) / 2) or (best,)
+        farther = (offset for offset in (2 * best, 4 * best) if offset < len(frames) / 2)
+        self._offsets = (best, *farther)
         return [
             *notes,
             f"depth is triangulated from the camera's motion: {found}, {100 * deviation:.2g} % in the median.",
@@ -147,7 +148,7 @@ class ParallaxDepth:
             relative = np.where(pair.value > 0, pair.deviation / np.maximum(pair.value, 1e-12), np.inf)
             useful = relative[(relative < USEFUL) & tissue]
             deviation = float(np.median(useful)) if useful.size else np.inf
-            found.append((useful.size / max(np.count_nonzero(tissue), 1), deviation, pair.noise))
+            found.append((useful.size / max(int(np.count_nonzero(tissue)), 1), deviation, pair.noise))
         shares, deviations, noises = np.array(found).T
         goodness = float(np.mean(shares / (deviations + PRECISE)))
         return goodness, float(np.mean(shares)), float(np.median(deviations)), float(np.median(noises))

@@ -17,6 +17,9 @@ from endogs.geometry import pixel_rays
 
 LEAST_NOISE = 0.1
 """Pixels that optical flow errs at least, however well it keeps to the epipolar lines."""
+ASTRAY = 0.35
+"""Noise across the epipolar lines from which on the poses do not explain the motion at all, beside the pixels' motion,
+with or without the camera's turning."""
 ACROSS = 3.0
 """Standard deviations across the epipolar line beyond which a pixel moves otherwise than a still scene does."""
 APART = 3.0
@@ -45,7 +48,8 @@ def triangulated(
     """Inverse depth of every `step`-th pixel of frame a from its flow (H, W, 2) to frame b, where that is `usable`.
 
     `K` are the intrinsics (3, 3) of both frames, `a_to_b` (4, 4) maps points from the camera of a to that of b. The
-    flow's noise is taken from what it leaves across the epipolar lines, since along them it is no smaller.
+    flow's noise is taken from what it leaves across the epipolar lines, since along them it is no smaller; where that is
+    nearly as much as the pixels move, the poses belong to another motion, and nothing is said.
     """
     height, width = flow.shape[:2]
     sampled = (slice(step // 2, None, step), slice(step // 2, None, step))
@@ -68,7 +72,9 @@ def triangulated(
     ahead = start[..., 2] + value * moved[2]
     good = usable[sampled] & (start[..., 2] > 1e-3) & (value > 0) & (ahead > 1e-3)
     noise = max(LEAST_NOISE, 1.4826 * float(np.median(residual[good]))) if good.any() else np.inf
-    good &= residual < ACROSS * noise
+    lengths = (np.hypot(way[..., 0], way[..., 1])[good] for way in (flow[sampled], shift))
+    moved_pixels = min(float(np.median(length)) for length in lengths) if good.any() else 0.0
+    good &= (residual < ACROSS * noise) & (noise < ASTRAY * moved_pixels)
     # The derivative of the pixel by w is along * strength A_z / ahead^2.
     deviation = noise * np.square(ahead) / (strength * np.maximum(start[..., 2], 1e-6))
     return InverseDepth(

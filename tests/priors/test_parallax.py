@@ -1,0 +1,183 @@
+"""Depth from parallax: exact where flow and poses are, silent where they say nothing, and honest about it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from endogs.clip import ClipOptions, load_clip
+from endogs.errors import InputError
+from endogs.geometry import invert_rigid, look_at, pixel_rays
+from endogs.phantom.config import Phantom
+from endogs.phantom.writer import write_phantom
+from endogs.priors.depth.choose import choose_depth_prior
+from endogs.priors.depth.clip_depth import ClipDepth
+from endogs.priors.depth.parallax import ParallaxDepth
+from endogs.priors.depth.photometric import PhotometricDepth
+from endogs.priors.depth.prediction import DepthInput
+from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
+from endogs.priors.motion.flow import ClipFlows
+
+WIDTH, HEIGHT = 60, 44
+K = np.array([[55.0, 0, 31], [0, 53, 21], [0, 0, 1]])
+STILL = np.eye(4)
+
+
+def pose(x=0.0, y=0.0, z=0.0):
+    return look_at(np.array([x, y, z]), np.array([0.3 * x, 0, 80.0]), np.array([0.0, -1, 0]))
+
+
+def bumpy():
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    return 60 + 8 * np.sin(x / 9) + 5 * np.cos(y / 7)
+
+
+def exact_flow(depth, a, b):
+    """Flow (H, W, 2) of a still scene of depth (H, W) from one pose to another."""
+    points = pixel_rays(K, WIDTH, HEIGHT) * depth[..., None]
+    move = b @ invert_rigid(a)
+    seen = (points @ move[:3, :3].T + move[:3, 3]) @ K.T
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    return (seen[..., :2] / seen[..., 2:] - np.stack([x + 0.5, y + 0.5], -1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("to", [pose(4), pose(0, -3), pose(1, 1, 9), pose(-2, 0, -6)])
+def test_depth_of_an_exact_flow_is_exact(to):
+    depth = bumpy()
+    found = triangulated(exact_flow(depth, STILL, to), np.ones((HEIGHT, WIDTH), bool), (K, K), to)
+    firm = found.deviation < 0.05 * found.value
+    assert firm.mean() > 0.4
+    np.testing.assert_allclose(1 / found.value[firm], depth[firm], rtol=2e-3)
+
+
+def test_the_deviation_is_that_of_a_noisy_flow():
+    depth, to = bumpy(), pose(4, 1)
+    noise = np.random.default_rng(0).normal(0, 0.3, (HEIGHT, WIDTH, 2)).astype(np.float32)
+    found = triangulated(exact_flow(depth, STILL, to) + noise, np.ones((HEIGHT, WIDTH), bool), (K, K), to)
+    assert found.noise == pytest.approx(0.3, rel=0.1)
+    known = found.value > 0
+    errors = (found.value - 1 / depth)[known] / found.deviation[known]
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(1, rel=0.15)
+
+
+def test_what_moves_across_the_epipolar_line_is_left_out():
+    depth, to = bumpy(), pose(4)
+    flow = exact_flow(depth, STILL, to)
+    flow[10:20, 10:20, 1] += 2
+    found = triangulated(flow, np.ones((HEIGHT, WIDTH), bool), (K, K), to)
+    assert not found.value[10:20, 10:20].any()
+    assert np.isinf(found.deviation[10:20, 10:20]).all()
+    assert (found.value[25:] > 0).mean() > 0.9
+
+
+def test_a_camera_that_turns_fixes_no_depth():
+    turned = STILL.copy()
+    angle = 0.05
+    turned[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+    flow = exact_flow(bumpy(), STILL, turned)
+    flow += np.random.default_rng(0).normal(0, 0.1, flow.shape).astype(np.float32)
+    found = triangulated(flow, np.ones((HEIGHT, WIDTH), bool), (K, K), turned)
+    assert not (found.deviation < found.value).any()
+
+
+def test_estimates_that_agree_outvote_one_that_does_not():
+    def said(value, deviation=0.001):
+        plane = np.full((2, 3), value, np.float32)
+        return InverseDepth(plane, np.where(plane > 0, deviation, np.inf).astype(np.float32), 0.3)
+
+    value, deviation = fused([said(0.020), said(0.0205), said(0.04), said(0)])
+    np.testing.assert_allclose(value, 0.02025, rtol=1e-5)
+    np.testing.assert_allclose(deviation, 0.001 / np.sqrt(2), rtol=1e-4)
+    value, deviation = fused([said(0), said(0)])
+    assert not value.any()
+    assert np.isinf(deviation).all()
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    """A rigid phantom that a moving camera looks at, with its true depth."""
+    still = {"breathing": 0, "peristalsis": 0, "pull": 0, "instruments": 0}
+    folder = write_phantom(
+        Phantom(tmp_path_factory.mktemp("moving") / "clip", frames=12, width=200, height=160, camera="moving", **still)
+    )
+    return load_clip(folder, look=False)
+
+
+@dataclass
+class Seen:
+    """A clip of which only the pictures, poses and intrinsics are known."""
+
+    clip: object
+
+    def __getattr__(self, name):
+        return False if name in ("has_depth", "has_right") else getattr(self.clip, name)
+
+
+def test_a_rigid_phantoms_depth(moving):
+    frames = list(range(12))
+    prior = ParallaxDepth(PhotometricDepth())
+    notes = prior.prepare(moving, frames, moving.tissue_mask)
+    assert "depth is triangulated from the camera's motion: of the tissue" in notes[-1]
+    assert prior.kind == "metric"
+    errors, trusted = [], []
+    for i in (1, 6, 10):
+        found = prior.predict(DepthInput.of(moving, i))
+        truth = moving.depth(i)
+        sure = (found.confidence > 0.3) & (truth > 0)
+        trusted.append(sure.mean())
+        errors.append(np.abs(found.value[sure] / truth[sure] - 1))
+        assert (found.value > 0).mean() > 0.95, "holes are filled"
+    assert np.mean(trusted) > 0.3
+    assert np.median(np.concatenate(errors)) < 0.03
+
+
+def test_predictions_do_not_depend_on_who_asks_first(moving):
+    frames = list(range(12))
+    found = []
+    for order in (frames, frames[::-1]):
+        prior = ParallaxDepth(PhotometricDepth())
+        prior.prepare(moving, frames, moving.tissue_mask)
+        predictions = {i: prior.predict(DepthInput.of(moving, i)) for i in order}
+        found.append(predictions[5].value)
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_still_camera_has_no_parallax(clip):
+    with pytest.raises(InputError, match="needs a camera that moves and its poses; use --depth photometric"):
+        ParallaxDepth(PhotometricDepth()).prepare(clip, [0, 1, 2], clip.tissue_mask)
+
+
+def test_poses_of_another_clip_are_not_triangulated(moving):
+    """Poses that say sideways where the camera went elsewhere: refused when asked for, said when chosen by itself."""
+    wrong = Seen(moving)
+    wrong.world_to_camera = np.stack([pose(0, 9.0 * (-1) ** i) for i in range(12)])
+    wrong.static_camera = False
+    frames = list(range(12))
+    with pytest.raises(InputError, match="too little parallax"):
+        ParallaxDepth(PhotometricDepth()).prepare(wrong, frames, moving.tissue_mask)
+    prior = ParallaxDepth(PhotometricDepth(), by_itself=True)
+    assert "no depth from parallax, though the camera moves" in prior.prepare(wrong, frames, moving.tissue_mask)[-1]
+    assert prior.kind == "logdepth"
+    plain = PhotometricDepth()
+    plain.prepare(wrong, frames, moving.tissue_mask)
+    frame = DepthInput.of(moving, 4)
+    np.testing.assert_array_equal(prior.predict(frame).value, plain.predict(frame).value)
+
+
+def test_it_is_chosen_where_the_camera_moves_and_nothing_better_is_there(moving, clip):
+    assert isinstance(choose_depth_prior("auto", Seen(moving)), ParallaxDepth)
+    assert isinstance(choose_depth_prior("parallax", moving), ParallaxDepth)
+    assert not isinstance(choose_depth_prior("auto", moving), ParallaxDepth)
+    assert isinstance(choose_depth_prior("auto", clip), PhotometricDepth)
+
+
+def test_the_cache_knows_the_poses(moving, tmp_path):
+    frames = [0, 2, 4, 6, 8, 10]
+    flows = ClipFlows(moving.image)
+    first = ClipDepth(moving, ParallaxDepth(PhotometricDepth()), frames, moving.tissue_mask, flows, tmp_path)
+    moved = replace(Seen(moving))
+    moved.world_to_camera = moving.world_to_camera.copy()
+    moved.world_to_camera[:, :3, 3] *= 2
+    other = ClipDepth(moved, ParallaxDepth(PhotometricDepth()), frames, moving.tissue_mask, flows, tmp_path)
+    assert first.folder != other.folder
+    assert ClipOptions() == moving.options
