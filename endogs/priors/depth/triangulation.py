@@ -48,8 +48,8 @@ def triangulated(
     """Inverse depth of every `step`-th pixel of frame a from its flow (H, W, 2) to frame b, where that is `usable`.
 
     `K` are the intrinsics (3, 3) of both frames, `a_to_b` (4, 4) maps points from the camera of a to that of b. The
-    flow's noise is taken from what it leaves across the epipolar lines, since along them it is no smaller; where that is
-    nearly as much as the pixels move, the poses belong to another motion, and nothing is said.
+    flow's noise is taken from what it leaves across the epipolar lines, since along them it is no smaller; where
+    that is nearly as much as the pixels move, the poses belong to another motion, and nothing is said.
     """
     height, width = flow.shape[:2]
     sampled = (slice(step // 2, None, step), slice(step // 2, None, step))
