@@ -9,7 +9,7 @@ K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
 
 
 class OneFrame:
-    source, baseline, has_inverse_depth = "clip", None, False
+    source, baseline, has_inverse_depth, static_camera = "clip", None, False, True
 
     def __init__(self, image, mask=None, depth=None, units="mm", right=None):
         self._image, self._depth, self._right = image, depth, right
