@@ -28,8 +28,9 @@ demo: setup
 	$(BIN)/endogs export html demo/scene --out demo/player.html
 	@echo "Made:" && ls demo/scene/* demo/points/* demo/splats.ply demo/player.html
 
+# Two processes of one thread each: torch's threads wait for each other on tensors as small as the tests'.
 test: setup lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # Strangers' files, kills and bombs in their long forms, then thousands of seeded cases; about 20 minutes on two cores.
 attack: setup

@@ -49,7 +49,7 @@ class LookingClient:
         """Sends one message."""
         self._socket.send(msgspec.msgpack.encode(message))
 
-    def messages(self, timeout: float = 10.0) -> list[dict]:
+    def messages(self, timeout: float = 30.0) -> list[dict]:
         """The next window of messages."""
         raw = self._socket.recv(timeout=timeout)
         size, packed = (int.from_bytes(raw[i : i + 8], "little") for i in (0, 8))
