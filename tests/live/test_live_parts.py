@@ -17,7 +17,7 @@ from endogs.gaussians import Gaussians
 from endogs.live.downloads import camera_bytes, png_bytes, points_bytes
 from endogs.live.layers import LAYERS, OF_THE_CLIP, Painter, layers_of, surface_normals
 from endogs.live.material import MaterialPoint, follow, pick
-from endogs.live.measurement import measure, measurement_csv
+from endogs.live.measurement import Measurement, measure, measurement_csv
 from endogs.live.overlay import Overlay, draw_overlay
 from endogs.live.schedule import Wish
 from endogs.live.splats import splat_buffer
@@ -121,6 +121,13 @@ def test_distance_and_stretch_are_the_sheets(scene):
     assert measurement.stretch == pytest.approx((1 + RATE * scene.times) / (1 + RATE * 0.5), rel=0.01)
     assert measurement.distance_at(0.5 / FPS) == pytest.approx(measurement.distances[:2].mean())
     assert (measurement.units, measurement.reference_time) == ("mm", 0.5)
+
+
+def test_a_distance_counts_what_lies_in_depth():
+    ends = np.array([[[0.0, 0, 50], [3, 4, 50]], [[0, 0, 50], [3, 4, 62]]])
+    found = Measurement(np.array([0.0, 1.0]), ends[:, 0], ends[:, 1], "mm", 0.0, 5.0)
+    assert found.distances == pytest.approx([5, 13])
+    assert found.stretch == pytest.approx([1, 2.6])
 
 
 def test_stretch_of_a_point_with_itself_is_undefined_not_infinite(scene):

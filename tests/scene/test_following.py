@@ -59,6 +59,22 @@ def test_faint_gaussians_do_not_carry_points(scene, points):
     )
 
 
+def test_the_more_opaque_of_two_carries_more(scene):
+    """Two Gaussians equally far away, of which one moves: the point goes as far as that one's share of the opacity."""
+    two = scene.select(torch.arange(2))
+    base = two.base.clone()
+    base[:, :3] = torch.tensor([[-1.0, 0, DISTANCE], [1.0, 0, DISTANCE]])
+    base[:, OPACITY] = torch.logit(torch.tensor([0.9, 0.3]))
+    control = torch.zeros_like(two.deformation.control)
+    last = control.shape[0] // 2
+    control[last:, 0, 1] = 4.0
+    pair = replace(two, base=base, deformation=two.deformation.with_control(control))
+    found = follow_points(pair, np.array([[0.0, 0, DISTANCE]]), np.zeros(1), scene.times)[:, 0]
+    moved = pair.packed_at(float(scene.times[-1]))[0, 1].item()
+    assert moved == pytest.approx(4, abs=0.01)
+    assert found[-1, 1] == pytest.approx(0.75 * moved, abs=1e-5)
+
+
 def test_faint_gaussians_carry_points_while_nothing_else_does(scene, points):
     """As at the beginning of a fit that starts with faint ones, which is watched."""
     start, named = points
