@@ -98,7 +98,7 @@ def public(command: tuple[str, ...]) -> str:
     """A command as a reader of the page types it."""
     start = "endogs" if command[0] == "endogs" else f"python benchmarks/{command[0]}"
     words = [word.replace("{clips}", "DIR").replace("{work}/", "") for word in command[1:]]
-    return f"{start} {shlex.join(words)}"
+    return f"{start} {shlex.join(words)}".strip()
 
 
 def with_block(page: str, name: str, text: str) -> str:

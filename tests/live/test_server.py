@@ -133,6 +133,7 @@ def test_what_is_saved_arrives_as_files(view, browser):
     while "Camera (JSON)" not in buttons:
         sent = browser.wait_for("GuiButtonMessage")
         buttons[sent["props"]["label"]] = sent["uuid"]
+    until(lambda: view[0].schedule.browsers())  # what the browser looks at is known
     for label, name, begins in (
         ("Picture (PNG)", "view_0.000s.png", b"\x89PNG"),
         ("Point cloud at this time (PLY)", "points_0.000s.ply", b"ply\n"),
