@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.geometry import rotation_from_quaternion
 from endogs.live.schedule import Schedule
-from endogs.live.viewpoint import Orbit, orbit_of_frame, pivot
+from endogs.live.viewpoint import Orbit, orbit_of_frame, outside_orbit, pivot
 
 if TYPE_CHECKING:
     import viser
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 SAME_PLACE, SAME_DIRECTION = 2e-3, 2e-3
 """How far a camera may be from the endoscope's and still count as it: distances to the pivot, radians."""
+
+SQUARE = 16
+"""Pixels of a canvas of no particular shape."""
 
 
 @dataclass
@@ -52,7 +56,9 @@ class Browsers:
         server.initial_camera.up = up
         server.initial_camera.fov = home.fov
         server.initial_camera.near = self._distance / 200
-        server.initial_camera.far = self._distance * 50
+        overview, middle = outside_orbit(studio.scene, float(studio.scene.times[0]), (SQUARE, SQUARE))
+        self._farthest = max(self._distance * 20, 4 * float(np.linalg.norm(middle - np.array(overview.position))))
+        server.initial_camera.far = 2.5 * self._farthest
         server.on_client_connect(self._connected)
         server.on_client_disconnect(self._left)
 
@@ -64,26 +70,36 @@ class Browsers:
         """Look freely, from where the endoscope is now."""
         self._place(browser, free=True)
 
-    def _place(self, browser: int, free: bool) -> None:
+    def outside(self, browser: int) -> None:
+        """Look at the whole map from outside, as it is now."""
+        where = self._schedule.look(browser)
+        if where is not None and min(where[0]) > 0:
+            scene, now = self._studio.scene, self._studio.session.timeline.now()
+            self._place(browser, True, *outside_orbit(scene, now, where[0]))
+
+    def _place(
+        self, browser: int, free: bool, home: Orbit | None = None, target: NDArray[np.float64] | None = None
+    ) -> None:
+        """Moves a browser's camera to `home`, to turn around `target` (3,); by default that of the endoscope now."""
         client = self._server.get_clients().get(browser)
         with self._lock:
             stance = self._stances.get(browser)
             if client is None or stance is None:
                 return
-            stance.home = orbit_of_frame(self._studio.scene, self._studio.session.timeline.frame)
+            stance.home = home or orbit_of_frame(self._studio.scene, self._studio.session.timeline.frame)
             stance.free, stance.arrived = free, False
             canvas = (client.camera.image_width, client.camera.image_height)
             self._schedule.update(browser, canvas, stance.home if free else None)
         with client.atomic():
             client.camera.up_direction = -rotation_from_quaternion(np.array(stance.home.wxyz))[:, 1]
             client.camera.position = np.array(stance.home.position)
-            client.camera.look_at = self._target(stance.home)
+            client.camera.look_at = self._target(stance.home) if target is None else target
             client.camera.fov = stance.home.fov
 
     async def _connected(self, client: "viser.ClientHandle") -> None:
         # Coroutines run in the server's loop, in the order of the messages; a thread pool would shuffle them.
         client.camera.min_orbit_distance = self._distance / 50
-        client.camera.max_orbit_distance = self._distance * 20
+        client.camera.max_orbit_distance = self._farthest
         with self._lock:
             frame = self._studio.session.timeline.frame
             self._stances[client.client_id] = Stance(orbit_of_frame(self._studio.scene, frame))

@@ -35,12 +35,12 @@ def draw_overlay(image: NDArray[np.uint8], view: Viewpoint, overlay: Overlay, ti
     thickness = max(1, round(image.shape[0] / 500))
     for index, path in enumerate(overlay.trails):
         color = TRAIL_COLORS[index % len(TRAIL_COLORS)]
-        _polyline(image, view, path, tuple(level // 2 for level in color), 1)
-        _polyline(image, view, until(overlay.times, path, time), color, thickness)
+        polyline(image, view, path, tuple(level // 2 for level in color), 1)
+        polyline(image, view, until(overlay.times, path, time), color, thickness)
         _dot(image, view, at_time(overlay.times, path, time), color, 3 * thickness)
     ends = [at_time(overlay.times, path, time) for path in overlay.pair]
     if len(ends) == 2:
-        _polyline(image, view, np.stack(ends), PAIR_COLOR, thickness)
+        polyline(image, view, np.stack(ends), PAIR_COLOR, thickness)
         pixels, front = view.project(np.stack(ends))
         if front.all() and np.isfinite(pixels).all() and np.abs(pixels).max() < 1e5:
             text = f"{np.linalg.norm(ends[0] - ends[1]):.2f} {overlay.unit}".strip()
@@ -59,7 +59,8 @@ def until(times: NDArray[np.float64], path: Path, time: float) -> Path:
     return np.concatenate([path[times < time], at_time(times, path, time)[None]])
 
 
-def _polyline(image: NDArray[np.uint8], view: Viewpoint, path: Path, color: tuple[int, ...], thickness: int) -> None:
+def polyline(image: NDArray[np.uint8], view: Viewpoint, path: Path, color: tuple[int, ...], thickness: int) -> None:
+    """Draws a path of world positions (N, 3) in place, where both ends of a piece are in front of the camera."""
     pixels, front = view.project(path)
     fixed = _fixed(pixels)
     for a, b, shown in zip(fixed[:-1], fixed[1:], front[:-1] & front[1:], strict=True):

@@ -24,6 +24,8 @@ class Session:
     """Seconds: where deformation is 0 and stretch is 1."""
     light: Light = LAMP_AT_LENS
     """How colours are lit, in scenes that know their light."""
+    cameras: bool = False
+    """Whether the clip's cameras are drawn over free views."""
     trails: list[MaterialPoint] = field(default_factory=list)
     """Points whose trajectories are drawn."""
     pair: list[MaterialPoint] = field(default_factory=list)
@@ -33,6 +35,11 @@ class Session:
     def choose_layer(self, layer: Layer) -> None:
         """Show another layer."""
         self.layer = layer
+        self.changed()
+
+    def show_cameras(self, shown: bool) -> None:
+        """Draw the clip's cameras over free views, or not."""
+        self.cameras = shown
         self.changed()
 
     def relight(self, light: Light) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip import Clip
+from endogs.live.camera_path import CameraPath, draw_cameras
 from endogs.live.layers import Painter
 from endogs.live.material import MaterialPoint, follow, pick
 from endogs.live.measurement import Measurement, measure
@@ -18,7 +19,7 @@ from endogs.live.overlay import Overlay, draw_overlay
 from endogs.live.schedule import Schedule, Wish
 from endogs.live.session import Session
 from endogs.live.timeline import Timeline
-from endogs.live.viewpoint import Orbit, Viewpoint, canvas_size
+from endogs.live.viewpoint import Orbit, Viewpoint, canvas_size, orbit_of_frame, pivot
 from endogs.plain_text import plain
 from endogs.scene import Scene
 
@@ -61,6 +62,8 @@ class Studio:
         self.scene, self.clip = scene, clip
         self.schedule = Schedule(clock)
         self.session = Session(Timeline(scene.times, clock), self.schedule.all_changed, since=float(scene.times[0]))
+        # A still camera's pyramid stands between the view and the tissue.
+        self.session.cameras = not scene.static_camera
         self.painter = Painter(scene, clip)
         self.on_picture: Callable[[int, Shown], None] = lambda browser, shown: None
         """Called with every finished picture."""
@@ -71,6 +74,7 @@ class Studio:
         self._clock = clock
         self._jobs: deque[tuple[int | None, Callable[[], None]]] = deque()
         self._job_first = True
+        self._camera_path: CameraPath | None = None
         self._paths: dict[MaterialPoint, NDArray[np.float64]] = {}
         self._moving_pixels = MOVING_PIXELS
         self._played = -math.inf
@@ -90,6 +94,7 @@ class Studio:
         self.renewals += 1
         self.painter.replace_scene(scene)
         self._paths.clear()
+        self._camera_path = None
         self.schedule.all_changed()
 
     def tick(self, running: bool = False) -> bool:
@@ -140,10 +145,14 @@ class Studio:
         return self.picture(wish.look, size, wish.final)
 
     def picture(self, look: Orbit | None, canvas: tuple[int, int], final: bool = True) -> Shown:
-        """The session's layer now, on a canvas (width, height), with trajectories and the measured distance."""
+        """The session's layer now, on a canvas (width, height), with the cameras, trajectories and the measured
+        distance.
+        """
         session, now = self.session, self.session.timeline.now()
         view = self.painter.viewpoint(look, session.layer, now, canvas)
         image = self.painter.draw(view, now, session.layer, session.since, session.light)
+        if session.cameras and view.free:
+            draw_cameras(image, view, self._cameras(), session.timeline.frame)
         trails, pair = session.points()
         if trails or pair:
             unit = "mm" if self.scene.units == "mm" else "(relative)"
@@ -169,6 +178,13 @@ class Studio:
         """The distance between the two ends, None while there are not two. Call only from where `tick` is called."""
         pair = self.session.points()[1]
         return measure(self.scene, pair[0], pair[1], self.session.since) if len(pair) == 2 else None
+
+    def _cameras(self) -> CameraPath:
+        if self._camera_path is None:
+            first = float(self.scene.times[0])
+            distance = float(np.linalg.norm(pivot(self.scene, first) - orbit_of_frame(self.scene, 0).position))
+            self._camera_path = CameraPath.of(self.scene, max(distance, 1e-6))
+        return self._camera_path
 
     def _path(self, point: MaterialPoint) -> NDArray[np.float64]:
         if point not in self._paths:

@@ -14,6 +14,18 @@ from endogs.scene import Scene
 
 SURE = 0.5
 """Tissue is where the Gaussians stop at least this share of the light."""
+OUTSIDE_FOV = 0.8
+"""Vertical field of view of the look from outside, radians."""
+ROOM = 1.1
+"""How much larger its picture is than the map."""
+FAINT = 0.1
+"""Opacity below which a Gaussian does not count for where the map is."""
+STRAY = 1.0
+"""Percentiles of the Gaussians, on either side of each axis, that do not count either."""
+SAMPLE = 20_000
+"""Gaussians that are enough to know that."""
+LEVEL = 0.2
+"""Sine of the angle between the look from outside and the endoscope's vertical below which that is no guide."""
 LARGEST = 4096
 """Longest side of a canvas in pixels: what a browser asks for is not trusted further."""
 
@@ -39,6 +51,8 @@ class Viewpoint:
     """(width, height) of the streamed image in pixels."""
     corner: tuple[int, int] = (0, 0)
     """Column and row of the canvas where the camera's picture begins."""
+    free: bool = False
+    """Whether it is a free camera's, and not the endoscope's."""
 
     def pixel(self, x: float, y: float) -> tuple[float, float] | None:
         """The camera's pixel (pixel centres at +0.5) at the fractions x, y in [0, 1] of the canvas; None beside it."""
@@ -70,7 +84,7 @@ def orbit_view(orbit: Orbit, canvas: tuple[int, int], near: float = 1e-2) -> Vie
     focal = 0.5 * height / np.tan(0.5 * float(np.clip(orbit.fov, 0.01, 3.1)))
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     camera_to_world = rigid(rotation_from_quaternion(np.asarray(orbit.wxyz, np.float64)), np.asarray(orbit.position))
-    return Viewpoint(Camera.from_numpy(K, invert_rigid(camera_to_world), width, height, near), canvas)
+    return Viewpoint(Camera.from_numpy(K, invert_rigid(camera_to_world), width, height, near), canvas, free=True)
 
 
 def endoscope_view(scene: Scene, time: float, canvas: tuple[int, int], panel: int = 0, panels: int = 1) -> Viewpoint:
@@ -116,6 +130,41 @@ def pivot(scene: Scene, time: float) -> NDArray[np.float64]:
         return np.asarray(packed[:, :3].double().cpu().median(0).values.numpy()) if len(packed) else np.zeros(3)
     camera_to_world = invert_rigid(camera.world_to_camera.double().numpy())
     return np.asarray(camera_to_world[:3, 2] * float(depth.median()) + camera_to_world[:3, 3])
+
+
+@torch.no_grad()
+def outside_orbit(scene: Scene, time: float, canvas: tuple[int, int]) -> tuple[Orbit, NDArray[np.float64]]:
+    """A free camera that has the whole map at `time` and all of the clip's cameras in its picture, and the middle (3,)
+    of that.
+
+    It looks across the map, along the direction in which that is thinnest, from the side from which the endoscope
+    looks, and with the endoscope's upward direction as far as that goes.
+    """
+    from scipy.spatial.transform import Rotation
+
+    camera_to_world = invert_rigid(scene.world_to_camera)
+    points = camera_to_world[:, :3, 3]
+    packed = scene.packed_at(time)
+    means = packed[torch.sigmoid(packed[:, 10]) >= FAINT, :3].double().cpu().numpy()
+    means = means[:: max(1, len(means) // SAMPLE)]
+    if len(means):
+        low, high = np.percentile(means, [STRAY, 100 - STRAY], axis=0)
+        points = np.concatenate([points, means[((means >= low) & (means <= high)).all(1)]])
+    centre = (points.min(0) + points.max(0)) / 2
+    axes = np.linalg.svd(points - points.mean(0), full_matrices=False)[2]
+    forward, down = (camera_to_world[:, :3, axis].mean(0) for axis in (2, 1))
+    z = axes[2] if axes[2] @ forward >= 0 else -axes[2]
+    y = down - (down @ z) * z
+    if np.linalg.norm(y) < LEVEL:  # it looks along the endoscope's own vertical
+        y = axes[1]
+    y = y / np.linalg.norm(y)
+    rotation = np.stack([np.cross(y, z), y, z], 1)
+    half = np.abs((points - centre) @ rotation).max(0)
+    slope = np.tan(OUTSIDE_FOV / 2)
+    away = ROOM * max(half[0] / (slope * canvas[0] / max(canvas[1], 1)), half[1] / slope) + half[2]
+    place = centre - z * max(away, 1e-3)
+    qx, qy, qz, qw = (float(value) for value in Rotation.from_matrix(rotation).as_quat())
+    return Orbit((qw, qx, qy, qz), (float(place[0]), float(place[1]), float(place[2])), OUTSIDE_FOV), centre
 
 
 def camera_json(view: Viewpoint, time: float, units: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from endogs.live.studio import Studio
 if TYPE_CHECKING:
     import viser
 
-ENDOSCOPE, RESET = "Endoscope", "Reset free view"
+ENDOSCOPE, RESET, OUTSIDE = "Endoscope", "Reset free view", "Outside view"
 
 
 class ViewPanel:
@@ -23,9 +23,14 @@ class ViewPanel:
         """Whether a free camera's splats are drawn by the browser instead of being streamed."""
         with gui.add_folder("View"):
             self._layer: Any = gui.add_dropdown("Layer", self._layers, initial_value=self._session.layer)
-            self._cameras = gui.add_button_group("Camera", (ENDOSCOPE, RESET))
+            self._cameras = gui.add_button_group("Camera", (ENDOSCOPE, RESET, OUTSIDE))
             gui.add_markdown(
                 "Drag to turn the view freely, right-drag to move, scroll to zoom. Keys: ctrl+K lists them."
+            )
+            self._path = gui.add_checkbox(
+                "Camera path",
+                self._session.cameras,
+                hint="Over a free view: where the clip's cameras were and what they looked at, the present one yellow.",
             )
             self._since = gui.add_button(
                 "Count deformation and stretch from now",
@@ -36,15 +41,17 @@ class ViewPanel:
                 "Splats in browser",
                 False,
                 hint="A free view in colour is drawn by the browser's own graphics card: smoother over slow networks, "
-                "less exact, and without the points drawn over it. Everything else is always rendered here.",
+                "less exact, and without points and cameras drawn over it. Everything else is always rendered here.",
             )
         self._layer.on_update(self._chosen)
         self._cameras.on_click(self._camera)
         self._since.on_click(lambda event: self._count_from_now())
         self._splats.on_update(self._toggled)
+        self._path.on_update(self._path_toggled)
         for label, key, action in (
             ("Look through the endoscope", "V", browsers.endoscope),
             ("Reset the free view", "R", browsers.reset),
+            ("Look at the whole map from outside", "O", self._outside),
         ):
             command: Any = gui.add_command(label, hotkey=key)  # type: ignore[arg-type]
             command.on_trigger(lambda event, action=action: action(event.client_id))
@@ -64,8 +71,14 @@ class ViewPanel:
     def _camera(self, event: Any) -> None:
         if event.target.value == ENDOSCOPE:
             self._browsers.endoscope(event.client_id)
+        elif event.target.value == OUTSIDE:
+            self._outside(event.client_id)
         else:
             self._browsers.reset(event.client_id)
+
+    def _outside(self, browser: int) -> None:
+        # It looks at the scene, so it waits for when that may be touched.
+        self._studio.do(lambda: self._browsers.outside(browser), browser)
 
     def _count_from_now(self) -> None:
         self._session.count_from(self._session.timeline.now())
@@ -73,6 +86,10 @@ class ViewPanel:
 
     def _tell_since(self) -> None:
         self._told.content = f"Counted from {self._session.since:.3f} s."
+
+    def _path_toggled(self, event: Any) -> None:
+        if event.client is not None:
+            self._session.show_cameras(bool(event.target.value))
 
     def _toggled(self, event: Any) -> None:
         self.in_browser = bool(event.target.value)
