@@ -42,16 +42,21 @@ def new_optimizer(
     device: torch.device,
     seed: int = 0,
     checkpoint: Checkpoint | None = None,
+    span: ClipTime | None = None,
+    start: Start | None = None,
 ) -> SceneOptimizer:
     """The initialized scene and its optimizer; for a `checkpoint` without Gaussians, which it brings, and with its
     knots: they were laid by the flow, which another machine or another cache need not find the same.
+
+    `span` is the part of the clip that the window is of, by default all; `start` places the first Gaussians instead
+    of the one that the numbers name.
 
     Raises InputError for exposures of frames at equal times, and a checkpoint whose knots are none.
     """
     kind = DEFORMATIONS[config.deformation]
     knots = None if checkpoint is None else checkpoint.knots()
     if knots is None and kind.tracked:
-        knots = clip_knots(clip, window.observations, config.knot_frames)
+        knots = clip_knots(clip, window.observations, config.knot_frames, span)
     tracked = config.motion_start == "tracks"
     if config.appearance.exposure and np.any(np.diff(window.observations.times) <= 0):
         raise InputError(
@@ -61,7 +66,8 @@ def new_optimizer(
     exposure = start_exposure(window, config, device)
     base, control = torch.zeros(0, CHANNELS), None
     if checkpoint is None:
-        base, control = STARTS[config.initialization](window, config, knots if tracked else None, seed)
+        start = start or STARTS[config.initialization]
+        base, control = start(window, config, knots if tracked else None, seed)
     base, footprint = base.to(device), pixel_footprint(window)
     control = None if control is None else control.to(device)
     appearance = new_appearance(base, window, config, exposure)
@@ -69,10 +75,10 @@ def new_optimizer(
         base, control = appearance.encode_start(base, control)
     motion = None if control is None or knots is None else SplineDeformation(control, knots)
     last = float(clip.times[-1])
-    span = ClipTime(0.0, last if last > 0 else 1.0)
+    span = ClipTime(0.0, last if last > 0 else 1.0) if span is None else span
     follows = tracked and kind.tracked
-    start = DeformationStart(form_of(config), motion, knots, span, footprint, follows, seed)
-    deformation = kind.start(base, start)
+    moving = DeformationStart(form_of(config), motion, knots, span, footprint, follows, seed)
+    deformation = kind.start(base, moving)
     if kind.linear:
         return SplineAdam(base, deformation, config, footprint, tracked, appearance)
     return AutogradAdam(base, deformation, config, footprint, knots if follows else None)
@@ -138,15 +144,20 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def finished_scene(
-    optimizer: SceneOptimizer, clip: Clip, metric: bool, origin: Origin, metadata: dict[str, Any] | None = None
+    optimizer: SceneOptimizer,
+    clip: Clip,
+    metric: bool,
+    origin: Origin,
+    metadata: dict[str, Any] | None = None,
+    frames: slice = slice(None),
 ) -> Scene:
-    """The scene as it stands, with the clip's cameras, and its units where depth is `metric`."""
+    """The scene as it stands, with the clip's cameras of these frames, and its units where depth is `metric`."""
     return Scene(
         optimizer.base.detach(),
         optimizer.deformation,
-        clip.times,
-        clip.K,
-        clip.world_to_camera,
+        clip.times[frames],
+        clip.K[frames],
+        clip.world_to_camera[frames],
         clip.width,
         clip.height,
         clip.units if metric else "relative",

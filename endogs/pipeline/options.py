@@ -81,6 +81,10 @@ class Reconstruct(Options):
     """Part of the way, 0 to 1, by default 0, that tissue behind an instrument goes to where it moves as rigidly as its
     neighbours let it, at every fourth step, if that shows a training frame. For the deformation spline; hidden tissue
     was hardly truer for it."""
+    segment_frames: Annotated[int | None, Range(24, 10**6)] = None
+    """Fit so many frames at a time, one segment of the clip after the other, with 8 frames in common; the scene is then
+    a chain of files. By default clips of up to 240 frames are fitted whole where memory allows, and longer ones in
+    segments that need about 2.4 GB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False
