@@ -6,11 +6,13 @@ from torch import Tensor
 from endogs.fit.config import FitConfig
 from endogs.fit.settling import settled
 from endogs.fit.window import Window
+from endogs.gaussians import MEANS
 from endogs.render import rasterize_packed
 from endogs.scene import Knots, Scene, SplineDeformation
 from endogs.seeding.hand_over import hand_over
 from endogs.seeding.initialization import complete
 from endogs.seeding.placement import StartStyle
+from endogs.seeding.posed_start import complete_by_poses
 
 ROOM = 1 / 8
 """Part of the most Gaussians that is kept free, at most, for what the segment before did not see."""
@@ -34,21 +36,20 @@ class Continuation:
         style = StartStyle(config.start_opacity, config.start_scale)
         cap, inserted = config.gaussians_cap, sum(count for _, count in config.insertions)
         kept = cap - min(inserted // 2, round(ROOM * cap))
-        handed = hand_over(window.observations, self.before, knots, max(1, kept))
-        new, control = complete(
-            window.observations,
-            handed.tracks,
-            min(config.initial_gaussians, config.gaussians_cap),
-            config.gaussians_cap - len(handed),
-            knots,
-            style,
-            window.occluded,
-        )
+        by_poses = config.initialization == "poses" and window.metric
+        handed = hand_over(window.observations, self.before, knots, max(1, kept), followed=not by_poses)
+        density, most = min(config.initial_gaussians, cap), cap - len(handed)
+        if by_poses or handed.tracks is None:
+            means = handed.base[:, MEANS].numpy()
+            new, control = complete_by_poses(window.observations, means, density, most, knots, style)
+        else:
+            tracks, occluded = handed.tracks, window.occluded
+            new, control = complete(window.observations, tracks, density, most, knots, style, occluded)
         self.identity = torch.cat([handed.identity, torch.zeros(len(new), dtype=torch.int64)])
         base = torch.cat([handed.base, new])
         if control is not None and handed.control is not None:
             control = torch.cat([handed.control, control], 1)
-        if window.metric and len(new):
+        if window.metric and len(new) and not by_poses:
             motion = None if control is None or knots is None else SplineDeformation(control, knots)
             base[len(handed) :] = settled(base, motion, window)[len(handed) :]
         return base, control

@@ -29,7 +29,10 @@ from endogs.seeding.exposure_estimate import estimate_exposure, without_exposure
 from endogs.seeding.initialization import initialize
 from endogs.seeding.knots import clip_knots
 from endogs.seeding.placement import StartStyle
+from endogs.seeding.posed_start import initialize_by_poses
 
+FOOTPRINT_FRAMES = 9
+"""Frames of a moving camera by which the width of a pixel is found."""
 Start = Callable[[Window, FitConfig, Knots | None, int], tuple[Tensor, Tensor | None]]
 """From a window, numbers, knots of splines through tracks (None for a start at rest) and a seed to the first canonical
 Gaussians (N, 14) and their control points (Kn, N, 14), None where they start at rest."""
@@ -93,7 +96,16 @@ def start_on_tissue(window: Window, config: FitConfig, knots: Knots | None, seed
     return settled(base, motion, window) if window.metric else base, control
 
 
-STARTS: dict[str, Start] = {"tissue": start_on_tissue}
+def start_by_poses(window: Window, config: FitConfig, knots: Knots | None, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Over the tissue of all training frames, by their poses; as on tissue where depth is not in the poses' units."""
+    if not window.metric:
+        return start_on_tissue(window, config, knots, seed)
+    style = StartStyle(config.start_opacity, config.start_scale)
+    count = min(config.initial_gaussians, config.gaussians_cap)
+    return initialize_by_poses(window.observations, count, knots, style)
+
+
+STARTS: dict[str, Start] = {"tissue": start_on_tissue, "poses": start_by_poses}
 """Where the first Gaussians go, by the name in `FitConfig.initialization`."""
 
 
@@ -129,11 +141,23 @@ def new_appearance(base: Tensor, window: Window, config: FitConfig, exposure: Ex
 
 
 def pixel_footprint(window: Window) -> float:
-    """Width of a pixel, world units, at the median depth of the first frame with depth: the unit of learning rates."""
-    k = window.reference
+    """Width of a pixel, world units, at the median depth of the first frame with depth: the unit of learning rates.
+
+    Where the camera moves, the median of such widths over a few frames: it may begin near the tissue and end far away.
+    """
+    first = window.reference
+    if window.static_camera or not window.metric:
+        return frame_footprint(window, first)
+    spread = np.unique(np.linspace(0, len(window.real) - 1, FOOTPRINT_FRAMES).round().astype(int)).tolist()
+    widths = [frame_footprint(window, k) for k in spread]
+    return float(np.median([width for width in widths if width > 0] or [frame_footprint(window, first)]))
+
+
+def frame_footprint(window: Window, k: int) -> float:
+    """Width of a pixel, world units, at the median depth of frame `k`; 0 where nothing is known of its depth."""
     depth = window.depth(k)
     known = depth[window.observations.masks[k] & (depth > 0)]
-    return float(np.median(known)) / float(window.observations.K[k, 0, 0])
+    return float(np.median(known)) / float(window.observations.K[k, 0, 0]) if known.size else 0.0
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:

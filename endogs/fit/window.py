@@ -122,6 +122,11 @@ class Window:
         return self._laid
 
     @property
+    def static_camera(self) -> bool:
+        """Whether every frame has the same pose."""
+        return self._source.static_camera
+
+    @property
     def unseen(self) -> Mask | None:
         """(H, W) pixels that no frame has shown as tissue; None with a moving camera, whose pixels see it all."""
         return (self._times_seen == 0) & ~self._source.ignored if self._source.static_camera else None

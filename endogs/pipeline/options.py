@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
@@ -62,8 +62,11 @@ class Reconstruct(Options):
     (lit), which leaves an albedo and can be relit."""
     sh_degree: Annotated[Literal[1, 2, 3] | None, Range(1, 3)] = None
     """Degree of the spherical harmonics of --colors sh, by default 2."""
-    exposure: bool = False
-    """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance."""
+    exposure: Annotated[bool, FlagCreatePairsOff] = False
+    """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance. Where the
+    camera moves and its poses are known, so that its light moves too, every frame gets them anyway."""
+    even_exposure: bool = False
+    """Give no frame its own gain and bias, also where the camera moves."""
     iterations: Annotated[int | None, Range(0, 10**7)] = None
     """Optimization steps instead of the preset's."""
     gaussians: Annotated[int | None, Range(1, 10**8)] = None
@@ -117,7 +120,9 @@ class Reconstruct(Options):
         if self.sh_degree is not None and self.colors != "sh":
             raise InputError("--sh-degree needs --colors sh.")
         appearance = AppearanceConfig(self.colors, self.sh_degree or AppearanceConfig.sh_degree, self.exposure)
-        if not appearance.plain and self.deformation not in ("spline", "none"):
+        if self.exposure and self.even_exposure:
+            raise InputError("--exposure and --even-exposure exclude each other; leave one of them out.")
+        if not appearance.plain and self.deformation not in WITH_APPEARANCE:
             raise InputError("--colors and --exposure need --deformation spline or none.")
         config = replace(PRESETS[self.preset], appearance=appearance)
         if frames > PRESET_FRAMES:
@@ -129,6 +134,8 @@ class Reconstruct(Options):
         return config
 
 
+WITH_APPEARANCE = ("spline", "none")
+"""Deformations under which colours may depend on more than time."""
 FIELDS = {
     "deformation": "deformation",
     "density": "density",

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.clip.splits import Split, split_frames
@@ -13,7 +15,7 @@ from endogs.fit.memory import gpu_fit_bytes, require_room
 from endogs.fit.optimize.autograd_adam import form_of
 from endogs.fit.segments import Pieces, pieces_of
 from endogs.memory_budget import machine_bytes
-from endogs.pipeline.options import Reconstruct
+from endogs.pipeline.options import WITH_APPEARANCE, Reconstruct
 from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.scene.deformation.registry import DEFORMATIONS
 
@@ -43,6 +45,7 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
     numbers = options.fit_config(len(clip))
     numbers = replace(numbers, form=form_of(numbers))
     split = split_frames(len(clip), options.split)
+    numbers = numbers if clip.static_camera else by_poses(numbers, options, clip.times[split.train])
     judges_right_view = split.test_view == "right"
     if judges_right_view and not (clip.has_right and clip.has_depth):
         raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
@@ -59,6 +62,19 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
     except InputError as error:
         raise InputError(" ".join([f"{error}", *(f"({note})" for note in notes)])) from error
     return Plan(options, numbers, split, device, pieces, notes)
+
+
+def by_poses(numbers: FitConfig, options: Reconstruct, times: NDArray[np.float64]) -> FitConfig:
+    """The numbers of a fit whose camera moves with known poses, over training frames at `times` (F,) seconds.
+
+    The first Gaussians are placed by the poses. The lamp moves with the camera, so every frame gets an exposure, unless
+    `--even-exposure` or the deformation says otherwise, or frames at equal times leave none to be found.
+    """
+    numbers = replace(numbers, initialization="poses")
+    found = numbers.deformation in WITH_APPEARANCE and bool(np.all(np.diff(times) > 0))
+    if options.even_exposure or not found:
+        return numbers
+    return replace(numbers, appearance=replace(numbers.appearance, exposure=True))
 
 
 def check_looks(clip: Clip, judges_right_view: bool) -> None:

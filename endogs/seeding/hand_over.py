@@ -45,16 +45,20 @@ class HandedOver:
     """(Kn, N, 14) control points; None without knots."""
     identity: Tensor
     """(N,) int64 by what they are known."""
-    tracks: ColoredTracks
-    """Where they are in the training frames."""
+    tracks: ColoredTracks | None
+    """Where they are in the training frames; None where they were not followed."""
 
     def __len__(self) -> int:
         return len(self.base)
 
 
 @torch.no_grad()
-def hand_over(observations: Observations, before: Scene, knots: Knots | None, most: int) -> HandedOver:
+def hand_over(
+    observations: Observations, before: Scene, knots: Knots | None, most: int, followed: bool = True
+) -> HandedOver:
     """Up to `most` Gaussians of the segment `before`, which shares the first training frames with `observations`.
+
+    They are `followed` through all frames where asked for, and always with knots, for their splines.
 
     Taken are those that are not faint and that some frame can see; of too many, the largest and most opaque in the
     picture. Raises ValueError where no training frame is shared.
@@ -68,7 +72,10 @@ def hand_over(observations: Observations, before: Scene, knots: Knots | None, mo
     rows = [packed[chosen] for packed in rows]
     now = rows[at].clone()
     now[:, COLORS] = _image_colors(observations, before, at)[chosen]
-    tracks, at_rest = _tracks(observations, now, at)
+    if knots is None and not followed:
+        return HandedOver(now, None, identity_of(before)[chosen].cpu(), None)
+    with observations.flows_at_hand():
+        tracks, at_rest = _tracks(observations, now, at)
     control = None if knots is None else _control(observations, knots, rows, tracks, at_rest)
     return HandedOver(now, control, identity_of(before)[chosen].cpu(), tracks)
 
