@@ -43,12 +43,15 @@ def _albedo(scene: "Scene", config: ExportPoints | ExportSplats) -> "Scene":
 def run_points(config: ExportPoints) -> list[Path]:
     """`endogs export points`."""
     from endogs.export.evidence import with_visibility
+    from endogs.export.extent import decided
     from endogs.export.points import SUFFIXES, export_points, point_format
     from endogs.export.selection import Selection
     from endogs.scene.scene_file import load_scene
 
     chosen = point_format(config.out, config.format)
-    selection = Selection(config.min_opacity, config.min_frames, config.show, config.outlier_deviations)
+    selection = Selection(
+        config.min_opacity, config.min_frames, config.show, config.outlier_deviations, config.view_only
+    )
     selection.check()
     scene = _albedo(load_scene(config.scene), config)
     several = _several(config.time, len(scene.times))
@@ -59,35 +62,41 @@ def run_points(config: ExportPoints) -> list[Path]:
     path = config.out or _beside(config.scene) / ("points" if several else f"points{SUFFIXES[chosen]}")
     written: list[int] = []
     files = export_points(scene, config.time, path, chosen, selection=selection, written=written)
-    _tell_left_out(written, len(scene), selection.words())
+    _tell_left_out(written, len(scene), decided(selection, scene).words())
     return _told(path, files)
 
 
 def run_splats(config: ExportSplats) -> list[Path]:
     """`endogs export splats`."""
+    from endogs.export.extent import decided, extent_note
+    from endogs.export.selection import Selection
     from endogs.export.splats import export_splats, splat_format
     from endogs.scene.scene_file import load_scene
 
     chosen = splat_format(config.out, config.format)
+    selection = Selection(config.min_opacity, show=config.show, view_only=config.view_only)
     scene = _albedo(load_scene(config.scene), config)
+    _tell(extent_note(selection, scene))
     several = _several(config.time, len(scene.times))
     if not several:
         _check_ending(config.out, (".ply", ".splat", ".glb"))
     path = config.out or _beside(config.scene) / ("splats" if several else f"splats.{chosen}")
     written: list[int] = []
-    files = export_splats(scene, config.time, path, config.min_opacity, chosen, written)
-    _tell_left_out(written, len(scene), f"--min-opacity {config.min_opacity:g}")
+    files = export_splats(scene, config.time, path, format=chosen, written=written, selection=selection)
+    _tell_left_out(written, len(scene), decided(selection, scene).words())
     return _told(path, files)
 
 
 @native.cores_for_kernels()
 def run_mesh(config: ExportMesh) -> list[Path]:
     """`endogs export mesh`."""
-    from endogs.export.mesh import export_mesh, mesh_format
+    from endogs.export.extent import extent_note
+    from endogs.export.mesh import export_mesh, mesh_format, surface_selection
     from endogs.scene.scene_file import load_scene
 
     chosen = mesh_format(config.out, config.format)
     scene = load_scene(config.scene)
+    _tell(extent_note(surface_selection(config), scene))
     several = _several(config.time, len(scene.times))
     if not several:
         _check_ending(config.out, (".ply", ".obj", ".glb"))
@@ -178,6 +187,11 @@ def _check_ending(path: Path | None, endings: tuple[str, ...], needed: bool = Fa
 
 def _beside(scene: Path) -> Path:
     return scene if scene.is_dir() else scene.parent
+
+
+def _tell(note: str | None) -> None:
+    if note is not None:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _tell_left_out(written: list[int], total: int, filters: str) -> None:

@@ -18,6 +18,11 @@ Film = Literal["render", "depth", "side-by-side", "orbit", "instruments-removed"
 SECONDS = Range(-1e9, 1e9)
 SCALE = Range(0, 8, above=True, what="a factor")
 Times = Annotated[tuple[float, ...] | Literal["first", "all"], SECONDS, arg(metavar="first|all|SECONDS [SECONDS ...]")]
+Moments = Annotated[
+    tuple[float, ...] | Literal["first", "all", "canonical"],
+    SECONDS,
+    arg(metavar="first|all|canonical|SECONDS [SECONDS ...]"),
+]
 Shown = Literal["all", "seen", "filled-in"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -28,8 +33,11 @@ class ExportPoints(Options):
 
     scene: Positional[Path]
     """Scene file, or the folder that reconstruct wrote."""
-    time: Times = "first"
-    """The first frame, all frames of the clip, or one or several times in seconds since the first."""
+    time: Moments = "first"
+    """The first frame, all frames of the clip, without deformation (canonical), or one or several times in seconds
+    since the first."""
+    view_only: bool = False
+    """With a moving camera: only what the clip's camera sees at that time, and not the whole map."""
     out: Path | None = None
     """File to write, or folder for several times; default: points.ply (by --format) or points/ beside the scene."""
     format: PointFormat | None = None
@@ -40,8 +48,9 @@ class ExportPoints(Options):
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
     min_frames: Annotated[int, Range(0, 10**9)] = 0
     """Leave out Gaussians that fewer training frames than this show."""
-    show: Shown = "all"
-    """All Gaussians, only those that some training frame shows, or only those filled in where none does."""
+    show: Shown | None = None
+    """All Gaussians, only those that some training frame shows, or only those filled in where none does; default: all,
+    and with a moving camera those that are seen."""
     outlier_deviations: Annotated[float | None, Range(0, 1e6, above=True)] = None
     """Leave out points whose mean distance to their 20 nearest neighbours exceeds the average by more than so many
     standard deviations; 2 is usual, and by default all are kept."""
@@ -53,10 +62,11 @@ class ExportSplats(Options):
 
     scene: Positional[Path]
     """Scene file, or the folder that reconstruct wrote."""
-    time: Annotated[
-        tuple[float, ...] | Literal["canonical", "all"], SECONDS, arg(metavar="canonical|all|SECONDS [SECONDS ...]")
-    ] = "canonical"
-    """Without deformation (canonical), all frames of the clip, or one or several times in seconds since the first."""
+    time: Moments = "canonical"
+    """Without deformation (canonical), the first frame, all frames of the clip, or one or several times in seconds
+    since the first."""
+    view_only: bool = False
+    """With a moving camera: only what the clip's camera sees at that time, and not the whole map."""
     out: Path | None = None
     """File to write, or folder for several times; default: splats.ply (by --format) or splats/ beside the scene."""
     format: SplatFormat | None = None
@@ -65,6 +75,9 @@ class ExportSplats(Options):
     """Colour by the tissue's albedo, without the lamp's falloff and highlights; for scenes fitted with --colors lit."""
     min_opacity: Annotated[float, Range(0, 1)] = 0.0
     """Leave out Gaussians whose opacity at that time is less than this, in [0, 1]."""
+    show: Shown | None = None
+    """All Gaussians, only those that some training frame shows, or only those filled in where none does; default: all,
+    and with a moving camera those that are seen."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +86,11 @@ class ExportMesh(Options):
 
     scene: Positional[Path]
     """Scene file, or the folder that reconstruct wrote."""
-    time: Times = "first"
-    """The first frame, all frames of the clip, or one or several times in seconds since the first."""
+    time: Moments = "first"
+    """The first frame, all frames of the clip, without deformation (canonical), or one or several times in seconds
+    since the first."""
+    view_only: bool = False
+    """With a moving camera: only the surface that the clip's camera sees at that time, and not the whole map."""
     out: Path | None = None
     """File to write, or folder for several times; default: mesh.ply (by --format) or mesh/ beside the scene."""
     format: MeshFormat | None = None
@@ -83,7 +99,11 @@ class ExportMesh(Options):
     """Size of the voxels, in the scene's units, about the length of the triangles' sides; default: two pixels of the
     clip at the tissue's median depth."""
     views: Annotated[int | None, Range(1, 10**6)] = None
-    """With a moving camera: most frames whose cameras look at the surface, spread over the clip; default: 12."""
+    """With a moving camera: most frames whose cameras look at the surface; default: as many as it takes to see all that
+    the clip saw."""
+    show: Shown | None = None
+    """The surface of all Gaussians, of those that some training frame shows, or of those filled in where none does;
+    default: all, and with a moving camera those that are seen."""
     steepest: Annotated[float, Range(10, 89, what="an angle from")] = 80.0
     """Leave out surface that a camera sees more slantingly than this, in degrees, 90 being edge-on: there a single view
     knows nothing of its shape."""

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.export.evidence import Evidence, evidence
+from endogs.export.extent import decided, in_view
+from endogs.export.map_cameras import colored_from_nearby, nearest_cameras
 from endogs.export.selection import Selection
 from endogs.export.units import header_lines
 from endogs.gaussians import Gaussians, all_finite
+from endogs.geometry import invert_rigid
 from endogs.scene import Scene
 
 TOLERANCE = 1e-6
@@ -33,6 +36,8 @@ class Moment:
     """What the file is, its units, its time and its axes, one line each."""
     time: float | None
     """Seconds; None for the canonical Gaussians."""
+    eyes: NDArray[np.float64]
+    """(N, 3) from where each is looked at: what its normal turns to."""
 
 
 def requested_times(scene: Scene, request: Sequence[float] | str) -> list[float | None]:
@@ -76,20 +81,57 @@ def shown_from_clip(scene: Scene, time: float | None) -> torch.Tensor:
 
 
 @torch.no_grad()
-def moment(scene: Scene, time: float | None, selection: Selection) -> Moment:
-    """The scene's Gaussians at `time` (seconds; None: canonical) that the selection takes.
-
-    Raises InputError as `Selection.rows` does, and where single precision does not hold the Gaussians.
+def map_at(scene: Scene, time: float | None) -> torch.Tensor:
+    """Packed Gaussians (N, 14) of the whole map at `time` (seconds; None: canonical), evenly exposed, each as the
+    nearest camera shows it; with a still camera `shown_from_clip`.
     """
-    packed = shown_from_clip(scene, time).to("cpu", torch.float32)
+    if scene.static_camera:
+        return shown_from_clip(scene, time)
+    scene = scene.steady()
+    packed = scene.base.clone() if time is None else scene.packed_at(time)
+    return colored_from_nearby(scene, packed, float(scene.times[0]) if time is None else time)
+
+
+@torch.no_grad()
+def selected(
+    scene: Scene, time: float | None, selection: Selection
+) -> tuple[torch.Tensor, NDArray[np.int64], Evidence | None]:
+    """Packed Gaussians (M, 14) at `time` (seconds; None: canonical) that the selection takes, on the CPU, their indices
+    in the scene (M,), and what the training frames say about all of the scene's, where it knows.
+
+    Raises InputError as `decided`, `in_view` and `Selection.rows` do, and where single precision does not hold the
+    Gaussians.
+    """
+    selection = decided(selection, scene)
+    packed = shown_from_clip(scene, time) if selection.view_only else map_at(scene, time)
+    packed = packed.to("cpu", torch.float32)
     if not all_finite(packed):
         where = "without deformation" if time is None else f"at {time:g} s"
         raise InputError(f"{scene.called}: its Gaussians are not finite {where}, so it is damaged: fit it again.")
     known = evidence(scene) if scene.visibility is not None else None
     when = "" if time is None else f" at {time:g} s"
-    rows = selection.rows(packed[:, :3].numpy(), torch.sigmoid(packed[:, 10]).numpy(), known, when)
-    packed = packed[torch.from_numpy(rows)]
+    view = in_view(scene, time, packed) if selection.view_only else None
+    rows = selection.rows(packed[:, :3].numpy(), torch.sigmoid(packed[:, 10]).numpy(), known, when, view)
+    return packed[torch.from_numpy(rows)], rows, known
+
+
+@torch.no_grad()
+def moment(scene: Scene, time: float | None, selection: Selection) -> Moment:
+    """The scene's Gaussians at `time` (seconds; None: canonical) that the selection takes.
+
+    Raises InputError as `selected` does.
+    """
+    packed, rows, known = selected(scene, time, selection)
     packed[:, 3:7] = torch.nn.functional.normalize(packed[:, 3:7], dim=1)
     if known is not None:
         known = Evidence(known.frames[rows], known.confidence[rows], known.seen[rows])
-    return Moment(Gaussians.from_packed(packed), rows, known, header_lines(scene, time), time)
+    frames = np.zeros(len(rows), np.int64)
+    comments = header_lines(scene, time)
+    if selection.view_only and time is not None:
+        frames[:] = scene.nearest_frame(time)
+        comments = (*comments, f"view of frame {frames[0]}")
+    elif not scene.static_camera:
+        frames = nearest_cameras(scene, packed[:, :3].numpy(), rows)
+        comments = (*comments, "whole map")
+    eyes = invert_rigid(scene.world_to_camera)[frames, :3, 3]
+    return Moment(Gaussians.from_packed(packed), rows, known, comments, time, eyes)

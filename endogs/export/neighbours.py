@@ -11,7 +11,8 @@ CHUNK = 20_000
 
 
 def surface_normals(points: NDArray[np.floating], eye: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(N, 3) unit normals of points (N, 3): the direction in which their neighbours spread least, turned to `eye` (3,).
+    """(N, 3) unit normals of points (N, 3): the direction in which their neighbours spread least, turned to `eye`, (3,)
+    for all or (N, 3) with one for each.
 
     Principal components of the nearest neighbours (Hoppe et al., "Surface Reconstruction from Unorganized Points",
     1992). Fewer than three points have no surface; they look at `eye`.

@@ -15,7 +15,6 @@ from endogs.export.moments import Moment, moment, requested_times
 from endogs.export.neighbours import surface_normals
 from endogs.export.selection import Selection
 from endogs.export.units import about
-from endogs.geometry import invert_rigid
 from endogs.output import write_one_or_many
 from endogs.scene import Scene
 
@@ -36,9 +35,9 @@ def export_points(
     `times` are seconds since the clip's first frame, "first" or "all"; one time writes the file `path`, several the
     folder `path` with 000000.ply, 000001.ply... `format` is by default what the ending of `path` says, else PLY;
     docs/usage/EXPORT.md lists the columns. `selection` replaces `min_opacity` where more is asked. Normals are those of
-    the surface through neighbouring centres, and face the clip's first camera. `written` gets the number of Gaussians
-    in every file. Confidence, visible frames and the label
-    "seen" are written where the scene knows its visibility.
+    the surface through neighbouring centres, and face the clip's camera; where it moves, the nearest one that shows the
+    point. `written` gets the number of Gaussians in every file. Confidence, visible frames and the label "seen" are
+    written where the scene knows its visibility.
 
     Returns the files. Raises InputError for a time outside the clip, a filter that leaves nothing, an ending that
     contradicts `format`, and a path that cannot be written.
@@ -46,13 +45,12 @@ def export_points(
     chosen = point_format(path, format)
     wanted = selection or Selection(min_opacity)
     wanted.check()
-    eye = invert_rigid(scene.world_to_camera[0])[:3, 3]
 
     def write(file: Path, time: float | None) -> None:
         at = moment(scene, time, wanted)
         if written is not None:
             written.append(len(at.rows))
-        columns = point_columns(at, surface_normals(at.gaussians.means.numpy(), eye))
+        columns = point_columns(at, surface_normals(at.gaussians.means.numpy(), at.eyes))
         if chosen in ("ply", "ply-ascii"):
             write_ply(file, columns, at.comments, ascii=chosen == "ply-ascii")
         elif chosen == "pcd":

@@ -19,10 +19,12 @@ class Selection:
     """Least opacity at the time, in [0, 1]."""
     min_frames: int = 0
     """Least number of training frames that show it."""
-    show: Shown = "all"
-    """All, those that some training frame shows, or the others."""
+    show: Shown | None = None
+    """All, those that some training frame shows, or the others; None: what `extent.decided` says."""
     outlier_deviations: float | None = None
     """Outliers are left out beyond this many standard deviations; None keeps them."""
+    view_only: bool = False
+    """Only what the clip's camera sees at the time."""
 
     def check(self) -> None:
         """Raises InputError for a number out of range."""
@@ -40,22 +42,30 @@ class Selection:
     @property
     def needs_evidence(self) -> bool:
         """Whether the selection asks which frames show a Gaussian."""
-        return self.min_frames > 0 or self.show != "all"
+        return self.min_frames > 0 or self.show in ("seen", "filled-in")
 
     def words(self) -> str:
         """The options that leave Gaussians out, joined by "and"."""
         asked = {
             f"--min-opacity {self.min_opacity:g}": self.min_opacity > 0,
             f"--min-frames {self.min_frames}": self.min_frames > 0,
-            f"--show {self.show}": self.show != "all",
+            f"--show {self.show}": self.show in ("seen", "filled-in"),
+            "--view-only": self.view_only,
             f"--outlier-deviations {self.outlier_deviations}": self.outlier_deviations is not None,
         }
         return " and ".join(option for option, is_asked in asked.items() if is_asked)
 
     def rows(
-        self, means: NDArray[np.floating], opacity: NDArray[np.floating], known: Evidence | None, when: str
+        self,
+        means: NDArray[np.floating],
+        opacity: NDArray[np.floating],
+        known: Evidence | None,
+        when: str,
+        in_view: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int64]:
         """Indices of the selected among Gaussians of centres (N, 3) and opacity (N,), at a time called `when`.
+
+        `in_view` (N,) says which of them the camera sees; None for all.
 
         Raises InputError as `check` does, when nothing is left, and when evidence is needed and there is none.
         """
@@ -68,8 +78,9 @@ class Selection:
             )
         if self.needs_evidence:
             if known is None:
+                option = "--min-frames" if self.min_frames else "--show"
                 raise InputError(
-                    "--min-frames and --show need a scene that knows which frames show what; fit it again."
+                    f"{option} needs a scene that knows which frames show what; fit it again, or leave out {option}."
                 )
             keep &= known.frames >= self.min_frames
             if not keep.any():
@@ -77,10 +88,14 @@ class Selection:
                     f"No Gaussian{when} is shown by {self.min_frames} or more of the training frames; the most is "
                     f"{known.frames.max()}; lower --min-frames."
                 )
-            if self.show != "all":
+            if self.show in ("seen", "filled-in"):
                 keep &= known.seen == (self.show == "seen")
+                if not keep.any():
+                    raise InputError(f"No Gaussian{when} is {self.show.replace('-', ' ')}; use another --show.")
+        if in_view is not None:
+            keep &= in_view
             if not keep.any():
-                raise InputError(f"No Gaussian{when} is {self.show.replace('-', ' ')}; use another --show.")
+                raise InputError(f"No Gaussian{when} is in the camera's view; leave out --view-only.")
         rows = np.flatnonzero(keep)
         if self.outlier_deviations is not None:
             rows = rows[inliers(means[rows], self.outlier_deviations)]

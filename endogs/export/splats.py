@@ -30,19 +30,21 @@ def export_splats(
     min_opacity: float = 0.0,
     format: SplatFormat | None = None,
     written: list[int] | None = None,
+    selection: Selection | None = None,
 ) -> list[Path]:
     """Writes the Gaussians as `ply`, `splat` or `glb`, by default what the ending of `path` says, else PLY.
 
     `times` are seconds since the clip's first frame, "canonical" (no deformation) or "all"; one writes the file
     `path`, several the folder `path` with 000000.ply, 000001.ply... PLY and .splat are in the scene's units and axes;
     .splat has no room to say so, and gets a JSON file of its name beside it (in a folder: units.json). glTF is +Y up
-    and in metres where the scene is in millimetres. `written` gets the number of Gaussians in every file.
+    and in metres where the scene is in millimetres. `written` gets the number of Gaussians in every file. `selection`
+    replaces `min_opacity` where more is asked.
 
     Returns the files, without the JSON. Raises InputError for a time outside the clip, a filter that leaves nothing, an
     ending that contradicts `format`, and a path that cannot be written.
     """
     chosen = splat_format(path, format)
-    selection = Selection(min_opacity)
+    wanted = selection or Selection(min_opacity)
     moments = requested_times(scene, times)
     writers: dict[SplatFormat, Callable[[Path, Scene, Moment], None]] = {
         "ply": write_splat_ply,
@@ -55,7 +57,7 @@ def export_splats(
     colored = replace(scene, appearance=PLAIN) if held else scene
 
     def write(file: Path, time: float | None) -> None:
-        at = moment(colored, time, selection)
+        at = moment(colored, time, wanted)
         writers[chosen](file, scene, at)
         if written is not None:
             written.append(len(at.rows))
@@ -79,11 +81,14 @@ def write_splat_ply(path: Path, scene: Scene, at: Moment) -> None:
     """The PLY of the reference implementation (Kerbl et al. 2023), 62 floats per Gaussian.
 
     x y z, nx ny nz, f_dc_0..2, f_rest_0..44, opacity (logit), scale_0..2 (logarithm), rot_0..3 (wxyz). Normals are the
-    shortest axis, turned to face the first camera; several viewers refuse files without.
+    shortest axis, turned to face the camera; several viewers refuse files without.
     """
     gaussians = at.gaussians
     world_to_camera = torch.as_tensor(scene.world_to_camera[0], dtype=torch.float32)
     normals = (gaussian_normals(gaussians.packed(), world_to_camera) @ world_to_camera[:3, :3]).numpy()
+    if not scene.static_camera:
+        away = (normals * (gaussians.means.numpy() - at.eyes)).sum(1, keepdims=True) > 0
+        normals = np.where(away, -normals, normals).astype(np.float32)
     f_dc, f_rest = constant_coefficients(gaussians.colors.numpy()), view_dependent_coefficients(scene, at.rows)
     columns = dict(zip("xyz", gaussians.means.numpy().T, strict=True))
     columns |= dict(zip(("nx", "ny", "nz"), normals.T, strict=True))

@@ -98,6 +98,7 @@ def test_an_export_is_done_with_the_value_that_is_named(words, option, value, ty
         "points --min-frames 1",
         "points --show seen",
         "mesh --views 3",
+        "mesh --show seen",
         "cameras --max-points 5",
         "tracks --count 3 --gaussian 1",
         "video --masks none --scale 0.5",

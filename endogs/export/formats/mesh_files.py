@@ -14,8 +14,8 @@ from endogs.export.units import header_lines
 from endogs.scene import Scene
 
 
-def write_mesh(path: Path, mesh: Mesh, scene: Scene, time: float, format: MeshFormat) -> None:
-    """Writes the mesh of one time, with vertex normals and colours.
+def write_mesh(path: Path, mesh: Mesh, scene: Scene, time: float | None, format: MeshFormat) -> None:
+    """Writes the mesh of one time (seconds; None: canonical), with vertex normals and colours.
 
     PLY and OBJ are in the scene's units and axes with sRGB colours (OBJ: r g b after x y z, as MeshLab and Blender read
     it); glTF is +Y up, in metres through its node where the scene is in millimetres, with linear colours as it demands,
@@ -42,7 +42,7 @@ def _write_obj(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
         np.savetxt(file, corners, fmt="f %d//%d %d//%d %d//%d")
 
 
-def _write_gltf(path: Path, mesh: Mesh, scene: Scene, time: float) -> None:
+def _write_gltf(path: Path, mesh: Mesh, scene: Scene, time: float | None) -> None:
     buffer = GlbBuffer()
     linear = np.where(mesh.colors <= 0.04045, mesh.colors / 12.92, ((mesh.colors + 0.055) / 1.055) ** 2.4)
     rgba = np.column_stack([linear, np.ones(len(linear))])
