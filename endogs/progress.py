@@ -83,3 +83,10 @@ class Progress:
             task, completed=done, total=total, description=self._bar or text
         )
         self._close = shown.stop
+
+
+def duration(seconds: float) -> str:
+    """A time in the largest unit that it has at least two of: "40 s", "12 min", "3 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

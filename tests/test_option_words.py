@@ -46,7 +46,7 @@ def test_options_that_a_text_names_exist(helps):
     there: set[str] = set()
     for text in helps.values():
         there |= options_named(" ".join(re.findall(r"^[│ ] (-.*?)  ", text, re.MULTILINE)))
-    assert {"--gaussians", "--light.offset", "--no-exposure", "--help"} <= there
+    assert {"--gaussians", "--light.offset", "--no-even-exposure", "--help"} <= there
     assert {verb: options_named(text) - there for verb, text in helps.items() if options_named(text) - there} == {}
 
 
@@ -63,10 +63,10 @@ def test_what_may_be_left_out_is_not_typed_as_none(capsys):
 
 def test_options_that_may_be_left_out_are_read_as_before():
     assert parse(["reconstruct", "clip"], Verb) == Reconstruct(Path("clip"))
-    line = ["--crop", "1", "2", "30", "40", "--gaussians", "7", "--no-exposure", "--depth-weight", "0.5"]
+    line = ["--crop", "1", "2", "30", "40", "--gaussians", "7", "--no-even-exposure", "--depth-weight", "0.5"]
     config = parse(["reconstruct", "clip", *line], Verb)
     assert (config.clip.crop, config.gaussians, config.depth_weight) == ((1, 2, 30, 40), 7, 0.5)
-    assert config.exposure is False
+    assert config.even_exposure is False
 
 
 def test_pose_conventions_are_all_in_their_summary():

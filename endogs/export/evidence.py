@@ -12,6 +12,7 @@ from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.source_clip import judged_masks, load_source_clip
 from endogs.plain_text import plain
 from endogs.scene import Scene
+from endogs.scene.chain import SceneChain
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def with_visibility(scene: Scene, scene_path: Path, needed_for: str | None = Non
     Where the clip is not there either, raises InputError if `needed_for` names an option that cannot do without, and
     otherwise says on standard error what the export will lack, and returns the scene as it is.
     """
-    if scene.visibility is not None:
+    if scene.visibility is not None or isinstance(scene, SceneChain):  # a chain's segments know it
         return scene
     without = f"leave out {needed_for}" if needed_for else "a new fit would say it"
     again = "put it there again" + (f", or leave out {needed_for}" if needed_for else "")

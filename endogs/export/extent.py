@@ -10,6 +10,7 @@ from endogs.errors import InputError
 from endogs.export.selection import Selection
 from endogs.render.blending import blending_weights
 from endogs.scene import Scene
+from endogs.scene.chain import SceneChain
 from endogs.scene.visibility import DRAWN
 
 
@@ -24,12 +25,17 @@ def decided(selection: Selection, scene: Scene) -> Selection:
     if selection.show is not None:
         return selection
     whole_map = not scene.static_camera and not selection.view_only
-    return replace(selection, show="seen" if whole_map and scene.visibility is not None else "all")
+    return replace(selection, show="seen" if whole_map and knows(scene) else "all")
+
+
+def knows(scene: Scene) -> bool:
+    """Whether a scene knows which frames show its Gaussians, or the segments of a chain do."""
+    return scene.visibility is not None or isinstance(scene, SceneChain)
 
 
 def extent_note(selection: Selection, scene: Scene) -> str | None:
     """A sentence where a whole map holds what no frame shows, because the scene does not know which that is."""
-    if scene.static_camera or selection.view_only or selection.show is not None or scene.visibility is not None:
+    if scene.static_camera or selection.view_only or selection.show is not None or knows(scene):
         return None
     return "the scene does not know which frames show what, so that its map also holds what none shows"
 

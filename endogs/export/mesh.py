@@ -11,6 +11,7 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.errors import InputError
+from endogs.export.chain_map import instant
 from endogs.export.config import ExportMesh, MeshFormat
 from endogs.export.file_format import file_format
 from endogs.export.formats.mesh_files import write_mesh
@@ -79,6 +80,7 @@ def surface(scene: Scene, time: float | None, config: ExportMesh) -> Mesh:
 
     With a moving camera those are the frames that together see the whole map, as if time stood still.
     """
+    scene = instant(scene, time, config.view_only)
     if scene.static_camera and config.show is None and not config.view_only:
         packed = shown_from_clip(scene, time)
     else:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from endogs.errors import InputError
+from endogs.export.chain_map import instant
 from endogs.export.evidence import Evidence, evidence
 from endogs.export.extent import decided, in_view
 from endogs.export.map_cameras import colored_from_nearby, nearest_cameras
@@ -117,10 +118,12 @@ def selected(
 
 @torch.no_grad()
 def moment(scene: Scene, time: float | None, selection: Selection) -> Moment:
-    """The scene's Gaussians at `time` (seconds; None: canonical) that the selection takes.
+    """The scene's Gaussians at `time` (seconds; None: canonical) that the selection takes; `rows` of a chain are those
+    of its `instant`.
 
     Raises InputError as `selected` does.
     """
+    scene = instant(scene, time, selection.view_only)
     packed, rows, known = selected(scene, time, selection)
     packed[:, 3:7] = torch.nn.functional.normalize(packed[:, 3:7], dim=1)
     if known is not None:

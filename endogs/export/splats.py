@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import torch
 
+from endogs.export.chain_map import instant
 from endogs.export.config import SplatFormat
 from endogs.export.file_format import file_format
 from endogs.export.formats.antimatter_splat import write_splat
@@ -53,12 +54,11 @@ def export_splats(
     }
 
     # A PLY holds harmonics, which its viewer evaluates; other formats get the colours that the clip's camera saw.
-    held = chosen == "ply" and scene.appearance.harmonics is not None
-    colored = replace(scene, appearance=PLAIN) if held else scene
-
     def write(file: Path, time: float | None) -> None:
-        at = moment(colored, time, wanted)
-        writers[chosen](file, scene, at)
+        there = instant(scene, time, wanted.view_only)
+        held = chosen == "ply" and there.appearance.harmonics is not None
+        at = moment(replace(there, appearance=PLAIN) if held else there, time, wanted)
+        writers[chosen](file, there, at)
         if written is not None:
             written.append(len(at.rows))
         if chosen == "splat" and len(moments) > 1 and not (file.parent / "units.json").exists():

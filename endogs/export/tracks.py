@@ -17,6 +17,8 @@ from endogs.memory_budget import require_memory
 from endogs.output import new_file
 from endogs.pictures.find_visibility import find_visibility
 from endogs.scene import Scene
+from endogs.scene.chain import SceneChain, identity_of
+from endogs.scene.following import follow_points
 
 COUNT = 500
 """Points that are followed where nothing else is asked for."""
@@ -54,6 +56,11 @@ def export_tracks(
         f"{points} tracks of {len(scene.times)} frames",
         "follow fewer points with --count or --gaussian",
     )
+    if isinstance(scene, SceneChain):
+        rows, positions, seen = _through(scene, gaussian, COUNT if count is None else count)
+        with new_file(path) as partial:
+            (_write_npz if chosen == "npz" else _write_csv)(partial, scene, rows, positions, seen)
+        return len(rows)
     if scene.visibility is None:
         everywhere = np.ones((scene.height, scene.width), bool)
         scene = replace(scene, visibility=find_visibility(scene, lambda _: everywhere))
@@ -68,6 +75,66 @@ def export_tracks(
         else:
             _write_csv(partial, scene, rows, positions, visible[rows].T)
     return len(rows)
+
+
+def _through(
+    chain: SceneChain, gaussian: tuple[int, ...], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+    """Numbers (P,) of Gaussians, where they are (F, P, 3), and whether each frame shows them (F, P).
+
+    In a chain a Gaussian is named by its `identity`. Where a segment does not hold it any more, or not yet, its place
+    is that of the tissue, carried on by what is around it, and no frame shows it.
+    """
+    opening = chain.segment(0)
+    if gaussian:
+        for index in gaussian:
+            if not 1 <= index <= len(chain):
+                raise InputError(f"--gaussian {index} does not exist; the scene has {len(chain)}, counted from 1.")
+        numbers = np.array(gaussian, np.int64)
+    else:
+        assert opening.visibility is not None
+        shown = opening.visibility.frames_seen(len(opening.times))[:, 0]
+        numbers = identity_of(opening).cpu().numpy()[_spread(opening, shown, count)]
+    frames = len(chain.times)
+    positions = np.full((frames, len(numbers), 3), np.nan)
+    visible = np.zeros((frames, len(numbers)), bool)
+    weights = np.zeros((frames, len(numbers), 1))
+    for k, frames_of in enumerate(chain.segments):
+        segment = chain.segment(k)
+        rows = _rows_of(identity_of(segment).cpu().numpy(), numbers)
+        held = np.flatnonzero(rows >= 0)
+        part = segment.select(torch.from_numpy(rows[held]).to(segment.device))
+        assert part.visibility is not None
+        visible[frames_of.first : frames_of.last + 1, held] |= part.visibility.frames_seen(len(part.times)).T
+        for frame in frames_of.frames:
+            time = float(chain.times[frame])
+            number, share = chain.at(time)
+            weight = 1 - share if number == k else share if number + 1 == k else 0.0
+            if weight <= 0 or not len(held):
+                continue
+            here = part.packed_at(time)[:, :3].double().cpu().numpy()
+            positions[frame, held] = np.nan_to_num(positions[frame, held]) + weight * here
+            weights[frame, held] += weight
+    positions = np.where(weights > 0, positions / np.maximum(weights, 1e-12), np.nan)
+    for column in np.flatnonzero(np.isnan(positions).any((0, 2)) & ~np.isnan(positions).all((0, 2))):
+        _carry_on(chain, positions[:, column])
+    return numbers, positions.astype(np.float32), visible
+
+
+def _rows_of(identity: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of the `numbers` (P,) is in `identity` (N,); -1 where it is not."""
+    order = np.argsort(identity)
+    at = np.minimum(np.searchsorted(identity, numbers, sorter=order), len(identity) - 1)
+    return np.where(identity[order[at]] == numbers, order[at], -1)
+
+
+def _carry_on(chain: SceneChain, path: NDArray[np.float64]) -> None:
+    """Fill the frames of a path (F, 3), in place, before its first and after its last known place."""
+    known = np.flatnonzero(~np.isnan(path).any(1))
+    for end, missing in ((known[0], np.arange(known[0])), (known[-1], np.arange(known[-1] + 1, len(path)))):
+        if len(missing):
+            named = np.array([float(chain.times[end])])
+            path[missing] = follow_points(chain, path[end][None], named, chain.times[missing])[:, 0]
 
 
 def track_format(path: Path | None, format: TrackFormat | None) -> TrackFormat:

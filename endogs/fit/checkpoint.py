@@ -26,6 +26,8 @@ from endogs.system_refusals import system_errors
 
 FILE_NAME = "last.safetensors"
 FORMAT = "endogs-checkpoint-1"
+IDENTITY, LARGEST_IDENTITY = "identity", 2**53
+"""Rows of a segment's Gaussians that go on from the segment before, and what no chain has as many as."""
 BREAKPOINTS, TRACK_BREAKPOINTS = "breakpoints", "track_breakpoints"
 """Names of the tensors that hold the knots of the deformation, or of the splines that it starts from."""
 ANEW = "start anew with --overwrite instead of --resume"
@@ -203,6 +205,7 @@ def check_values(tensors: Mapping[str, Tensor], step: int, count: int) -> None:
         elif tensor.numel():
             steps = "steps" in name.split(".")
             least, most = (-1, step) if name == "changed_before" else (0, step if steps else count - 1)
+            most = LARGEST_IDENTITY if name == f"rows_{IDENTITY}" else most
             if int(tensor.min()) < least or int(tensor.max()) > most:
                 raise ValueError(f"{name} is outside {least} to {most}")
     if int(tensors["steps"][0]) != step:

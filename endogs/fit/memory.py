@@ -58,12 +58,13 @@ def gpu_fit_bytes(frames: int, width: int, height: int, config: FitConfig) -> fl
     return GPU_BASE_BYTES + model + GPU_BYTES_PER_PIXEL * frames * width * height
 
 
-def require_room(clip: "Clip", config: FitConfig, device: "torch.device") -> None:
+def require_room(clip: "Clip", config: FitConfig, device: "torch.device", frames: int | None = None) -> None:
     """Raises InputError, with what would make it lighter, for a fit of the clip that cannot be had memory for.
 
-    On a GPU the machine's own memory holds the frames. What Python and its libraries take is taken already.
+    `frames` are those that are fitted at a time, by default all. On a GPU the machine's own memory holds the frames.
+    What Python and its libraries take is taken already.
     """
-    frames, width, height = len(clip), clip.width, clip.height
+    frames, width, height = frames or len(clip), clip.width, clip.height
     needed = float(BYTES_PER_PIXEL * frames * width * height)
     if device.type == "cpu":
         needed = fit_bytes(frames, width, height, config) - BASE_BYTES

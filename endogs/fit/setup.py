@@ -29,7 +29,10 @@ from endogs.seeding.exposure_estimate import estimate_exposure, without_exposure
 from endogs.seeding.initialization import initialize
 from endogs.seeding.knots import clip_knots
 from endogs.seeding.placement import StartStyle
+from endogs.seeding.posed_start import initialize_by_poses
 
+FOOTPRINT_FRAMES = 9
+"""Frames of a moving camera by which the width of a pixel is found."""
 Start = Callable[[Window, FitConfig, Knots | None, int], tuple[Tensor, Tensor | None]]
 """From a window, numbers, knots of splines through tracks (None for a start at rest) and a seed to the first canonical
 Gaussians (N, 14) and their control points (Kn, N, 14), None where they start at rest."""
@@ -42,16 +45,21 @@ def new_optimizer(
     device: torch.device,
     seed: int = 0,
     checkpoint: Checkpoint | None = None,
+    span: ClipTime | None = None,
+    start: Start | None = None,
 ) -> SceneOptimizer:
     """The initialized scene and its optimizer; for a `checkpoint` without Gaussians, which it brings, and with its
     knots: they were laid by the flow, which another machine or another cache need not find the same.
+
+    `span` is the part of the clip that the window is of, by default all; `start` places the first Gaussians instead
+    of the one that the numbers name.
 
     Raises InputError for exposures of frames at equal times, and a checkpoint whose knots are none.
     """
     kind = DEFORMATIONS[config.deformation]
     knots = None if checkpoint is None else checkpoint.knots()
     if knots is None and kind.tracked:
-        knots = clip_knots(clip, window.observations, config.knot_frames)
+        knots = clip_knots(clip, window.observations, config.knot_frames, span)
     tracked = config.motion_start == "tracks"
     if config.appearance.exposure and np.any(np.diff(window.observations.times) <= 0):
         raise InputError(
@@ -61,7 +69,8 @@ def new_optimizer(
     exposure = start_exposure(window, config, device)
     base, control = torch.zeros(0, CHANNELS), None
     if checkpoint is None:
-        base, control = STARTS[config.initialization](window, config, knots if tracked else None, seed)
+        start = start or STARTS[config.initialization]
+        base, control = start(window, config, knots if tracked else None, seed)
     base, footprint = base.to(device), pixel_footprint(window)
     control = None if control is None else control.to(device)
     appearance = new_appearance(base, window, config, exposure)
@@ -69,10 +78,10 @@ def new_optimizer(
         base, control = appearance.encode_start(base, control)
     motion = None if control is None or knots is None else SplineDeformation(control, knots)
     last = float(clip.times[-1])
-    span = ClipTime(0.0, last if last > 0 else 1.0)
+    span = ClipTime(0.0, last if last > 0 else 1.0) if span is None else span
     follows = tracked and kind.tracked
-    start = DeformationStart(form_of(config), motion, knots, span, footprint, follows, seed)
-    deformation = kind.start(base, start)
+    moving = DeformationStart(form_of(config), motion, knots, span, footprint, follows, seed)
+    deformation = kind.start(base, moving)
     if kind.linear:
         return SplineAdam(base, deformation, config, footprint, tracked, appearance)
     return AutogradAdam(base, deformation, config, footprint, knots if follows else None)
@@ -87,7 +96,16 @@ def start_on_tissue(window: Window, config: FitConfig, knots: Knots | None, seed
     return settled(base, motion, window) if window.metric else base, control
 
 
-STARTS: dict[str, Start] = {"tissue": start_on_tissue}
+def start_by_poses(window: Window, config: FitConfig, knots: Knots | None, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Over the tissue of all training frames, by their poses; as on tissue where depth is not in the poses' units."""
+    if not window.metric:
+        return start_on_tissue(window, config, knots, seed)
+    style = StartStyle(config.start_opacity, config.start_scale)
+    count = min(config.initial_gaussians, config.gaussians_cap)
+    return initialize_by_poses(window.observations, count, knots, style)
+
+
+STARTS: dict[str, Start] = {"tissue": start_on_tissue, "poses": start_by_poses}
 """Where the first Gaussians go, by the name in `FitConfig.initialization`."""
 
 
@@ -123,11 +141,23 @@ def new_appearance(base: Tensor, window: Window, config: FitConfig, exposure: Ex
 
 
 def pixel_footprint(window: Window) -> float:
-    """Width of a pixel, world units, at the median depth of the first frame with depth: the unit of learning rates."""
-    k = window.reference
+    """Width of a pixel, world units, at the median depth of the first frame with depth: the unit of learning rates.
+
+    Where the camera moves, the median of such widths over a few frames: it may begin near the tissue and end far away.
+    """
+    first = window.reference
+    if window.static_camera or not window.metric:
+        return frame_footprint(window, first)
+    spread = np.unique(np.linspace(0, len(window.real) - 1, FOOTPRINT_FRAMES).round().astype(int)).tolist()
+    widths = [frame_footprint(window, k) for k in spread]
+    return float(np.median([width for width in widths if width > 0] or [frame_footprint(window, first)]))
+
+
+def frame_footprint(window: Window, k: int) -> float:
+    """Width of a pixel, world units, at the median depth of frame `k`; 0 where nothing is known of its depth."""
     depth = window.depth(k)
     known = depth[window.observations.masks[k] & (depth > 0)]
-    return float(np.median(known)) / float(window.observations.K[k, 0, 0])
+    return float(np.median(known)) / float(window.observations.K[k, 0, 0]) if known.size else 0.0
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -138,15 +168,20 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def finished_scene(
-    optimizer: SceneOptimizer, clip: Clip, metric: bool, origin: Origin, metadata: dict[str, Any] | None = None
+    optimizer: SceneOptimizer,
+    clip: Clip,
+    metric: bool,
+    origin: Origin,
+    metadata: dict[str, Any] | None = None,
+    frames: slice = slice(None),
 ) -> Scene:
-    """The scene as it stands, with the clip's cameras, and its units where depth is `metric`."""
+    """The scene as it stands, with the clip's cameras of these frames, and its units where depth is `metric`."""
     return Scene(
         optimizer.base.detach(),
         optimizer.deformation,
-        clip.times,
-        clip.K,
-        clip.world_to_camera,
+        clip.times[frames],
+        clip.K[frames],
+        clip.world_to_camera[frames],
         clip.width,
         clip.height,
         clip.units if metric else "relative",

@@ -69,6 +69,7 @@ class Window:
         self.observations = Observations([], flows, self.depth, self.metric)
         self._eroded: list[PackedMask] = []
         self._virtual: dict[tuple[int, int], list[View]] = {}
+        self._held: DepthAnchor | None = None
         self._laid: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
         self._times_seen = np.zeros(source.ignored.shape, np.int64)
         self._showing = 0
@@ -121,6 +122,11 @@ class Window:
         return self._laid
 
     @property
+    def static_camera(self) -> bool:
+        """Whether every frame has the same pose."""
+        return self._source.static_camera
+
+    @property
     def unseen(self) -> Mask | None:
         """(H, W) pixels that no frame has shown as tissue; None with a moving camera, whose pixels see it all."""
         return (self._times_seen == 0) & ~self._source.ignored if self._source.static_camera else None
@@ -136,7 +142,13 @@ class Window:
     @property
     def anchor(self) -> DepthAnchor | None:
         """What relative depth is held to, of the reference frame; None where depth is metric."""
-        return None if self.metric else _anchor_of(self.depth(self.reference), self._eroded[self.reference].unpacked())
+        if self.metric or self._held is not None:
+            return None if self.metric else self._held
+        return _anchor_of(self.depth(self.reference), self._eroded[self.reference].unpacked())
+
+    def hold(self, k: int, depth: NDArray[np.float32]) -> None:
+        """Hold relative depth to the mean and spread of z-depth (H, W) that frame `k` has, 0 = unknown, from now on."""
+        self._held = _anchor_of(depth, self._eroded[k].unpacked())
 
     @property
     def virtual_count(self) -> int:

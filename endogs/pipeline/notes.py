@@ -1,14 +1,23 @@
 """Notes of `endogs reconstruct`: each function looks for one thing worth a sentence, and gives None otherwise."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from endogs import native
 from endogs.clip.splits import Split
+from endogs.errors import InputError
+from endogs.fit.config import PRESET_FRAMES
+from endogs.fit.memory import fit_bytes
+from endogs.gaussians import CHANNELS
 from endogs.pipeline.options import Reconstruct
+from endogs.pipeline.plan import Plan
+from endogs.progress import duration
 from endogs.render import choose_backend
+from endogs.scene.deformation.registry import DEFORMATIONS
 
 LONGER = 1.5
 """Times the preset's own steps from which on a fit is worth a note."""
@@ -22,6 +31,10 @@ DECENT = 30.0
 
 FEW = 2
 """Times fewer than the preset's own steps or Gaussians from which on that is the first thing to blame."""
+
+PRESET_SECONDS = {"fast": 25.0, "balanced": 60.0, "best": 240.0}
+"""Seconds of a fit of PRESET_FRAMES frames of PRESET_PIXELS on two cores."""
+PRESET_PIXELS = 640 * 512
 
 CHECK = (
     "check with endogs inspect that the clip is one shot, that its poses, depth and focal length fit the pictures and "
@@ -62,6 +75,42 @@ def longer_fit_note(frames: int, usual: int, steps: int) -> str | None:
         f"{frames} frames take {steps} steps, where short clips take {usual}; --iterations, --stride or --start and "
         "--end make it shorter"
     )
+
+
+def segments_note(plan: Plan, width: int, height: int) -> str:
+    """What a fit in segments takes: time as the preset usually has it, memory, and room on the disk."""
+    pieces, config = plan.pieces, plan.fit
+    frames = sum(len(one) for one in pieces.segments)
+    seconds = PRESET_SECONDS[plan.options.preset] * frames / PRESET_FRAMES * width * height / PRESET_PIXELS
+    usual_steps = replace(plan.options, iterations=None).fit_config(pieces.segments[-1].last + 1).iterations
+    seconds *= config.iterations / max(1, usual_steps)
+    needed = fit_bytes(pieces.longest, width, height, config)
+    return (
+        f"{len(pieces.segments)} segments of up to {pieces.longest} frames are fitted one after the other: about "
+        f"{duration(seconds)} on two cores, {needed / 1e9:.1f} GB of memory, and up to {disk_bytes(plan) / 1e9:.1f} GB "
+        "on the disk"
+    )
+
+
+def disk_bytes(plan: Plan) -> float:
+    """Bytes of the files of a chain's segments, at most, about."""
+    rows = 4 * CHANNELS * plan.fit.gaussians_cap
+    kind = DEFORMATIONS[plan.fit.deformation]
+    trained = sum(
+        4 * kind.trained_numbers(plan.fit.form, plan.fit.gaussians_cap, len(one) / plan.fit.knot_frames)
+        for one in plan.pieces.segments
+    )
+    return rows * len(plan.pieces.segments) + trained
+
+
+def check_disk(plan: Plan, folder: Path) -> None:
+    """Raises InputError where the disk has less room than a chain's files may take."""
+    free, needed = shutil.disk_usage(folder).free, disk_bytes(plan)
+    if needed > free:
+        raise InputError(
+            f"{folder}: the scene may take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free on this disk: give "
+            "an --out on another one, or choose a shorter range (--start, --end), --stride or --preset fast"
+        )
 
 
 def nothing_fitted_note(iterations: int) -> str | None:

@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
@@ -62,8 +62,11 @@ class Reconstruct(Options):
     (lit), which leaves an albedo and can be relit."""
     sh_degree: Annotated[Literal[1, 2, 3] | None, Range(1, 3)] = None
     """Degree of the spherical harmonics of --colors sh, by default 2."""
-    exposure: bool = False
-    """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance."""
+    exposure: Annotated[bool, FlagCreatePairsOff] = False
+    """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance. Where the
+    camera moves and its poses are known, so that its light moves too, every frame gets them anyway."""
+    even_exposure: bool = False
+    """Give no frame its own gain and bias, also where the camera moves."""
     iterations: Annotated[int | None, Range(0, 10**7)] = None
     """Optimization steps instead of the preset's."""
     gaussians: Annotated[int | None, Range(1, 10**8)] = None
@@ -81,6 +84,10 @@ class Reconstruct(Options):
     """Part of the way, 0 to 1, by default 0, that tissue behind an instrument goes to where it moves as rigidly as its
     neighbours let it, at every fourth step, if that shows a training frame. For the deformation spline; hidden tissue
     was hardly truer for it."""
+    segment_frames: Annotated[int | None, Range(24, 10**6)] = None
+    """Fit so many frames at a time, one segment of the clip after the other, with 8 frames in common; the scene is then
+    a chain of files. By default clips of up to 240 frames are fitted whole where memory allows, and longer ones in
+    segments that need about 2.4 GB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the fit runs: an NVIDIA GPU when one can be used, or the processor."""
     deterministic: bool = False
@@ -113,7 +120,9 @@ class Reconstruct(Options):
         if self.sh_degree is not None and self.colors != "sh":
             raise InputError("--sh-degree needs --colors sh.")
         appearance = AppearanceConfig(self.colors, self.sh_degree or AppearanceConfig.sh_degree, self.exposure)
-        if not appearance.plain and self.deformation not in ("spline", "none"):
+        if self.exposure and self.even_exposure:
+            raise InputError("--exposure and --even-exposure exclude each other; leave one of them out.")
+        if not appearance.plain and self.deformation not in WITH_APPEARANCE:
             raise InputError("--colors and --exposure need --deformation spline or none.")
         config = replace(PRESETS[self.preset], appearance=appearance)
         if frames > PRESET_FRAMES:
@@ -125,6 +134,8 @@ class Reconstruct(Options):
         return config
 
 
+WITH_APPEARANCE = ("spline", "none")
+"""Deformations under which colours may depend on more than time."""
 FIELDS = {
     "deformation": "deformation",
     "density": "density",

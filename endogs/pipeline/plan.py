@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.clip.splits import Split, split_frames
@@ -11,7 +13,9 @@ from endogs.errors import InputError
 from endogs.fit.config import FitConfig
 from endogs.fit.memory import gpu_fit_bytes, require_room
 from endogs.fit.optimize.autograd_adam import form_of
-from endogs.pipeline.options import Reconstruct
+from endogs.fit.segments import Pieces, pieces_of
+from endogs.memory_budget import machine_bytes
+from endogs.pipeline.options import WITH_APPEARANCE, Reconstruct
 from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.scene.deformation.registry import DEFORMATIONS
 
@@ -26,6 +30,8 @@ class Plan:
     split: Split
     """Frames to train on, and to test."""
     device: torch.device
+    pieces: Pieces
+    """What is fitted at a time: the whole clip, or segments of it one after the other."""
     notes: tuple[str, ...]
     """What was decided that the user should know, a sentence each."""
 
@@ -39,21 +45,36 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
     numbers = options.fit_config(len(clip))
     numbers = replace(numbers, form=form_of(numbers))
     split = split_frames(len(clip), options.split)
+    numbers = numbers if clip.static_camera else by_poses(numbers, options, clip.times[split.train])
     judges_right_view = split.test_view == "right"
     if judges_right_view and not (clip.has_right and clip.has_depth):
         raise InputError(f"{clip.source}: --split novel-view needs right views and depth; use --split standard")
     check_looks(clip, judges_right_view)
-    device, notes = with_room(choose_device(options.device), clip, numbers, options.device == "auto")
+    pieces = pieces_of(len(clip), clip.width, clip.height, numbers, machine_bytes(), options.segment_frames)
+    device, notes = with_room(choose_device(options.device), clip, pieces, numbers, options.device == "auto")
     if options.deterministic and device.type == "cuda" and not DEFORMATIONS[numbers.deformation].linear:
         raise InputError(
             f"--deterministic: on a GPU only splines repeat exactly; leave it out for --deformation "
             f"{numbers.deformation}, or use --device cpu"
         )
     try:
-        require_room(clip, numbers, device)
+        require_room(clip, numbers, device, pieces.longest)
     except InputError as error:
         raise InputError(" ".join([f"{error}", *(f"({note})" for note in notes)])) from error
-    return Plan(options, numbers, split, device, notes)
+    return Plan(options, numbers, split, device, pieces, notes)
+
+
+def by_poses(numbers: FitConfig, options: Reconstruct, times: NDArray[np.float64]) -> FitConfig:
+    """The numbers of a fit whose camera moves with known poses, over training frames at `times` (F,) seconds.
+
+    The first Gaussians are placed by the poses. The lamp moves with the camera, so every frame gets an exposure, unless
+    `--even-exposure` or the deformation says otherwise, or frames at equal times leave none to be found.
+    """
+    numbers = replace(numbers, initialization="poses")
+    found = numbers.deformation in WITH_APPEARANCE and bool(np.all(np.diff(times) > 0))
+    if options.even_exposure or not found:
+        return numbers
+    return replace(numbers, appearance=replace(numbers.appearance, exposure=True))
 
 
 def check_looks(clip: Clip, judges_right_view: bool) -> None:
@@ -68,12 +89,12 @@ def check_looks(clip: Clip, judges_right_view: bool) -> None:
 
 
 def with_room(
-    device: torch.device, clip: Clip, numbers: FitConfig, may_change: bool
+    device: torch.device, clip: Clip, pieces: Pieces, numbers: FitConfig, may_change: bool
 ) -> tuple[torch.device, tuple[str, ...]]:
     """The device, or the CPU where a GPU that is too small `may_change`; and what to say about it."""
     if device.type != "cuda":
         return device, ()
-    needed = gpu_fit_bytes(len(clip), clip.width, clip.height, numbers)
+    needed = gpu_fit_bytes(pieces.longest, clip.width, clip.height, numbers)
     free = torch.cuda.mem_get_info(device)[0]
     if needed <= free:
         return device, ()

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,31 +10,34 @@ import torch
 
 from endogs import native
 from endogs.clip import Clip, load_clip
-from endogs.clip.fingerprint import arrays_fingerprint, clip_fingerprint, given_fingerprint
+from endogs.clip.fingerprint import clip_fingerprint, given_fingerprint
 from endogs.clip.splits import Split
 from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import evaluate_scene, write_metrics
 from endogs.evaluate.summary import value_text
-from endogs.fit.checkpoint import ANEW, Checkpoint, load_checkpoint
-from endogs.fit.loop import Fit, run_fit, run_identity
+from endogs.fit.checkpoint import Checkpoint, load_checkpoint
+from endogs.fit.loop import Fit, run_fit
 from endogs.fit.memory import fit_bytes, memory_note
-from endogs.fit.setup import differences, finished_scene, new_optimizer
-from endogs.fit.window import Window, frames_with_depth, whole_clip
-from endogs.memory_budget import machine_bytes, return_freed_memory
+from endogs.fit.setup import finished_scene
+from endogs.memory_budget import machine_bytes
 from endogs.output import to_json
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
 from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
+from endogs.pipeline.chain_fit import fit_chain
 from endogs.pipeline.notes import (
     below_interpolation_note,
+    check_disk,
     few_frames_note,
     longer_fit_note,
     nothing_fitted_note,
+    segments_note,
     slow_note,
 )
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.plan import Plan, resolve
+from endogs.pipeline.prepared_fit import Priors, find_priors, say, start_fit
 from endogs.pipeline.recipe import with_recipe
 from endogs.pipeline.run_folder import RunFolder, claim
 from endogs.pipeline.run_record import (
@@ -45,15 +47,13 @@ from endogs.pipeline.run_record import (
     write_json_lines,
 )
 from endogs.plain_text import plain
-from endogs.priors.depth.choose import choose_depth_prior
-from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.motion.flow import ClipFlows
-from endogs.progress import Progress
 from endogs.render import choose_backend
 from endogs.scene import Scene
-from endogs.scene.origin import Origin
-from endogs.scene.scene_file import FILE_NAME, save_scene
+from endogs.scene.chain import SceneChain
+from endogs.scene.origin import FittedDepth, Origin
+from endogs.scene.scene_file import FILE_NAME, load_scene, save_scene
 from endogs.scene.stored_masks import StoredMasks
 
 
@@ -84,6 +84,10 @@ def reconstruct(input: str | Path, **options: Any) -> Result:
     options = with_recipe({"input": input, **options})
     options = {key: Path(value) if key in ("input", "out") else value for key, value in options.items()}
     return execute(Reconstruct(**options), StageClock())
+
+
+FLOWS_KEPT = 16
+"""Flows that the judge of a chain keeps at a time."""
 
 
 class Watcher(Protocol):
@@ -152,8 +156,61 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
         say(plan.notes)
         tell_before_the_fit(clip, plan)
     folder.begin()
+    if not plan.pieces.one:
+        check_disk(plan, folder.work)
     with clock.stage("priors"):
         clip = find_masks(clip, options)
+    fitted = _fit_whole if plan.pieces.one else _fit_segments
+    done = fitted(clip, plan, folder, fingerprints, checkpoint, watcher, clock)
+    metrics: dict[str, Any] = {}
+    if done.stopped_by is None:
+        metrics = judge(done.scene, clip, plan.split, done.flows, folder.work, clock)
+    record = {
+        "seconds": clock.record(),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "gaussians": len(done.scene),
+        "iterations": done.steps,
+        "interrupted": done.stopped_by is not None,
+        "stopped_by": None if done.stopped_by is None else done.stopped_by.name,
+        "backend": choose_backend(device=plan.device),
+        "device": device_name(plan.device),
+        "depth": done.depth,
+        "config": to_json(options) | {"fit": to_json(plan.fit)},
+        "versions": software_versions(),
+        "seed": options.seed,
+    }
+    if not plan.pieces.one:
+        record["segments"] = [[one.first, one.last] for one in plan.pieces.segments]
+    return done.result(folder.publish(record, complete=done.stopped_by is None), metrics, record)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What a fit leaves, of a whole clip or of segments."""
+
+    scene: Scene
+    stopped_by: signal.Signals | None
+    steps: int
+    depth: dict[str, Any]
+    flows: ClipFlows
+
+    def result(self, out: Path, metrics: dict[str, Any], record: dict[str, Any]) -> Result:
+        """With the scene from where it is now, if it is a chain: its segments are read from there."""
+        chain = isinstance(self.scene, SceneChain)
+        return Result(load_scene(out) if chain else self.scene.to("cpu"), out, metrics, record)
+
+
+def _fit_whole(
+    clip: Clip,
+    plan: Plan,
+    folder: RunFolder,
+    fingerprints: tuple[str, str],
+    checkpoint: Checkpoint | None,
+    watcher: Watcher | None,
+    clock: StageClock,
+) -> _Fitted:
+    """Fit all frames at once, and write scene.safetensors and metrics.jsonl."""
+    with clock.stage("priors"):
         priors = find_priors(clip, plan, folder)
     with clock.stage("init"):
         fit = start_fit(clip, plan, priors, fingerprints, checkpoint)
@@ -166,124 +223,49 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
         run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
     with clock.stage("write"):
         scene = write_scene(fit, clip, plan, priors, fingerprints[0], folder)
-    metrics: dict[str, Any] = {}
-    if fit.stopped_by is None:
-        metrics = judge(scene, clip, plan.split, priors.flows, folder.work, clock)
-    record = {
-        "seconds": clock.record(),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "gaussians": len(scene),
-        "iterations": fit.step,
-        "interrupted": fit.stopped_by is not None,
-        "stopped_by": None if fit.stopped_by is None else fit.stopped_by.name,
-        "backend": choose_backend(device=plan.device),
-        "device": device_name(plan.device),
-        "depth": priors.depth.about()
-        | {"frames_computed": priors.depth.computed, "frames_from_cache": priors.depth.loaded},
-        "config": to_json(options) | {"fit": to_json(plan.fit)},
-        "versions": software_versions(),
-        "seed": options.seed,
+    depth = priors.depth.about() | {
+        "frames_computed": priors.depth.computed,
+        "frames_from_cache": priors.depth.loaded,
     }
-    return Result(scene.to("cpu"), folder.publish(record, complete=fit.stopped_by is None), metrics, record)
+    return _Fitted(scene, fit.stopped_by, fit.step, depth, priors.flows)
 
 
-@dataclass(frozen=True)
-class Priors:
-    """What was guessed before the fit, and the window of all training frames."""
+def _fit_segments(
+    clip: Clip,
+    plan: Plan,
+    folder: RunFolder,
+    fingerprints: tuple[str, str],
+    checkpoint: Checkpoint | None,
+    watcher: Watcher | None,
+    clock: StageClock,
+) -> _Fitted:
+    """Fit one segment after the other, and write their files, the one that names them, and metrics.jsonl."""
 
-    flows: ClipFlows
-    depth: ClipDepth
-    window: Window
+    def begin(fit: Fit, metric: bool) -> None:
+        if watcher is not None:
+            watcher.begin(fit, clip, metric)
 
+    def origin_of(frames: list[int], steps: int, kind: FittedDepth) -> Origin:
+        return origin(clip, plan, folder, fingerprints[0], frames, steps, kind)
 
-def find_priors(clip: Clip, plan: Plan, folder: RunFolder) -> Priors:
-    """Motion and depth of the training frames. Raises InputError for depth that does not do for the options."""
-    options, split = plan.options, plan.split
-    flows = ClipFlows(clip.image)
-    prior = choose_depth_prior(options.depth, clip, options.depth_model, options.depth_model_output, str(plan.device))
-    depth = ClipDepth(
-        clip,
-        prior,
-        split.train,
-        clip.tissue_mask,
-        flows,
-        folder.priors,
-        earlier=folder.earlier_priors,
-        outputs=folder.outputs,
-    )
-    folder.keep_depth(depth.folder)
-    if options.depth_weight is not None and depth.kind != "metric":
-        raise InputError(
-            f"{clip.source}: --depth-weight is for depth that is given or from a right view, and here it is "
-            "known only up to scale; leave it out"
-        )
-    if split.test_view == "right" and depth.kind != "metric":
-        given = "--depth given, or " if clip.has_depth and not clip.has_inverse_depth else ""
-        raise InputError(
-            f"{clip.source}: --split novel-view needs depth in the clip's units; use {given}--split standard"
-        )
-    say(depth.notes)
-    if depth.kind != "metric":
-        say(["depth is only known up to scale here: the pictures can be trusted, lengths and shapes cannot."])
-    with Progress("frame", bar="motion") as progress:
-        flows.precompute(split.train, progress)
-    with Progress("frame", bar=f"{depth.about()['prior']} depth") as progress:
-        depth.precompute(frames_with_depth(split.train, depth.kind), progress)
-    return_freed_memory()
-    window = whole_clip(clip, split.train, flows, depth, plan.fit, plan.device)
-    if not window.metric and not clip.static_camera:
-        say(
-            [
-                "the camera moves but depth is only relative, so tissue and camera motion have different scales; "
-                "expect blur, and give depth if there is any"
-            ]
-        )
-    return_freed_memory()
-    return Priors(flows, depth, window)
+    on_step = None if watcher is None else watcher.on_step
+    done = fit_chain(clip, plan, folder, fingerprints, checkpoint, origin_of, begin, on_step, clock)
+    write_json_lines(done.log, folder.work / "metrics.jsonl")
+    return _Fitted(done.chain, done.stopped_by, done.steps, done.depth, ClipFlows(clip.image, most=FLOWS_KEPT))
 
 
-def start_fit(
-    clip: Clip, plan: Plan, priors: Priors, fingerprints: tuple[str, str], checkpoint: Checkpoint | None
-) -> Fit:
-    """The fit before its next step. Raises InputError for a checkpoint of another run."""
-    options, window = plan.options, priors.window
-    identity = to_json(
-        run_identity(
-            plan.fit,
-            what_the_clip_shows=fingerprints[0],
-            its_training_frames=arrays_fingerprint(frame.image for frame in window.frames),
-            its_cameras_masks_and_depth=fingerprints[1],
-            **to_json(options.clip),
-            preset=options.preset,
-            frames=[len(clip), clip.width, clip.height],
-            duration=float(clip.times[-1]),
-            backend=choose_backend(device=plan.device),
-            device=plan.device.type,
-            deterministic=options.deterministic,
-            split=plan.split.name,
-            depth=priors.depth.about(),
-            masks=options.masks,
-            **to_json(options.sam2),
-            seed=options.seed,
-        )
-    )
-    optimizer = new_optimizer(clip, window, plan.fit, plan.device, options.seed, checkpoint)
-    fit = Fit(optimizer, window, plan.fit, options.seed, identity, deterministic=options.deterministic)
-    if checkpoint is not None:
-        if checkpoint.run != identity:
-            raise InputError(
-                f"{checkpoint.path}: the checkpoint belongs to a run with other input or options, or of another "
-                f"version ({plain(differences(checkpoint.run, identity))}); repeat them, or {ANEW}"
-            )
-        fit.restore(checkpoint)
-    return_freed_memory()
-    return fit
-
-
-def write_scene(fit: Fit, clip: Clip, plan: Plan, priors: Priors, fingerprint: str, folder: RunFolder) -> Scene:
-    """The scene as it stands, with what it was seen and masked by, in the run's folder; and the fit's log."""
+def origin(
+    clip: Clip,
+    plan: Plan,
+    folder: RunFolder,
+    fingerprint: str,
+    training_frames: list[int],
+    steps: int,
+    depth_kind: FittedDepth,
+) -> Origin:
+    """What a scene of this run says of where it comes from."""
     options = plan.options
-    origin = Origin(
+    return Origin(
         clip=str(options.input),
         clip_from_scene=path_from(options.input, folder.place),
         clip_name=clip.name,
@@ -291,15 +273,21 @@ def write_scene(fit: Fit, clip: Clip, plan: Plan, priors: Priors, fingerprint: s
         clip_fingerprint=fingerprint,
         time_offset=clip.time_offset,
         split=plan.split.name,
-        training_frames=tuple(plan.split.train),
+        training_frames=tuple(training_frames),
         masks=masks_in_use(clip, options.masks),
-        depth_kind=priors.depth.kind,
-        iterations=fit.step,
+        depth_kind=depth_kind,
+        iterations=steps,
         seed=options.seed,
         versions=software_versions(),
     )
+
+
+def write_scene(fit: Fit, clip: Clip, plan: Plan, priors: Priors, fingerprint: str, folder: RunFolder) -> Scene:
+    """The scene as it stands, with what it was seen and masked by, in the run's folder; and the fit's log."""
+    options = plan.options
+    of = origin(clip, plan, folder, fingerprint, plan.split.train, fit.step, priors.depth.kind)
     about = {"config": to_json(options), "depth_prior": priors.depth.about()}
-    scene = finished_scene(fit.optimizer, clip, priors.window.metric, origin, about)
+    scene = finished_scene(fit.optimizer, clip, priors.window.metric, of, about)
     scene.visibility = find_visibility(scene, clip.tissue_mask)
     if clip.has_masks:
         scene.masks = StoredMasks.of(clip.tissue_mask, len(clip), clip.width, clip.height)
@@ -311,20 +299,15 @@ def write_scene(fit: Fit, clip: Clip, plan: Plan, priors: Priors, fingerprint: s
 def tell_before_the_fit(clip: Clip, plan: Plan) -> None:
     """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
     options, device = plan.options, plan.device
-    needed = fit_bytes(len(clip), clip.width, clip.height, plan.fit)
+    needed = fit_bytes(plan.pieces.longest, clip.width, clip.height, plan.fit)
     say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
     say([few_frames_note(len(clip), plan.split), nothing_fitted_note(plan.fit.iterations)])
     say([longer_fit_note(len(clip), options.fit_config().iterations, plan.fit.iterations)])
+    if not plan.pieces.one:
+        say([segments_note(plan, clip.width, clip.height)])
     what = f"{len(clip)} frame{'s' * (len(clip) != 1)} of {clip.width} x {clip.height}"
     then = "the fit" if plan.fit.iterations else "the scene, as it is placed"
     print(f"{what}; first their motion and depth, then {then}", file=sys.stderr, flush=True)
-
-
-def say(notes: Sequence[str | None]) -> None:
-    """Notes to standard error."""
-    for note in notes:
-        if note is not None:
-            print(f"note: {plain(note)}", file=sys.stderr, flush=True)
 
 
 def find_masks(clip: Clip, options: Reconstruct) -> Clip:

@@ -15,6 +15,7 @@ from endogs.bounded_files import read_json
 from endogs.errors import InputError
 from endogs.fit.checkpoint import FILE_NAME as CHECKPOINT
 from endogs.scene.scene_file import FILE_NAME as SCENE
+from endogs.scene.scene_file import SEGMENTS
 
 FORMAT = "endogs-result-1"
 RECORD = "run.json"
@@ -23,7 +24,8 @@ KEY = "result"
 CHECKPOINTS, PRIORS = "checkpoints", "priors"
 CHECKPOINT_FILE = f"{CHECKPOINTS}/{CHECKPOINT}"
 PLAIN_FILES = (SCENE, "metrics.json", "metrics.jsonl", "preview.mp4", RECORD, CHECKPOINT_FILE)
-OWN_FOLDER = re.compile(rf"{CHECKPOINTS}|{PRIORS}(/depth-[0-9a-f]{{16}})?")
+OWN_FOLDER = re.compile(rf"{CHECKPOINTS}|{SEGMENTS}|{PRIORS}(/depth-[0-9a-f]{{16}})?")
+SEGMENT_FILE = re.compile(rf"{SEGMENTS}/[0-9]{{6}}\.safetensors")
 DEPTH_FILE = re.compile(rf"{PRIORS}/depth-[0-9a-f]{{16}}/[0-9]{{6,9}}\.safetensors")
 
 
@@ -70,13 +72,13 @@ class ResultFiles:
 
 def is_own_name(name: str) -> bool:
     """Whether endogs gives this name, with / between folders, to a file of a result."""
-    return name in PLAIN_FILES or DEPTH_FILE.fullmatch(name) is not None
+    return name in PLAIN_FILES or any(form.fullmatch(name) for form in (DEPTH_FILE, SEGMENT_FILE))
 
 
 def written(folder: Path) -> dict[str, int]:
     """Bytes of the files in `folder` that bear names of endogs, but for run.json, in the order of their names."""
     names = [folder / name for name in PLAIN_FILES if name != RECORD]
-    names += folder.glob(f"{PRIORS}/depth-*/*.safetensors")
+    names += [*folder.glob(f"{PRIORS}/depth-*/*.safetensors"), *folder.glob(f"{SEGMENTS}/*.safetensors")]
     found = {path.relative_to(folder).as_posix(): path for path in sorted(names)}
     return {name: path.stat().st_size for name, path in found.items() if is_own_name(name) and path.is_file()}
 
@@ -123,7 +125,7 @@ def remove_files(folder: Path, names: list[str]) -> None:
     """
     for name in names[:-1]:
         (folder / name).unlink(missing_ok=True)
-    for inner in (*folder.glob(f"{PRIORS}/depth-*"), folder / PRIORS, folder / CHECKPOINTS):
+    for inner in (*folder.glob(f"{PRIORS}/depth-*"), folder / PRIORS, folder / CHECKPOINTS, folder / SEGMENTS):
         with suppress(OSError):  # somebody's file is in it, or it is not there
             inner.rmdir()
     for name in names[-1:]:

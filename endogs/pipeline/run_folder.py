@@ -8,6 +8,7 @@ moment, a run leaves the earlier result or the new one, whole, and the next run 
 
 import os
 import platform
+import shutil
 import time
 import uuid
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from endogs.bounded_files import read_json
 from endogs.errors import InputError
 from endogs.file_lock import FileLock
 from endogs.folder_swap import aside
-from endogs.output import sync_file, to_json, write_json
+from endogs.output import new_file, sync_file, to_json, write_json
 from endogs.partial_names import is_partial, remove_partial
 from endogs.pipeline.result_files import (
     CHECKPOINT_FILE,
@@ -45,6 +46,8 @@ from endogs.pipeline.result_place import (
     put_in_place,
 )
 from endogs.pipeline.usable_checkpoint import is_usable, set_aside
+from endogs.scene.scene_file import SEGMENTS, segment_file
+from endogs.system_refusals import system_errors
 
 FORMAT = "endogs-unfinished-1"
 NUMBERS = 1000
@@ -137,6 +140,26 @@ class RunFolder:
     def forget_earlier(self) -> None:
         """Removes an earlier run's unfinished work, which must not pass for this one's."""
         remove_files(self.work, [name for name in PLAIN_FILES if (self.work / name).is_file()])
+        for path in (self.work / SEGMENTS).glob("*.safetensors"):
+            if is_own_name(path.relative_to(self.work).as_posix()):
+                remove_files(path.parent, [path.name])
+
+    def take_segments(self, count: int) -> None:
+        """Has the first `count` segments of a chain in the working folder, from the interrupted result that stands.
+
+        Raises InputError where one is in neither.
+        """
+        for number in range(count):
+            wanted, standing = segment_file(self.work, number), segment_file(self.place, number)
+            if wanted.is_file():
+                continue
+            if not standing.is_file():
+                raise InputError(
+                    f"{standing}: segment {number + 1} of the run is not there, so it cannot be resumed; start anew "
+                    "with --overwrite instead of --resume."
+                )
+            with new_file(wanted) as partial, system_errors():
+                shutil.copyfile(standing, partial)
 
     def keep_depth(self, used: Path | None) -> None:
         """Removes from the working folder what was guessed for other options than those of the set `used`."""
@@ -286,7 +309,7 @@ def check_own(out: Path, place: Path, standing: ResultFiles | None, but: str | N
             f"--out {out / 'scene'}."
         )
     for name in standing.foreign(place):
-        if name != but and (is_own_name(name) or name in (CHECKPOINTS, PRIORS, MARKER)):
+        if name != but and (is_own_name(name) or name in (CHECKPOINTS, SEGMENTS, PRIORS, MARKER)):
             raise InputError(
                 f"{out}: {name} is not as endogs wrote it, and a new result would take its place; move it elsewhere, "
                 "or give another --out."
@@ -308,7 +331,7 @@ def work_of(folder: Path) -> dict[str, Any] | None:
 
 def has_work(folder: Path) -> bool:
     """Whether a working folder holds something that took time: a checkpoint, a scene, or what was guessed."""
-    return any((folder / name).is_file() for name in PLAIN_FILES) or any(folder.glob(f"{PRIORS}/depth-*/*.safetensors"))
+    return any((folder / name).is_file() for name in PLAIN_FILES) or any(written(folder))
 
 
 def resumable(place: Path) -> bool:
@@ -335,7 +358,7 @@ def remove_partials(work: Path) -> None:
 
     Safetensors (0.6 and later) writes under names of its own, .tmp and six letters, which only this folder's runs make.
     """
-    for folder in (work, work / CHECKPOINTS, *work.glob(f"{PRIORS}/depth-*")):
+    for folder in (work, work / CHECKPOINTS, work / SEGMENTS, *work.glob(f"{PRIORS}/depth-*")):
         if folder.is_dir():
             for path in folder.iterdir():
                 if is_partial(path.name) or (path.name.startswith(".tmp") and len(path.name) == len(".tmp") + 6):

@@ -1,10 +1,13 @@
 """Points of the tissue, followed through time by the Gaussians around them."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from endogs.gaussians import MEANS, OPACITY
+from endogs.scene.chain import SceneChain
 from endogs.scene.scene import Scene
 
 CARRIERS = 32
@@ -26,6 +29,8 @@ def follow_points(
     averaged, not positions, so that p(t0) is the point that was named. Where fewer are opaque, those carry; faint ones
     do while none is. NaN stays NaN. Raises ValueError for a scene without Gaussians.
     """
+    if isinstance(scene, SceneChain):
+        return _follow_through(scene, start, named, times)
     count = min(CARRIERS, len(scene))
     if count == 0:
         raise ValueError("a scene without Gaussians has no tissue to follow")
@@ -55,6 +60,33 @@ def follow_points(
     for k, time in enumerate(times):
         means = carrying.packed_at(float(time))[:, MEANS].double().cpu().numpy()
         moved[k] = start + np.einsum("pk,pkc->pc", weights, means[rows] - origin)
+    return moved
+
+
+def _follow_through(
+    chain: SceneChain, start: NDArray[np.float64], named: NDArray[np.float64], times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`follow_points` through the segments of a chain: in the middle of an overlap the next one's Gaussians carry on
+    from where the point is."""
+    segments = chain.segments
+    seams = [float(chain.times[(a.last + b.first) // 2]) for a, b in pairwise(segments)]
+    moved = np.full((len(times), *start.shape), np.nan)
+    home = np.searchsorted(seams, named, side="right")
+    holder = np.searchsorted(seams, times, side="right")
+    for first in np.unique(home):
+        own = np.flatnonzero(home == first)
+        for step in (1, -1):
+            here, since = start[own], named[own]
+            for k in range(int(first), len(segments) if step > 0 else -1, step):
+                wanted = np.flatnonzero((holder == k) & ((k != first) | (step > 0)))
+                last = k == (len(segments) - 1 if step > 0 else 0)
+                exits = [] if last else [seams[k] if step > 0 else seams[k - 1]]
+                if not len(wanted) and not exits:
+                    continue
+                found = follow_points(chain.segment(k), here, since, np.array([*times[wanted], *exits]))
+                moved[np.ix_(wanted, own)] = found[: len(wanted)]
+                if exits:
+                    here, since = found[-1], np.full(len(own), exits[0])
     return moved
 
 

@@ -50,6 +50,9 @@ class Scene:
     """Where the scene came from: clip, options, split, masks."""
     masks: StoredMasks | None = None
     """The tissue masks that the scene was fitted with; None where it had none, or does not hold them."""
+    identity: Tensor | None = None
+    """(N,) int64, from 1 up: numbers by which Gaussians are known again in other segments of a `SceneChain`; None for
+    a scene that is no segment."""
     file: Path | None = field(default=None, compare=False)
     """Where the scene was read from."""
 
@@ -105,6 +108,15 @@ class Scene:
         appearance = self.appearance.to(device)
         return replace(self, base=self.base.to(device), deformation=deformation, appearance=appearance)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its Gaussians are."""
+        return self.base.device
+
+    def part_at(self, time: float) -> "Scene":
+        """The scene that is shown at `time`, seconds, all of it in memory: itself, and of a chain the segment."""
+        return self
+
     def select(self, keep: Tensor) -> "Scene":
         """The scene of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
         visibility = None if self.visibility is None else self.visibility.select(keep)
@@ -114,6 +126,7 @@ class Scene:
             deformation=self.deformation.select(keep),
             visibility=visibility,
             appearance=self.appearance.select(keep),
+            identity=None if self.identity is None else self.identity[keep.to(self.identity.device)],
         )
 
     def steady(self) -> "Scene":

@@ -16,7 +16,9 @@ from endogs.errors import InputError
 from endogs.folder_swap import standing
 from endogs.gaussians import CHANNELS
 from endogs.scene.appearance import PLAIN, Appearance
+from endogs.scene.chain import SceneChain, SegmentFrames
 from endogs.scene.deformation.deformation import Deformation
+from endogs.scene.deformation.static import StaticDeformation
 from endogs.scene.origin import FARTHEST, MOST_FRAMES, Origin
 from endogs.scene.scene import Scene
 from endogs.scene.stored_masks import StoredMasks
@@ -24,8 +26,10 @@ from endogs.scene.tensor_file import TensorFile, broken, write_tensor_file
 from endogs.scene.visibility import Visibility
 
 FORMAT = "endogs-scene"
-VERSION = 1
-"""What scenes are written as, and the version that can be read."""
+VERSION = 2
+"""The newest version that can be read: 1 is a scene, 2 a segment of a chain, or the file that names its segments."""
+SEGMENTS = "segments"
+"""Folder of a chain's segments, beside the file that names them."""
 FILE_NAME = "scene.safetensors"
 """Name of the scene file in an output folder."""
 LONGEST_SIDE = 16384
@@ -37,6 +41,7 @@ LARGEST_NUMBER = 1e18
 _DEFORMATION, _APPEARANCE = "deformation.", "appearance."
 _VISIBILITY = ("visibility.drawn", "visibility.seen")
 _MASKS = ("masks.packed", "masks.ends")
+_IDENTITY = "identity"
 _MISFITS = (ValueError, KeyError, TypeError, IndexError, OverflowError)
 """What a model's `from_parts` raises for tensors and settings that do not fit it or each other."""
 
@@ -51,30 +56,50 @@ def save_scene(scene: Scene, path: Path | str) -> None:
     if scene.visibility is not None:
         tensors |= dict(zip(_VISIBILITY, (scene.visibility.drawn, scene.visibility.seen), strict=True))
     tensors |= {_APPEARANCE + name: value for name, value in scene.appearance.tensors().items()}
-    if scene.masks is not None:
-        arrays = (scene.masks.packed.copy(), scene.masks.ends.copy())  # torch wants writable ones
-        tensors |= dict(zip(_MASKS, map(torch.from_numpy, arrays), strict=True))
+    if scene.identity is not None:
+        tensors[_IDENTITY] = scene.identity
+    metadata = {
+        "deformation": {"kind": scene.deformation.kind, "settings": scene.deformation.settings()},
+    }
+    if not scene.appearance.plain:
+        metadata |= {"appearance": scene.appearance.description()}
+    version = 1 if scene.identity is None else 2
+    write_tensor_file(path, tensors | _mask_tensors(scene), about_scene(scene, version) | metadata)
+
+
+def about_scene(scene: Scene, version: int) -> dict[str, Any]:
+    """JSON of all that a scene knows beside its Gaussians."""
     one_camera = (scene.K[:1] == scene.K).all() and (scene.world_to_camera == scene.world_to_camera[:1]).all()
     frames = slice(0, 1) if one_camera else slice(None)
-    metadata = {
+    return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": version,
         "units": scene.units,
         "width": int(scene.width),
         "height": int(scene.height),
         "times": scene.times,
         "cameras": {"K": scene.K[frames], "world_to_camera": scene.world_to_camera[frames]},
-        "deformation": {"kind": scene.deformation.kind, "settings": scene.deformation.settings()},
         "origin": scene.origin.as_json(),
         "metadata": scene.metadata,
     }
-    if not scene.appearance.plain:
-        metadata |= {"appearance": scene.appearance.description()}
-    write_tensor_file(path, tensors, metadata)
+
+
+def save_chain(chain: SceneChain, path: Path | str) -> None:
+    """Writes the file that names a chain's segments, which stand in SEGMENTS beside it. Raises InputError."""
+    listed = [{"first": segment.first, "last": segment.last} for segment in chain.segments]
+    metadata = about_scene(chain, 2) | {"segments": listed, "gaussians": chain.gaussians}
+    write_tensor_file(path, _mask_tensors(chain), metadata)
+
+
+def _mask_tensors(scene: Scene) -> dict[str, Tensor]:
+    if scene.masks is None:
+        return {}
+    arrays = (scene.masks.packed.copy(), scene.masks.ends.copy())  # torch wants writable ones
+    return dict(zip(_MASKS, map(torch.from_numpy, arrays), strict=True))
 
 
 def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
-    """Reads a scene from a file, or from the folder that a fit wrote it to.
+    """Reads a scene from a file, or from the folder that a fit wrote it to; of a `SceneChain` no segment yet.
 
     Raises InputError, one sentence, for a file that is missing, truncated, foreign, newer, inconsistent or not finite,
     and for a scene that is beyond the limits above or the memory there is.
@@ -94,6 +119,8 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
         raise broken(path, str(error)) from error
     if max(origin.training_frames or (0,)) >= len(times):
         raise broken(path, f"its origin names the training frame {max(origin.training_frames or ())} of {len(times)}")
+    if "segments" in metadata:
+        return _chain(file, (times, K, world_to_camera), (width, height), units, origin).to(device)
 
     _check_tensors(path, file.tensors, len(times))
     _model(path, file.tensors, metadata)  # of tensors without memory: the shapes are checked before anything is read
@@ -106,6 +133,9 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
         raise broken(path, str(error)) from error
     visibility = Visibility(*(tensors[name].cpu() for name in _VISIBILITY)) if _VISIBILITY[0] in tensors else None
     masks = _stored_masks(path, tensors, width, height)
+    identity = tensors.get(_IDENTITY)
+    if identity is not None and (len(identity.unique()) != len(identity) or int(identity.min()) < 1):
+        raise broken(path, f"its '{_IDENTITY}' are not different numbers from 1 up")
     return Scene(
         base,
         deformation,
@@ -120,8 +150,56 @@ def load_scene(path: Path | str, device: torch.device | str = "cpu") -> Scene:
         appearance,
         origin,
         masks,
+        identity,
         path,
     )
+
+
+def _chain(
+    file: TensorFile,
+    cameras: tuple[np.ndarray, np.ndarray, np.ndarray],
+    size: tuple[int, int],
+    units: str,
+    origin: Origin,
+) -> Scene:
+    """The chain that a file names the segments of; they are read from its folder when they are asked for."""
+    path, metadata, frames = file.path, file.metadata, len(cameras[0])
+    unknown = sorted(set(file.tensors) - set(_MASKS))
+    if unknown:
+        raise broken(path, f"it names segments and holds the tensor '{unknown[0]}'")
+    _check_masks(path, file.tensors, frames)
+    listed, gaussians = _entry(path, metadata, "segments", list), _entry(path, metadata, "gaussians", int)
+    if not 1 <= len(listed) <= frames or not 0 <= gaussians <= LARGEST_NUMBER:
+        raise broken(path, f"it names {len(listed)} segments with {gaussians} Gaussians for {frames} frames")
+    segments = []
+    for entry in listed:
+        if not isinstance(entry, dict) or not all(type(entry.get(name)) is int for name in ("first", "last")):
+            raise broken(path, "a segment does not say its first and last frame")
+        segments.append(SegmentFrames(entry["first"], entry["last"]))
+    masks = _stored_masks(path, file.read(), *size)
+    about = _entry(path, metadata, "metadata", dict)
+    frame = Scene(torch.zeros(0, CHANNELS), StaticDeformation(), *cameras, *size, units, about, origin=origin)
+    frame.masks, frame.file = masks, path
+    try:
+        return SceneChain.of(frame, tuple(segments), lambda number: read_segment(path.parent, number), gaussians)
+    except ValueError as error:
+        raise broken(path, str(error)) from error
+
+
+def segment_file(folder: Path, number: int) -> Path:
+    """Where a segment of the chain in `folder` is."""
+    return folder / SEGMENTS / f"{number:06d}.safetensors"
+
+
+def read_segment(folder: Path, number: int) -> Scene:
+    """A segment of the chain in `folder`. Raises InputError, one sentence, where it is not there or damaged."""
+    file = segment_file(folder, number)
+    if not file.is_file():
+        raise InputError(f"{file}: this part of the scene is not there; copy the whole folder of the scene again")
+    found = load_scene(file)
+    if isinstance(found, SceneChain):
+        raise broken(file, "it is a segment and names segments")
+    return found
 
 
 def _check_version(path: Path, metadata: dict[str, Any]) -> None:
@@ -188,11 +266,18 @@ def _check_tensors(path: Path, tensors: dict[str, Tensor], frames: int) -> None:
             wanted = torch.int32 if name.endswith(".neighbours") else torch.float32
             if value.dtype != wanted:
                 raise broken(path, f"its tensor '{name}' is {value.dtype} and should be {wanted}")
-        elif name not in ("base", *_VISIBILITY, *_MASKS):
+        elif name not in ("base", _IDENTITY, *_VISIBILITY, *_MASKS):
             raise broken(path, f"it holds the unknown tensor '{name}'")
     bits = (len(base), -(-frames // 8))
     if not _held(tensors, _VISIBILITY, (bits, torch.uint8), (bits, torch.uint8)):
         raise broken(path, f"its {' and '.join(_VISIBILITY)} should both be {bits} torch.uint8")
+    identity = tensors.get(_IDENTITY)
+    if identity is not None and (identity.dtype != torch.int64 or tuple(identity.shape) != (len(base),)):
+        raise broken(path, f"its '{_IDENTITY}' should be ({len(base)},) torch.int64")
+    _check_masks(path, tensors, frames)
+
+
+def _check_masks(path: Path, tensors: dict[str, Tensor], frames: int) -> None:
     if not _held(tensors, _MASKS, (None, torch.uint8), ((frames,), torch.int64)):
         raise broken(path, f"its {' and '.join(_MASKS)} should be (B,) torch.uint8 and ({frames},) torch.int64")
 

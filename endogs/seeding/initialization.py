@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.errors import InputError
+from endogs.gaussians import CHANNELS
 from endogs.priors.pull_push import filled
 from endogs.scene.deformation.knots import Knots
 from endogs.seeding.observations import DEPTH_JUMP, ColoredTracks, Observations, follow, in_image, pixel_index
@@ -93,9 +94,45 @@ def initialize(
                 "the training frames show too little tissue of known depth: check masks, borders and depth"
             )
         seeded = place(float(np.sqrt(area / count)))
+    return _thinned(observations, seeded, count, knots, style)
+
+
+def complete(
+    observations: Observations,
+    carried: ColoredTracks,
+    density: int,
+    most: int,
+    knots: Knots | None,
+    style: StartStyle,
+    occluded: NDArray[np.bool_] | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Up to `most` canonical Gaussians (N, 14) and their control points for what the points `carried` do not cover.
+
+    As close to each other as `density` of them over all tissue of the first frame to be filled. N may be 0.
+    """
+    tissue = int(np.count_nonzero(observations.masks[first_frame(observations)]))
+    spacing = float(np.sqrt(max(tissue, 1) / density))
+    with observations.flows_at_hand():
+        seeded = seed_tissue(observations, spacing, carried)
+        if occluded is not None:
+            seen = [*seeded, (Seeds.none(), carried)]
+            seeded = seeded + seed_backdrop(observations, seen, occluded, spacing, moving=knots is not None)
+    return _thinned(observations, seeded, most, knots, style)
+
+
+def _thinned(
+    observations: Observations,
+    seeded: list[tuple[Seeds, ColoredTracks]],
+    count: int,
+    knots: Knots | None,
+    style: StartStyle,
+) -> tuple[Tensor, Tensor | None]:
+    """Gaussians at the seeds, evenly fewer where there would be more than `count`."""
     parts = [gaussians_from_seeds(observations, seeds, knots, style, tracks) for seeds, tracks in seeded]
-    base = torch.cat([base for base, _ in parts])
+    base = torch.cat([torch.zeros(0, CHANNELS), *(base for base, _ in parts)])
     controls = [control for _, control in parts if control is not None]
+    if knots is not None:
+        controls = [torch.zeros(knots.count, 0, CHANNELS), *controls]
     control = torch.cat(controls, 1) if controls else None
     if len(base) <= count:
         return base, control
@@ -103,26 +140,36 @@ def initialize(
     return base[keep], None if control is None else control[:, keep]
 
 
-def seed_tissue(observations: Observations, spacing: float) -> list[tuple[Seeds, ColoredTracks]]:
-    """Seeds `spacing` pixels apart, with tracks: the first frame's tissue, then what no track covers in the others."""
+def seed_tissue(
+    observations: Observations, spacing: float, carried: ColoredTracks | None = None
+) -> list[tuple[Seeds, ColoredTracks]]:
+    """Seeds `spacing` pixels apart, with tracks: the first frame's tissue, then what no track covers in the others.
+
+    Of points `carried` from elsewhere, what they cover is left out in all frames.
+    """
     start = first_frame(observations)
     height, width = observations.size
     grid = lattice(width, height, spacing)
     first_depth = filled(np.where(observations.masks[start], observations.depth(start), 0))
     if not (first_depth > 0).all():
+        if carried is not None:
+            return []
         raise InputError("the first training frame has no depth at any tissue pixel; use --depth photometric")
     placed: list[tuple[Seeds, ColoredTracks]] = []
+    known_tracks = [] if carried is None else [carried]
 
     def place(frame: int, pixels: NDArray[np.float32], depth: NDArray[np.float32]) -> None:
         z = depth[pixel_index(pixels, (height, width))]
         size = len(pixels)
         seeds = Seeds(np.full(size, frame, np.intp), pixels, z, np.full(size, spacing, np.float32))
         placed.append((seeds, follow(observations, seeds.frame, pixels, z)))
+        known_tracks.append(placed[-1][1])
 
-    place(start, on_mask(grid, observations.masks[start]), first_depth)
-    for frame in checked_frames(observations)[1:]:
+    if carried is None:
+        place(start, on_mask(grid, observations.masks[start]), first_depth)
+    for frame in checked_frames(observations)[0 if carried is not None else 1 :]:
         mask = observations.masks[frame]
-        known = np.concatenate([tracks.positions[frame][tracks.valid[frame]] for _, tracks in placed])
+        known = np.concatenate([tracks.positions[frame][tracks.valid[frame]] for tracks in known_tracks])
         pixels = on_mask(grid, uncovered_mask(known, mask, spacing))
         if len(pixels) == 0:
             continue
@@ -131,7 +178,7 @@ def seed_tissue(observations: Observations, spacing: float) -> list[tuple[Seeds,
         else:
             # Relative depth flickers between frames: continue the surface that the tracks carry.
             surface = np.zeros((height, width), np.float32)
-            z = np.concatenate([tracks.depth[frame][tracks.valid[frame]] for _, tracks in placed])
+            z = np.concatenate([tracks.depth[frame][tracks.valid[frame]] for tracks in known_tracks])
             surface[pixel_index(known, (height, width))] = z
         surface = filled(np.where(mask, surface, 0))
         place(frame, pixels, surface if (surface > 0).all() else first_depth)

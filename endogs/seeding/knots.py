@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.geometry import unproject
+from endogs.scene.deformation.clip_time import ClipTime
 from endogs.scene.deformation.knots import Knots
 from endogs.seeding.observations import Observations
 
@@ -25,18 +26,18 @@ LONGEST_GAP = 30
 what was seen, not from a timestamp."""
 
 
-def clip_knots(clip: Clip, observations: Observations, knot_frames: float) -> Knots:
-    """Knots over the whole clip, every `knot_frames` frames of its usual frame interval where the tissue moves.
+def clip_knots(clip: Clip, observations: Observations, knot_frames: float, span: ClipTime | None = None) -> Knots:
+    """Knots over the whole clip, or a `span` of it, every `knot_frames` of its frames where the tissue moves.
 
     Motion is that of the flow between training frames. Where the camera moves, what metric depth and its poses predict
     for still tissue is taken off; relative depth predicts nothing, so all of a moving camera's tissue counts as moving
     then, and the knots lie evenly but for gaps.
     """
-    last = float(clip.times[-1])
+    first, last = (0.0, float(clip.times[-1])) if span is None else (span.start, span.start + span.duration)
     interval = float(np.median(np.diff(clip.times))) if len(clip) > 1 else 1.0
     times = np.asarray(observations.times, float)
     if len(times) < 2 or interval <= 0 or not (np.diff(times) > 0).all():
-        return Knots.over(0.0, last, knot_frames * (interval if interval > 0 else 1.0))
+        return Knots.over(first, last, knot_frames * (interval if interval > 0 else 1.0))
     gaps = np.diff(times) / interval
     if clip.static_camera or observations.metric:
         speeds = np.array([_speed(observations, k, clip.static_camera) for k in range(len(gaps))]) / gaps
@@ -50,7 +51,7 @@ def clip_knots(clip: Clip, observations: Observations, knot_frames: float) -> Kn
     passed = np.concatenate([[0], np.cumsum(dense)])
     breakpoints = np.interp(np.linspace(0, passed[-1], max(1, int(np.ceil(passed[-1] - 1e-6))) + 1), passed, times)
     # A frame or two at the ends may be held out; they belong to the outermost intervals.
-    breakpoints[0], breakpoints[-1] = min(breakpoints[0], 0.0), max(breakpoints[-1], last)
+    breakpoints[0], breakpoints[-1] = min(breakpoints[0], first), max(breakpoints[-1], last)
     return Knots(tuple(breakpoints.tolist()))
 
 

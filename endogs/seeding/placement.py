@@ -29,6 +29,11 @@ class Seeds:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    @staticmethod
+    def none() -> "Seeds":
+        """No seeds at all."""
+        return Seeds(np.zeros(0, np.intp), np.zeros((0, 2), np.float32), *np.zeros((2, 0), np.float32))
+
 
 @dataclass(frozen=True)
 class StartStyle:

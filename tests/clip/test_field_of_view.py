@@ -124,3 +124,19 @@ def test_dark_grey_around_the_view_is_found_at_every_level(level):
     outside = find_field_of_view(images).outside
     assert outside[~inside].mean() > 0.9
     assert outside[inside].mean() < 0.1
+
+
+@pytest.mark.parametrize("ring", [0, 3])
+def test_a_bright_ring_along_a_round_view_is_no_tissue(ring):
+    """A ring that stays while tissue moves past is the lens's; without one, nothing of the view is lost."""
+    y, x = np.mgrid[:200, :240]
+    away = np.hypot(x - 120, y - 100)
+    rng = np.random.default_rng(0)
+    images = []
+    for _ in range(4):
+        tissue = np.full((200, 240), 100) + rng.normal(0, 15, (200, 240))
+        tissue[(away > 90 - ring) & (away <= 90)] += 80
+        images.append(np.repeat(np.where(away <= 90, tissue, 5).clip(0, 255).astype(np.uint8)[..., None], 3, 2))
+    outside = black_surroundings(images)
+    assert not outside[away < 90 - 3 - 1.5 * ring].any()
+    assert outside[away > 90 - ring].all()

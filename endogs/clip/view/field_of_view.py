@@ -25,6 +25,10 @@ BLACK = 24
 """Largest value of any channel around a round view, compression noise included."""
 BORDER_CONTRAST = 20
 """By how much the view's rim is brighter than the black around it; a dark corner fades in less sharply."""
+RING_CONTRAST, RING_BEYOND = 1.08, 4
+"""How many times brighter a ring along the edge of the view is than what lies so many pixels farther inside."""
+WIDEST_RING = 0.01
+"""Of the longer side."""
 STRIP_DEPTH = 0.12
 """Strips are looked for in this part of the height (width) along each side."""
 STRIP_LENGTH = 0.2
@@ -195,9 +199,32 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
     if count < 2:
         return np.zeros((height, width), bool)
     view = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    # Its rim is dim and blurred.
+    # Its rim is dim and blurred, or a bright ring.
     edge = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    return ~cv2.erode(view.view(np.uint8), edge, borderValue=1).view(bool)
+    view = cv2.erode(view.view(np.uint8), edge, borderValue=1).view(bool)
+    ring = bright_ring(median, view)
+    if ring == 0:
+        return ~view
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * ring + 3, 2 * ring + 3))  # a ring is blurred too
+    return ~cv2.erode(view.view(np.uint8), disc, borderValue=1).view(bool)
+
+
+def bright_ring(brightness: NDArray[np.uint8] | NDArray[np.float64], view: Mask) -> int:
+    """Width, pixels, of the ring along the edge of a view (H, W) that is brighter than what lies farther inside.
+
+    `brightness` (H, W) is the median of many frames: tissue has no ring that stays while it moves past.
+    """
+    import cv2
+
+    height, width = view.shape
+    inside = np.rint(cv2.distanceTransform(view.view(np.uint8), cv2.DIST_L2, 5)).astype(np.intp)
+    widest = max(2, round(WIDEST_RING * max(height, width)))
+    rings = range(1, widest + RING_BEYOND + 1)
+    levels = [float(np.median(brightness[inside == k])) if (inside == k).any() else 0.0 for k in rings]
+    found = 0
+    while found < widest and levels[found] > RING_CONTRAST * levels[found + RING_BEYOND] > 0:
+        found += 1
+    return found
 
 
 def brightness(image: NDArray[np.uint8]) -> NDArray[np.float32]:

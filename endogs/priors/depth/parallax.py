@@ -2,11 +2,14 @@
 
 Optical flow to frames some way before and after says where each pixel went, and the poses what depth that means
 (`triangulation.py`). Which frames: those at which the flow still holds and the parallax is already large, measured on a
-few frames. Where parallax says nothing another prior fills in, brought to the parallax around it.
+few frames. What neighbouring frames find is brought together (`agreement.py`). Where parallax says nothing another
+prior fills in, brought to the parallax around it.
 """
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
+from endogs.priors.depth.agreement import FrameWord, agreed
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
 from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
 from endogs.priors.motion.flow import consistency_mask, dis_flow
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 
 OFFSETS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """How many training frames away a frame is tried as the other view."""
+NEIGHBOURS = (1, 2, 3, 4, 6, 8)
+"""How many training frames away, before and after, frames are asked for what they found."""
+KEPT_WORDS = 4 * NEIGHBOURS[-1]
+"""Frames whose own findings are kept: those around the few that are worked on at once."""
 LOOKED_AT = 6
 """Frames by which the offsets are chosen."""
 STEP = 2
@@ -60,6 +68,7 @@ class ParallaxDepth:
         self._offsets: tuple[int, ...] = ()
         self._serves = True
         self._pairs: OrderedDict[tuple[int, int], InverseDepth] = OrderedDict()
+        self._words: OrderedDict[int, Future[FrameWord]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -113,8 +122,8 @@ class ParallaxDepth:
         if not self._serves:
             return guess
         height, width = frame.tissue_mask.shape
-        inverse, deviation = fused([self._pair(frame.number, other) for other in self._others(frame.number)])
-        inverse, relative = _without_outliers(inverse, deviation)
+        neighbours = [self._word(other) for other in self._at(frame.number, NEIGHBOURS)]
+        inverse, relative = agreed(self._word(frame.number), neighbours)
         weight = np.where(inverse > 0, 1 / (1 + np.square(relative / PRECISE)), 0).astype(np.float32)
         weight[~erode_tissue_mask(frame.tissue_mask, MARGIN)[_sampled(height, width)]] = 0
         weight[bright_mask(frame.image)[_sampled(height, width)]] *= 0.1
@@ -136,9 +145,36 @@ class ParallaxDepth:
             "filled_by": self._fill.about(),
         }
 
-    def _others(self, number: int) -> list[int]:
+    def _at(self, number: int, offsets: Sequence[int]) -> list[int]:
+        """The training frames so many places before and after a frame."""
         k, last = self._place[number], len(self._frames) - 1
-        return [self._frames[k + by] for offset in self._offsets for by in (-offset, offset) if 0 <= k + by <= last]
+        return [self._frames[k + by] for offset in offsets for by in (-offset, offset) if 0 <= k + by <= last]
+
+    def _word(self, number: int) -> FrameWord:
+        """What a frame finds by itself; kept until the frames around have been served."""
+        with self._lock:
+            kept = self._words.get(number)
+            mine = kept is None
+            if kept is None:
+                kept = self._words[number] = Future()
+                while len(self._words) > KEPT_WORDS:
+                    self._words.popitem(last=False)
+        if mine:
+            try:
+                kept.set_result(self._found(number))
+            except BaseException as error:
+                kept.set_exception(error)
+        return kept.result()
+
+    def _found(self, number: int) -> FrameWord:
+        with self._lock:
+            mask = self._masks(number)
+        inverse, deviation = fused([self._pair(number, other) for other in self._at(number, self._offsets)])
+        inverse, relative = _without_outliers(inverse, deviation)
+        known = (inverse > 0) & erode_tissue_mask(mask, MARGIN)[_sampled(*mask.shape)]
+        inverse, relative = np.where(known, inverse, 0), np.where(known, relative, np.inf)
+        camera = self._clip.K[number], self._clip.world_to_camera[number]
+        return FrameWord(inverse.astype(np.float32), relative.astype(np.float32), *camera, STEP)
 
     def _score(self, offset: int) -> tuple[float, float, float, float]:
         """How good frames so far apart are, their share of useful parallax, its deviation, and the flow's noise."""

@@ -122,16 +122,19 @@ class ClipFlows:
         iterations: int = 20,
         finest_scale: int = 1,
         threads: int | None = None,
+        most: int | None = None,
     ) -> None:
         """`image(i)` is frame i, uint8 (H, W, 3), for example `clip.image`; the options are those of `dis_flow`.
 
-        `threads` compute flows at once, by default one per core.
+        No more than `most` flows are kept, those that were computed last; by default all are. `threads` compute flows
+        at once, by default one per core.
         """
         self._image = image
         self.reading = threading.Lock()
         """Held while a frame is read: a clip's decoder and cache serve one thread at a time."""
         self._options = {"iterations": iterations, "finest_scale": finest_scale}
         self._threads = threads or usable_cores()
+        self._most = most
         self._kept: dict[tuple[int, int], NDArray[np.float16]] = {}
 
     def _compute(self, pair: tuple[int, int]) -> None:
@@ -140,6 +143,8 @@ class ClipFlows:
                 images = [self._image(i) for i in pair]
             flow = dis_flow(images[0], images[1], **self._options)
             self._kept[pair] = np.clip(flow, -6e4, 6e4).astype(np.float16)
+            while self._most is not None and len(self._kept) > self._most:
+                self._kept.pop(next(iter(self._kept)))
 
     def flow(self, a: int, b: int) -> Flow:
         """Flow (H, W, 2) float32 from frame `a` to frame `b`."""

@@ -1,0 +1,188 @@
+"""The fit of a long clip: one segment after the other, of which only the one that is fitted is in memory.
+
+A finished segment is a file in the working folder. The next one takes over from it what goes on, and the clip's frames,
+motion and depth are read and guessed anew for its own frames alone.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from endogs.clip import Clip
+from endogs.errors import InputError
+from endogs.fit.checkpoint import ANEW, IDENTITY, Checkpoint
+from endogs.fit.continuation import Continuation, numbered
+from endogs.fit.loop import Fit, run_fit
+from endogs.fit.segments import config_of, split_of
+from endogs.fit.setup import finished_scene
+from endogs.memory_budget import return_freed_memory
+from endogs.pictures.find_visibility import find_visibility
+from endogs.pipeline.plan import Plan
+from endogs.pipeline.prepared_fit import SEGMENT, SegmentStart, find_priors, start_fit
+from endogs.pipeline.run_folder import RunFolder
+from endogs.pipeline.run_record import StageClock
+from endogs.progress import duration
+from endogs.scene import Scene
+from endogs.scene.chain import SceneChain, SegmentFrames, identity_of
+from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.origin import FittedDepth, Origin
+from endogs.scene.scene_file import FILE_NAME, read_segment, save_chain, save_scene, segment_file
+
+OriginOf = Callable[[list[int], int, FittedDepth], Origin]
+"""From training frames, steps and the kind of depth to what a scene says of its fit."""
+SAME_TIME = 1.0
+"""Seconds that a segment lasts where its frames have no times of their own."""
+
+
+@dataclass
+class ChainFit:
+    """What a fit of segments leaves."""
+
+    chain: SceneChain
+    stopped_by: signal.Signals | None
+    """What ended it before the last step of the last segment."""
+    depth: dict[str, Any]
+    """JSON: the depth prior of the last segment."""
+    log: list[dict[str, Any]]
+    """Progress records of the segments that were fitted in this run, each with its segment's number."""
+    steps: int
+    """Steps of all segments."""
+
+
+@dataclass
+class _Done:
+    """What is known of the segments so far."""
+
+    used: int = 0
+    """The largest number that a Gaussian is known by."""
+    steps: int = 0
+    depth_kind: FittedDepth = "metric"
+    depth: dict[str, Any] | None = None
+    metric: bool = True
+
+    def add(self, scene: Scene) -> None:
+        self.used = max(self.used, int(identity_of(scene).max()) if len(scene) else 0)
+        self.steps += scene.origin.iterations or 0
+
+
+def fit_chain(
+    clip: Clip,
+    plan: Plan,
+    folder: RunFolder,
+    fingerprints: tuple[str, str],
+    checkpoint: Checkpoint | None,
+    origin_of: OriginOf,
+    begin: Callable[[Fit, bool], None],
+    on_step: Callable[[Fit], None] | None,
+    clock: StageClock,
+) -> ChainFit:
+    """Fit the plan's segments, from that of the `checkpoint` on, until the last one or a signal.
+
+    `begin` is called before the first step of each segment, with whether its depth is in the clip's units. Raises
+    InputError where a segment before the checkpoint's is not there, and as `find_priors` and `start_fit` do.
+    """
+    segments = plan.pieces.segments
+    first = 0 if checkpoint is None else segment_of(checkpoint, len(segments))
+    done, said, log = _Done(), set[str](), list[dict[str, Any]]()
+    if checkpoint is not None:
+        folder.take_segments(first)
+    for number in range(first):
+        done.add(read_segment(folder.work, number))
+    started, stopped_by, number = time.monotonic(), None, first
+    for number in range(first, len(segments)):
+        segment = segments[number]
+        _tell(number, segments, time.monotonic() - started, sum(len(one) for one in segments[first:number]))
+        own = replace(plan, split=split_of(plan.split, segment), fit=config_of(plan.fit, segment, len(clip)))
+        with clock.stage("priors"):
+            priors = find_priors(clip, own, folder, said)
+        done.depth_kind, done.metric = priors.depth.kind, priors.window.metric
+        done.depth = priors.depth.about()
+        done.depth |= {"frames_computed": priors.depth.computed, "frames_from_cache": priors.depth.loaded}
+        with clock.stage("init"):
+            before = Continuation(read_segment(folder.work, number - 1)) if number else None
+            start = SegmentStart(number, segment, _span(clip, segment), before)
+            fit = start_fit(clip, own, priors, fingerprints, checkpoint, start)
+            del before, start
+            return_freed_memory()
+        if checkpoint is None and number == 0:
+            folder.forget_earlier()
+        checkpoint = None
+        begin(fit, priors.window.metric)
+        folder.fitting = True
+        with clock.stage("fit"):
+            run_fit(fit, folder.checkpoints, on_step=on_step)
+        with clock.stage("write"):
+            inside = [frame - segment.first for frame in own.split.train]
+            scene = _finished(fit, clip, segment, done, origin_of(inside, fit.step, done.depth_kind))
+            save_scene(scene, segment_file(folder.work, number))
+        done.add(scene)
+        log += [{SEGMENT: number, **record} for record in fit.log]
+        stopped_by = fit.stopped_by
+        del fit, priors, scene
+        return_freed_memory()
+        if stopped_by is not None:
+            break
+    there = segments[: number + 1]
+    frames = [i for i in plan.split.train if i <= there[-1].last]
+    chain = _chain(clip, there, done, folder, origin_of(frames, done.steps, done.depth_kind))
+    save_chain(chain, folder.work / FILE_NAME)
+    return ChainFit(chain, stopped_by, done.depth or {}, log, done.steps)
+
+
+def segment_of(checkpoint: Checkpoint, segments: int) -> int:
+    """The segment that a checkpoint is of. Raises InputError where it is of none of so many."""
+    number = checkpoint.run.get(SEGMENT)
+    if type(number) is not int or not 0 <= number < segments:
+        raise InputError(
+            f"{checkpoint.path}: the checkpoint is not of one of the {segments} segments that this run fits; repeat "
+            f"its options, or {ANEW}"
+        )
+    return number
+
+
+def _span(clip: Clip, segment: SegmentFrames) -> ClipTime:
+    begin, end = float(clip.times[segment.first]), float(clip.times[segment.last])
+    return ClipTime(begin, end - begin if end > begin else SAME_TIME)
+
+
+def _finished(fit: Fit, clip: Clip, segment: SegmentFrames, done: _Done, origin: Origin) -> Scene:
+    """The segment's scene on the CPU, with what shows its Gaussians and by what they are known."""
+    frames = slice(segment.first, segment.last + 1)
+    scene = finished_scene(fit.optimizer, clip, done.metric, origin, frames=frames)
+    scene.visibility = find_visibility(scene, lambda i: clip.tissue_mask(segment.first + i))
+    scene.identity = numbered(fit.population.rows[IDENTITY], done.used)
+    return scene.to("cpu")
+
+
+def _chain(
+    clip: Clip,
+    segments: tuple[SegmentFrames, ...],
+    done: _Done,
+    folder: RunFolder,
+    origin: Origin,
+) -> SceneChain:
+    """The chain of the segments that there are."""
+    frames = segments[-1].last + 1
+    about = replace(
+        read_segment(folder.work, len(segments) - 1),
+        times=clip.times[:frames],
+        K=clip.K[:frames],
+        world_to_camera=clip.world_to_camera[:frames],
+        origin=origin,
+        file=None,
+    )
+    return SceneChain.of(about, segments, lambda number: read_segment(folder.work, number), done.used)
+
+
+def _tell(number: int, segments: tuple[SegmentFrames, ...], seconds: float, frames: int) -> None:
+    """To standard error: which segment begins, and how long those that are left will take as those before did."""
+    left = ""
+    if frames:
+        left = f", about {duration(seconds / frames * sum(len(one) for one in segments[number:]))} left"
+    one = segments[number]
+    print(
+        f"segment {number + 1} of {len(segments)}: frames {one.first} to {one.last}{left}", file=sys.stderr, flush=True
+    )
