@@ -52,6 +52,9 @@ class FitWatch:
         self._clip, self._metric = clip, metric
         try:
             scene = self._scene(fit)
+            if self.studio is not None:  # the next segment of a long clip
+                self.studio.renew(scene)
+                return
             studio = Studio(scene, clip)
             self._waiting.remove()
             self._gui = ViewerGui(self.server.viser, studio, describe(scene, clip), self._add_panel)

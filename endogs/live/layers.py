@@ -133,10 +133,10 @@ class Painter:
         if since not in self._largest_deformation:
             if len(self._largest_deformation) >= MOST_INSTANTS:
                 self._largest_deformation.clear()
-            start, largest = self.scene.packed_at(since), 0.0
+            largest = 0.0
             for frame in np.unique(np.linspace(0, len(self.scene.times) - 1, LOOKS).round().astype(int)):
-                now = self.scene.packed_at(float(self.scene.times[frame]))
-                moved = (now[:, :3] - start[:, :3]).norm(dim=1)[torch.sigmoid(now[:, 10]) >= 0.1]
+                now, path = self.scene.moved_since(float(self.scene.times[frame]), since)
+                moved = path.norm(dim=1)[torch.sigmoid(now[:, 10]) >= 0.1]
                 if moved.numel():
                     largest = max(largest, float(np.percentile(moved.cpu().numpy(), 99)))
             self._largest_deformation[since] = max(largest, 1e-6)
@@ -158,9 +158,8 @@ class Painter:
         return np.asarray(shown * (alpha >= SURE)[..., None], np.uint8)
 
     def _deformation(self, view: Viewpoint, time: float, since: float) -> Picture:
-        now = self.scene.packed_at(time)
-        moved = (now[:, :3] - self.scene.packed_at(since)[:, :3]).norm(dim=1, keepdim=True)
-        rendering = render(now, view, features=moved)
+        now, path = self.scene.moved_since(time, since)
+        rendering = render(now, view, features=path.norm(dim=1, keepdim=True))
         assert rendering.features is not None
         alpha = rendering.alpha.float().cpu().numpy()
         share = rendering.features[..., 0].float().cpu().numpy() / np.maximum(alpha, 1e-6)

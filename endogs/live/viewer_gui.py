@@ -93,6 +93,9 @@ class ViewerGui:
         packed = scene.shown_at(shown.time, shown.view.camera)
         with self._lock:
             handle = self._splats.get(client.client_id)
+            if handle is not None and len(handle.buffer) != len(packed):  # another segment of a long clip
+                handle.remove()
+                handle = None
             if handle is None:
                 client.scene.set_background_image(None)
                 count = len(packed)

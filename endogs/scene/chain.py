@@ -17,7 +17,7 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.errors import InputError
-from endogs.gaussians import CHANNELS, OPACITY, QUATS
+from endogs.gaussians import CHANNELS, MEANS, OPACITY, QUATS
 from endogs.scene.deformation.static import StaticDeformation
 from endogs.scene.scene import Scene
 
@@ -138,6 +138,25 @@ class SceneChain(Scene):
     def shown_at(self, time: float, camera: Camera | None = None) -> Tensor:
         """The packed Gaussians (N, 14) at `time`, seconds, in the colours that `camera` shows."""
         return self._blended(time, lambda segment: segment.shown_at(time, camera))
+
+    @torch.no_grad()
+    def moved_since(self, time: float, since: float) -> tuple[Tensor, Tensor]:
+        """The packed Gaussians (N, 14) of the segment at `time`, and how far each has moved (N, 3) since another time.
+
+        What the segment of that other time does not have has moved since this segment's time nearest to it.
+        """
+        here, there = self.part_at(time), self.part_at(since)
+        now = here.packed_at(time)
+        nearest = min(max(since, float(here.times[0])), float(here.times[-1]))
+        before = here.packed_at(nearest)[:, MEANS]
+        if there is not here:
+            at_here, at_there = shared_rows(identity_of(here), identity_of(there))
+            before[at_here] = there.packed_at(since)[at_there, MEANS]
+        return now, now[:, MEANS] - before
+
+    def mapped(self, change: Callable[[Scene], Scene]) -> "SceneChain":
+        """The chain of segments that were changed when they were read, in all but their frames and rows."""
+        return replace(self, read=lambda number: change(self.read(number)), _loaded=OrderedDict())
 
     def _blended(self, time: float, rows: Callable[[Scene], Tensor]) -> Tensor:
         number, share = self.at(time)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from endogs.errors import InputError
 from endogs.scene.appearance import Light
+from endogs.scene.chain import SceneChain
 from endogs.scene.scene import Scene
 
 
@@ -13,6 +14,9 @@ def relit(scene: Scene, light: Light, source: Path) -> Scene:
 
     Raises InputError for a scene whose colours know no light.
     """
+    if isinstance(scene, SceneChain):
+        relit(scene.segment(0), light, source)
+        return scene.mapped(lambda segment: relit(segment, light, source))
     colors = scene.appearance.lit
     if colors is None:
         raise InputError(f"{source}: the scene's colours know no light; fit it with --colors lit")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.errors import InputError
-from endogs.gaussians import Gaussians, all_finite
+from endogs.gaussians import MEANS, Gaussians, all_finite
 from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.origin import Origin
@@ -84,6 +84,12 @@ class Scene:
             return packed
         camera = self.camera(self.nearest_frame(time)) if camera is None else camera.to(packed.device)
         return self._finite(self.appearance.shown(packed, camera, time), time)
+
+    @torch.no_grad()
+    def moved_since(self, time: float, since: float) -> tuple[Tensor, Tensor]:
+        """The packed Gaussians (N, 14) at `time`, and how far each has moved (N, 3) since another, seconds."""
+        now = self.packed_at(time)
+        return now, now[:, MEANS] - self.packed_at(since)[:, MEANS]
 
     def gaussians_at(self, time: float, camera: Camera | None = None) -> Gaussians:
         """`shown_at` with unit quaternions."""

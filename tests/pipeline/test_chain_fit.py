@@ -1,0 +1,148 @@
+"""A long clip becomes a chain of segments: its frames are explained, no seam is seen, and a stop is made good."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from samples.segmented import FRAMES, MOST, long_clip, segmented
+
+from endogs.clip import load_clip
+from endogs.errors import InputError
+from endogs.fit.loop import Fit
+from endogs.pictures.scene_frames import picture
+from endogs.pipeline.reconstruct import Result, execute
+from endogs.pipeline.run_record import StageClock
+from endogs.scene.chain import SceneChain, identity_of, shared_rows
+from endogs.scene.scene_file import load_scene, segment_file
+
+
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory) -> Path:
+    return long_clip(tmp_path_factory.mktemp("long"))
+
+
+@pytest.fixture(scope="module")
+def result(clip_folder, tmp_path_factory) -> Result:
+    return execute(segmented(clip_folder, tmp_path_factory.mktemp("chain") / "out"), StageClock())
+
+
+class StopsIn:
+    """A watcher that ends the fit of a segment as Ctrl-C does."""
+
+    def __init__(self, segment: int, step: int) -> None:
+        self.begun, self.segment, self.step = 0, segment, step
+
+    def begin(self, fit: Fit, clip: Any, metric: bool) -> None:
+        self.begun += 1
+
+    def on_step(self, fit: Fit) -> None:
+        if self.begun - 1 == self.segment and fit.step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+    def finished(self, scene: Any, interrupted: bool) -> None:
+        return None
+
+
+def test_the_scene_is_a_chain_of_the_whole_clip(result):
+    scene = load_scene(result.out)
+    assert isinstance(scene, SceneChain)
+    assert len(scene.times) == FRAMES
+    assert [len(one) <= MOST for one in scene.segments] == [True] * 3
+    assert result.metrics["mean"]["psnr"] > 27, "a picture of one colour has 15 dB"
+    assert result.record["segments"] == [[one.first, one.last] for one in scene.segments]
+    worst = min(row["psnr"] for row in result.metrics["per_frame"])
+    assert worst > 22, "no frame, at a seam or elsewhere, is left out"
+
+
+def test_a_segment_can_be_read_alone_and_needs_no_other(result, tmp_path):
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes(segment_file(result.out, 1).read_bytes())
+    whole, part = load_scene(result.out), load_scene(alone)
+    frames = whole.segments[1].frames
+    np.testing.assert_array_equal(part.times, whole.times[frames.start : frames.stop])
+    middle = float(part.times[len(part.times) // 2])
+    np.testing.assert_array_equal(picture(part, middle)[0], picture(whole, middle)[0])
+
+
+def test_gaussians_go_on_into_the_next_segment_and_stay_where_they_are(result):
+    chain = load_scene(result.out)
+    for k in (0, 1):
+        here, there = chain.segment(k), chain.segment(k + 1)
+        at_here, at_there = shared_rows(identity_of(here), identity_of(there))
+        assert len(at_here) > 0.5 * len(here)
+        time = float(chain.times[(chain.segments[k].last + chain.segments[k + 1].first) // 2])
+        apart = (here.packed_at(time)[at_here, :3] - there.packed_at(time)[at_there, :3]).norm(dim=1)
+        pixel = 100 / 50
+        assert float(apart.median()) < 1.5 * pixel
+    assert len(chain) == int(identity_of(chain.segment(2)).max())
+
+
+def test_pictures_do_not_jump_at_a_seam(result):
+    chain = load_scene(result.out)
+    steps = 400
+    times = np.linspace(float(chain.times[0]), float(chain.times[-1]), steps)
+    shown = np.stack([picture(chain, float(time))[0] for time in times]).astype(float)
+    changes = np.abs(np.diff(shown, axis=0)).mean((1, 2, 3))
+    seams = [float(chain.times[f]) for k in (0, 1) for f in (chain.segments[k].last, chain.segments[k + 1].first)]
+    near = [int(np.searchsorted(times, seam)) for seam in seams]
+    at_seams = max(changes[max(k - 2, 0) : k + 2].max() for k in near)
+    assert at_seams < 1.5 * np.quantile(changes, 0.95) + 0.1
+
+
+def test_interrupted_in_any_segment_and_resumed_it_is_the_same_scene(clip_folder, result, tmp_path):
+    for segment, step in ((0, 20), (1, 30), (2, 10)):
+        out = tmp_path / f"stopped{segment}"
+        stopped = execute(segmented(clip_folder, out), StageClock(), StopsIn(segment, step))
+        assert stopped.record["interrupted"]
+        assert len(stopped.scene.times) == load_scene(result.out).segments[segment].last + 1
+        again = execute(segmented(clip_folder, out, resume=True), StageClock())
+        for number in range(3):
+            ours, theirs = load_scene(segment_file(again.out, number)), load_scene(segment_file(result.out, number))
+            assert torch.equal(ours.base, theirs.base)
+            assert torch.equal(identity_of(ours), identity_of(theirs))
+            for name, tensor in ours.deformation.tensors().items():
+                assert torch.equal(tensor, theirs.deformation.tensors()[name])
+
+
+def test_what_is_kept_does_not_resume_into_other_segments(clip_folder, tmp_path):
+    out = tmp_path / "stopped"
+    execute(segmented(clip_folder, out), StageClock(), StopsIn(1, 10))
+    with pytest.raises(InputError, match="the checkpoint belongs to a run with other input or options"):
+        execute(segmented(clip_folder, out, resume=True, segment_frames=40), StageClock())
+    for folder in (out, out.with_name("stopped.unfinished")):
+        segment_file(folder, 0).unlink()
+    with pytest.raises(InputError, match="segment 1 of the run is not there, so it cannot be resumed"):
+        execute(segmented(clip_folder, out, resume=True), StageClock())
+
+
+def test_a_replaced_chain_leaves_no_segment_behind(clip_folder, tmp_path):
+    out = tmp_path / "out"
+    execute(segmented(clip_folder, out, iterations=9), StageClock())
+    assert segment_file(out, 2).is_file()
+    execute(segmented(clip_folder, out, iterations=9, segment_frames=40, overwrite=True), StageClock())
+    assert not segment_file(out, 2).exists()
+    assert sorted(json.loads((out / "run.json").read_text())["segments"]) == [[0, 31], [24, 55]]
+
+
+@pytest.mark.parametrize("deformation", ["none", "lowrank"])
+def test_other_deformations_go_on_too(deformation, clip_folder, tmp_path):
+    options = segmented(clip_folder, tmp_path / "out", deformation=deformation, iterations=60)
+    found = execute(options, StageClock())
+    assert isinstance(found.scene, SceneChain)
+    assert found.metrics["mean"]["psnr"] > 15
+
+
+def test_frames_in_memory_do_not_grow_with_the_clip(clip_folder, tmp_path, monkeypatch):
+    held = []
+
+    class Counts(StopsIn):
+        def on_step(self, fit: Fit) -> None:
+            held.append(len(fit.window.frames))
+
+    execute(segmented(clip_folder, tmp_path / "out", iterations=30), StageClock(), Counts(9, 0))
+    assert max(held) <= MOST
+    assert len(load_clip(clip_folder)) == FRAMES
