@@ -117,6 +117,10 @@ class Clip:
     def __len__(self) -> int:
         return len(self.times)
 
+    def keep(self, megabytes: float) -> None:
+        """Keep at most so much of what was decoded from now on; the rest is decoded again when it is asked for."""
+        self._cache.limit_to(int(megabytes * 1e6))
+
     @property
     def file_names(self) -> list[str] | None:
         """Names of the files that the frames are read from; None where they are no files, as in a video."""

@@ -86,6 +86,8 @@ def reconstruct(input: str | Path, **options: Any) -> Result:
     return execute(Reconstruct(**options), StageClock())
 
 
+SEGMENT_CACHE = 150.0
+"""Megabytes of decoded pictures that a clip in segments keeps, beside those that the segment holds."""
 FLOWS_KEPT = 16
 """Flows that the judge of a chain keeps at a time."""
 
@@ -300,6 +302,9 @@ def tell_before_the_fit(clip: Clip, plan: Plan) -> None:
     """To standard error: what was guessed, what will be heavy, and what happens until the first step."""
     options, device = plan.options, plan.device
     needed = fit_bytes(plan.pieces.longest, clip.width, clip.height, plan.fit)
+    if not plan.pieces.one:
+        clip.keep(SEGMENT_CACHE)
+        clip.notes = [note for note in clip.notes if not note.startswith("memory: ")]  # segments_note says it
     say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
     say([few_frames_note(len(clip), plan.split), nothing_fitted_note(plan.fit.iterations)])
     say([longer_fit_note(len(clip), options.fit_config().iterations, plan.fit.iterations)])

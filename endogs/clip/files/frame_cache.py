@@ -29,6 +29,11 @@ class FrameCache:
             self.bytes -= self._arrays.pop(key).nbytes
         self._arrays[key] = array
         self.bytes += array.nbytes
+        self.limit_to(self.limit)
+
+    def limit_to(self, limit: int) -> None:
+        """Keep at most so many bytes from now on."""
+        self.limit = limit
         while self.bytes > self.limit:
             self.bytes -= self._arrays.popitem(last=False)[1].nbytes
 
