@@ -8,7 +8,7 @@ prior fills in, brought to the parallax around it.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,10 @@ from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 from endogs.priors.depth.agreement import FrameWord, agreed
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
+from endogs.priors.depth.residual_flow import PosedFrame, sharpened
 from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
 from endogs.priors.motion.flow import consistency_mask, dis_flow
+from endogs.priors.pull_push import filled
 from endogs.priors.speculars import bright_mask
 from endogs.priors.tissue import erode_tissue_mask
 
@@ -32,6 +34,10 @@ OFFSETS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """How many training frames away a frame is tried as the other view."""
 NEIGHBOURS = (1, 2, 3, 4, 6, 8)
 """How many training frames away, before and after, frames are asked for what they found."""
+FAR = (2, 4)
+"""How many times as far as the nearest offset lie the frames that are warped by the depth found first."""
+FIRST_WORD = 1.5
+"""Factor on the deviation of the depth found first, beside that found after the warp: it is from the same pictures."""
 KEPT_WORDS = 4 * NEIGHBOURS[-1]
 """Frames whose own findings are kept: those around the few that are worked on at once."""
 LOOKED_AT = 6
@@ -59,6 +65,32 @@ NEAR = 0.06
 """Standard deviation, of the frame's width, of the window in which the other prior is brought to the parallax."""
 
 
+class Remembered:
+    """A function of a frame's number, called once for each as long as it is among the last `most` that were asked."""
+
+    def __init__(self, made: Callable[[int], FrameWord], most: int) -> None:
+        """`made` may be called on several threads at once, for different frames."""
+        self._made, self._most = made, most
+        self._kept: OrderedDict[int, Future[FrameWord]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, number: int) -> FrameWord:
+        """Its value; whoever asks while another thread makes it waits for that."""
+        with self._lock:
+            kept = self._kept.get(number)
+            mine = kept is None
+            if kept is None:
+                kept = self._kept[number] = Future()
+                while len(self._kept) > self._most:
+                    self._kept.popitem(last=False)
+        if mine:
+            try:
+                kept.set_result(self._made(number))
+            except BaseException as error:
+                kept.set_exception(error)
+        return kept.result()
+
+
 class ParallaxDepth:
     """Depth in the poses' units by triangulating optical flow; another prior, brought to it, fills the rest."""
 
@@ -68,7 +100,9 @@ class ParallaxDepth:
         self._offsets: tuple[int, ...] = ()
         self._serves = True
         self._pairs: OrderedDict[tuple[int, int], InverseDepth] = OrderedDict()
-        self._words: OrderedDict[int, Future[FrameWord]] = OrderedDict()
+        self._words = Remembered(self._found, KEPT_WORDS)
+        self._sharper = Remembered(self._sharpened, KEPT_WORDS)
+        self._far: tuple[int, ...] = ()
         self._lock = threading.Lock()
 
     @property
@@ -111,6 +145,8 @@ class ParallaxDepth:
             return [*notes, f"no depth from parallax, though the camera moves: {found}."]
         farther = (offset for offset in (2 * best, 4 * best) if offset < len(frames) / 2)
         self._offsets = (best, *farther)
+        most = max(1, min(OFFSETS[-1], len(frames) // 2))
+        self._far = tuple(sorted({min(times * best, most) for times in FAR}))
         return [
             *notes,
             f"depth is triangulated from the camera's motion: {found}, {100 * deviation:.2g} % in the median.",
@@ -122,8 +158,8 @@ class ParallaxDepth:
         if not self._serves:
             return guess
         height, width = frame.tissue_mask.shape
-        neighbours = [self._word(other) for other in self._at(frame.number, NEIGHBOURS)]
-        inverse, relative = agreed(self._word(frame.number), neighbours)
+        neighbours = [self._sharper(other) for other in self._at(frame.number, NEIGHBOURS)]
+        inverse, relative = agreed(self._sharper(frame.number), neighbours)
         weight = np.where(inverse > 0, 1 / (1 + np.square(relative / PRECISE)), 0).astype(np.float32)
         weight[~erode_tissue_mask(frame.tissue_mask, MARGIN)[_sampled(height, width)]] = 0
         weight[bright_mask(frame.image)[_sampled(height, width)]] *= 0.1
@@ -141,6 +177,7 @@ class ParallaxDepth:
             "prior": "parallax",
             "kind": self.kind,
             "offsets": list(self._offsets),
+            "far": list(self._far),
             "poses": poses.round(9).tolist(),
             "filled_by": self._fill.about(),
         }
@@ -150,31 +187,42 @@ class ParallaxDepth:
         k, last = self._place[number], len(self._frames) - 1
         return [self._frames[k + by] for offset in offsets for by in (-offset, offset) if 0 <= k + by <= last]
 
-    def _word(self, number: int) -> FrameWord:
-        """What a frame finds by itself; kept until the frames around have been served."""
-        with self._lock:
-            kept = self._words.get(number)
-            mine = kept is None
-            if kept is None:
-                kept = self._words[number] = Future()
-                while len(self._words) > KEPT_WORDS:
-                    self._words.popitem(last=False)
-        if mine:
-            try:
-                kept.set_result(self._found(number))
-            except BaseException as error:
-                kept.set_exception(error)
-        return kept.result()
-
     def _found(self, number: int) -> FrameWord:
+        """What a frame finds by its flow to others."""
         with self._lock:
             mask = self._masks(number)
-        inverse, deviation = fused([self._pair(number, other) for other in self._at(number, self._offsets)])
+        found = fused([self._pair(number, other) for other in self._at(number, self._offsets)])
+        return self._word(number, mask, *found)
+
+    def _word(
+        self, number: int, mask: NDArray[np.bool_], inverse: NDArray[np.float32], deviation: NDArray[np.float32]
+    ) -> FrameWord:
         inverse, relative = _without_outliers(inverse, deviation)
         known = (inverse > 0) & erode_tissue_mask(mask, MARGIN)[_sampled(*mask.shape)]
         inverse, relative = np.where(known, inverse, 0), np.where(known, relative, np.inf)
         camera = self._clip.K[number], self._clip.world_to_camera[number]
         return FrameWord(inverse.astype(np.float32), relative.astype(np.float32), *camera, STEP)
+
+    def _sharpened(self, number: int) -> FrameWord:
+        """What it finds once far frames are warped into it by what all have found first."""
+        inverse, relative = agreed(self._words(number), [self._words(n) for n in self._at(number, NEIGHBOURS)])
+        frame = self._posed(number)
+        height, width = frame.tissue.shape
+        if not (inverse > 0).any():
+            return self._words(number)
+        rough = _enlarged(filled(inverse), (width, height))
+        deviation = FIRST_WORD * relative * np.where(inverse > 0, inverse, 1)
+        told = [InverseDepth(inverse, deviation.astype(np.float32), 0.0)]
+        others = (self._posed(other) for other in self._at(number, self._far))
+        told += [sharpened(frame, other, rough, STEP, REFINEMENTS) for other in others]
+        with self._lock:
+            mask = self._masks(number)
+        return self._word(number, mask, *fused(told))
+
+    def _posed(self, number: int) -> PosedFrame:
+        with self._lock:
+            image, tissue = self._clip.image(number), erode_tissue_mask(self._masks(number), MARGIN)
+        return PosedFrame(image, tissue, self._clip.K[number], self._clip.world_to_camera[number])
 
     def _score(self, offset: int) -> tuple[float, float, float, float]:
         """How good frames so far apart are, their share of useful parallax, its deviation, and the flow's noise."""
