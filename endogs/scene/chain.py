@@ -139,6 +139,15 @@ class SceneChain(Scene):
         """The packed Gaussians (N, 14) at `time`, seconds, in the colours that `camera` shows."""
         return self._blended(time, lambda segment: segment.shown_at(time, camera))
 
+    def identity_at(self, time: float) -> Tensor:
+        """(N,) by what the rows of `packed_at` and `shown_at` are known."""
+        number, share = self.at(time)
+        here = identity_of(self.segment(number))
+        if share == 0:
+            return here
+        there = identity_of(self.segment(number + 1))
+        return torch.cat([here, there[~torch.isin(there, here)]])
+
     def _blended(self, time: float, rows: Callable[[Scene], Tensor]) -> Tensor:
         number, share = self.at(time)
         here = self.segment(number)
