@@ -163,14 +163,15 @@ def run_html(config: ExportHtml) -> Path:
     _check_ending(config.out, (".html", ".htm"))
     scene = load_scene(config.scene)
     title = plain(config.title or scene.origin.clip_name or config.scene.resolve().stem, LONGEST_TITLE)
-    page = export_html(scene, config.out or _beside(config.scene) / "player.html", title, config.max_gaussians)
+    path = config.out or _beside(config.scene) / "player.html"
+    page = export_html(scene, path, title, config.max_gaussians, config.start, config.end, config.megabytes)
+    _tell(page.advice)
     fewer = page.gaussians < page.original_gaussians
     of = f" of {page.original_gaussians:,}, those that contribute most" if fewer else ""
-    spline = (
-        f"; its '{page.converted}' deformation became a spline, at {page.conversion:.1f} dB" if page.converted else ""
-    )
-    coded = f"coded at {page.fidelity:.1f} dB{spline}"
-    print(f"{plain(page.path)}: {page.size / 1e6:.1f} MB, {page.gaussians:,} Gaussians{of}, {coded}")
+    became = page.converted and (page.converted if " " in page.converted else f"'{page.converted}' deformation")
+    spline = f"; its {became} became a spline, at {page.conversion:.1f} dB" if became else ""
+    length = f"{page.size / 1e6:.1f} MB, {page.seconds:.2f} s"
+    print(f"{plain(page.path)}: {length}, {page.gaussians:,} Gaussians{of}, coded at {page.fidelity:.1f} dB{spline}")
     return page.path
 
 

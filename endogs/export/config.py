@@ -198,3 +198,9 @@ class ExportHtml(Options):
     """Heading of the page; default: the clip's name."""
     max_gaussians: Annotated[int, Range(1, 10**9)] = 200_000
     """Reduce a larger scene to the Gaussians that contribute most."""
+    start: Annotated[float | None, SECONDS] = None
+    """Show the clip from this time on, in seconds since its first frame; default: from its beginning."""
+    end: Annotated[float | None, SECONDS] = None
+    """Show the clip up to this time, in seconds since its first frame; default: to its end."""
+    megabytes: Annotated[float | None, Range(0, 10_000, above=True, what="a size")] = None
+    """Largest size of the page, in MB of 10^6 bytes; Gaussians that contribute least are left out until it fits."""

@@ -158,6 +158,15 @@ class SceneChain(Scene):
         """The chain of segments that were changed when they were read, in all but their frames and rows."""
         return replace(self, read=lambda number: change(self.read(number)), _loaded=OrderedDict())
 
+    def identity_at(self, time: float) -> Tensor:
+        """(N,) by what the rows of `packed_at` and `shown_at` are known."""
+        number, share = self.at(time)
+        here = identity_of(self.segment(number))
+        if share == 0:
+            return here
+        there = identity_of(self.segment(number + 1))
+        return torch.cat([here, there[~torch.isin(there, here)]])
+
     def _blended(self, time: float, rows: Callable[[Scene], Tensor]) -> Tensor:
         number, share = self.at(time)
         here = self.segment(number)

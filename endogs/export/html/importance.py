@@ -40,13 +40,20 @@ def decimated(scene: Scene, weights: NDArray[np.float32], keep: int) -> tuple[Sc
     """
     if len(scene) <= keep:
         return scene, weights
-    order = np.argsort(-weights, kind="stable")
-    kept, gone = np.sort(order[:keep]), np.sort(order[keep:])
+    kept = np.sort(np.argsort(-weights, kind="stable")[:keep])
+    return reduced_to(scene, weights, kept), weights[kept].astype(np.float32)
+
+
+def reduced_to(scene: Scene, weights: NDArray[np.float32], kept: NDArray[np.int64]) -> Scene:
+    """The scene of the Gaussians `kept` (K,), ascending rows, grown as `decimated` says to cover for the others."""
+    smaller = scene.select(torch.from_numpy(kept).to(scene.base.device))
+    gone = np.setdiff1d(np.arange(len(scene)), kept)
+    if not len(kept) or not len(gone):
+        return smaller
     means = scene.base[:, :3].double().cpu().numpy()
     nearest = cKDTree(means[kept]).query(means[gone])[1]
     own = np.maximum(weights[kept], 1e-6).astype(np.float64)
-    stands_for = own + np.bincount(nearest, weights[gone], minlength=keep)
+    stands_for = own + np.bincount(nearest, weights[gone], minlength=len(kept))
     growth = np.minimum(np.sqrt(stands_for / own), LARGEST_GROWTH)
-    smaller = scene.select(torch.from_numpy(kept).to(scene.base.device))
     smaller.base[:, LOG_SCALES] += torch.from_numpy(np.log(growth)).to(smaller.base)[:, None]
-    return smaller, weights[kept].astype(np.float32)
+    return smaller

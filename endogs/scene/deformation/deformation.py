@@ -122,6 +122,10 @@ class Deformation(ABC):
         """
         raise ValueError(f"a deformation {self.kind} needs all times at the start; use spline or none")
 
+    def within(self, first: float, last: float) -> Deformation:
+        """The same over [first, last], seconds, without what only other times need, where that can be told apart."""
+        return self
+
     @property
     def spline_knots(self) -> Knots | None:
         """The knots of splines that Gaussians have of their own; None for other kinds."""

@@ -4,7 +4,7 @@ C. de Boor, "A practical guide to splines", 1978.
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,6 +90,15 @@ class Knots:
         ends += [ends[-1] + (k + 1) * step for k in range(added)]
         dropped = max(0, bisect_right(ends, first) - 1 - SPARE)
         return Knots(tuple(ends[dropped:])), dropped, added
+
+    def within(self, first: float, last: float) -> tuple["Knots", int]:
+        """The knots that a spline over [first, last] needs, a part of these, and how many control points fall away at
+        the start; within [first, last] nothing changes, since SPARE intervals stay on either side.
+        """
+        ends = self.breakpoints
+        dropped = max(0, bisect_right(ends, first) - 1 - SPARE)
+        kept = min(len(ends), max(bisect_left(ends, last) + 1 + SPARE, dropped + 2))
+        return Knots(ends[dropped:kept]), dropped
 
     def locate(self, time: float) -> tuple[int, tuple[float, float, float, float]]:
         """First active control point and the four weights at `time`; times outside are clamped to the ends.

@@ -117,6 +117,11 @@ class SplineDeformation(Deformation):
         more = self.control[-1:].expand(added, *self.control.shape[1:])
         return SplineDeformation(torch.cat([self.control, more])[dropped:].contiguous(), knots), dropped, added
 
+    def within(self, first: float, last: float) -> "SplineDeformation":
+        """The control points that touch [first, last], seconds, and two more intervals on either side."""
+        knots, dropped = self.knots.within(first, last)
+        return SplineDeformation(self.control[dropped : dropped + knots.count].contiguous(), knots)
+
     def highest_opacity(self, base: Tensor) -> Tensor:
         """(N,) logits: a B-spline stays within the hull of its control points, so the largest of them bounds it."""
         return base[:, OPACITY] + self.control[:, :, OPACITY].amax(0)

@@ -1,0 +1,188 @@
+"""What a chain of segments shows in a part of its time: which Gaussians, how much each adds, in which colours."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endogs.export.html.importance import ever_visible
+from endogs.export.html.part_of_time import part_of_time
+from endogs.gaussians import COLORS, OPACITY
+from endogs.render.blending import blending_weights
+from endogs.scene import Knots, Scene
+from endogs.scene.appearance import Exposure
+from endogs.scene.chain import SceneChain, SegmentFrames, identity_of, shared_rows
+
+LOOKS = 4
+"""Frames of each segment that are looked at for what its Gaussians add."""
+FADING = 2
+"""Frames per knot where segments that rest go over into each other."""
+
+
+@dataclass(frozen=True)
+class ChainPart:
+    """A chain in a range of its frames, evenly exposed."""
+
+    chain: SceneChain
+    """With the Gaussians that can be seen in the range, in colours that fit each other from segment to segment."""
+    frames: range
+    """Of the clip."""
+    numbers: range
+    """Of the segments that the range shows."""
+    held: int
+    """Gaussians of these segments, seen or not."""
+    identity: NDArray[np.int64]
+    """(N,) ascending: by what the visible ones are known."""
+    weights: NDArray[np.float32]
+    """(N,) blending weight in an image, in pixels, averaged over the frames that were looked at."""
+    segment_weights: dict[int, NDArray[np.float32]]
+    """Of each segment the same of its rows, summed over its own frames."""
+    knots: Knots
+    """Over the range: those of the segments, each where it shows most."""
+    looked: tuple[tuple[int, NDArray[np.float32]], ...]
+    """Frames that were looked at, and what the identities (N,) add there."""
+
+
+def numbers_shown(chain: SceneChain, frames: range) -> range:
+    """Numbers of the segments that some of the frames show."""
+    places = [chain.at(float(chain.times[frame])) for frame in (frames[0], frames[-1])]
+    return range(places[0][0], places[1][0] + (places[1][1] > 0) + 1)
+
+
+def only_segment(chain: SceneChain, frames: range) -> Scene | None:
+    """The segment that alone is shown in these frames, and of it what they need; None where there are more."""
+    numbers = numbers_shown(chain, frames)
+    if len(numbers) > 1:
+        return None
+    first = chain.segments[numbers[0]].first
+    return part_of_time(chain.segment(numbers[0]), range(frames.start - first, frames.stop - first))
+
+
+def seam_frames(chain: SceneChain, frames: range) -> list[int]:
+    """Those frames in the middle of overlaps."""
+    middles = [(after.first + before.last) // 2 for before, after in pairwise(chain.segments)]
+    return [frame for frame in middles if frame in frames]
+
+
+def part_of_chain(chain: SceneChain, frames: range) -> ChainPart:
+    """Looks at a chain in a range of its frames, with no more than two segments in memory. Raises InputError."""
+    numbers = numbers_shown(chain, frames)
+    gains, known, breakpoints, before = [np.ones(3)], [], [], None
+    for number in numbers:
+        segment = chain.read(number)
+        if before is not None:
+            gains.append(gains[-1] * _gain(before, segment))
+        known.append(identity_of(segment).numpy())
+        breakpoints.append(_breakpoints(chain, number, segment))
+        before = segment
+    del before
+    held = len(np.unique(np.concatenate(known)))
+    even = np.exp(np.log(gains) - np.log(gains).mean(0))
+    aligned = replace(
+        chain, read=lambda number: _seen(chain, number, frames, even[number - numbers.start]), _loaded=OrderedDict()
+    )
+    identity = np.unique(np.concatenate([identity_of(aligned.segment(number)).numpy() for number in numbers]))
+    knots = _merged(chain, numbers, frames, breakpoints)
+    looked, own = _looked_at(aligned, frames, numbers, identity)
+    weights = np.sum([weight for _, weight in looked], 0) / len(looked)
+    return ChainPart(aligned, frames, numbers, held, identity, weights.astype(np.float32), own, knots, tuple(looked))
+
+
+def _seen(chain: SceneChain, number: int, frames: range, gain: NDArray[np.float64]) -> Scene:
+    """A segment without changes of exposure, its colours times `gain` (3,), without what these frames never show."""
+    segment = chain.read(number).steady()
+    own = chain.segments[number]
+    shared = range(max(frames.start, own.first) - own.first, min(frames.stop, own.last + 1) - own.first)
+    segment = segment.select(ever_visible(part_of_time(segment, shared)))
+    if (gain == 1).all():
+        return segment
+    value = torch.from_numpy(np.stack([np.log(gain), np.zeros(3)])[None].astype(np.float32))
+    return replace(segment, appearance=replace(segment.appearance, exposure=Exposure(segment.times[:1], value)))
+
+
+@torch.no_grad()
+def _gain(before: Scene, after: Scene) -> NDArray[np.float64]:
+    """(3,) by which the colours of a segment become those of the one before, from the Gaussians that both have.
+
+    Each segment's exposures are known up to a factor only, which its colours make up for. Least squares over the frames
+    that they share, weighted by opacity; 1 where neither has exposures.
+    """
+    if before.appearance.exposure is None and after.appearance.exposure is None:
+        return np.ones(3)
+    rows, others = shared_rows(identity_of(before), identity_of(after))
+    times = [float(time) for time in after.times if time <= before.times[-1]]
+    products, squares = np.full(3, 1e-6), np.full(3, 1e-6)
+    for time in times:
+        one, two = before.steady().shown_at(time)[rows].double(), after.steady().shown_at(time)[others].double()
+        weight = (torch.sigmoid(one[:, OPACITY]) * torch.sigmoid(two[:, OPACITY]))[:, None]
+        products += (weight * one[:, COLORS] * two[:, COLORS]).sum(0).numpy()
+        squares += (weight * two[:, COLORS] ** 2).sum(0).numpy()
+    return np.clip(products / squares, 0.25, 4.0)
+
+
+def _breakpoints(chain: SceneChain, number: int, segment: Scene) -> NDArray[np.float64]:
+    """Knots of a segment's motion: its splines' own; frames of its overlaps where it rests; else all of its frames."""
+    if segment.deformation.spline_knots is not None:
+        return np.array(segment.deformation.spline_knots.breakpoints)
+    if segment.deformation.tensors():
+        return np.unique(segment.times)
+    ends = {0, len(segment.times) - 1}
+    for other in (number - 1, number + 1):
+        if 0 <= other < len(chain.segments):
+            shared = _shared(chain.segments[number], chain.segments[other])
+            ends |= {frame for frame in range(shared.start - 2 * FADING, shared.stop + 2 * FADING, FADING)}
+    return np.unique(segment.times[[frame for frame in ends if 0 <= frame < len(segment.times)]])
+
+
+def _shared(own: SegmentFrames, other: SegmentFrames) -> range:
+    """Frames of both, counted from the first of `own`."""
+    return range(max(own.first, other.first) - own.first, min(own.last, other.last) + 1 - own.first)
+
+
+def _merged(chain: SceneChain, numbers: range, frames: range, breakpoints: list[NDArray[np.float64]]) -> Knots:
+    """Knots over the range: those of each segment up to the middle of its overlaps, nowhere closer than in one."""
+    times = chain.times
+    first, last = float(times[frames[0]]), float(times[frames[-1]])
+    if first == last:
+        return Knots((first, first + 1.0))
+    found, begin = [first], first
+    closest = min(float(np.diff(ends).min()) for ends in breakpoints)
+    for number, ends in zip(numbers, breakpoints, strict=True):
+        until = last
+        if number + 1 in numbers:
+            until = (times[chain.segments[number].last] + times[chain.segments[number + 1].first]) / 2
+        for time in ends[(ends >= begin) & (ends < min(until, last))]:
+            if time - found[-1] >= 0.99 * closest and last - time >= 0.99 * closest:
+                found.append(float(time))
+        begin = until
+    return Knots((*found, last))
+
+
+def _looked_at(
+    chain: SceneChain, frames: range, numbers: range, identity: NDArray[np.int64]
+) -> tuple[list[tuple[int, NDArray[np.float32]]], dict[int, NDArray[np.float32]]]:
+    """Frames, and what each identity (N,) adds there, in pixels; and the same by segment, of its own rows."""
+    count = max(2 * LOOKS, LOOKS * len(numbers))
+    own = {number: np.zeros(len(chain.segment(number)), np.float32) for number in numbers}
+    looked = []
+    for frame in np.unique(np.linspace(frames[0], frames[-1], count).round().astype(int)):
+        time, camera = float(chain.times[frame]), chain.camera(int(frame)).to("cpu")
+        added = blending_weights(chain.packed_at(time).cpu(), camera)[:, 1].numpy()
+        shown = chain.identity_at(time)
+        number, share = chain.at(time)
+        for part in range(number, number + (share > 0) + 1):
+            rows, others = shared_rows(identity_of(chain.segment(part)), shown)
+            own[part][rows] += added[others]
+        weights = np.zeros(len(identity), np.float32)
+        weights[rows_of(identity, shown)] = added
+        looked.append((int(frame), weights))
+    return looked, own
+
+
+def rows_of(identity: NDArray[np.int64], shown: Tensor) -> NDArray[np.int64]:
+    """Rows (M,) of `identity` (N,), ascending, where the numbers `shown` (M,), all of them among it, stand."""
+    return np.searchsorted(identity, shown.numpy())
