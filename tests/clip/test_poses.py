@@ -15,9 +15,10 @@ from endogs.clip.cameras.pose_conventions import (
     with_pose_unit,
     world_to_camera,
 )
-from endogs.clip.checks.followed_points import LookingView, followed_pairs
+from endogs.clip.checks.followed_points import LookingView, Pair, followed_pairs
 from endogs.clip.checks.look import look_at
 from endogs.clip.checks.pose_check import check_poses
+from endogs.clip.checks.still_check import check_still
 from endogs.clip.clip import Clip
 from endogs.clip.config import PoseConvention
 from endogs.clip.recording import Recording
@@ -241,7 +242,7 @@ def test_quaternions_are_only_turned_round_where_there_are_some(moving):
 def test_a_still_camera_that_moves_is_told(moving):
     pretended = replace(moving, world_to_camera=moving.world_to_camera[:1].repeat(COUNT, 0), depths=None)
     note = looked(pretended).notes[0]
-    assert re.match(r"points move \d+ pixels within \d+ frames, and nine of ten at least", note)
+    assert re.match(r"points move \d+ pixels within \d+ frames, nine of ten at least \d+, and all but \d", note)
     assert "camera is taken to stand still" in note
     # Tissue that is pulled at one place, under a camera that does stand still.
     import cv2
@@ -253,6 +254,35 @@ def test_a_still_camera_that_moves_is_told(moving):
         for i in range(COUNT)
     ]
     assert looked(replace(pretended, images=Held(pulled))).notes == []
+
+
+def test_a_still_camera_that_goes_forward_is_told():
+    """What it goes towards hardly moves; all else does, and as in a rigid world."""
+    rng = np.random.default_rng(2)
+    K = np.array([[250.0, 0, 160], [0, 250, 128], [0, 0, 1]])[None].repeat(2, 0)
+    x, y = rng.uniform(-1, 1, (2, 300))
+    depth = 25 + 20 * rng.random(300)
+
+    def seen(points):
+        return 250 * points[:, :2] / points[:, 2:] + [160, 128] + rng.normal(0, 0.15, (300, 2))
+
+    points = np.stack([0.6 * x * depth, 0.5 * y * depth, depth], 1)
+    here, forward = seen(points), seen(points - [0, 0, 4])
+    check = check_still([Pair(0, 1, here, forward)], 320, K)
+    assert check.as_rigid
+    assert "all but 0." in check.notes[0]
+    # Tissue that folds, as far on average: no camera moves it so.
+    folded = points + 4 * np.stack([np.sin(y * 9), np.cos(x * 7), np.sin(x * 8 + y * 6)], 1)
+    assert not check_still([Pair(0, 1, here, seen(folded))], 320, K).as_rigid
+
+
+def test_poses_in_metres_without_depth_are_told_by_what_they_make_of_it(moving):
+    alone = replace(moving, depths=None, right_images=None, units="mm", pose_unit_mm=1.0)
+    assert not any("no endoscope sees" in note for note in looked(alone).notes)
+    small = alone.world_to_camera.copy()
+    small[:, :3, 3] /= 1000
+    notes = looked(replace(alone, world_to_camera=small)).notes
+    assert any("no endoscope sees" in note and "--pose-unit-mm 1000 (metres)" in note for note in notes)
 
 
 def test_tissue_that_deforms_neither_hides_wrong_poses_nor_accuses_right_ones(moving):

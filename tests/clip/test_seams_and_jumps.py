@@ -8,7 +8,7 @@ from drawn_frames import save, series, tissue
 from drawn_screens import compressed, moving_tissue
 
 from endogs.clip import ClipOptions, load_clip
-from endogs.clip.checks.pose_jumps import pose_jump_note, pose_jumps
+from endogs.clip.checks.pose_jumps import pose_jump_note, pose_jumps, poses_apart
 from endogs.clip.checks.seams import seam_note
 
 
@@ -69,7 +69,19 @@ def test_a_pose_far_from_its_neighbours_and_a_lost_track_are_told():
     assert pose_jumps(path(outlier)) == [6, 7]
     assert pose_jumps(path(lost)) == [12]
     (note,) = pose_jump_note(path(outlier))
-    assert "2 times between neighbouring frames (5 to 6, 6 to 7)" in note
+    assert "that of frame 6 lies far from those of the frames before and after" in note
+    (note,) = pose_jump_note(path(lost))
+    assert "1 times between neighbouring frames (11 to 12)" in note
+
+
+def test_a_single_pose_apart_is_told_also_where_it_is_near_or_only_turned():
+    near, turned = path(0.6 * np.arange(20.0)), path(0.6 * np.arange(20.0))
+    near[6, :3, 3] += 5
+    turned[9, :3, :3] = turned[9, :3, :3] @ np.diag([-1.0, 1, -1])
+    assert poses_apart(path(0.6 * np.arange(20.0))) == []
+    assert poses_apart(near) == [6]
+    assert poses_apart(turned) == [9]
+    assert poses_apart(path(0.6 * (np.arange(20.0) >= 9))) == [], "it moved on, and stayed there"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -78,6 +90,7 @@ def test_cameras_that_rest_and_rush_do_not_jump(seed):
     assert pose_jumps(path(np.cumsum(generator.lognormal(0, 1.2, 200)))) == []
     assert pose_jumps(path(np.repeat(np.arange(20.0), 5))) == []
     assert pose_jumps(path(np.zeros(20))) == []
+    assert poses_apart(path(np.cumsum(generator.lognormal(0, 1.2, 200)))) == []
 
 
 def test_links_that_lead_nowhere_are_counted(tmp_path):

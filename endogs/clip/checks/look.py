@@ -38,7 +38,7 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
     view = LookingView(clip, original=clip.has_right or not clip.static_camera)
     pairs = followed_pairs(view)
     if clip.static_camera:
-        still = check_still(pairs, view.full[0])
+        still = check_still(pairs, view.full[0], clip.original_K if view.is_original else clip.K)
         clip.notes += still.notes if still is not None else []
     if recording.packed is not None and options.stereo is not None:
         packing = clip.packing_check = check_packing(recording.packed, len(clip), options.stereo)
@@ -54,6 +54,8 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
         found = _lengths(clip, recording, options, poses, pair)
     if not found and (pair is None or pair.over_given is None) and options.depth_unit_mm is None:
         found = _odd_depth(clip, recording)
+    if not found and not clip.has_depth and pair is None and options.pose_unit_mm is None:
+        found = _odd_path(clip, recording, poses)
     off = _depth_unit(recording, pair) if pair is not None else None
     if off is not None and options.depth_unit_mm is None:
         clip.contradictions.append(
@@ -138,6 +140,25 @@ def _is_plausible(clip: Clip) -> bool:
     """Whether the depth files, in the unit that they are read in, put tissue where an endoscope sees it."""
     depth = _median_depth(clip)
     return depth is not None and DEPTH_RANGE_MM[0] < depth < DEPTH_RANGE_MM[1]
+
+
+def _odd_path(clip: Clip, recording: Recording, poses: PoseCheck | None) -> list[str]:
+    """A sentence when the poses' motion, in the unit that they are read in, puts tissue where no endoscope sees it."""
+    unit = recording.pose_unit_mm
+    if poses is None or poses.depth is None or unit is None or clip.units != "mm":
+        return []
+    if DEPTH_RANGE_MM[0] < poses.depth < DEPTH_RANGE_MM[1]:
+        return []
+    fitting = [
+        f"--pose-unit-mm {other:g} ({name})"
+        for other, name in UNITS_MM.items()
+        if DEPTH_RANGE_MM[0] < poses.depth / unit * other < DEPTH_RANGE_MM[1]
+    ]
+    remedy = f"if they count otherwise, {' or '.join(fitting)} says so" if fitting else "--pose-unit-mm sets their unit"
+    return [
+        f"poses: by the camera's motion tissue is {poses.depth:.3g} mm away (median), which no endoscope sees: "
+        f"{remedy}."
+    ]
 
 
 def _odd_depth(clip: Clip, recording: Recording) -> list[str]:

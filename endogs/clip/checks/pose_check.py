@@ -58,7 +58,7 @@ def check_poses(clip: Clip, recording: Recording, view: LookingView, pairs: list
         if late and (late_error > bound or (wrong and others[closest] <= late_error)):
             late = 0
         wrong = wrong and not late
-    in_front, ratio = _depths(clip, pairs)
+    in_front, ratio, depth = _depths(clip, pairs)
     return PoseCheck(
         points=sum(len(pair.here) for pair in pairs),
         pairs=len(pairs),
@@ -72,6 +72,7 @@ def check_poses(clip: Clip, recording: Recording, view: LookingView, pairs: list
         late=late,
         late_error=late_error,
         depth_ratio=ratio,
+        depth=depth,
     )
 
 
@@ -92,14 +93,17 @@ def _slip(K: Array, poses: Array, pairs: list[Pair], error: float) -> tuple[int,
     return best, smallest
 
 
-def _depths(clip: Clip, pairs: list[Pair]) -> tuple[float, float | None]:
-    """The share of points with parallax in front of both cameras, and their depth by motion over the files' depth."""
-    positive, ratios = [], []
+def _depths(clip: Clip, pairs: list[Pair]) -> tuple[float, float | None, float | None]:
+    """The share of points with parallax in front of both cameras, their depth by motion over the files' depth, and that
+    depth itself (medians).
+    """
+    positive, ratios, depths = [], [], []
     for pair in pairs:
         turned, moved, target, _ = relative(clip.original_K, clip.world_to_camera, pair)
         parallax = with_parallax(turned, target, LEAST_TURN)
         inverse = inverse_depth(turned, moved, target)
         positive.append((inverse > 0)[parallax])
+        depths.append(1 / inverse[parallax & (inverse > 0)])
         files = clip.original_depth(pair.first)
         if files is not None:
             column, row = pair.here.astype(int).T
@@ -107,8 +111,10 @@ def _depths(clip: Clip, pairs: list[Pair]) -> tuple[float, float | None]:
             use = parallax & (inverse > 0) & (known > 0)
             ratios.append(1 / (inverse[use] * known[use]))
     share = np.concatenate(positive)
+    depth = np.concatenate(depths)
     all_ratios = np.concatenate(ratios) if ratios else np.zeros(0)
     return (
         float(share.mean()) if share.size else 1.0,
         float(np.median(all_ratios)) if len(all_ratios) >= LEAST_POINTS else None,
+        float(np.median(depth)) if len(depth) >= LEAST_POINTS else None,
     )

@@ -122,6 +122,8 @@ class PoseCheck:
     """The median distance when they are moved back."""
     depth_ratio: float | None
     """Median depth that the poses give points over the depth in the files, None without either."""
+    depth: float | None = None
+    """Median depth that the poses give points, world units; None with too few points with parallax."""
 
     @property
     def fits(self) -> bool:
