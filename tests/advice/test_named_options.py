@@ -35,6 +35,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "export/extent.py": ("export points", "export splats", "export mesh"),
     "export/file_format.py": ("export points", "export splats", "export mesh", "export tracks"),
     "export/mesh.py": ("export mesh",),
+    "export/html/": ("export html",),
     "export/meshing.py": ("export mesh",),
     "export/moments.py": ("export points", "export splats", "export mesh", "export depth"),
     "export/selection.py": ("export points",),

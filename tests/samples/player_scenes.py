@@ -1,11 +1,18 @@
 """Small scenes for the tests of the shareable player: a wavy sheet of tissue that bends, turns, fades and blushes."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import torch
 
+from endogs.export.html.part_of_time import part_of_time
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
+from endogs.scene.appearance import Appearance, Exposure
+from endogs.scene.chain import SceneChain, SegmentFrames
 from endogs.scene.deformation.deformation import Deformation
 from endogs.scene.origin import Origin
+from endogs.scene.scene_file import FILE_NAME, SEGMENTS, save_chain, save_scene, segment_file
 
 WIDTH, HEIGHT, FRAMES = 96, 72, 7
 
@@ -63,3 +70,49 @@ def pose(turn: float) -> np.ndarray:
     ]
     matrix[:3, 3] = 1 + 4 * turn, -2, 3
     return matrix
+
+
+CHAINED = ((0, 14), (7, 23), (16, 30))
+"""First and last frames of the segments of `sheet_chain`."""
+DIMMER = 0.8
+"""Colours of its second segment over those of the others, where it has exposures."""
+
+
+def sheet_chain(exposed: bool = False) -> SceneChain:
+    """The sheet over 31 frames, in three segments: each loses Gaussians at the left and has more at the right.
+
+    Neighbours are not of one mind: the second segment is 0.2 mm deeper, and its quaternions have the other sign.
+    """
+    whole = sheet(frames=31)
+    columns = whole.base[:, 0]
+
+    def read(number: int) -> Scene:
+        first, last = CHAINED[number]
+        segment = part_of_time(whole, range(first, last + 1))
+        left, right = ((-40, 12), (-20, 24), (-16, 40))[number]
+        keep = (columns > left) & (columns < right)
+        segment = replace(segment.select(keep), identity=keep.nonzero()[:, 0] + 1)
+        if number == 1:
+            segment.base[:, 2] += 0.2
+            segment.base[:, 3:7] *= -1
+            segment.deformation.tensors()["control"][..., 3:7] *= -1
+        if exposed:
+            gain = DIMMER if number == 1 else 1.0
+            segment.base[:, 11:] *= gain
+            segment.deformation.tensors()["control"][..., 11:] *= gain
+            value = torch.zeros(len(segment.times), 2, 3)
+            value[:, 0] = -float(np.log(gain))
+            segment.appearance = Appearance(exposure=Exposure(segment.times, value))
+        return segment
+
+    return SceneChain.of(whole, tuple(SegmentFrames(*ends) for ends in CHAINED), read, len(whole))
+
+
+def save_sheet_chain(folder: Path) -> Path:
+    """`sheet_chain` as a fit writes it; returns the folder."""
+    chain = sheet_chain()
+    (folder / SEGMENTS).mkdir(parents=True)
+    for number in range(len(CHAINED)):
+        save_scene(chain.segment(number), segment_file(folder, number))
+    save_chain(chain, folder / FILE_NAME)
+    return folder

@@ -15,12 +15,24 @@ from endogs.gaussians import COLORS, OPACITY
 from endogs.render.blending import blending_weights
 from endogs.scene import Knots, Scene
 from endogs.scene.appearance import Exposure
-from endogs.scene.chain import SceneChain, SegmentFrames, identity_of, shared_rows
+from endogs.scene.chain import SceneChain, identity_of, shared_rows
 
 LOOKS = 4
 """Frames of each segment that are looked at for what its Gaussians add."""
 FADING = 2
-"""Frames per knot where segments that rest go over into each other."""
+"""Frames per knot where segments go over into each other: what fades needs knots of its own."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What Gaussians add to the picture of a frame."""
+
+    frame: int
+    """Of the clip."""
+    rows: NDArray[np.int64]
+    """(M,) which of the part's identities are there."""
+    added: NDArray[np.float32]
+    """(M,) their blending weights, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,8 @@ class ChainPart:
     """Of each segment the same of its rows, summed over its own frames."""
     knots: Knots
     """Over the range: those of the segments, each where it shows most."""
-    looked: tuple[tuple[int, NDArray[np.float32]], ...]
-    """Frames that were looked at, and what the identities (N,) add there."""
+    looked: tuple["Look", ...]
+    """Frames that were looked at, ascending."""
 
 
 def numbers_shown(chain: SceneChain, frames: range) -> range:
@@ -72,24 +84,28 @@ def part_of_chain(chain: SceneChain, frames: range) -> ChainPart:
     """Looks at a chain in a range of its frames, with no more than two segments in memory. Raises InputError."""
     numbers = numbers_shown(chain, frames)
     gains, known, breakpoints, before = [np.ones(3)], [], [], None
+    checked = replace(chain, _loaded=OrderedDict())
     for number in numbers:
-        segment = chain.read(number)
+        segment = checked.segment(number)
         if before is not None:
             gains.append(gains[-1] * _gain(before, segment))
         known.append(identity_of(segment).numpy())
-        breakpoints.append(_breakpoints(chain, number, segment))
+        breakpoints.append(_breakpoints(segment))
         before = segment
-    del before
+    del before, segment, checked
     held = len(np.unique(np.concatenate(known)))
     even = np.exp(np.log(gains) - np.log(gains).mean(0))
     aligned = replace(
         chain, read=lambda number: _seen(chain, number, frames, even[number - numbers.start]), _loaded=OrderedDict()
     )
-    identity = np.unique(np.concatenate([identity_of(aligned.segment(number)).numpy() for number in numbers]))
+    seen = [identity_of(aligned.segment(number)).numpy() for number in numbers]
+    own = {number: np.zeros(len(one), np.float32) for number, one in zip(numbers, seen, strict=True)}
+    identity = np.unique(np.concatenate(seen))
     knots = _merged(chain, numbers, frames, breakpoints)
-    looked, own = _looked_at(aligned, frames, numbers, identity)
-    weights = np.sum([weight for _, weight in looked], 0) / len(looked)
-    return ChainPart(aligned, frames, numbers, held, identity, weights.astype(np.float32), own, knots, tuple(looked))
+    looked, weights = _looked_at(aligned, frames, identity, own), np.zeros(len(identity), np.float32)
+    for look in looked:
+        weights[look.rows] += look.added / len(looked)
+    return ChainPart(aligned, frames, numbers, held, identity, weights, own, knots, tuple(looked))
 
 
 def _seen(chain: SceneChain, number: int, frames: range, gain: NDArray[np.float64]) -> Scene:
@@ -124,52 +140,45 @@ def _gain(before: Scene, after: Scene) -> NDArray[np.float64]:
     return np.clip(products / squares, 0.25, 4.0)
 
 
-def _breakpoints(chain: SceneChain, number: int, segment: Scene) -> NDArray[np.float64]:
-    """Knots of a segment's motion: its splines' own; frames of its overlaps where it rests; else all of its frames."""
+def _breakpoints(segment: Scene) -> NDArray[np.float64]:
+    """Knots of a segment's motion: its splines' own, its ends where it rests, or else all of its frames."""
     if segment.deformation.spline_knots is not None:
         return np.array(segment.deformation.spline_knots.breakpoints)
-    if segment.deformation.tensors():
-        return np.unique(segment.times)
-    ends = {0, len(segment.times) - 1}
-    for other in (number - 1, number + 1):
-        if 0 <= other < len(chain.segments):
-            shared = _shared(chain.segments[number], chain.segments[other])
-            ends |= {frame for frame in range(shared.start - 2 * FADING, shared.stop + 2 * FADING, FADING)}
-    return np.unique(segment.times[[frame for frame in ends if 0 <= frame < len(segment.times)]])
-
-
-def _shared(own: SegmentFrames, other: SegmentFrames) -> range:
-    """Frames of both, counted from the first of `own`."""
-    return range(max(own.first, other.first) - own.first, min(own.last, other.last) + 1 - own.first)
+    return np.unique(segment.times if segment.deformation.tensors() else segment.times[[0, -1]])
 
 
 def _merged(chain: SceneChain, numbers: range, frames: range, breakpoints: list[NDArray[np.float64]]) -> Knots:
-    """Knots over the range: those of each segment up to the middle of its overlaps, nowhere closer than in one."""
+    """Knots over the range: those of the segments, and every FADING frames, or less, where two overlap; nowhere
+    closer than in one of these."""
     times = chain.times
     first, last = float(times[frames[0]]), float(times[frames[-1]])
     if first == last:
         return Knots((first, first + 1.0))
-    found, begin = [first], first
-    closest = min(float(np.diff(ends).min()) for ends in breakpoints)
+    wanted, closest, begin = [], min(float(np.diff(ends).min(initial=np.inf)) for ends in breakpoints), -np.inf
     for number, ends in zip(numbers, breakpoints, strict=True):
-        until = last
-        if number + 1 in numbers:
-            until = (times[chain.segments[number].last] + times[chain.segments[number + 1].first]) / 2
-        for time in ends[(ends >= begin) & (ends < min(until, last))]:
-            if time - found[-1] >= 0.99 * closest and last - time >= 0.99 * closest:
-                found.append(float(time))
-        begin = until
+        until, fading = np.inf, np.zeros(0)
+        if number + 1 < len(chain.segments):
+            begins, ends_at = chain.segments[number + 1].first, chain.segments[number].last
+            step = max(1, min(FADING, (ends_at - begins + 1) // 4))
+            around = range(begins - step, ends_at + 2 * step, step)
+            fading = times[[frame for frame in around if 0 <= frame < len(times)]]
+            until = fading[0]
+            closest = min(closest, float(np.diff(fading).min(initial=np.inf)))
+        wanted += [*ends[(ends > begin) & (ends < until)], *fading]
+        begin = fading[-1] if len(fading) else until
+    found = [first]
+    for time in wanted:
+        if time - found[-1] >= 0.99 * closest and last - time >= 0.99 * closest:
+            found.append(float(time))
     return Knots((*found, last))
 
 
 def _looked_at(
-    chain: SceneChain, frames: range, numbers: range, identity: NDArray[np.int64]
-) -> tuple[list[tuple[int, NDArray[np.float32]]], dict[int, NDArray[np.float32]]]:
-    """Frames, and what each identity (N,) adds there, in pixels; and the same by segment, of its own rows."""
-    count = max(2 * LOOKS, LOOKS * len(numbers))
-    own = {number: np.zeros(len(chain.segment(number)), np.float32) for number in numbers}
+    chain: SceneChain, frames: range, identity: NDArray[np.int64], own: dict[int, NDArray[np.float32]]
+) -> list[Look]:
+    """What each identity (N,) adds to some frames; the same is added to each segment's `own` rows."""
     looked = []
-    for frame in np.unique(np.linspace(frames[0], frames[-1], count).round().astype(int)):
+    for frame in np.unique(np.linspace(frames[0], frames[-1], LOOKS * max(2, len(own))).round().astype(int)):
         time, camera = float(chain.times[frame]), chain.camera(int(frame)).to("cpu")
         added = blending_weights(chain.packed_at(time).cpu(), camera)[:, 1].numpy()
         shown = chain.identity_at(time)
@@ -177,10 +186,8 @@ def _looked_at(
         for part in range(number, number + (share > 0) + 1):
             rows, others = shared_rows(identity_of(chain.segment(part)), shown)
             own[part][rows] += added[others]
-        weights = np.zeros(len(identity), np.float32)
-        weights[rows_of(identity, shown)] = added
-        looked.append((int(frame), weights))
-    return looked, own
+        looked.append(Look(int(frame), rows_of(identity, shown), added))
+    return looked
 
 
 def rows_of(identity: NDArray[np.int64], shown: Tensor) -> NDArray[np.int64]:

@@ -14,8 +14,8 @@ from endogs.memory_budget import require_memory
 from endogs.scene import Scene, SplineDeformation
 from endogs.scene.chain import SceneChain, identity_of
 
-FAINTEST = -7.0
-"""Logit of the opacity of what is not there: a quarter of the least that is drawn at all."""
+FAINTEST = -6.0
+"""Logit of the opacity of what is not there: under what is drawn at all. The lower, the more a spline swings."""
 RIDGE = 1e-6
 """Of the second differences: it decides where there are no frames between knots."""
 NEGLIGIBLE = 1e-6

@@ -9,7 +9,7 @@ import torch
 from endogs.errors import InputError
 from endogs.export.html.page import assemble
 from endogs.export.html.payload import pack_scene, unpack_scene
-from endogs.export.html.showable import Showable, fidelity
+from endogs.export.html.showable import LEAST_SHARE, Showable, fidelity
 from endogs.scene import Scene
 
 FIDELITY = 56.0
@@ -18,8 +18,6 @@ FINEST = 0.2
 """The smallest factor by which all steps shrink to get there."""
 TRIALS = 6
 """Pages that are made at most to find one that is small enough."""
-LEAST_SHARE = 0.5
-"""Of what the pictures show, that a page of a given size must keep."""
 CLOSE = 0.98
 """Share of the room that is aimed at: how well Gaussians are packed depends on which they are."""
 
@@ -73,8 +71,9 @@ def within_size(made: Showable, title: str, most: int, megabytes: float) -> Draf
         if fitting < least:
             needed = math.ceil(10 * 1.15 * (page.without + each * least) / 1e6) / 10
             raise InputError(
-                f"a page of {megabytes:g} MB holds {max(fitting, 0):,} of {len(made.weights):,} Gaussians, which show "
-                f"less than half of the pictures: give --megabytes {needed:g}, or a shorter part by --start and --end."
+                f"a page of {megabytes:g} MB holds {max(fitting, 0):,} of {len(made.weights):,} Gaussians, which add "
+                f"less than {100 * LEAST_SHARE:.0f} % of what is seen: give --megabytes {needed:g}, or a shorter part "
+                "by --start and --end."
             )
         page = draft(made, title, fitting)
     raise InputError(f"no page of {megabytes:g} MB was found in {TRIALS} trials: give a larger --megabytes.")

@@ -14,6 +14,8 @@ from endogs.scene import Scene
 from endogs.scene.appearance.bake import baked
 from endogs.scene.deformation.as_spline import scene_as_spline
 
+LEAST_SHARE = 0.6
+"""Of what the pictures show, that a page must keep: with less they have holes."""
 CHECKED_FRAMES = 5
 """Frames on which the fidelity is measured."""
 

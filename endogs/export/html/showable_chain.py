@@ -9,12 +9,13 @@ from endogs.errors import InputError
 from endogs.export.html.chain_part import part_of_chain, seam_frames
 from endogs.export.html.chain_spline import chain_as_spline
 from endogs.export.html.overview import overview
-from endogs.export.html.showable import Showable, fidelity, kept_share, spread_frames
+from endogs.export.html.showable import LEAST_SHARE, Showable, fidelity, kept_share, spread_frames
 from endogs.scene import Scene
 from endogs.scene.chain import SceneChain
+from endogs.scene.deformation.knots import ACTIVE
 
-GOOD, LEAST = 0.9, 0.5
-"""Shares of what the pictures show: below the one a shorter part of the clip is advised, below the other refused."""
+GOOD, POOR = 0.95, 0.9
+"""Shares of what the pictures show: the one is advised where a page keeps less than the other. They are soft there."""
 CHECKED_SEAMS = 5
 """Most frames in the middle of overlaps on which the fidelity is measured too."""
 
@@ -51,7 +52,7 @@ class ShowableChain(Showable):
     def advice(self, most: int, room: int) -> str | None:
         """A shorter part of the clip from the same start on, where control points are what a page lacks."""
         share = self.share(most)
-        if share >= GOOD or most < room // self.knots:
+        if share >= POOR or most < room // self.knots:
             return None
         times, frames = self._part.chain.times, self._part.frames
         start, end = float(times[frames[0]]), float(times[frames[-1]])
@@ -65,22 +66,29 @@ class ShowableChain(Showable):
             if until is None
             else f"--start {_down(start):g} --end {_down(until):g} keeps about {100 * GOOD:.0f} %"
         )
-        if share < LEAST:
+        if share < LEAST_SHARE:
             raise InputError(f"{self._part.chain.called}: {kept}: {shorter}.")
         return f"{kept}; {shorter}"
 
     def _good_until(self, room: int) -> float | None:
-        """Seconds up to which a page from the same start on keeps GOOD; None where none longer than a frame does."""
-        times = self._part.chain.times
-        added, until = np.zeros(len(self.weights), np.float32), None
-        for frame, weights in self._part.looked:
-            added += weights
-            knots = int(np.searchsorted(self._part.knots.breakpoints, times[frame])) + 4
-            if kept_share(added, room // knots) < GOOD:
+        """Seconds up to which a page from the same start on keeps GOOD; None where hardly anything longer than a frame
+        does."""
+        times, begin = self._part.chain.times, self._part.frames[0]
+        added, until = np.zeros(len(self.weights), np.float32), begin
+        for look in self._part.looked:
+            added[look.rows] += look.added
+            for frame in range(until, look.frame + 1):
+                if kept_share(added, room // self._knots_until(float(times[frame]))) < GOOD:
+                    break
+                until = frame
+            if until < look.frame:
                 break
-            until = float(times[frame])
-        start = float(times[self._part.frames[0]])
-        return until if until is not None and _down(until) > _down(start) else None
+        end = float(times[until])
+        return end if _down(end) > _down(float(times[begin])) else None
+
+    def _knots_until(self, time: float) -> int:
+        """Control points of a page that ends at `time`, seconds."""
+        return int(np.searchsorted(self._part.knots.breakpoints, time)) + ACTIVE - 1 + 1
 
 
 def _down(seconds: float) -> float:
