@@ -1,21 +1,29 @@
 """A long clip becomes a chain of segments: its frames are explained, no seam is seen, and a stop is made good."""
 
 import json
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from samples.segmented import FRAMES, MOST, long_clip, segmented
 
 from endogs.clip import load_clip
 from endogs.errors import InputError
+from endogs.fit import checkpoint_clock
+from endogs.fit.config import PRESETS
 from endogs.fit.loop import Fit
 from endogs.pictures.scene_frames import picture
 from endogs.pipeline.reconstruct import Result, execute
 from endogs.pipeline.run_record import StageClock
+from endogs.scene import tensor_file
 from endogs.scene.chain import SceneChain, identity_of, shared_rows
 from endogs.scene.scene_file import load_scene, segment_file
 
@@ -146,3 +154,36 @@ def test_frames_in_memory_do_not_grow_with_the_clip(clip_folder, tmp_path, monke
     execute(segmented(clip_folder, tmp_path / "out", iterations=30), StageClock(), Counts(9, 0))
     assert max(held) <= MOST
     assert len(load_clip(clip_folder)) == FRAMES
+
+
+def test_a_disk_that_fills_while_segments_are_written_is_told_and_resumed_from(
+    clip_folder, result, tmp_path, monkeypatch
+):
+    written = []
+
+    def fills(tensors: Any, path: Path, about: Any = None) -> None:
+        if path.parent.name == "segments":
+            written.append(path)
+            if len(written) == 2:
+                raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        save_file(tensors, path, about)
+
+    monkeypatch.setattr(checkpoint_clock, "COST", 0)
+    monkeypatch.setitem(PRESETS, "fast", replace(PRESETS["fast"], checkpoint_seconds=0.0))
+    monkeypatch.setattr(tensor_file, "save_file", fills)
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match=r"No space left on device.*--resume continue there") as told:
+        execute(segmented(clip_folder, out), StageClock())
+    assert "000001.safetensors" in str(told.value)
+    monkeypatch.setattr(tensor_file, "save_file", save_file)
+    again = execute(segmented(clip_folder, out, resume=True), StageClock())
+    for number in range(3):
+        ours, theirs = load_scene(segment_file(again.out, number)), load_scene(segment_file(result.out, number))
+        assert torch.equal(ours.base, theirs.base)
+
+
+def test_a_disk_without_room_for_all_segments_is_refused_before_the_fit(clip_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(InputError, match=r"the scene may take .* are free on this disk: give an --out on another one"):
+        execute(segmented(clip_folder, tmp_path / "out"), StageClock())
+    assert not (tmp_path / "out").exists()
