@@ -23,6 +23,7 @@ from endogs.export.config import (
 from endogs.plain_text import plain
 
 if TYPE_CHECKING:
+    from endogs.export.selection import Selection
     from endogs.scene import Scene
 
 LONGEST_TITLE = 200
@@ -59,6 +60,7 @@ def run_points(config: ExportPoints) -> list[Path]:
         _check_ending(config.out, tuple(SUFFIXES.values()))
     needed_for = "--min-frames" if config.min_frames else "--show" if selection.needs_evidence else None
     scene = with_visibility(scene, config.scene, needed_for)
+    _tell_of_map(selection, scene, config.time)
     path = config.out or _beside(config.scene) / ("points" if several else f"points{SUFFIXES[chosen]}")
     written: list[int] = []
     files = export_points(scene, config.time, path, chosen, selection=selection, written=written)
@@ -68,7 +70,7 @@ def run_points(config: ExportPoints) -> list[Path]:
 
 def run_splats(config: ExportSplats) -> list[Path]:
     """`endogs export splats`."""
-    from endogs.export.extent import decided, extent_note
+    from endogs.export.extent import decided
     from endogs.export.selection import Selection
     from endogs.export.splats import export_splats, splat_format
     from endogs.scene.scene_file import load_scene
@@ -76,7 +78,7 @@ def run_splats(config: ExportSplats) -> list[Path]:
     chosen = splat_format(config.out, config.format)
     selection = Selection(config.min_opacity, show=config.show, view_only=config.view_only)
     scene = _albedo(load_scene(config.scene), config)
-    _tell(extent_note(selection, scene))
+    _tell_of_map(selection, scene, config.time)
     several = _several(config.time, len(scene.times))
     if not several:
         _check_ending(config.out, (".ply", ".splat", ".glb"))
@@ -90,13 +92,12 @@ def run_splats(config: ExportSplats) -> list[Path]:
 @native.cores_for_kernels()
 def run_mesh(config: ExportMesh) -> list[Path]:
     """`endogs export mesh`."""
-    from endogs.export.extent import extent_note
     from endogs.export.mesh import export_mesh, mesh_format, surface_selection
     from endogs.scene.scene_file import load_scene
 
     chosen = mesh_format(config.out, config.format)
     scene = load_scene(config.scene)
-    _tell(extent_note(surface_selection(config), scene))
+    _tell_of_map(surface_selection(config), scene, config.time)
     several = _several(config.time, len(scene.times))
     if not several:
         _check_ending(config.out, (".ply", ".obj", ".glb"))
@@ -188,6 +189,15 @@ def _check_ending(path: Path | None, endings: tuple[str, ...], needed: bool = Fa
 
 def _beside(scene: Path) -> Path:
     return scene if scene.is_dir() else scene.parent
+
+
+def _tell_of_map(selection: "Selection", scene: "Scene", times: Sequence[float] | str) -> None:
+    """Say what a whole map lacks, or has too much."""
+    from endogs.export.extent import carried_note, extent_note
+    from endogs.export.moments import requested_times
+
+    for note in (extent_note(selection, scene), carried_note(selection, scene, requested_times(scene, times))):
+        _tell(note)
 
 
 def _tell(note: str | None) -> None:

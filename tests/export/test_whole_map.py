@@ -1,5 +1,6 @@
 """A moving camera's export is the whole map: every place that was ever seen, at one time."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,13 @@ from samples.player_scenes import sheet
 
 from endogs.cli import main
 from endogs.export.config import ExportMesh
+from endogs.export.extent import carried_note
 from endogs.export.map_cameras import colored_from_nearby, covering_frames, nearest_cameras
 from endogs.export.mesh import surface
 from endogs.export.moments import moment
 from endogs.export.selection import Selection
 from endogs.pictures.find_visibility import find_visibility
-from endogs.scene import Scene, StaticDeformation
+from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
 from endogs.scene.appearance import Appearance, LitColors
 from endogs.scene.scene_file import save_scene
 
@@ -130,3 +132,21 @@ def test_the_three_kinds_take_the_same_words(tmp_path, monkeypatch, capsys):
     for kind in ("points", "splats", "mesh"):
         assert main(["export", kind, "still.safetensors", "--view-only"]) == 2
         assert "leave it out" in capsys.readouterr().err
+
+
+def test_a_map_that_travels_with_the_camera_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    scene = wall()
+    assert carried_note(Selection(), scene, [0.0]) is None
+    scene = scene.select(scene.base[:, 0] < 24)  # what the first camera sees, and then goes along with it
+    knots = Knots.over(0.0, 0.8, 0.1)
+    control = torch.zeros(knots.count, len(scene), 14)
+    control[:, :, 0] = (torch.arange(knots.count)[:, None] - 1) * STEP
+    carried = replace(scene, deformation=SplineDeformation(control, knots))
+    save_scene(carried, tmp_path / "scene.safetensors")
+    assert main(["export", "mesh", ".", "--out", "x.ply"]) == 0
+    assert re.search(
+        r"at 0 s the map fills only \d+ to 100 % of what the cameras of 8 frames saw", capsys.readouterr().err
+    )
+    assert main(["export", "mesh", ".", "--view-only", "--out", "y.ply"]) == 0
+    assert capsys.readouterr().err == ""
