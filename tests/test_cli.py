@@ -20,6 +20,7 @@ from endogs.cli import RUNNERS, main
 from endogs.clip import load_clip
 from endogs.errors import FitDiverged
 from endogs.export.kinds import KINDS
+from endogs.fit.segments import cut
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.plan import with_room
 from endogs.scene.scene_file import load_scene
@@ -444,11 +445,11 @@ def test_auto_declines_a_gpu_that_is_too_small_and_says_so(home, monkeypatch):
     clip, gpu = load_clip(home / "clip"), torch.device("cuda")
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (100_000_000, 4_000_000_000))
     numbers = Reconstruct(home / "clip").fit_config()
-    device, notes = with_room(gpu, clip, numbers, may_change=True)
+    device, notes = with_room(gpu, clip, cut(len(clip), len(clip)), numbers, may_change=True)
     assert device.type == "cpu"
     assert "0.1 GB are free; it runs on the processor" in notes[0]
-    device, notes = with_room(gpu, clip, numbers, may_change=False)
+    device, notes = with_room(gpu, clip, cut(len(clip), len(clip)), numbers, may_change=False)
     assert device == gpu
     assert "it may run out of it" in notes[0]
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (80_000_000_000, 80_000_000_000))
-    assert with_room(gpu, clip, numbers, may_change=True) == (gpu, ())
+    assert with_room(gpu, clip, cut(len(clip), len(clip)), numbers, may_change=True) == (gpu, ())

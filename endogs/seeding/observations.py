@@ -97,6 +97,11 @@ class Observations:
         """(F, 4, 4) OpenCV axes, world units."""
         return self._stacks()[2]
 
+    @property
+    def static_camera(self) -> bool:
+        """Whether all of these frames have the same pose."""
+        return len(self) < 2 or bool((self.world_to_camera == self.world_to_camera[:1]).all())
+
     def __len__(self) -> int:
         return len(self.frames)
 

@@ -1,0 +1,103 @@
+"""Tracks of a moving camera: what its motion explains stands still, and what it does not see rests.
+
+A point that is followed through the pictures of a moving camera is triangulated from all of them at once. Where one
+place explains the track as well as the flow can tell, the tissue has not moved, and what the single frames' depths say
+otherwise is their noise; so deformation begins only where parallax ends.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.geometry import invert_rigid
+from endogs.seeding.observations import ColoredTracks, Observations
+
+DEPTH_NOISE = 0.05
+"""Standard deviation of a frame's depth, as a part of it, beside one pixel across the line of sight."""
+STILL, MOVING = 2.0, 5.0
+"""Root mean square distance, pixels, of a track from where one place would be seen: up to STILL the tissue stands
+still, from MOVING on it goes where its track goes, and in between a part of the way."""
+NEAR_FRAMES = 8
+"""Training frames before and after a point's own by which that is told: over more, the flow's errors add up."""
+CHUNK = 16_384
+"""Points that are triangulated at a time."""
+
+
+def explained_by_camera(
+    observations: Observations, tracks: ColoredTracks, start: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """World points (F, P, 3) of tracks that begin at frames `start` (P,), at rest where the camera's motion explains
+    them, or where they are not followed.
+
+    Depth must be metric. The colours of `tracks` rest too, in place, where these are not followed.
+    """
+    frames, count = tracks.valid.shape
+    followed = _followed(tracks, start)
+    points = np.empty((frames, count, 3))
+    near = followed & (np.abs(np.arange(frames)[:, None] - start) <= NEAR_FRAMES)
+    for begin in range(0, count, CHUNK):
+        part = slice(begin, min(begin + CHUNK, count))
+        points[:, part] = _triangulated(observations, tracks, near, part)
+    _rest(points, tracks, followed, start)
+    return points
+
+
+def _followed(tracks: ColoredTracks, start: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(F, P) every frame from the point's own on shows it; frames that show no tissue at all are passed over."""
+    followed = np.empty(tracks.valid.shape, bool)
+    for step in (1, -1):
+        still = np.ones(len(start), bool)
+        for frame in range(len(followed)) if step > 0 else range(len(followed) - 1, -1, -1):
+            ahead = (frame - start) * step >= 0
+            still &= ~ahead | tracks.valid[frame] | ~tracks.valid[frame].any()
+            followed[frame, ahead] = still[ahead] & (tracks.valid[frame, ahead] | (frame == start[ahead]))
+    return followed
+
+
+def _triangulated(
+    observations: Observations, tracks: ColoredTracks, followed: NDArray[np.bool_], part: slice
+) -> NDArray[np.float64]:
+    """World points (F, p, 3) of some of the tracks, judged by the frames (F, P) in which they are `followed`."""
+    frames = len(followed)
+    own = np.empty((frames, part.stop - part.start, 3))
+    information = np.zeros((*own.shape[1:], 3))
+    weighted = np.zeros((*own.shape[1:], 1))
+    eyes = invert_rigid(observations.world_to_camera)[:, :3, 3]
+    for frame in range(frames):
+        depth = tracks.depth[frame, part].astype(np.float64)
+        own[frame] = observations.unproject(frame, tracks.positions[frame, part], tracks.depth[frame, part])
+        ray = own[frame] - eyes[frame]
+        ray /= np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-12)
+        along = ray[:, :, None] * ray[:, None, :]
+        z = np.maximum(depth, 1e-12)[:, None, None]
+        focal = observations.K[frame, 0, 0]
+        known = (np.eye(3) - along) * (focal / z) ** 2 + along / (DEPTH_NOISE * z) ** 2
+        known *= followed[frame, part, None, None]
+        information += known
+        weighted += known @ own[frame][:, :, None]
+    scale = np.maximum(np.trace(information, axis1=1, axis2=2), 1e-30)[:, None, None]
+    place = np.linalg.solve(information / scale + 1e-9 * np.eye(3), weighted / scale)[..., 0]
+    missed, seen = np.zeros(len(place)), np.zeros(len(place))
+    for frame in range(frames):
+        pose, K = observations.world_to_camera[frame], observations.K[frame]
+        here = place @ pose[:3, :3].T + pose[:3, 3]
+        pixels = here[:, :2] / np.maximum(here[:, 2:], 1e-9) * K[[0, 1], [0, 1]] + K[:2, 2]
+        off = np.square(pixels - tracks.positions[frame, part]).sum(1)
+        missed += np.where(followed[frame, part], off, 0)
+        seen += followed[frame, part]
+    pixels = np.sqrt(missed / np.maximum(seen, 1))
+    share = np.clip((pixels - STILL) / (MOVING - STILL), 0, 1)[:, None]
+    return place + share * (own - place)
+
+
+def _rest(
+    points: NDArray[np.float64], tracks: ColoredTracks, followed: NDArray[np.bool_], start: NDArray[np.intp]
+) -> None:
+    """Let points (F, P, 3) and colours stay, in place, where they were last followed."""
+    own = np.arange(len(start))
+    for step in (1, -1):
+        at, colors = points[start, own], tracks.colors[start, own]
+        for frame in range(len(points)) if step > 0 else range(len(points) - 1, -1, -1):
+            ahead = (frame - start) * step > 0
+            rests, moves = ahead & ~followed[frame], ahead & followed[frame]
+            points[frame, rests], tracks.colors[frame, rests] = at[rests], colors[rests]
+            at[moves], colors[moves] = points[frame, moves], tracks.colors[frame, moves]
