@@ -25,6 +25,7 @@ from endogs.seeding.observations import (
     on_tissue,
     pixel_index,
 )
+from endogs.seeding.rigid_tracks import track_points
 from endogs.seeding.spline_fit import fit_control
 
 MARGIN = 0.15
@@ -167,6 +168,7 @@ def _control(
 ) -> Tensor:
     """Control points (Kn, N, 14) whose splines go where the earlier segment's did, and then along the tracks."""
     frames, shared, count = len(observations), len(rows), len(rows[0])
+    points = track_points(observations, tracks, np.full(count, shared - 1, np.intp))
     control = torch.empty(knots.count, count, CHANNELS)
     for begin in range(0, count, CHUNK):
         part = slice(begin, min(begin + CHUNK, count))
@@ -174,11 +176,9 @@ def _control(
         offsets = np.zeros((frames, len(now), CHANNELS), np.float32)
         for k, packed in enumerate(rows):
             offsets[k] = (packed[part] - now).numpy()
-        start = observations.unproject(shared - 1, tracks.positions[shared - 1, part], tracks.depth[shared - 1, part])
         moving = ~at_rest[part]
         for k in range(shared, frames):
-            there = observations.unproject(k, tracks.positions[k, part], tracks.depth[k, part])
-            offsets[k, :, MEANS] = np.where(moving[:, None], there - start, 0)
+            offsets[k, :, MEANS] = np.where(moving[:, None], points[k, part] - points[shared - 1, part], 0)
             changed = tracks.colors[k, part] - tracks.colors[shared - 1, part]
             offsets[k, :, COLORS] = np.where(moving[:, None], changed, 0)
         control[:, part] = torch.from_numpy(fit_control(knots, observations.times, offsets))

@@ -10,7 +10,7 @@ from torch import Tensor
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY
 from endogs.scene.deformation.knots import Knots
 from endogs.seeding.observations import ColoredTracks, Observations, Pixels, follow
-from endogs.seeding.rigid_tracks import explained_by_camera
+from endogs.seeding.rigid_tracks import track_points
 from endogs.seeding.spline_fit import fit_control
 
 
@@ -61,11 +61,7 @@ def gaussians_from_seeds(
     if tracks is None:
         tracks = follow(observations, seeds.frame, seeds.pixels, seeds.depth)
     own = np.arange(len(seeds))
-    if observations.metric and not observations.static_camera:
-        points = explained_by_camera(observations, tracks, seeds.frame)
-    else:
-        each = range(len(observations))
-        points = np.stack([observations.unproject(f, tracks.positions[f], tracks.depth[f]) for f in each])
+    points = track_points(observations, tracks, seeds.frame)
     means, colors = points[seeds.frame, own], tracks.colors[seeds.frame, own]
     base = still_gaussians(means, colors, seeds.spacing * seeds.depth / observations.K[seeds.frame, 0, 0], style)
     if knots is None:

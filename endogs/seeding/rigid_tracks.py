@@ -22,6 +22,15 @@ CHUNK = 16_384
 """Points that are triangulated at a time."""
 
 
+def track_points(observations: Observations, tracks: ColoredTracks, start: NDArray[np.intp]) -> NDArray[np.float64]:
+    """World points (F, P, 3) of tracks that begin at frames `start` (P,): `explained_by_camera` where the camera moves
+    and depth is metric, else where their pixels and depths say."""
+    if observations.metric and not observations.static_camera:
+        return explained_by_camera(observations, tracks, start)
+    each = range(len(observations))
+    return np.stack([observations.unproject(k, tracks.positions[k], tracks.depth[k]) for k in each])
+
+
 def explained_by_camera(
     observations: Observations, tracks: ColoredTracks, start: NDArray[np.intp]
 ) -> NDArray[np.float64]:
