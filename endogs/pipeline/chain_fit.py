@@ -4,6 +4,7 @@ A finished segment is a file in the working folder. The next one takes over from
 motion and depth are read and guessed anew for its own frames alone.
 """
 
+import gc
 import signal
 import sys
 import time
@@ -122,6 +123,7 @@ def fit_chain(
         log += [{SEGMENT: number, **record} for record in fit.log]
         stopped_by = fit.stopped_by
         del fit, priors, scene
+        gc.collect()  # a window and its observations know each other, and hold all that a segment took
         return_freed_memory()
         if stopped_by is not None:
             break

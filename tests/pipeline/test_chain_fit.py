@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,6 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from samples.segmented import FRAMES, MOST, long_clip, segmented
 
-from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.fit import checkpoint_clock
 from endogs.fit.config import PRESETS
@@ -144,16 +144,20 @@ def test_other_deformations_go_on_too(deformation, clip_folder, tmp_path):
     assert found.metrics["mean"]["psnr"] > 15
 
 
-def test_frames_in_memory_do_not_grow_with_the_clip(clip_folder, tmp_path, monkeypatch):
-    held = []
+def test_what_a_segment_took_is_given_back_before_the_next_one_begins(clip_folder, tmp_path):
+    held, earlier = [], list[weakref.ref[Any]]()
 
     class Counts(StopsIn):
+        def begin(self, fit: Fit, clip: Any, metric: bool) -> None:
+            assert [one() for one in earlier] == [None] * len(earlier)
+            earlier.extend((weakref.ref(fit), weakref.ref(fit.window), weakref.ref(fit.optimizer)))
+
         def on_step(self, fit: Fit) -> None:
             held.append(len(fit.window.frames))
 
     execute(segmented(clip_folder, tmp_path / "out", iterations=30), StageClock(), Counts(9, 0))
-    assert max(held) <= MOST
-    assert len(load_clip(clip_folder)) == FRAMES
+    assert max(held) <= MOST < FRAMES
+    assert len(earlier) == 9
 
 
 def test_a_disk_that_fills_while_segments_are_written_is_told_and_resumed_from(
