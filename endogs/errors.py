@@ -9,6 +9,10 @@ class InputError(Exception):
     """
 
 
+class NothingSeen(InputError):
+    """Frames that show no tissue of known depth, such as black ones."""
+
+
 class FitDiverged(RuntimeError):
     """The fit produced a number that is not finite. Says at which step and in which attribute.
 

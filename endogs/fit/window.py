@@ -18,7 +18,7 @@ from endogs.clip import Clip
 from endogs.clip.clip_frames import ClipFrames
 from endogs.clip.frame_source import Frame, FrameSource, Pause, camera_between
 from endogs.device import usable_cores
-from endogs.errors import InputError
+from endogs.errors import NothingSeen
 from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import DepthAnchor
 from endogs.fit.view import View
@@ -89,7 +89,7 @@ class Window:
     def take_all(self) -> None:
         """Let all frames enter that are there.
 
-        Raises InputError when no training frame has depth on tissue.
+        Raises NothingSeen when no training frame has depth on tissue.
         """
         while isinstance(self.take(), Frame):
             pass
@@ -163,13 +163,13 @@ class Window:
     def reference(self) -> int:
         """The first frame that shows tissue of known depth: a clip may begin black.
 
-        Raises InputError where there is none.
+        Raises NothingSeen where there is none.
         """
         for k, frame in enumerate(self.frames):
             prediction = self._depth.prediction(frame.number)
             if (frame.tissue_mask & (prediction.confidence > 0) & (to_depth(prediction) > 0)).any():
                 return k
-        raise InputError(
+        raise NothingSeen(
             f"{self._source.name}: no training frame has depth on tissue; try another --depth, or other --masks"
         )
 
@@ -248,7 +248,7 @@ def whole_clip(
 ) -> Window:
     """The window that holds all training `frames` of a clip, ascending indices.
 
-    Raises InputError when none of them has depth on tissue.
+    Raises NothingSeen when none of them has depth on tissue.
     """
     window = Window(ClipFrames(clip, frames), flows, depth, config, device, set(frames_with_depth(frames, depth.kind)))
     window.take_all()

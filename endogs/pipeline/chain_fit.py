@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from endogs.clip import Clip
-from endogs.errors import InputError
+from endogs.errors import InputError, NothingSeen
 from endogs.fit.checkpoint import ANEW, IDENTITY, Checkpoint
 from endogs.fit.continuation import Continuation, numbered
 from endogs.fit.loop import Fit, run_fit
@@ -22,15 +24,17 @@ from endogs.fit.setup import finished_scene
 from endogs.memory_budget import return_freed_memory
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pipeline.plan import Plan
-from endogs.pipeline.prepared_fit import SEGMENT, SegmentStart, find_priors, start_fit
+from endogs.pipeline.prepared_fit import SEGMENT, SegmentStart, find_priors, say, start_fit
 from endogs.pipeline.run_folder import RunFolder
 from endogs.pipeline.run_record import StageClock
 from endogs.progress import duration
 from endogs.scene import Scene
 from endogs.scene.chain import SceneChain, SegmentFrames, identity_of
 from endogs.scene.deformation.clip_time import ClipTime
+from endogs.scene.deformation.static import StaticDeformation
 from endogs.scene.origin import FittedDepth, Origin
 from endogs.scene.scene_file import FILE_NAME, read_segment, save_chain, save_scene, segment_file
+from endogs.scene.visibility import Visibility
 
 OriginOf = Callable[[list[int], int, FittedDepth], Origin]
 """From training frames, steps and the kind of depth to what a scene says of its fit."""
@@ -97,8 +101,19 @@ def fit_chain(
         segment = segments[number]
         _tell(number, segments, time.monotonic() - started, sum(len(one) for one in segments[first:number]))
         own = replace(plan, split=split_of(plan.split, segment), fit=config_of(plan.fit, segment, len(clip)))
-        with clock.stage("priors"):
-            priors = find_priors(clip, own, folder, said)
+        inside = [frame - segment.first for frame in own.split.train]
+        try:
+            with clock.stage("priors"):
+                priors = find_priors(clip, own, folder, said)
+        except NothingSeen:
+            if number == 0:
+                raise
+            say([f"frames {segment.first} to {segment.last} show no tissue of known depth: the scene rests there"])
+            rests = _resting(
+                read_segment(folder.work, number - 1), clip, segment, origin_of(inside, 0, done.depth_kind)
+            )
+            save_scene(rests, segment_file(folder.work, number))
+            continue
         done.depth_kind, done.metric = priors.depth.kind, priors.window.metric
         done.depth = priors.depth.about()
         done.depth |= {"frames_computed": priors.depth.computed, "frames_from_cache": priors.depth.loaded}
@@ -116,7 +131,6 @@ def fit_chain(
         with clock.stage("fit"):
             run_fit(fit, folder.checkpoints, on_step=on_step)
         with clock.stage("write"):
-            inside = [frame - segment.first for frame in own.split.train]
             scene = _finished(fit, clip, segment, done, origin_of(inside, fit.step, done.depth_kind))
             save_scene(scene, segment_file(folder.work, number))
         done.add(scene)
@@ -157,6 +171,23 @@ def _finished(fit: Fit, clip: Clip, segment: SegmentFrames, done: _Done, origin:
     scene.visibility = find_visibility(scene, lambda i: clip.tissue_mask(segment.first + i))
     scene.identity = numbered(fit.population.rows[IDENTITY], done.used)
     return scene.to("cpu")
+
+
+def _resting(before: Scene, clip: Clip, segment: SegmentFrames, origin: Origin) -> Scene:
+    """A segment in which nothing is seen: all stays as it was at the end of the segment before."""
+    frames = slice(segment.first, segment.last + 1)
+    unseen = Visibility.of(*np.zeros((2, len(before), len(segment)), bool))
+    return replace(
+        before,
+        base=before.packed_at(float(before.times[-1])),
+        deformation=StaticDeformation(),
+        times=clip.times[frames],
+        K=clip.K[frames],
+        world_to_camera=clip.world_to_camera[frames],
+        visibility=unseen,
+        origin=origin,
+        file=None,
+    )
 
 
 def _chain(

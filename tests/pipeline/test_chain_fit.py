@@ -9,12 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from samples.segmented import FRAMES, MOST, long_clip, segmented
+from samples.sliding_clip import HEIGHT, WIDTH
 
 from endogs.errors import InputError
 from endogs.fit import checkpoint_clock
@@ -191,3 +193,22 @@ def test_a_disk_without_room_for_all_segments_is_refused_before_the_fit(clip_fol
     with pytest.raises(InputError, match=r"the scene may take .* are free on this disk: give an --out on another one"):
         execute(segmented(clip_folder, tmp_path / "out"), StageClock())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_blackout_longer_than_a_segment_is_rested_through(tmp_path, capsys):
+    folder = long_clip(tmp_path / "clip")
+    names = sorted(folder.iterdir())
+    for name in names[14:41]:
+        name.write_bytes(black_png())
+    found = execute(segmented(folder, tmp_path / "out"), StageClock())
+    assert "frames 16 to 39 show no tissue of known depth: the scene rests there" in capsys.readouterr().err
+    chain = load_scene(found.out)
+    resting = chain.segment(1)
+    assert resting.deformation.kind == "none"
+    psnr = {row["frame"]: row["psnr"] for row in found.metrics["per_frame"]}
+    assert min(psnr[frame] for frame in (1, 9)) > 25
+    assert psnr[49] > 22, "what comes after the dark is fitted again"
+
+
+def black_png() -> bytes:
+    return cv2.imencode(".png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1].tobytes()

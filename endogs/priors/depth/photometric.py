@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.errors import InputError
+from endogs.errors import NothingSeen
 from endogs.geometry import pixel_rays
 from endogs.priors.depth.brightness import COARSE, FINE, log_linear, masked_low_pass, view_mask
 from endogs.priors.depth.light_falloff import FIXED, Falloff, choose_falloff
@@ -99,11 +99,11 @@ class PhotometricDepth:
         self.falloff = falloff or FIXED
 
     def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:
-        """Chooses the fall-off by a few frames. Raises InputError when all of them are black or white."""
+        """Chooses the fall-off by a few frames. Raises NothingSeen when all of them are black or white."""
         looked_at = [frames[k] for k in sorted({round(k) for k in np.linspace(0, len(frames) - 1, LOOKED_AT)})]
         readable = [i for i in looked_at if is_readable(clip.image(i), masks(i))]
         if not readable:
-            raise InputError(
+            raise NothingSeen(
                 f"{clip.source}: every frame looked at is black, white or hidden, so brightness says nothing about "
                 "depth; choose other frames with --start and --end, or other --masks"
             )
