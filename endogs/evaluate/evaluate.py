@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from endogs.evaluate.metrics.lpips import Lpips
 
 
+FLOWS_KEPT = 16
+"""Flows that are kept at a time, of neighbours of a test frame: a clip may be of any length."""
+
+
 @dataclass(frozen=True)
 class Metrics:
     """What metrics.json holds. Values that could not be measured (a frame without tissue) are None."""
@@ -83,7 +87,7 @@ def evaluate_scene(
     check_split(clip, split)
     right = split.test_view == "right"
     masks = judged_masks(scene, clip) if tissue_mask is None else tissue_mask
-    flows = ClipFlows(clip.image) if flows is None else flows
+    flows = ClipFlows(clip.image, most=FLOWS_KEPT) if flows is None else flows
     alignment = depth_alignment(scene, clip)
     if right and alignment != "none":
         raise InputError(

@@ -11,7 +11,7 @@ from endogs import native
 from endogs.clip.splits import Split, split_frames
 from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
-from endogs.evaluate.evaluate import Metrics, evaluate_scene, write_metrics
+from endogs.evaluate.evaluate import FLOWS_KEPT, Metrics, evaluate_scene, write_metrics
 from endogs.evaluate.measures import EVERY_FRAME
 from endogs.evaluate.paired import PairedDifference, paired_differences
 from endogs.evaluate.path_chart import path_chart, write_path_chart
@@ -26,6 +26,9 @@ from endogs.plain_text import plain
 from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Scene
 from endogs.scene.scene_file import load_scene
+
+WHOLE_FRAMES = 240
+"""Frames of a clip, at most, whose flows are all kept."""
 
 
 @native.cores_for_kernels()
@@ -45,7 +48,9 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
     clip = load_source_clip(scenes[0], config.scenes[0], config.clip)
     split = split_frames(len(clip), chosen_split(config, scenes))
     truths = read_truths(config, clip, scenes)
-    masks, flows = judged_masks(scenes[0], clip, config.masks), ClipFlows(clip.image)
+    # Several scenes share the flows of a short clip; those of a long one do not fit into memory.
+    masks = judged_masks(scenes[0], clip, config.masks)
+    flows = ClipFlows(clip.image, most=None if len(clip) <= WHOLE_FRAMES else FLOWS_KEPT)
     wanted = {name.replace("-", "_") for name in config.measures}
     found = []
     for path, scene in zip(config.scenes, scenes, strict=True):

@@ -80,14 +80,16 @@ def fit_chain(
     fingerprints: tuple[str, str],
     checkpoint: Checkpoint | None,
     origin_of: OriginOf,
+    about: dict[str, Any],
     begin: Callable[[Fit, bool], None],
     on_step: Callable[[Fit], None] | None,
     clock: StageClock,
 ) -> ChainFit:
     """Fit the plan's segments, from that of the `checkpoint` on, until the last one or a signal.
 
-    `begin` is called before the first step of each segment, with whether its depth is in the clip's units. Raises
-    InputError where a segment before the checkpoint's is not there, and as `find_priors` and `start_fit` do.
+    `about` is written into the chain's file, with the last depth prior. `begin` is called before the first step of each
+    segment, with whether its depth is in the clip's units. Raises InputError where a segment before the checkpoint's is
+    not there, and as `find_priors` and `start_fit` do.
     """
     segments = plan.pieces.segments
     first = 0 if checkpoint is None else segment_of(checkpoint, len(segments))
@@ -144,6 +146,7 @@ def fit_chain(
     there = segments[: number + 1]
     frames = [i for i in plan.split.train if i <= there[-1].last]
     chain = _chain(clip, there, done, folder, origin_of(frames, done.steps, done.depth_kind))
+    chain.metadata = about | {"depth_prior": done.depth or {}}
     save_chain(chain, folder.work / FILE_NAME)
     return ChainFit(chain, stopped_by, done.depth or {}, log, done.steps)
 

@@ -14,7 +14,7 @@ from endogs.clip.fingerprint import clip_fingerprint, given_fingerprint
 from endogs.clip.splits import Split
 from endogs.device import choose_device, device_name
 from endogs.errors import InputError
-from endogs.evaluate.evaluate import evaluate_scene, write_metrics
+from endogs.evaluate.evaluate import FLOWS_KEPT, evaluate_scene, write_metrics
 from endogs.evaluate.summary import value_text
 from endogs.fit.checkpoint import Checkpoint, load_checkpoint
 from endogs.fit.loop import Fit, run_fit
@@ -88,8 +88,6 @@ def reconstruct(input: str | Path, **options: Any) -> Result:
 
 SEGMENT_CACHE = 150.0
 """Megabytes of decoded pictures that a clip in segments keeps, beside those that the segment holds."""
-FLOWS_KEPT = 16
-"""Flows that the judge of a chain keeps at a time."""
 
 
 class Watcher(Protocol):
@@ -251,7 +249,8 @@ def _fit_segments(
         return origin(clip, plan, folder, fingerprints[0], frames, steps, kind)
 
     on_step = None if watcher is None else watcher.on_step
-    done = fit_chain(clip, plan, folder, fingerprints, checkpoint, origin_of, begin, on_step, clock)
+    about = {"config": to_json(plan.options)}
+    done = fit_chain(clip, plan, folder, fingerprints, checkpoint, origin_of, about, begin, on_step, clock)
     write_json_lines(done.log, folder.work / "metrics.jsonl")
     return _Fitted(done.chain, done.stopped_by, done.steps, done.depth, ClipFlows(clip.image, most=FLOWS_KEPT))
 
