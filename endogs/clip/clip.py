@@ -119,6 +119,8 @@ class Clip:
 
     def keep(self, megabytes: float) -> None:
         """Keep at most so much of what was decoded from now on; the rest is decoded again when it is asked for."""
+        said = self._memory_notes()  # about the memory that is not taken any more
+        self.notes = [note for note in self.notes if note not in said]
         self._cache.limit_to(int(megabytes * 1e6))
 
     @property

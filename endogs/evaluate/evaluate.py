@@ -144,7 +144,7 @@ def render_frame(
     import torch
 
     with torch.no_grad():
-        camera = camera.to(scene.base.device)
+        camera = camera.to(scene.device)
         rendering = rasterize(scene.gaussians_at(time, camera), camera, backend=backend)
     return rendering.color.float().cpu().numpy(), rendering.depth.float().cpu().numpy()
 

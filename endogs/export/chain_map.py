@@ -6,17 +6,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.export.map_cameras import colored_from_nearby
+from endogs.export.segment_colors import gain_to
 from endogs.gaussians import COLORS
 from endogs.memory_budget import require_memory
 from endogs.scene import Scene
-from endogs.scene.chain import SceneChain, identity_of, shared_rows
+from endogs.scene.chain import SceneChain, identity_of
 from endogs.scene.deformation.static import StaticDeformation
 from endogs.scene.visibility import Visibility
-
-MOST_GAIN = 4.0
-"""Factor by which colours of a segment are brought to those of the segment before, at most."""
-FEWEST_SHARED = 100
-"""Gaussians that two segments share, by which their exposures are compared."""
 
 
 def instant(scene: Scene, time: float | None, view_only: bool = False) -> Scene:
@@ -90,20 +86,10 @@ def _at(segment: Scene, time: float | None) -> Tensor:
 
 def _gains(chain: SceneChain) -> Tensor:
     """(S, 3) by what the evenly exposed colours of each segment are multiplied to be as those of the first."""
-    gains = torch.ones(len(chain.segments), 3)
+    gains = [np.ones(3)]
     for k in range(len(chain.segments) - 1):
-        here, there = chain.segment(k), chain.segment(k + 1)
-        gains[k + 1] = gains[k]
-        if here.appearance.plain or there.appearance.plain:
-            continue
-        at_here, at_there = shared_rows(identity_of(here), identity_of(there))
-        if len(at_here) < FEWEST_SHARED:
-            continue
-        middle = float(chain.times[(chain.segments[k].last + chain.segments[k + 1].first) // 2])
-        colors = [_at(one, middle).cpu()[rows, COLORS] for one, rows in ((here, at_here), (there, at_there))]
-        ratio = colors[0].clamp_min(0).median(0).values / colors[1].clamp_min(1e-3).median(0).values
-        gains[k + 1] = gains[k] * ratio.clamp(1 / MOST_GAIN, MOST_GAIN)
-    return gains
+        gains.append(gains[-1] * gain_to(chain.segment(k), chain.segment(k + 1)))
+    return torch.from_numpy(np.stack(gains).astype(np.float32))
 
 
 def _add_visibility(

@@ -117,8 +117,7 @@ def fit_chain(
             save_scene(rests, segment_file(folder.work, number))
             continue
         done.depth_kind, done.metric = priors.depth.kind, priors.window.metric
-        done.depth = priors.depth.about()
-        done.depth |= {"frames_computed": priors.depth.computed, "frames_from_cache": priors.depth.loaded}
+        done.depth = priors.depth.record()
         with clock.stage("init"):
             before = Continuation(read_segment(folder.work, number - 1)) if number else None
             start = SegmentStart(number, segment, _span(clip, segment), before)

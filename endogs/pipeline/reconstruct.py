@@ -223,11 +223,7 @@ def _fit_whole(
         run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
     with clock.stage("write"):
         scene = write_scene(fit, clip, plan, priors, fingerprints[0], folder)
-    depth = priors.depth.about() | {
-        "frames_computed": priors.depth.computed,
-        "frames_from_cache": priors.depth.loaded,
-    }
-    return _Fitted(scene, fit.stopped_by, fit.step, depth, priors.flows)
+    return _Fitted(scene, fit.stopped_by, fit.step, priors.depth.record(), priors.flows)
 
 
 def _fit_segments(
@@ -303,7 +299,6 @@ def tell_before_the_fit(clip: Clip, plan: Plan) -> None:
     needed = fit_bytes(plan.pieces.longest, clip.width, clip.height, plan.fit)
     if not plan.pieces.one:
         clip.keep(SEGMENT_CACHE)
-        clip.notes = [note for note in clip.notes if not note.startswith("memory: ")]  # segments_note says it
     say([*clip.notes, memory_note(needed, machine_bytes()) if device.type == "cpu" else None, slow_note(device)])
     say([few_frames_note(len(clip), plan.split), nothing_fitted_note(plan.fit.iterations)])
     say([longer_fit_note(len(clip), options.fit_config().iterations, plan.fit.iterations)])

@@ -58,8 +58,6 @@ class SceneChain(Scene):
     """Loads a segment. Raises InputError."""
     gaussians: int = 0
     """All that there are over time, each counted once."""
-    evenly_exposed: bool = False
-    """Whether the clip's changes of exposure are left out."""
     on: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """Where segments are put."""
     _loaded: OrderedDict[int, Scene] = field(default_factory=OrderedDict, compare=False, repr=False)
@@ -105,7 +103,7 @@ class SceneChain(Scene):
                 self._loaded.popitem(last=False)
             found = self.read(number).to(self.on)
             self._check(number, found)
-            self._loaded[number] = found.steady() if self.evenly_exposed else found
+            self._loaded[number] = found
         self._loaded.move_to_end(number)
         return self._loaded[number]
 
@@ -181,7 +179,7 @@ class SceneChain(Scene):
 
     def steady(self) -> "SceneChain":
         """The chain without the clip's changes of exposure."""
-        return replace(self, evenly_exposed=True, _loaded=OrderedDict())
+        return self.mapped(Scene.steady)
 
     def select(self, keep: Tensor) -> Scene:
         """A chain has no rows that hold at all times: raises ValueError."""

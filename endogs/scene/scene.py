@@ -141,9 +141,7 @@ class Scene:
 
     def camera(self, frame: int) -> Camera:
         """The camera of a frame of the clip."""
-        return Camera.from_numpy(self.K[frame], self.world_to_camera[frame], self.width, self.height).to(
-            self.base.device
-        )
+        return Camera.from_numpy(self.K[frame], self.world_to_camera[frame], self.width, self.height).to(self.device)
 
     def nearest_frame(self, time: float) -> int:
         """The clip's frame nearest to `time`, seconds."""

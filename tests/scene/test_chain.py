@@ -154,3 +154,8 @@ def test_numbers_that_are_not_different_and_positive_are_refused(folder, wrong):
     rewrite(segment_file(folder, 0), lambda t, m: t.update(identity=torch.tensor(wrong)))
     with pytest.raises(InputError, match="not different numbers from 1 up"):
         load_scene(folder).packed_at(0.0)
+
+
+def test_cameras_go_where_the_segments_go(chain):
+    assert chain.to("meta").camera(0).K.device.type == "meta"
+    assert chain.camera(0).K.device.type == "cpu"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from endogs.export.html.importance import ever_visible
 from endogs.export.html.part_of_time import part_of_time
-from endogs.gaussians import COLORS, OPACITY
+from endogs.export.segment_colors import gain_to
 from endogs.render.blending import blending_weights
 from endogs.scene import Knots, Scene
 from endogs.scene.appearance import Exposure
@@ -88,7 +88,7 @@ def part_of_chain(chain: SceneChain, frames: range) -> ChainPart:
     for number in numbers:
         segment = checked.segment(number)
         if before is not None:
-            gains.append(gains[-1] * _gain(before, segment))
+            gains.append(gains[-1] * gain_to(before, segment))
         known.append(identity_of(segment).numpy())
         breakpoints.append(_breakpoints(segment))
         before = segment
@@ -118,26 +118,6 @@ def _seen(chain: SceneChain, number: int, frames: range, gain: NDArray[np.float6
         return segment
     value = torch.from_numpy(np.stack([np.log(gain), np.zeros(3)])[None].astype(np.float32))
     return replace(segment, appearance=replace(segment.appearance, exposure=Exposure(segment.times[:1], value)))
-
-
-@torch.no_grad()
-def _gain(before: Scene, after: Scene) -> NDArray[np.float64]:
-    """(3,) by which the colours of a segment become those of the one before, from the Gaussians that both have.
-
-    Each segment's exposures are known up to a factor only, which its colours make up for. Least squares over the frames
-    that they share, weighted by opacity; 1 where neither has exposures.
-    """
-    if before.appearance.exposure is None and after.appearance.exposure is None:
-        return np.ones(3)
-    rows, others = shared_rows(identity_of(before), identity_of(after))
-    times = [float(time) for time in after.times if time <= before.times[-1]]
-    products, squares = np.full(3, 1e-6), np.full(3, 1e-6)
-    for time in times:
-        one, two = before.steady().shown_at(time)[rows].double(), after.steady().shown_at(time)[others].double()
-        weight = (torch.sigmoid(one[:, OPACITY]) * torch.sigmoid(two[:, OPACITY]))[:, None]
-        products += (weight * one[:, COLORS] * two[:, COLORS]).sum(0).numpy()
-        squares += (weight * two[:, COLORS] ** 2).sum(0).numpy()
-    return np.clip(products / squares, 0.25, 4.0)
 
 
 def _breakpoints(segment: Scene) -> NDArray[np.float64]:

@@ -79,6 +79,10 @@ class ClipDepth:
         """JSON: the prior and what it decided for this clip."""
         return self._prior.about()
 
+    def record(self) -> dict[str, Any]:
+        """JSON: `about`, and how many frames were computed and how many found."""
+        return self.about() | {"frames_computed": self.computed, "frames_from_cache": self.loaded}
+
     def prediction(self, i: int) -> DepthPrediction:
         """The prediction for training frame `i` (an index into the clip)."""
         if i not in self._kept:
