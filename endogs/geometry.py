@@ -79,3 +79,12 @@ def unproject(depth: NDArray[np.float32], K: Array, world_to_camera: Array) -> A
     points = pixel_rays(K, width, height) * np.asarray(depth, np.float64)[..., None]
     camera_to_world = invert_rigid(world_to_camera)
     return points @ camera_to_world[:3, :3].T + camera_to_world[:3, 3]
+
+
+def project(points: Array, K: Array, world_to_camera: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Pixels (P, 2), centres at +0.5, and z-depth (P,) of world points (P, 3) in a pinhole camera of K (3, 3)
+    and pose (4, 4); pixels mean nothing at z <= 0."""
+    seen = points @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]
+    z = seen[:, 2]
+    pixels = seen[:, :2] / np.where(z > 0, z, 1)[:, None] * K[[0, 1], [0, 1]] + K[:2, 2]
+    return pixels.astype(np.float32), z.astype(np.float32)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY
+from endogs.geometry import project
 from endogs.scene.chain import identity_of
 from endogs.scene.deformation.knots import Knots
 from endogs.scene.scene import Scene
@@ -102,17 +103,6 @@ def _worth_keeping(observations: Observations, rows: list[Tensor], at: int, most
         weight = np.log(opacity.double().numpy()[kept]) + 2 * size
         kept = np.sort(kept[np.argsort(-weight, kind="stable")[:most]])
     return torch.from_numpy(kept)
-
-
-def project(
-    points: NDArray[np.float64], K: NDArray[np.float64], pose: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pixels (P, 2), centres at +0.5, and z-depth (P,) of world points (P, 3) in a camera; pixels mean nothing at
-    z <= 0."""
-    seen = points @ pose[:3, :3].T + pose[:3, 3]
-    z = seen[:, 2]
-    pixels = seen[:, :2] / np.where(z > 0, z, 1)[:, None] * K[[0, 1], [0, 1]] + K[:2, 2]
-    return pixels.astype(np.float32), z.astype(np.float32)
 
 
 def _image_colors(observations: Observations, before: Scene, at: int) -> Tensor:

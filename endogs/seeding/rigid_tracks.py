@@ -8,7 +8,7 @@ otherwise is their noise; so deformation begins only where parallax ends.
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.geometry import invert_rigid
+from endogs.geometry import invert_rigid, project
 from endogs.seeding.observations import ColoredTracks, Observations
 
 DEPTH_NOISE = 0.05
@@ -87,9 +87,7 @@ def _triangulated(
     place = np.linalg.solve(information / scale + 1e-9 * np.eye(3), weighted / scale)[..., 0]
     missed, seen = np.zeros(len(place)), np.zeros(len(place))
     for frame in range(frames):
-        pose, K = observations.world_to_camera[frame], observations.K[frame]
-        here = place @ pose[:3, :3].T + pose[:3, 3]
-        pixels = here[:, :2] / np.maximum(here[:, 2:], 1e-9) * K[[0, 1], [0, 1]] + K[:2, 2]
+        pixels, _ = project(place, observations.K[frame], observations.world_to_camera[frame])
         off = np.square(pixels - tracks.positions[frame, part]).sum(1)
         missed += np.where(followed[frame, part], off, 0)
         seen += followed[frame, part]

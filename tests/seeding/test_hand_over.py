@@ -8,9 +8,10 @@ import torch
 from samples.sliding_clip import HEIGHT, SPEED, WIDTH, sliding_clip
 
 from endogs.gaussians import CHANNELS, COLORS, OPACITY
+from endogs.geometry import project
 from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
-from endogs.seeding.hand_over import hand_over, project
+from endogs.seeding.hand_over import hand_over
 from endogs.seeding.observations import Observations
 
 DEPTH = 100.0
