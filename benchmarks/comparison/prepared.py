@@ -14,7 +14,7 @@ from endogs.clip import Clip, load_clip
 from endogs.clip.splits import Split, split_frames
 from endogs.device import usable_cores
 from endogs.evaluate.evaluate import depth_alignment, render_frame
-from endogs.evaluate.judged_frames import JudgedFrame, check_split, judged_frames
+from endogs.evaluate.judged_frames import JudgedFrame, camera_of, check_split, judged_frames
 from endogs.evaluate.measures import frame_depth_errors, image_errors
 from endogs.evaluate.metrics.metrics import psnr, to_8bit
 from endogs.fit.config import FitConfig, LearningRates
@@ -69,7 +69,9 @@ class Prepared:
 
     def curve_psnr(self, scene: Scene) -> float:
         """Mean zeroed PSNR of the test frames, dB: of all, so that a curve ends where its table's row stands."""
-        drawn = [to_8bit(render_frame(scene, frame.time, frame.camera)[0]) for frame in self.judged]
+        drawn = [
+            to_8bit(render_frame(scene, frame.time, camera_of(frame, scene, self.clip))[0]) for frame in self.judged
+        ]
         return float(np.mean([psnr(c, f.target, f.tissue_mask) for c, f in zip(drawn, self.judged, strict=True)]))
 
     def measured(self, scene: Scene) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class Prepared:
             return found
 
         def draw(frame: JudgedFrame) -> tuple[JudgedFrame, NDArray[np.uint8], NDArray[np.float32]]:
-            color, depth = render_frame(scene, frame.time, frame.camera)
+            color, depth = render_frame(scene, frame.time, camera_of(frame, scene, self.clip))
             return frame, to_8bit(color), depth.astype(np.float32)
 
         with ThreadPoolExecutor(self.threads) as pool:

@@ -85,8 +85,13 @@ class Clip:
         self.has_right = recording.right_images is not None
         self.depth_is_quantized = recording.depth_is_quantized
         """True when depth came in 8 bits, at most 255 different values."""
-        self.static_camera = bool(np.ptp(recording.world_to_camera, axis=0).max() < 1e-9)
+        self.static_camera = _is_static(recording.world_to_camera)
         """True when every frame has the same pose."""
+        self.poses_are_given = recording.poses_are_given
+        """False when nothing said where the camera is, and it is only taken to stand still."""
+        self.pose_known: NDArray[np.bool_] = np.ones(len(recording.times), bool)
+        """(F,) False where a search for the camera found no pose: such a frame has one that lies between others, and
+        nobody learns from it or is judged by it."""
         self.pose_check: PoseCheck | None = None
         """How well the poses fit the images, when `load_clip` could tell."""
         self.pair_check: PairCheck | None = None
@@ -218,6 +223,20 @@ class Clip:
         raw = self._raw_depth(index).astype(np.float32)
         return np.where(np.isfinite(raw) & (raw > 0), raw, np.float32(np.nan))
 
+    def with_cameras(self, world_to_camera: NDArray[np.float64], pose_known: NDArray[np.bool_] | None = None) -> "Clip":
+        """The same clip, sharing its cached frames, with other poses (F, 4, 4), in world units, OpenCV axes.
+
+        `pose_known` (F,) is False for frames whose pose is none that somebody found. Raises ValueError for poses that
+        are not finite, or of another number of frames.
+        """
+        poses = np.array(world_to_camera, np.float64)
+        if poses.shape != (len(self), 4, 4) or not np.isfinite(poses).all():
+            raise ValueError(f"{len(self)} frames need as many finite poses (4, 4), not {poses.shape}")
+        other = copy.copy(self)
+        other.world_to_camera, other.static_camera, other.poses_are_given = poses, _is_static(poses), True
+        other.pose_known = np.ones(len(self), bool) if pose_known is None else np.array(pose_known, bool)
+        return other
+
     def _raw_depth(self, index: int) -> NDArray[Any]:
         depths, index = self._recording.depths, self._checked(index)
         assert depths is not None
@@ -313,6 +332,10 @@ class Clip:
                 "several times as much per frame as at 640 x 512: --max-size makes it lighter."
             ]
         return []
+
+
+def _is_static(world_to_camera: NDArray[np.float64]) -> bool:
+    return bool(np.ptp(world_to_camera, axis=0).max() < 1e-9)
 
 
 def _check_cameras(recording: Recording) -> None:

@@ -36,6 +36,8 @@ class Recording:
     """(F, 4, 4) OpenCV axes."""
     images: FrameReader
     """uint8 (height, width, 3) RGB."""
+    poses_are_given: bool = True
+    """False when nothing said where the camera is, and it is only taken to stand still."""
     K_is_guess: bool = False
     """True when nothing said what the focal length is."""
     masks: FrameReader | None = None

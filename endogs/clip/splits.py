@@ -1,6 +1,7 @@
 """Which frames are fitted and which are held out."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from endogs.errors import InputError
@@ -49,3 +50,15 @@ def split_frames(count: int, name: SplitName = "standard") -> Split:
         )
     is_test = (lambda i: (i - 1) % 8 == 0) if name == "standard" else (lambda i: 10 <= i % 20 < 15)
     return Split(name, [i for i in frames if not is_test(i)], [i for i in frames if is_test(i)])
+
+
+def without(split: Split, frames: Collection[int]) -> Split:
+    """The split without some frames, which are then neither learned from nor judged."""
+    if not frames:
+        return split
+    left_out = set(frames)
+    return replace(
+        split,
+        train=[i for i in split.train if i not in left_out],
+        test=[i for i in split.test if i not in left_out],
+    )

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from endogs.camera import Camera
 from endogs.clip import Clip
-from endogs.clip.splits import Split, SplitName, split_frames
+from endogs.clip.splits import Split, SplitName, split_frames, without
 from endogs.errors import InputError
-from endogs.evaluate.judged_frames import MaskOf, check_split, judged_frames
+from endogs.evaluate.judged_frames import MaskOf, camera_of, check_split, judged_frames
 from endogs.evaluate.measures import AFTER_A_FIT, frame_depth_errors, image_errors
 from endogs.evaluate.metrics.depth_errors import Alignment
 from endogs.output import to_json, write_json
@@ -76,14 +76,16 @@ def evaluate_scene(
 ) -> Metrics:
     """Render the split's test frames and compare them with the clip; the baselines are judged on the same pixels.
 
-    `tissue_mask(i)` is (H, W) of frame i, not eroded, by default as the fit's `--masks` said. `flows` shares a cache of
-    optical flow. `progress(done, total)` is called after each frame. `measures` are names of
-    `endogs.evaluate.measures.EVERY_FRAME`; beyond those of a fit, the baselines get the same ones. On the novel-view
-    split the right camera's image is judged where the left view shows tissue of known depth. Raises InputError for a
-    clip that is not the scene's, a split without test frames, and novel views of a clip without right views or depth.
+    `tissue_mask(i)` is (H, W) of frame i, not eroded, by default as the fit's `--masks` said. The scene's own cameras
+    are used, and frames for which no pose was found are left out. `flows` shares a cache of optical flow.
+    `progress(done, total)` is called after each frame. `measures` are names of `endogs.evaluate.measures.EVERY_FRAME`;
+    beyond those of a fit, the baselines get the same ones. On the novel-view split the right camera's image is judged
+    where the left view shows tissue of known depth. Raises InputError for a clip that is not the scene's, a split
+    without test frames, and novel views of a clip without right views or depth.
     """
     check_frames(scene, clip)
     split = split_frames(len(clip), split) if isinstance(split, str) else split
+    split = without(split, scene.origin.unplaced_frames or ())
     check_split(clip, split)
     right = split.test_view == "right"
     masks = judged_masks(scene, clip) if tissue_mask is None else tissue_mask
@@ -100,7 +102,7 @@ def evaluate_scene(
     per_frame: list[dict[str, Any]] = []
     baseline: dict[str, list[dict[str, float]]] = {}
     for done, judged in enumerate(judged_frames(clip, split, masks, flows), 1):
-        color, depth = render_frame(scene, judged.time, judged.camera, backend)
+        color, depth = render_frame(scene, judged.time, camera_of(judged, scene, clip), backend)
         mask = judged.tissue_mask
         row: dict[str, Any] = {"frame": judged.frame, "time": judged.time}
         row |= image_errors(color, judged.target, mask, measures, lpips)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs import native
-from endogs.clip.splits import Split, split_frames
+from endogs.clip.splits import Split, split_frames, without
 from endogs.errors import InputError
 from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate import FLOWS_KEPT, Metrics, evaluate_scene, write_metrics
@@ -46,7 +46,8 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
     device = drawing_device(config.device, config.backend)
     scenes = [load_scene(path).to(device) for path in config.scenes]
     clip = load_source_clip(scenes[0], config.scenes[0], config.clip)
-    split = split_frames(len(clip), chosen_split(config, scenes))
+    unplaced = {frame for scene in scenes for frame in scene.origin.unplaced_frames or ()}
+    split = without(split_frames(len(clip), chosen_split(config, scenes)), unplaced)
     truths = read_truths(config, clip, scenes)
     # Several scenes share the flows of a short clip; those of a long one do not fit into memory.
     masks = judged_masks(scenes[0], clip, config.masks)

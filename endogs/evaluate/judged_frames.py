@@ -13,6 +13,7 @@ from endogs.errors import InputError
 from endogs.evaluate.baselines import TEMPORAL, temporal_baselines
 from endogs.evaluate.right_view import predict_right_view
 from endogs.priors.motion.flow import ClipFlows
+from endogs.scene.scene import Scene
 
 MaskOf = Callable[[int], NDArray[np.bool_]]
 
@@ -25,7 +26,8 @@ class JudgedFrame:
     """Index into the clip."""
     time: float
     """Seconds."""
-    camera: Camera
+    of_right_view: bool
+    """Whether the right camera saw it."""
     target: NDArray[np.uint8]
     """(H, W, 3) what the camera saw."""
     tissue_mask: NDArray[np.bool_]
@@ -55,7 +57,15 @@ def judged_frames(clip: Clip, split: Split, masks: MaskOf, flows: ClipFlows) -> 
             yield _right_frame(clip, i, mask)
             continue
         guesses = temporal_baselines(clip, flows, split.train, i, split.name) if split.name in TEMPORAL else {}
-        yield JudgedFrame(i, time, clip.camera(i), clip.image(i), mask, clip.depth(i), guesses)
+        yield JudgedFrame(i, time, False, clip.image(i), mask, clip.depth(i), guesses)
+
+
+def camera_of(judged: JudgedFrame, scene: Scene, clip: Clip) -> Camera:
+    """The camera that the scene has for a judged frame: it need not be the clip's, if the fit looked for the pose."""
+    pose = np.array(scene.world_to_camera[judged.frame], np.float64)
+    if judged.of_right_view and clip.baseline is not None:
+        pose[0, 3] -= clip.baseline
+    return Camera.from_numpy(scene.K[judged.frame], pose, scene.width, scene.height)
 
 
 def _right_frame(clip: Clip, i: int, tissue_mask: NDArray[np.bool_]) -> JudgedFrame:
@@ -66,4 +76,4 @@ def _right_frame(clip: Clip, i: int, tissue_mask: NDArray[np.bool_]) -> JudgedFr
     view = predict_right_view(clip.image(i), depth, tissue_mask, float(clip.K[i, 0, 0]), clip.baseline)
     guesses = {"left_shifted": view.left_shifted, "depth_warp": view.depth_warp}
     mask = view.tissue_mask & ~clip.ignored
-    return JudgedFrame(i, float(clip.times[i]), clip.right_camera(i), target, mask, None, guesses)
+    return JudgedFrame(i, float(clip.times[i]), True, target, mask, None, guesses)

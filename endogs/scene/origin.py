@@ -10,6 +10,8 @@ from typing import Any, Literal, cast, get_args
 
 FittedMasks = Literal["given", "color", "sam2", "none"]
 """Which instrument masks a fit had."""
+FittedCameras = Literal["given", "still", "tracked", "colmap"]
+"""Where a fit's camera poses came from: with the clip, taken to stand still, or found in its pictures."""
 FittedDepth = Literal["metric", "disparity", "depth", "logdepth"]
 """What the depth of a fit was: in the clip's units, or known up to a scale in one of three forms."""
 OptionValue = bool | int | float | str | None | tuple[int | float | str, ...]
@@ -45,6 +47,10 @@ class Origin:
     """Indices of the frames that the scene was fitted to, ascending."""
     masks: FittedMasks | None = None
     """Where the instrument masks came from."""
+    cameras: FittedCameras | None = None
+    """Where the camera poses came from."""
+    unplaced_frames: tuple[int, ...] | None = None
+    """Indices of the frames for which no pose was found, ascending: they have one that lies between others."""
     depth_kind: FittedDepth | None = None
     """What the depth was that the scene was fitted to."""
     iterations: int | None = None
@@ -152,6 +158,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "time_offset": _seconds,
     "split": _text,
     "training_frames": _frames,
+    "cameras": _one_of(get_args(FittedCameras)),
+    "unplaced_frames": _frames,
     "masks": _one_of(get_args(FittedMasks)),
     "depth_kind": _one_of(get_args(FittedDepth)),
     "iterations": _whole,

@@ -34,6 +34,7 @@ def chosen_frames(
         times=seconds[kept],
         K=K[None].repeat(len(kept), 0),
         world_to_camera=still_poses(len(kept)),
+        poses_are_given=False,
         images=ChosenFrames(frames, np.array(kept)),
         K_is_guess=options.focal is None,
         notes=[*notes, *camera_notes],

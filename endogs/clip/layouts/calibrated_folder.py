@@ -96,6 +96,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         notes.append("depth: the unit is unknown, so lengths are relative; --depth-unit-mm sets it.")
     recording = replace(
         frames.recording(path, KIND, np.eye(3), world_to_camera[frames.kept]),
+        poses_are_given=trajectory is not None,
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
         depth_unit=unit or 1.0,

@@ -79,6 +79,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     notes.append("there are no poses: the camera is taken to stand still.")
     return replace(
         frames.recording(path, KIND, K, still_poses(len(frames.kept))),
+        poses_are_given=False,
         depths=depths,
         depth_unit=unit,
         units="mm",

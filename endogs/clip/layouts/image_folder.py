@@ -46,6 +46,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     count = len(frames.times)
     recording = replace(
         frames.recording(path, KIND, K, still_poses(count)),
+        poses_are_given=False,
         K_is_guess=options.focal is None,
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,

@@ -80,6 +80,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     masks = _masks(path / "masks", views, value, notes, options.mask_values)
     return replace(
         views.recording(path, KIND, turned, world_to_camera),
+        poses_are_given=(path / "groundtruth.txt").is_file(),
         masks=None if masks is None else RectifiedMasks(masks, turned.left),
         mask_instrument_value=value,
         poses_are_quaternions=True,

@@ -77,6 +77,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
     K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = matrices[:, 1, 4], matrices[:, 0, 4], 1
     return replace(
         frames.recording(path, KIND, K + HALF_PIXEL, still_poses(len(frames.kept))),
+        poses_are_given=False,
         masks=frames.masks,
         mask_instrument_value=frames.mask_instrument_value,
         depth_unit=options.depth_unit_mm or 1.0,

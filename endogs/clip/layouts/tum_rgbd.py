@@ -97,6 +97,7 @@ def read(path: Path, options: ClipOptions) -> Recording:
         )
     recording = replace(
         frames.recording(path, KIND, K, world_to_camera[kept]),
+        poses_are_given=(path / "groundtruth.txt").is_file(),
         depths=depth_reader,
         depth_unit=options.depth_unit_mm or unit,
         units="mm",

@@ -137,6 +137,7 @@ def read(path: Path, options: ClipOptions, keep_bytes: int = DEFAULT_BYTES, squa
         times=np.array(times, np.float64),
         K=K[None].repeat(len(times), 0),
         world_to_camera=still_poses(len(times)),
+        poses_are_given=False,
         images=frames,
         K_is_guess=options.focal is None,
         notes=[*notes, *hint, *camera_notes],
