@@ -3,6 +3,7 @@
 Lucas and Kanade's method, forth and back; points that do not return to where they began are dropped.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,15 +107,18 @@ class LookingView:
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def followed_pairs(view: LookingView) -> list[Pair]:
+def followed_pairs(
+    view: LookingView, starts: Sequence[int] | None = None, least_motion: float = LEAST_MOTION
+) -> list[Pair]:
     """Points followed through the clip from a few places, each as far as the motion needs, by optical flow.
 
-    Only tissue inside --crop is looked at. Pairs with too few points or too little motion are left out.
+    Only tissue inside --crop is looked at. `starts` are frames, by default the view's. Pairs with too few points are
+    left out, and so are those that move by less than `least_motion`, pixels of the looking view.
     """
     import cv2
 
     pairs = []
-    for start in view.starts if len(view.clip) > 1 else []:
+    for start in (view.starts if starts is None else starts) if len(view.clip) > 1 else []:
         image = view.grey(start)
         first = cv2.goodFeaturesToTrack(image, 400, 0.01, 6, mask=view.tissue(start))
         if first is None:
@@ -130,7 +134,7 @@ def followed_pairs(view: LookingView) -> list[Pair]:
             kept = found & returned & (np.linalg.norm(back - there, axis=1) < RETURNS)
             here, there, image, now = here[kept], ahead[kept], following, now + hop
             moved = float(np.median(np.linalg.norm(there - here, axis=1))) if len(here) else 0.0
-        if len(here) >= LEAST_POINTS and moved >= LEAST_MOTION:
+        if len(here) >= LEAST_POINTS and moved >= least_motion and now > start:
             pairs.append(Pair(start, now, view.to_full(here), view.to_full(there)))
     return pairs
 

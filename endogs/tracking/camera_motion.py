@@ -1,0 +1,118 @@
+"""Whether a clip's camera stands still, turns, or moves, by what followed points do in a few places of the clip.
+
+Tissue that is pulled moves fast in one place and for a moment; breathing moves all that is seen, slowly and not far. A
+hand-held or driven endoscope keeps the whole picture moving, most of the time and faster. Between the two one eye cannot
+tell, and the verdict says so. The direction of the motion says nothing, as most endoscopes move along their axis.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip.checks.epipolar import smallest_error
+from endogs.clip.checks.followed_points import LookingView, Pair, followed_pairs
+from endogs.clip.clip import Clip
+
+Verdict = Literal["still", "turning", "moving", "unclear", "unseen"]
+Array = NDArray[np.float64]
+
+PLACES = 9
+"""Places in the clip that are looked at."""
+FEWEST_PLACES = 0.4
+"""Share of them in which enough points must be followed."""
+FAST = 0.035
+"""Widths of the picture a second, median of the places, from which the camera moves. Tissue that two instruments pull
+reaches 0.027, and the slowest of seven moving endoscopes 0.046."""
+SLOW = 0.02
+"""Below this the camera stands still, for all that can be told: breathing stays below."""
+RIGID = 0.25
+"""Share of the motion that the best camera may leave unexplained; above, tissue moves by itself."""
+TURN = 0.05
+"""Share of the motion that a mere turn may leave unexplained if the camera only turns..."""
+TURN_PIXELS = 0.6
+"""... or pixels of the looking view, if that is more."""
+STEPS = 20
+"""Reweighted fits of a turn."""
+
+
+@dataclass(frozen=True)
+class CameraMotion:
+    """What followed points say of a clip's camera; medians over the places."""
+
+    verdict: Verdict
+    places: int
+    """Places in which points could be followed."""
+    speed: float
+    """Widths of the picture per second."""
+    unexplained: float
+    """Share of the motion that the best motion of a camera through a rigid world leaves."""
+    by_turning: float
+    """Share of the motion that the best turn of the camera leaves."""
+
+    @property
+    def evidence(self) -> str:
+        """A sentence with the numbers."""
+        if self.verdict == "unseen":
+            return "too few points can be followed to tell whether it moves"
+        moves = f"the picture moves by {100 * self.speed:.1f} % of its width a second (median of {self.places} places)"
+        explained = f"{100 * (1 - self.unexplained):.0f} % of that as a camera through a rigid world would see it"
+        turned = f"{100 * (1 - self.by_turning):.0f} % as one that only turns"
+        return f"{moves}, {explained}, {turned}"
+
+
+def camera_motion(clip: Clip) -> CameraMotion:
+    """How the clip's camera seems to move, in a second or two, whatever poses the clip has.
+
+    Only tissue is looked at, so instruments count where nothing masks them. Intrinsics that are guessed do.
+    """
+    view = LookingView(clip, original=False)
+    starts = sorted({round(i) for i in np.linspace(0, 0.9 * (len(clip) - 1), PLACES)})
+    pairs = followed_pairs(view, starts, least_motion=0.0)
+    if len(clip) < 2 or len(pairs) < max(1, FEWEST_PLACES * len(starts)):
+        return CameraMotion("unseen", len(pairs), 0.0, 0.0, 0.0)
+    width, scale = view.full[0], view.scale
+    speeds, unexplained, by_turning, turns = [], [], [], []
+    for pair in pairs:
+        motion = float(np.median(np.linalg.norm(pair.there - pair.here, axis=1)))
+        seconds = float(clip.times[pair.second] - clip.times[pair.first])
+        turn = turn_error(clip.K, pair)
+        speeds.append(motion / width / seconds)
+        unexplained.append(min(1.0, smallest_error(clip.K, [pair]) / max(motion, 1e-9)))
+        by_turning.append(min(1.0, turn / max(motion, 1e-9)))
+        turns.append(turn <= max(TURN * motion, TURN_PIXELS / scale))
+    speed, left, turning = (float(np.median(values)) for values in (speeds, unexplained, by_turning))
+    return CameraMotion(_verdict(speed, left, float(np.mean(turns))), len(pairs), speed, left, turning)
+
+
+def _verdict(speed: float, unexplained: float, turning_share: float) -> Verdict:
+    if speed < SLOW:
+        return "still"
+    if speed < FAST or unexplained > RIGID:
+        return "unclear"
+    return "turning" if turning_share > 0.5 else "moving"
+
+
+def turn_error(K: Array, pair: Pair) -> float:
+    """Median distance in pixels that the best rotation of the camera leaves between points of `pair`; `K` (F, 3, 3).
+
+    The rotation between rays is Kabsch's (1976), reweighted by Cauchy's function of the residuals.
+    """
+    first, second = _rays(K[pair.first], pair.here), _rays(K[pair.second], pair.there)
+    focal, centre = K[pair.second][[0, 1], [0, 1]], K[pair.second][:2, 2]
+    weight = np.ones(len(first))
+    for _ in range(STEPS):
+        left, _, right = np.linalg.svd((weight[:, None] * second).T @ first)
+        flip = np.array([1.0, 1.0, np.linalg.det(left @ right)])
+        seen = first @ ((left * flip) @ right).T
+        ahead = seen[:, 2] > 1e-6
+        pixels = seen[:, :2] / np.where(ahead, seen[:, 2], 1)[:, None] * focal + centre
+        error = np.where(ahead, np.linalg.norm(pixels - pair.there, axis=1), np.inf)
+        weight = 1 / (1 + np.square(error / (1.5 * np.median(error) + 1e-6)))
+    return float(np.median(error))
+
+
+def _rays(K: Array, points: Array) -> Array:
+    rays = np.concatenate([(points - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((len(points), 1))], 1)
+    return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
