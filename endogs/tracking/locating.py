@@ -1,0 +1,226 @@
+"""Where a frame was taken, against a map that does not change: follow the corners, then find the pose they agree on."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.tracking.config import TrackingConfig
+from endogs.tracking.corner_tracks import follow, settle
+from endogs.tracking.landmarks import Ids, Keyframe, Observations, SparseMap
+from endogs.tracking.luma import Look
+from endogs.tracking.projection import measured, seen_from
+from endogs.tracking.relocalization import Recognizer
+from endogs.tracking.resection import Resection, Sightings, consensus, resect
+from endogs.tracking.rigid_motion import between
+from endogs.tracking.two_view import rays
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+FARTHEST = 3.0
+"""Frames' worth of motion that is predicted at most, across frames that are missing."""
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Corners that are followed."""
+
+    ids: Ids
+    """(n,) of the map's points."""
+    pixels: Array
+    """(n, 2) where they are in the last frame."""
+    anchors: Array
+    """(n, 2) where they were in the frame with whose patches they are compared."""
+
+    def only(self, chosen: Bools) -> "Tracks":
+        """Those chosen (n,)."""
+        return Tracks(self.ids[chosen], self.pixels[chosen], self.anchors[chosen])
+
+
+@dataclass(frozen=True)
+class Following:
+    """What is carried from one frame to the next."""
+
+    look: Look
+    tracks: Tracks
+    reference: int
+    """The keyframe that the anchors are of."""
+    pose: Array
+    """(4, 4) of `look`."""
+    motion: Array
+    """(4, 4) by which the pose changed, from the left, in `seconds`."""
+    seconds: float
+
+    def predicted(self, time: float, damping: float) -> Array:
+        """The pose at `time`, if the camera goes on as it did, ever slower."""
+        if self.seconds <= 0:
+            return self.pose
+        share = min((time - self.look.time) / self.seconds, FARTHEST)
+        return between(np.eye(4), self.motion, damping * share) @ self.pose
+
+
+@dataclass(frozen=True)
+class Located:
+    """A frame's pose, or why it has none."""
+
+    pose: Array | None
+    reason: str
+    tracks: Tracks
+    seen: Observations
+    inliers: Bools
+    """(n,) which of `seen` agree with the pose; False for points without a place."""
+    residual: Array
+    """(n,) pixels, infinite for points without a place."""
+    scale: float = float("inf")
+    covariance: Array | None = None
+    reference: int = -1
+    """The keyframe whose patches the points were compared with."""
+
+
+class Depths:
+    """How far corners of one frame are, where each frame says so; this one says nothing."""
+
+    def always(self, pixels: Array) -> tuple[Array, Array]:
+        """1/z and its weight, both (n,), where it costs nothing."""
+        return np.zeros(len(pixels)), np.zeros(len(pixels))
+
+    def keyframe(self, pixels: Array) -> tuple[Array, Array]:
+        """The same where it may take some milliseconds."""
+        return self.always(pixels)
+
+
+def unusable(look: Look, config: TrackingConfig) -> str:
+    """Why a frame says nothing at all, or an empty string."""
+    if look.dark > config.unusable:
+        return "dark"
+    if look.saturated > config.unusable:
+        return "saturated"
+    if not look.usable.any():
+        return "no tissue"
+    return ""
+
+
+def locate(
+    look: Look, depths: Depths, base: Following, world: SparseMap, recognizer: Recognizer, config: TrackingConfig
+) -> Located:
+    """Follow from the last frame, else from its keyframe, else find a keyframe that looks like this frame."""
+    first = _tried(look, depths, base, base.predicted(look.time, config.damping), world, config)
+    if first.pose is not None:
+        return first
+    keyframe = world.keyframes[base.reference]
+    again = _tried(look, depths, from_keyframe(keyframe, base.reference), base.pose, world, config)
+    if again.pose is not None:
+        return again
+    found = recognizer.find(look, world)
+    if found is not None:
+        number, pose = found
+        last = _tried(look, depths, from_keyframe(world.keyframes[number], number), pose, world, config)
+        if last.pose is not None:
+            return last
+    return first
+
+
+def from_keyframe(keyframe: Keyframe, number: int) -> Following:
+    """Following that begins at a keyframe of the map."""
+    tracks = Tracks(keyframe.seen.ids, keyframe.seen.pixels, keyframe.seen.pixels)
+    return Following(keyframe.look, tracks, number, keyframe.world_to_camera, np.eye(4), 0.0)
+
+
+def _tried(
+    look: Look, depths: Depths, base: Following, predicted: Array, world: SparseMap, config: TrackingConfig
+) -> Located:
+    """Follow the tracks of `base` into a frame whose pose is about `predicted` (4, 4)."""
+    tracks = base.tracks
+    reference = world.keyframes[base.reference]
+    placed = world.placed(tracks.ids)
+    points = np.where(placed[:, None], world.positions[tracks.ids], 0)
+    before = seen_from(base.pose, points)
+    middle = float(np.median(before[placed, 2])) if placed.any() else 1.0
+    ray = rays(tracks.pixels, look.K) * middle
+    before = np.where(placed[:, None], before, ray)
+    motion = predicted @ np.linalg.inv(base.pose)
+    after = seen_from(motion, before)
+    weightless = np.zeros(len(before))
+    shift = (measured(after, look.K, weightless) - measured(before, look.K, weightless))[:, :2]
+    ahead = (after[:, 2] > 0.1 * middle) & (before[:, 2] > 0)
+    shift = np.where(ahead[:, None], shift, 0)
+    moved, good = follow(base.look, look, tracks.pixels, tracks.pixels + shift, config)
+    anchor_z = seen_from(reference.world_to_camera, points)[:, 2]
+    zoom = np.where(placed & ahead & (anchor_z > 0), anchor_z / np.where(ahead, after[:, 2], 1), 1.0)
+    tracks = replace(tracks, pixels=moved).only(good)
+    settled, alike = settle(reference.look, look, tracks.anchors, tracks.pixels, config, zoom[good])
+    tracks = replace(tracks, pixels=settled).only(alike)
+    return judged(look, depths, tracks, predicted, world, base.reference, config)
+
+
+def judged(
+    look: Look,
+    depths: Depths,
+    tracks: Tracks,
+    start: Array,
+    world: SparseMap,
+    reference: int,
+    config: TrackingConfig,
+) -> Located:
+    """The pose near `start` (4, 4) that the tracks agree on, if enough of them do."""
+    seen = Observations(tracks.ids, tracks.pixels, *depths.always(tracks.pixels))
+    placed = world.placed(seen.ids)
+    sightings = world.sightings(seen.only(placed))
+    inliers, residual = np.zeros(len(placed), bool), np.full(len(placed), np.inf)
+    found, reason = resected(look, sightings, start, config)
+    if found is None:
+        return Located(None, reason, tracks, seen, inliers, residual, reference=reference)
+    inliers[placed], residual[placed] = found.inliers, found.residual
+    pose = found.world_to_camera if not reason else None
+    return Located(pose, reason, tracks, seen, inliers, residual, found.scale, found.covariance, reference)
+
+
+def resected(look: Look, sightings: Sightings, start: Array, config: TrackingConfig) -> tuple[Resection | None, str]:
+    """The pose near `start`, else the one that most points agree with, and why it is not to be believed."""
+    found = resect(sightings, look.K, start, config.noise, config.gate)
+    reason = doubt(look, sightings, found, config)
+    if reason and len(sightings.points) >= config.inliers:
+        other = consensus(sightings, look.K)
+        again = None if other is None else resect(sightings, look.K, other, config.noise, config.gate)
+        if again is not None and not (doubted := doubt(look, sightings, again, config)):
+            return again, doubted
+    return found, reason
+
+
+def doubt(look: Look, sightings: Sightings, found: Resection | None, config: TrackingConfig) -> str:
+    """Why a pose is not to be believed, or an empty string."""
+    total = len(sightings.points)
+    if found is None or total < config.inliers:
+        return "few points"
+    agree = int(found.inliers.sum())
+    if agree < config.inliers:
+        return "few inliers"
+    if agree < config.inlier_share * total:
+        return "points disagree"
+    if coverage(look, sightings.pixels[found.inliers], config) < config.coverage:
+        return "points in one corner only"
+    depth = seen_from(found.world_to_camera, sightings.points[found.inliers])[:, 2]
+    spread = np.sqrt(max(0.0, float(np.linalg.eigvalsh(found.covariance[:3, :3])[-1])))
+    if spread > config.deviation * float(np.median(depth)):
+        return "pose uncertain"
+    return ""
+
+
+def coverage(look: Look, pixels: Array, config: TrackingConfig) -> float:
+    """Share of the cells with usable tissue that hold one of `pixels` (n, 2)."""
+    return float(len(np.unique(cell_of(look, pixels, config)))) / max(1, usable_cells(look, config))
+
+
+def cell_of(look: Look, pixels: Array, config: TrackingConfig) -> NDArray[np.intp]:
+    """(n,) number of the cell of the picture that each pixel lies in."""
+    size = np.array([look.width, look.height])
+    place = np.clip((pixels * config.cells / size).astype(np.intp), 0, config.cells - 1)
+    return np.asarray(place[:, 1] * config.cells + place[:, 0], np.intp)
+
+
+def usable_cells(look: Look, config: TrackingConfig) -> int:
+    """How many cells show usable tissue in a third of their pixels or more."""
+    import cv2
+
+    shares = cv2.resize(look.usable.astype(np.float32), (config.cells,) * 2, interpolation=cv2.INTER_AREA)
+    return int((shares > 1 / 3).sum())
