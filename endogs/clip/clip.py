@@ -230,8 +230,9 @@ class Clip:
         index = self._checked(index)
         return Camera.from_numpy(self.K[index], self.world_to_camera[index], self.width, self.height)
 
-    def right_camera(self, index: int) -> "Camera":
-        """The camera of the right view: the left one moved by `baseline` along its own x axis.
+    def right_camera(self, index: int, world_to_camera: NDArray[np.float64] | None = None) -> "Camera":
+        """The camera of the right view: the left one, of another pose (4, 4) if given, moved by `baseline` along its
+        own x axis.
 
         Raises ValueError when the clip has no right views.
         """
@@ -240,7 +241,7 @@ class Clip:
         if self.baseline is None:
             raise ValueError(f"{self.source} has no right views, so there is no right camera")
         index = self._checked(index)
-        world_to_right = self.world_to_camera[index].copy()
+        world_to_right = (self.world_to_camera[index] if world_to_camera is None else world_to_camera).copy()
         world_to_right[0, 3] -= self.baseline
         return Camera.from_numpy(self.K[index], world_to_right, self.width, self.height)
 

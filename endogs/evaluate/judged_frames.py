@@ -13,6 +13,7 @@ from endogs.errors import InputError
 from endogs.evaluate.baselines import TEMPORAL, temporal_baselines
 from endogs.evaluate.right_view import predict_right_view
 from endogs.priors.motion.flow import ClipFlows
+from endogs.scene import Scene
 
 MaskOf = Callable[[int], NDArray[np.bool_]]
 
@@ -25,7 +26,8 @@ class JudgedFrame:
     """Index into the clip."""
     time: float
     """Seconds."""
-    camera: Camera
+    right: bool
+    """Whether the right camera took it, of a frame whose left view the scene may have learned from."""
     target: NDArray[np.uint8]
     """(H, W, 3) what the camera saw."""
     tissue_mask: NDArray[np.bool_]
@@ -55,7 +57,7 @@ def judged_frames(clip: Clip, split: Split, masks: MaskOf, flows: ClipFlows) -> 
             yield _right_frame(clip, i, mask)
             continue
         guesses = temporal_baselines(clip, flows, split.train, i, split.name) if split.name in TEMPORAL else {}
-        yield JudgedFrame(i, time, clip.camera(i), clip.image(i), mask, clip.depth(i), guesses)
+        yield JudgedFrame(i, time, False, clip.image(i), mask, clip.depth(i), guesses)
 
 
 def _right_frame(clip: Clip, i: int, tissue_mask: NDArray[np.bool_]) -> JudgedFrame:
@@ -66,4 +68,11 @@ def _right_frame(clip: Clip, i: int, tissue_mask: NDArray[np.bool_]) -> JudgedFr
     view = predict_right_view(clip.image(i), depth, tissue_mask, float(clip.K[i, 0, 0]), clip.baseline)
     guesses = {"left_shifted": view.left_shifted, "depth_warp": view.depth_warp}
     mask = view.tissue_mask & ~clip.ignored
-    return JudgedFrame(i, float(clip.times[i]), clip.right_camera(i), target, mask, None, guesses)
+    return JudgedFrame(i, float(clip.times[i]), True, target, mask, None, guesses)
+
+
+def camera_of(scene: Scene, clip: Clip, judged: JudgedFrame) -> Camera:
+    """The camera that a scene is judged with: its own, whose pose the fit may have refined."""
+    if judged.right:
+        return clip.right_camera(judged.frame, scene.world_to_camera[judged.frame])
+    return scene.camera(judged.frame)

@@ -15,7 +15,7 @@ from endogs.clip import Clip
 from endogs.clip.splits import Split
 from endogs.depth_colors import color_depth, robust_range
 from endogs.evaluate.evaluate import Metrics, render_frame
-from endogs.evaluate.judged_frames import JudgedFrame, MaskOf, judged_frames
+from endogs.evaluate.judged_frames import JudgedFrame, MaskOf, camera_of, judged_frames
 from endogs.evaluate.line_chart import Line, line_chart
 from endogs.evaluate.metrics.depth_errors import aligned_depth
 from endogs.evaluate.metrics.flip import flip_map
@@ -201,7 +201,7 @@ def worst_rows(
         parts += [f"<h3>frame {judged.frame}, {judged.time:.2f} s</h3>"]
         target = _figure(_zeroed(judged.target, judged.tissue_mask), "the clip, where it is judged")
         for name, scene, metrics in zip(names, scenes, found, strict=True):
-            color, depth = render_frame(scene, judged.time, judged.camera, backend)
+            color, depth = render_frame(scene, judged.time, camera_of(scene, clip, judged), backend)
             drawn = to_8bit(color)
             label = f"{name}: " if len(names) > 1 else ""
             row = next(r for r in metrics.per_frame if r["frame"] == judged.frame)

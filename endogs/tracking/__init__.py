@@ -1,0 +1,1 @@
+"""Where a camera is, found from what it sees."""
