@@ -38,6 +38,20 @@ def invert_rigid(transform: Array) -> Array:
     return rigid(rotation, -np.einsum("...ij,...j->...i", rotation, transform[..., :3, 3]))
 
 
+def cross_matrix(vector: Array) -> Array:
+    """[v] (3, 3) of v (3,), with [v] x = v cross x."""
+    x, y, z = vector
+    return np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+
+
+def rotation_about(vector: Array) -> Array:
+    """Rotation (3, 3) about `vector` (3,) by its length in radians (Rodrigues' formula)."""
+    turn, angle = cross_matrix(vector), float(np.linalg.norm(vector))
+    # sin(a)/a and (1 - cos a)/a^2 without a division by 0; np.sinc(x) is sin(pi x)/(pi x).
+    half = np.sinc(angle / (2 * np.pi))
+    return np.asarray(np.eye(3) + np.sinc(angle / np.pi) * turn + half * half / 2 * turn @ turn)
+
+
 def interpolate_rigid(start: Array, end: Array, fraction: float) -> Array:
     """`world_to_camera` (4, 4) at `fraction` in [0, 1] of an even motion: the centre on a line, turning about one axis.
 

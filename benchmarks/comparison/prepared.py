@@ -70,7 +70,7 @@ class Prepared:
     def curve_psnr(self, scene: Scene) -> float:
         """Mean zeroed PSNR of the test frames, dB: of all, so that a curve ends where its table's row stands."""
         drawn = [
-            to_8bit(render_frame(scene, frame.time, camera_of(frame, scene, self.clip))[0]) for frame in self.judged
+            to_8bit(render_frame(scene, frame.time, camera_of(scene, self.clip, frame))[0]) for frame in self.judged
         ]
         return float(np.mean([psnr(c, f.target, f.tissue_mask) for c, f in zip(drawn, self.judged, strict=True)]))
 
@@ -87,7 +87,7 @@ class Prepared:
             return found
 
         def draw(frame: JudgedFrame) -> tuple[JudgedFrame, NDArray[np.uint8], NDArray[np.float32]]:
-            color, depth = render_frame(scene, frame.time, camera_of(frame, scene, self.clip))
+            color, depth = render_frame(scene, frame.time, camera_of(scene, self.clip, frame))
             return frame, to_8bit(color), depth.astype(np.float32)
 
         with ThreadPoolExecutor(self.threads) as pool:

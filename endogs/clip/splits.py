@@ -22,6 +22,11 @@ class Split:
     test_view: Literal["left", "right"] = "left"
     """The view that is judged; `right` is never learned from."""
 
+    @property
+    def unseen(self) -> tuple[int, ...]:
+        """Frames that are judged and not learned from, ascending."""
+        return tuple(sorted(set(self.test) - set(self.train)))
+
 
 def split_frames(count: int, name: SplitName = "standard") -> Split:
     """Divide `count` frames.

@@ -16,6 +16,7 @@ from endogs.errors import InputError
 from endogs.evaluate.judged_frames import MaskOf, camera_of, check_split, judged_frames
 from endogs.evaluate.measures import AFTER_A_FIT, frame_depth_errors, image_errors
 from endogs.evaluate.metrics.depth_errors import Alignment
+from endogs.evaluate.pose_corrections import pose_corrections
 from endogs.output import to_json, write_json
 from endogs.pictures.source_clip import check_frames, fitted_split, judged_masks
 from endogs.priors.motion.flow import ClipFlows
@@ -48,6 +49,8 @@ class Metrics:
     """The values behind `mean`, by test frame, with "frame" (index) and "time" (seconds)."""
     depth_alignment: Alignment | None = None
     """How rendered depth was brought to the given depth's scale; None where no depth is given."""
+    poses: dict[str, Any] | None = None
+    """How far the scene's poses are from the clip's, which a fit may refine; None where they are the same."""
     whole_clip: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What is measured over the clip and not per frame, by name: "temporal", "tracks", "trajectory"."""
 
@@ -57,6 +60,8 @@ class Metrics:
         found |= {"baseline": self.baseline, "per_frame": self.per_frame}
         if self.depth_alignment is not None:
             found["depth_alignment"] = self.depth_alignment
+        if self.poses is not None:
+            found["poses"] = self.poses
         if self.whole_clip:
             found["whole_clip"] = self.whole_clip
         return found
@@ -102,7 +107,7 @@ def evaluate_scene(
     per_frame: list[dict[str, Any]] = []
     baseline: dict[str, list[dict[str, float]]] = {}
     for done, judged in enumerate(judged_frames(clip, split, masks, flows), 1):
-        color, depth = render_frame(scene, judged.time, camera_of(judged, scene, clip), backend)
+        color, depth = render_frame(scene, judged.time, camera_of(scene, clip, judged), backend)
         mask = judged.tissue_mask
         row: dict[str, Any] = {"frame": judged.frame, "time": judged.time}
         row |= image_errors(color, judged.target, mask, measures, lpips)
@@ -125,6 +130,7 @@ def evaluate_scene(
         {name: _means(rows) for name, rows in baseline.items()},
         to_json(per_frame),
         alignment if clip.has_depth and not right else None,
+        pose_corrections(scene, clip, learned),
     )
 
 

@@ -13,7 +13,7 @@ from endogs.errors import InputError
 from endogs.evaluate.baselines import TEMPORAL, temporal_baselines
 from endogs.evaluate.right_view import predict_right_view
 from endogs.priors.motion.flow import ClipFlows
-from endogs.scene.scene import Scene
+from endogs.scene import Scene
 
 MaskOf = Callable[[int], NDArray[np.bool_]]
 
@@ -26,8 +26,8 @@ class JudgedFrame:
     """Index into the clip."""
     time: float
     """Seconds."""
-    of_right_view: bool
-    """Whether the right camera saw it."""
+    right: bool
+    """Whether the right camera took it, of a frame whose left view the scene may have learned from."""
     target: NDArray[np.uint8]
     """(H, W, 3) what the camera saw."""
     tissue_mask: NDArray[np.bool_]
@@ -60,14 +60,6 @@ def judged_frames(clip: Clip, split: Split, masks: MaskOf, flows: ClipFlows) -> 
         yield JudgedFrame(i, time, False, clip.image(i), mask, clip.depth(i), guesses)
 
 
-def camera_of(judged: JudgedFrame, scene: Scene, clip: Clip) -> Camera:
-    """The camera that the scene has for a judged frame: it need not be the clip's, if the fit looked for the pose."""
-    pose = np.array(scene.world_to_camera[judged.frame], np.float64)
-    if judged.of_right_view and clip.baseline is not None:
-        pose[0, 3] -= clip.baseline
-    return Camera.from_numpy(scene.K[judged.frame], pose, scene.width, scene.height)
-
-
 def _right_frame(clip: Clip, i: int, tissue_mask: NDArray[np.bool_]) -> JudgedFrame:
     target, depth = clip.right_image(i), clip.depth(i)
     assert target is not None
@@ -77,3 +69,11 @@ def _right_frame(clip: Clip, i: int, tissue_mask: NDArray[np.bool_]) -> JudgedFr
     guesses = {"left_shifted": view.left_shifted, "depth_warp": view.depth_warp}
     mask = view.tissue_mask & ~clip.ignored
     return JudgedFrame(i, float(clip.times[i]), True, target, mask, None, guesses)
+
+
+def camera_of(scene: Scene, clip: Clip, judged: JudgedFrame) -> Camera:
+    """The camera that a scene is judged with: its own, whose pose the fit may have refined."""
+    pose = np.array(scene.world_to_camera[judged.frame], np.float64)
+    if judged.right and clip.baseline is not None:
+        pose[0, 3] -= clip.baseline
+    return Camera.from_numpy(scene.K[judged.frame], pose, scene.width, scene.height)

@@ -201,7 +201,7 @@ def worst_rows(
         parts += [f"<h3>frame {judged.frame}, {judged.time:.2f} s</h3>"]
         target = _figure(_zeroed(judged.target, judged.tissue_mask), "the clip, where it is judged")
         for name, scene, metrics in zip(names, scenes, found, strict=True):
-            color, depth = render_frame(scene, judged.time, camera_of(judged, scene, clip), backend)
+            color, depth = render_frame(scene, judged.time, camera_of(scene, clip, judged), backend)
             drawn = to_8bit(color)
             label = f"{name}: " if len(names) > 1 else ""
             row = next(r for r in metrics.per_frame if r["frame"] == judged.frame)

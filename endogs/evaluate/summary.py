@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from endogs.evaluate.evaluate import Metrics
 from endogs.evaluate.paired import PairedDifference
 from endogs.evaluate.path_table import lost_line, number, path_table
+from endogs.evaluate.pose_corrections import pose_lines
 
 COLUMNS = {
     "psnr": ("PSNR", 2),
@@ -56,7 +57,7 @@ def depth_lines(metrics: Metrics) -> list[str]:
 
 
 def whole_clip_lines(metrics: Metrics) -> list[str]:
-    """A sentence for each measure over the whole clip."""
+    """A sentence for each measure over the whole clip, and for poses that are not the clip's."""
     lines = []
     if temporal := metrics.whole_clip.get("temporal"):
         ratio, still = (value_text(temporal[name], 2) for name in ("warping_error_ratio", "still_flicker_ratio"))
@@ -93,7 +94,7 @@ def whole_clip_lines(metrics: Metrics) -> list[str]:
             f"{found['rpe_translation_rmse']:.4g} and {found['rpe_rotation_degrees_rmse']:.4g} degrees, "
             f"{found['poses']} poses, alignment: {found['alignment']}"
         ]
-    return lines
+    return lines + pose_lines(metrics.poses)
 
 
 def trajectory_lines(metrics: Metrics) -> list[str]:

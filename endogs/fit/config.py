@@ -83,6 +83,20 @@ class AutogradSteps:
 
 
 @dataclass(frozen=True)
+class PoseConfig:
+    """How the poses of a moving camera are refined. Turns and shifts count in the pixels that they move the image."""
+
+    rate: float = 0.1
+    """Pixels per step that sees their frame."""
+    final: float = 0.1
+    """The rate decays exponentially to this fraction of itself, in (0, 1]."""
+    start: float = 0.1
+    """Share of the steps, at the beginning, in which poses rest."""
+    bound: float = 10.0
+    """Pixels by which no correction is greater; smaller ones are pulled towards 0 as hard as they are large."""
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """Every number of the fit. Values measured on two real clips; see docs/EXPERIMENTS.md."""
 
@@ -161,6 +175,8 @@ class FitConfig:
     """The deformation's own numbers, of its `Config`; None for its defaults."""
     autograd: AutogradSteps = AutogradSteps()
     """How deformations other than the spline are stepped."""
+    poses: PoseConfig | None = None
+    """How a moving camera's poses are refined; None where they are held as they were given."""
     appearance: AppearanceConfig = AppearanceConfig()
     """Colours that depend on the camera, the light or the exposure."""
 

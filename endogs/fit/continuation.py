@@ -54,6 +54,18 @@ class Continuation:
             base[len(handed) :] = settled(base, motion, window)[len(handed) :]
         return base, control
 
+    @property
+    def last_time(self) -> float:
+        """Of the frames that the segment before has, seconds."""
+        return float(self.before.times[-1])
+
+    def hand_cameras(self, window: Window) -> None:
+        """Give the frames of a window that the segment before shares the poses that it has for them."""
+        for k, frame in enumerate(window.frames):
+            own = self.before.nearest_frame(frame.time)
+            if frame.time <= self.last_time and (self.before.world_to_camera[own] != frame.world_to_camera).any():
+                window.move_camera(k, self.before.world_to_camera[own])
+
     @torch.no_grad()
     def hold_depth(self, window: Window) -> None:
         """Hold a window's relative depth to that of the segment before, which shares its first frame."""

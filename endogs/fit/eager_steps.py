@@ -50,6 +50,10 @@ class EagerSteps:
         # What the auxiliary terms ask for may be kept from disturbing colour.
         grad = result.grad if state.bloop is None else state.bloop.combine(result.grad, result.auxiliary)
 
+        # What moves all Gaussians alike moves the camera.
+        if state.cameras is not None:
+            state.cameras.step(shown, grad, state.schedule[state.step], state.progress)
+
         # From the Gaussians that were drawn back to appearance, canonical Gaussians and motion, and step them.
         try:
             optimizer.step(grad, view.time, state.progress)

@@ -17,6 +17,7 @@ def uncaptured(state: FitState) -> list[str]:
         f"the deformation {state.config.deformation}": not state.optimizer.in_graph,
         "colors or exposure": not state.optimizer.shown_appearance.plain,
         f"density {state.config.density}": not state.density.in_graph,
+        "poses that are refined": state.cameras is not None,
         f"balance {state.config.balance}": state.bloop is not None,
         "kernels that are not compiled for this GPU": not native.runs_on(state.device.type),
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from endogs.clip import Clip
@@ -174,14 +175,18 @@ def finished_scene(
     origin: Origin,
     metadata: dict[str, Any] | None = None,
     frames: slice = slice(None),
+    world_to_camera: NDArray[np.float64] | None = None,
 ) -> Scene:
-    """The scene as it stands, with the clip's cameras of these frames, and its units where depth is `metric`."""
+    """The scene as it stands, with the clip's cameras of these frames, and its units where depth is `metric`.
+
+    `world_to_camera` (F, 4, 4) are the poses of these frames where they are not the clip's.
+    """
     return Scene(
         optimizer.base.detach(),
         optimizer.deformation,
         clip.times[frames],
         clip.K[frames],
-        clip.world_to_camera[frames],
+        clip.world_to_camera[frames] if world_to_camera is None else world_to_camera,
         clip.width,
         clip.height,
         clip.units if metric else "relative",

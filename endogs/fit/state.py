@@ -22,6 +22,7 @@ from endogs.fit.objective.objective import Objective
 from endogs.fit.objective.term import TermSetup
 from endogs.fit.objective.terms import terms_of
 from endogs.fit.optimize.appearance_adam import PER_NEIGHBOUR
+from endogs.fit.optimize.camera_adam import CameraAdam
 from endogs.fit.optimize.scene_optimizer import SceneOptimizer
 from endogs.fit.rigidity import HiddenRigidity
 from endogs.fit.schedule import Schedule
@@ -74,6 +75,8 @@ class FitState:
         times = [view.time for view in window.real]
         rigid = config.rigidity_weight > 0
         self.rigidity = HiddenRigidity(self.population, config.rigidity_weight, times, self.seed) if rigid else None
+        self.cameras = CameraAdam.of(window, config.poses, footprint)
+        """Who refines the training frames' poses; None where they are held."""
         self.squared_error = math.nan
         """Running mean over the real frames' steps."""
         self.changed_before = -1
@@ -195,6 +198,8 @@ class FitState:
         yield from (self.optimizer, self.population, self.density)
         if self.rigidity is not None:
             yield self.rigidity
+        if self.cameras is not None:
+            yield self.cameras
 
     def _empty_layout(self) -> Layout:
         """The tensors that a checkpoint of this fit has, with zeros for the number of Gaussians; drops those here."""

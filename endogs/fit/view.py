@@ -1,6 +1,6 @@
 """What a step is trained on: one image with its weights and depth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import torch
@@ -28,6 +28,12 @@ class View:
     """(H, W) uint8, 255 = full weight in the depth loss."""
     occluded: Tensor | None = None
     """(H, W) uint8, 1 = an instrument hides the tissue; None where nothing is known to be hidden."""
+
+    def seen_from(self, camera: Camera) -> "View":
+        """The same image, taken by another camera; what is known of its pixels is not counted again."""
+        moved, own = replace(self, camera=camera), {entry.name for entry in fields(self)}
+        vars(moved).update({name: value for name, value in vars(self).items() if name not in own})
+        return moved
 
     @cached_property
     def occluded_pixels(self) -> int:

@@ -106,6 +106,20 @@ class Window:
         self._virtual = {pair: views for pair, views in self._virtual.items() if number not in pair}
         self._laid = None
 
+    def move_camera(self, k: int, world_to_camera: NDArray[np.float64]) -> None:
+        """Give frame `k` another pose (4, 4), and the virtual frames beside it those between their new neighbours."""
+        frame = replace(self.frames[k], world_to_camera=world_to_camera)
+        self.observations.correct(k, frame)
+        self.real[k] = self.real[k].seen_from(self._camera(frame.K, world_to_camera))
+        for gap in {max(k - 1, 0), min(k, len(self.frames) - 2)} if len(self.frames) > 1 else ():
+            before, after = self.frames[gap], self.frames[gap + 1]
+            made = self._virtual.get((before.number, after.number), [])
+            fractions = virtual_fractions(len(made))
+            made[:] = [
+                view.seen_from(self._camera(*camera_between(before, after, fraction)))
+                for view, fraction in zip(made, fractions, strict=True)
+            ]
+
     def _enter(self, frame: Frame) -> None:
         self.observations.enter(frame)
         self._eroded.append(PackedMask.of(erode_tissue_mask(frame.tissue_mask, self._config.mask_erosion)))
@@ -182,6 +196,16 @@ class Window:
         gap = int(gaps[index])
         return self._virtual_views(gap)[index - int(first[gap])]
 
+    def neighbours(self, index: int) -> tuple[tuple[int, float], ...]:
+        """The frames between which view `index` lies, and how much of each: itself for a real one, two for another."""
+        if index < len(self.real):
+            return ((index, 1.0),)
+        gaps, first = self._gaps()
+        gap = int(gaps[index - len(self.real)])
+        count = int(np.count_nonzero(gaps == gap))
+        fraction = virtual_fractions(count)[index - len(self.real) - int(first[gap])]
+        return (gap, 1 - fraction), (gap + 1, fraction)
+
     def prepare(self, indices: Iterable[int]) -> None:
         """Make the virtual views among `indices` now, several at a time, and not one by one when they are asked for."""
         gap_of, _ = self._gaps()
@@ -196,10 +220,9 @@ class Window:
         if frame.doubtful is not None:
             trust = np.where(frame.doubtful, config.halo_weight, trust)
             hidden &= ~frame.doubtful
-        height, width = frame.tissue_mask.shape
         view = View(
             frame.time,
-            Camera.from_numpy(frame.K, frame.world_to_camera, width, height).to(self._device),
+            self._camera(frame.K, frame.world_to_camera),
             torch.from_numpy(frame.image).to(self._device),
             _bytes(trust).to(self._device),
             k,
@@ -215,6 +238,10 @@ class Window:
         value = value if self._exact_depth else value.half()
         return replace(view, depth=value.to(self._device), depth_weight=_bytes(weight).to(self._device))
 
+    def _camera(self, K: NDArray[np.float64], world_to_camera: NDArray[np.float64]) -> Camera:
+        height, width = self.observations.size
+        return Camera.from_numpy(K, world_to_camera, width, height).to(self._device)
+
     def _virtual_views(self, gap: int) -> list[View]:
         """The virtual frames between frames `gap` and `gap` + 1, made once."""
         before, after = self.frames[gap], self.frames[gap + 1]
@@ -226,14 +253,13 @@ class Window:
             frames = virtual_frames_between(
                 self.frames, self._flows, gap, virtual_fractions(count), masks, straight=not still
             )
-            height, width = before.tissue_mask.shape
             made = []
             for frame in frames:
                 pose = (before.K, before.world_to_camera) if still else camera_between(before, after, frame.fraction)
                 made.append(
                     View(
                         frame.time,
-                        Camera.from_numpy(*pose, width, height).to(self._device),
+                        self._camera(*pose),
                         torch.from_numpy(frame.image).to(self._device),
                         _bytes(frame.weight).to(self._device),
                         None,

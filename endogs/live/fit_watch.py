@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from endogs.clip import Clip
+from endogs.fit.camera_poses import current_poses
 from endogs.fit.interrupt import STOPS
 from endogs.fit.loop import Fit
 from endogs.fit.setup import finished_scene
@@ -154,7 +155,9 @@ class FitWatch:
 
     def _scene(self, fit: Fit) -> Scene:
         # No copy: the fit changes these tensors between our turns only.
-        return finished_scene(fit.optimizer, self._clip, self._metric, Origin(clip_name=self._clip.name))
+        poses = current_poses(fit.window, self._clip.world_to_camera)
+        about = Origin(clip_name=self._clip.name)
+        return finished_scene(fit.optimizer, self._clip, self._metric, about, world_to_camera=poses)
 
     def _complain(self, error: Exception) -> None:
         if str(error) != self._broken:  # once is enough: this may happen after every step

@@ -9,20 +9,23 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from endogs.clip import Clip
 from endogs.errors import InputError, NothingSeen
+from endogs.fit.camera_poses import current_poses
 from endogs.fit.checkpoint import ANEW, IDENTITY, Checkpoint
 from endogs.fit.continuation import Continuation, numbered
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.segments import config_of, split_of
 from endogs.fit.setup import finished_scene
+from endogs.geometry import Array
 from endogs.memory_budget import return_freed_memory
 from endogs.pictures.find_visibility import find_visibility
+from endogs.pipeline.held_out_poses import align_frames
 from endogs.pipeline.plan import Plan
 from endogs.pipeline.prepared_fit import SEGMENT, SegmentStart, find_priors, say, start_fit
 from endogs.pipeline.run_folder import RunFolder
@@ -67,8 +70,11 @@ class _Done:
     depth_kind: FittedDepth = "metric"
     depth: dict[str, Any] | None = None
     metric: bool = True
+    poses: Array = field(default_factory=lambda: np.zeros((0, 4, 4)))
+    """World to camera of the clip's frames so far."""
 
-    def add(self, scene: Scene) -> None:
+    def add(self, scene: Scene, segment: SegmentFrames) -> None:
+        self.poses = np.concatenate([self.poses, scene.world_to_camera[len(self.poses) - segment.first :]])
         self.used = max(self.used, int(identity_of(scene).max()) if len(scene) else 0)
         self.steps += scene.origin.iterations or 0
 
@@ -97,7 +103,7 @@ def fit_chain(
     if checkpoint is not None:
         folder.take_segments(first)
     for number in range(first):
-        done.add(read_segment(folder.work, number))
+        done.add(read_segment(folder.work, number), segments[number])
     started, stopped_by, number = time.monotonic(), None, first
     for number in range(first, len(segments)):
         segment = segments[number]
@@ -115,6 +121,7 @@ def fit_chain(
                 read_segment(folder.work, number - 1), clip, segment, origin_of(inside, 0, done.depth_kind)
             )
             save_scene(rests, segment_file(folder.work, number))
+            done.add(rests, segment)
             continue
         done.depth_kind, done.metric = priors.depth.kind, priors.window.metric
         done.depth = priors.depth.record()
@@ -132,9 +139,10 @@ def fit_chain(
         with clock.stage("fit"):
             run_fit(fit, folder.checkpoints, on_step=on_step)
         with clock.stage("write"):
-            scene = _finished(fit, clip, segment, done, origin_of(inside, fit.step, done.depth_kind))
+            of = origin_of(inside, fit.step, done.depth_kind)
+            scene = _finished(fit, clip, segment, done, of, plan.split.unseen)
             save_scene(scene, segment_file(folder.work, number))
-        done.add(scene)
+        done.add(scene, segment)
         log += [{SEGMENT: number, **record} for record in fit.log]
         stopped_by = fit.stopped_by
         del fit, priors, scene
@@ -166,10 +174,20 @@ def _span(clip: Clip, segment: SegmentFrames) -> ClipTime:
     return ClipTime(begin, end - begin if end > begin else SAME_TIME)
 
 
-def _finished(fit: Fit, clip: Clip, segment: SegmentFrames, done: _Done, origin: Origin) -> Scene:
-    """The segment's scene on the CPU, with what shows its Gaussians and by what they are known."""
+def _finished(
+    fit: Fit, clip: Clip, segment: SegmentFrames, done: _Done, origin: Origin, unseen: tuple[int, ...]
+) -> Scene:
+    """The segment's scene on the CPU, with what shows its Gaussians and by what they are known; poses of frames that
+    the segment before has are its own, and others of `unseen` frames are found.
+    """
     frames = slice(segment.first, segment.last + 1)
-    scene = finished_scene(fit.optimizer, clip, done.metric, origin, frames=frames)
+    poses = current_poses(fit.window, clip.world_to_camera[frames], segment.first)
+    before = done.poses[segment.first :]
+    poses[: len(before)] = before
+    scene = finished_scene(fit.optimizer, clip, done.metric, origin, frames=frames, world_to_camera=poses)
+    if fit.cameras is not None:
+        new = range(segment.first + len(before), segment.last + 1)
+        align_frames(scene, clip, [frame for frame in unseen if frame in new], segment.first)
     scene.visibility = find_visibility(scene, lambda i: clip.tissue_mask(segment.first + i))
     scene.identity = numbered(fit.population.rows[IDENTITY], done.used)
     return scene.to("cpu")
@@ -205,7 +223,7 @@ def _chain(
         read_segment(folder.work, len(segments) - 1),
         times=clip.times[:frames],
         K=clip.K[:frames],
-        world_to_camera=clip.world_to_camera[:frames],
+        world_to_camera=done.poses,
         origin=origin,
         file=None,
     )

@@ -67,6 +67,9 @@ class Reconstruct(Options):
     camera moves and its poses are known, so that its light moves too, every frame gets them anyway."""
     even_exposure: bool = False
     """Give no frame its own gain and bias, also where the camera moves."""
+    hold_poses: bool = False
+    """Take the poses of a moving camera as they were given. Otherwise they are refined during the fit, by pixels, and
+    each frame that is kept for testing is aligned to the finished scene before it is judged."""
     iterations: Annotated[int | None, Range(0, 10**7)] = None
     """Optimization steps instead of the preset's."""
     gaussians: Annotated[int | None, Range(1, 10**8)] = None

@@ -10,7 +10,7 @@ from endogs.clip import Clip
 from endogs.clip.splits import Split, split_frames
 from endogs.device import choose_device
 from endogs.errors import InputError
-from endogs.fit.config import FitConfig
+from endogs.fit.config import FitConfig, PoseConfig
 from endogs.fit.memory import gpu_fit_bytes, require_room
 from endogs.fit.optimize.autograd_adam import form_of
 from endogs.fit.segments import Pieces, pieces_of
@@ -67,10 +67,11 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
 def by_poses(numbers: FitConfig, options: Reconstruct, times: NDArray[np.float64]) -> FitConfig:
     """The numbers of a fit whose camera moves with known poses, over training frames at `times` (F,) seconds.
 
-    The first Gaussians are placed by the poses. The lamp moves with the camera, so every frame gets an exposure, unless
-    `--even-exposure` or the deformation says otherwise, or frames at equal times leave none to be found.
+    The first Gaussians are placed by the poses, which are refined unless `--hold-poses` says otherwise. The lamp moves
+    with the camera, so every frame gets an exposure, unless `--even-exposure` or the deformation says otherwise, or
+    frames at equal times leave none to be found.
     """
-    numbers = replace(numbers, initialization="poses")
+    numbers = replace(numbers, initialization="poses", poses=None if options.hold_poses else PoseConfig())
     found = numbers.deformation in WITH_APPEARANCE and bool(np.all(np.diff(times) > 0))
     if options.even_exposure or not found:
         return numbers

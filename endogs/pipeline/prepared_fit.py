@@ -157,6 +157,7 @@ def start_fit(
     )
     before = None if segment is None else segment.before
     if before is not None:
+        before.hand_cameras(window)
         before.hold_depth(window)
     span = None if segment is None else segment.span
     optimizer = new_optimizer(clip, window, plan.fit, plan.device, options.seed, checkpoint, span, before)
@@ -164,6 +165,8 @@ def start_fit(
     if segment is not None:
         known = torch.zeros(len(optimizer.base), dtype=torch.int64) if before is None else before.identity
         fit.population.rows[IDENTITY] = known.to(plan.device)
+    if before is not None and fit.cameras is not None:
+        fit.cameras.hold(before.last_time)
     if checkpoint is not None:
         if checkpoint.run != identity:
             raise InputError(

@@ -15,7 +15,9 @@ from endogs.clip.splits import Split
 from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import FLOWS_KEPT, evaluate_scene, write_metrics
+from endogs.evaluate.pose_corrections import pose_lines
 from endogs.evaluate.summary import value_text
+from endogs.fit.camera_poses import current_poses
 from endogs.fit.checkpoint import Checkpoint, load_checkpoint
 from endogs.fit.loop import Fit, run_fit
 from endogs.fit.memory import fit_bytes, memory_note
@@ -26,6 +28,7 @@ from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
 from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
 from endogs.pipeline.chain_fit import fit_chain
+from endogs.pipeline.held_out_poses import align_frames
 from endogs.pipeline.notes import (
     below_interpolation_note,
     check_disk,
@@ -284,7 +287,10 @@ def write_scene(fit: Fit, clip: Clip, plan: Plan, priors: Priors, fingerprint: s
     options = plan.options
     of = origin(clip, plan, folder, fingerprint, plan.split.train, fit.step, priors.depth.kind)
     about = {"config": to_json(options), "depth_prior": priors.depth.about()}
-    scene = finished_scene(fit.optimizer, clip, priors.window.metric, of, about)
+    poses = current_poses(fit.window, clip.world_to_camera)
+    scene = finished_scene(fit.optimizer, clip, priors.window.metric, of, about, world_to_camera=poses)
+    if fit.cameras is not None:
+        align_frames(scene, clip, plan.split.unseen)
     scene.visibility = find_visibility(scene, clip.tissue_mask)
     if clip.has_masks:
         scene.masks = StoredMasks.of(clip.tissue_mask, len(clip), clip.width, clip.height)
@@ -348,6 +354,8 @@ def print_summary(result: Result, options: Reconstruct) -> None:
         beside = f"; without a scene: {', '.join(others)}" if others else ""
         over_tissue = value_text(mean["psnr_masked"], 2)  # nothing, where the test frames show no tissue
         print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {over_tissue} dB{beside})")
+        for line in pose_lines(result.metrics.get("poses")):
+            print(line)
     cost = f"{seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB"
     print(f"{record['gaussians']} Gaussians, {cost}: {plain(result.out)}")
     for path in sorted(result.out.iterdir()):

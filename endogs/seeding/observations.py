@@ -68,6 +68,11 @@ class Observations:
         self.masks.append(frame.tissue_mask)
         self._stacked = None
 
+    def correct(self, k: int, frame: Frame) -> None:
+        """Frame `k` again, with another pose."""
+        self.frames[k] = frame
+        self._stacked = None
+
     def leave(self) -> None:
         """Forget the earliest frame."""
         number = self.frames.pop(0).number

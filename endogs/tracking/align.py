@@ -1,0 +1,250 @@
+"""Render once, align many: the pose of a frame against one picture that was drawn of the map near it.
+
+The picture's pixels are points with a brightness; a small motion of them, a gain and a bias are found by Gauss-Newton
+so that the frame has that brightness where they fall. The picture's slopes stand for the frame's (inverse
+compositional: S. Baker, I. Matthews, "Lucas-Kanade 20 years on: a unifying framework", 2004), so that they are computed
+once; weights are robust, from coarse to fine. The systems are made by the compiled kernels where these are, else by `system_of`.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endogs.geometry import Array, invert_rigid, rotation_about
+
+UNKNOWNS = 8
+"""Turn (3), shift (3), gain, bias."""
+Grey = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AlignConfig:
+    """Numbers of the alignment."""
+
+    shrink: tuple[int, ...] = (4, 2)
+    """By how much pictures are made smaller, from coarse to fine."""
+    rounds: tuple[int, ...] = (8, 5)
+    """Iterations of each size, at most."""
+    opaque: float = 0.95
+    """Least alpha of a pixel that counts."""
+    highlight: float = 0.96
+    """Brightness from which a pixel is a highlight, which moves with the light; neighbours do not count either."""
+    tukey: float = 4.685
+    """Residuals of so many standard deviations count for nothing (P. Huber, "Robust statistics", 1981)."""
+    fewest: int = 100
+    """Pixels without which nothing is aligned."""
+    settled: float = 0.01
+    """Pixels, at the full size, of the step that ends a size's iterations."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture of the map."""
+
+    luma: Grey
+    """(H, W) brightness, 0 to 1."""
+    depth: Grey
+    """(H, W) z-depth, world units; 0 where nothing was drawn."""
+    alpha: Grey
+    """(H, W) the share of light that is stopped, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The pixels of a picture that count, as points before the camera that drew it."""
+
+    points: Tensor
+    """(3, P) in the camera's axes, world units."""
+    luma: Tensor
+    """(P,)."""
+    slopes: Tensor
+    """(2, P) of the luma along x and y, per unit of x/z and y/z."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What is looked for."""
+
+    motion: Array
+    """(4, 4) from the axes of the camera that drew the picture to those of the frame's."""
+    gain: float = 1.0
+    bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """What was found."""
+
+    motion: Array
+    """(4, 4) from the axes of the camera that drew the picture to those of the frame's: world_to_camera of the frame is
+    this times that of the picture."""
+    gain: float
+    bias: float
+    error_before: float
+    """Robust standard deviation of the luma's differences at the finest size, before anything moved."""
+    error: float
+    """The same of those that are left."""
+    pixels: float
+    """Sum of the weights of the finest size's pixels."""
+    moved: float
+    """Pixels, at the full size, by which the middle of the picture has moved, and by which it has turned in."""
+    information: Array
+    """(6, 6) of turn and shift: the inverse of their covariance, were the pixels independent."""
+
+
+def align(
+    drawn: Drawn, luma: Grey, mask: NDArray[np.bool_], K: Array, config: AlignConfig | None = None
+) -> Aligned | None:
+    """Align a frame of `luma` (H, W), 0 to 1, with a picture; both with the intrinsics K (3, 3), centres at +0.5.
+
+    `mask` (H, W) is True where the frame may be looked at, at the picture's pixels. None where too few pixels count.
+    """
+    config = config or AlignConfig()
+    bright = cv2.dilate((luma > config.highlight).view(np.uint8), np.ones((11, 11), np.uint8)) > 0
+    usable = mask & ~bright & (drawn.alpha > config.opaque) & (drawn.depth > 0)
+    guess, done, before = Guess(np.eye(4)), None, 0.0
+    for shrink, rounds in zip(config.shrink, config.rounds, strict=True):
+        template, image, small = prepared(drawn, luma, usable, K, shrink)
+        if template.luma.numel() < config.fewest:
+            continue
+        before = robust_deviation(system_of(template, image, small, Guess(np.eye(4)), 1.0, config.tukey).residuals)
+        found = _solve(template, image, small, guess, rounds, config, shrink)
+        if found is None:
+            return None
+        guess, done = found[0], found
+    if done is None:
+        return None
+    guess, error, pixels, information = done
+    z = float(np.median(drawn.depth[usable]))
+    moved = image_motion(guess.motion, K, z)
+    return Aligned(guess.motion, guess.gain, guess.bias, before, error, pixels, moved, information)
+
+
+def image_motion(motion: Array, K: Array, depth: float) -> float:
+    """Pixels by which a rigid motion (4, 4) moves the middle of a picture of things at `depth`, and a radian's turn
+    about the axis counted as one at the focal length."""
+    turn = np.array([motion[2, 1] - motion[1, 2], motion[0, 2] - motion[2, 0], motion[1, 0] - motion[0, 1]]) / 2
+    shift = motion[:3, 3] / depth
+    across = np.array([turn[1] + shift[0], -turn[0] + shift[1], turn[2], shift[2]])
+    return float(K[0, 0] * np.linalg.norm(across))
+
+
+def prepared(
+    drawn: Drawn, luma: Grey, usable: NDArray[np.bool_], K: Array, shrink: int
+) -> tuple[Template, Tensor, Array]:
+    """The template, the frame (h, w) and the intrinsics (3, 3) at a fraction of the size."""
+    height, width = luma.shape
+    size = max(1, width // shrink), max(1, height // shrink)
+
+    def smaller(picture: NDArray[np.float32]) -> Grey:
+        return picture if shrink == 1 else np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+    scale = np.array([size[0] / width, size[1] / height, 1.0])
+    small = K * scale[:, None]
+    dark, deep, share = smaller(drawn.luma), smaller(drawn.depth), smaller(usable.astype(np.float32))
+    counts = share > 0.99
+    counts[:1], counts[-1:], counts[:, :1], counts[:, -1:] = False, False, False, False
+    along = cv2.Scharr(dark, cv2.CV_32F, 1, 0, scale=1 / 32), cv2.Scharr(dark, cv2.CV_32F, 0, 1, scale=1 / 32)
+    row, column = np.nonzero(counts)
+    z = deep[counts].astype(np.float64)
+    x, y = (column + 0.5 - small[0, 2]) / small[0, 0] * z, (row + 0.5 - small[1, 2]) / small[1, 1] * z
+    slopes = np.stack([along[0][counts] * small[0, 0], along[1][counts] * small[1, 1]])
+    points = np.stack([x, y, z])
+    return Template(_floats(points), _floats(dark[counts]), _floats(slopes)), _floats(smaller(luma)), small
+
+
+def _floats(array: NDArray[np.floating]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+
+
+@dataclass(frozen=True)
+class System:
+    """A Gauss-Newton system: H step = -g is the best small change of turn, shift, gain and bias."""
+
+    hessian: Array
+    """(8, 8)."""
+    gradient: Array
+    """(8,)."""
+    weight: float
+    """Sum of the weights."""
+    residuals: Tensor
+    """(P,) differences of luma; NaN where a point falls outside the frame."""
+
+
+def system_of(template: Template, image: Tensor, K: Array, guess: Guess, scale: float, tukey: float) -> System:
+    """The system in double precision, for points weighted by Tukey's biweight at `tukey` times `scale`.
+
+    The residual of a point X is r = image(project(motion X)) - gain luma - bias. It is linear in a small motion of the
+    picture's points, which enters the guess as its inverse.
+    """
+    points, luma, slopes = template.points.double(), template.luma.double(), template.slopes.double()
+    rotation, offset = torch.from_numpy(guess.motion[:3, :3].copy()), torch.from_numpy(guess.motion[:3, 3:].copy())
+    seen = rotation @ points + offset
+    z = seen[2].clamp_min(1e-9)
+    u, v = seen[0] / z * K[0, 0] + K[0, 2] - 0.5, seen[1] / z * K[1, 1] + K[1, 2] - 0.5
+    height, width = image.shape
+    inside = (seen[2] > 1e-9) & (u >= 0) & (v >= 0) & (u < width - 1) & (v < height - 1)
+    u, v = torch.where(inside, u, 0), torch.where(inside, v, 0)
+    column, row = u.floor().long(), v.floor().long()
+    a, b = u - column, v - row
+    at = image.double().reshape(-1)
+    first = row * width + column
+    upper = at[first] * (1 - a) + at[first + 1] * a
+    lower = at[first + width] * (1 - a) + at[first + width + 1] * a
+    residual = upper * (1 - b) + lower * b - guess.gain * luma - guess.bias
+    relative = residual / (tukey * scale)
+    weight = torch.where(inside & (relative.abs() < 1), (1 - relative**2) ** 2, 0)
+    x, y, depth = points
+    by_shift = torch.stack([slopes[0] / depth, slopes[1] / depth, -(slopes[0] * x + slopes[1] * y) / depth**2])
+    by_turn = torch.linalg.cross(points, by_shift, dim=0)
+    ones = torch.ones_like(luma)
+    rows = torch.cat([-guess.gain * by_turn, -guess.gain * by_shift, -luma[None], -ones[None]])
+    weighted = rows * weight
+    return System(
+        (weighted @ rows.T).numpy(),
+        (weighted @ residual).numpy(),
+        float(weight.sum()),
+        torch.where(inside, residual, torch.nan),
+    )
+
+
+def stepped(guess: Guess, step: Array) -> Guess:
+    """The guess after a step (8,) of a system."""
+    small = np.eye(4)
+    small[:3, :3], small[:3, 3] = rotation_about(step[:3]), step[3:6]
+    return Guess(guess.motion @ invert_rigid(small), guess.gain + float(step[6]), guess.bias + float(step[7]))
+
+
+def robust_deviation(residuals: Tensor) -> float:
+    """1.4826 times the median absolute residual (P,), NaN left out."""
+    return 1.4826 * float(residuals.abs().nanmedian())
+
+
+def _solve(
+    template: Template, image: Tensor, K: Array, guess: Guess, rounds: int, config: AlignConfig, shrink: int
+) -> tuple[Guess, float, float, Array] | None:
+    scale = 1e6 / config.tukey
+    depth = float(template.points[2].median())
+    scale = robust_deviation(system_of(template, image, K, guess, scale, config.tukey).residuals)
+    best = None
+    for _ in range(rounds):
+        scale = max(scale, 1e-3)
+        found = system_of(template, image, K, guess, scale, config.tukey)
+        if found.weight < config.fewest / 4:
+            return None
+        information = found.hessian[:6, :6] / scale**2
+        damped = found.hessian + 1e-6 * np.diag(np.diag(found.hessian)) + 1e-12 * np.eye(UNKNOWNS)
+        step = np.asarray(np.linalg.solve(damped, -found.gradient), np.float64)
+        best = found.weight, information
+        guess = stepped(guess, step)
+        scale = robust_deviation(found.residuals)
+        small = np.eye(4)
+        small[:3, :3], small[:3, 3] = rotation_about(step[:3]), step[3:6]
+        if image_motion(small, K, depth) * shrink < config.settled:
+            break
+    assert best is not None
+    return guess, scale, *best
