@@ -22,7 +22,7 @@ from endogs.late_names import at_place
 from endogs.live.config import View
 from endogs.phantom.config import Phantom
 from endogs.pictures.config import RenderScene
-from endogs.pipeline.config import Inspect
+from endogs.pipeline.config import Inspect, Track
 from endogs.pipeline.options import Reconstruct
 from endogs.plain_text import plain
 from endogs.version import __version__
@@ -48,6 +48,7 @@ Verb = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[ComparePoses, tyro.conf.subcommand("compare-poses")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+    | Annotated[Track, tyro.conf.subcommand("track")]
     | Annotated[Phantom, tyro.conf.subcommand("phantom")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
@@ -59,6 +60,7 @@ RUNNERS: dict[type, str] = {
     Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
     ComparePoses: "endogs.evaluate.compare_poses_command:run_compare_poses",
     Inspect: "endogs.pipeline.inspect:inspect",
+    Track: "endogs.pipeline.track_command:run_track",
     Phantom: "endogs.phantom:run",
     Doctor: "endogs.doctor:run_doctor",
 } | {kind.options: kind.runs for kind in KINDS.values()}

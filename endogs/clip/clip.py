@@ -223,17 +223,23 @@ class Clip:
         raw = self._raw_depth(index).astype(np.float32)
         return np.where(np.isfinite(raw) & (raw > 0), raw, np.float32(np.nan))
 
-    def with_cameras(self, world_to_camera: NDArray[np.float64], pose_known: NDArray[np.bool_] | None = None) -> "Clip":
-        """The same clip, sharing its cached frames, with other poses (F, 4, 4), in world units, OpenCV axes.
+    def with_cameras(
+        self,
+        world_to_camera: NDArray[np.float64],
+        pose_known: NDArray[np.bool_] | None = None,
+        units: Literal["mm", "relative"] | None = None,
+    ) -> "Clip":
+        """The same clip, sharing its cached frames, with other poses (F, 4, 4), OpenCV axes.
 
-        `pose_known` (F,) is False for frames whose pose is none that somebody found. Raises ValueError for poses that
-        are not finite, or of another number of frames.
+        They are in world units, or make `units` these. `pose_known` (F,) is False for frames whose pose is none that
+        somebody found. Raises ValueError for poses that are not finite, or of another number of frames.
         """
         poses = np.array(world_to_camera, np.float64)
         if poses.shape != (len(self), 4, 4) or not np.isfinite(poses).all():
             raise ValueError(f"{len(self)} frames need as many finite poses (4, 4), not {poses.shape}")
         other = copy.copy(self)
         other.world_to_camera, other.static_camera, other.poses_are_given = poses, _is_static(poses), True
+        other.units = self.units if units is None else units
         other.pose_known = np.ones(len(self), bool) if pose_known is None else np.array(pose_known, bool)
         return other
 

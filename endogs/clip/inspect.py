@@ -69,6 +69,8 @@ def _camera(clip: Clip) -> str:
 
 
 def _pose(clip: Clip) -> str:
+    if not clip.poses_are_given:
+        return "not known: reconstruct looks whether the camera moves, and where it is then"
     if clip.static_camera:
         return "standing still"
     moving, check = f"moving, {_path_length(clip):.4g} {_unit(clip)} in all", clip.pose_check

@@ -111,12 +111,14 @@ def fit_chain(
         own = replace(plan, split=split_of(plan.split, segment), fit=config_of(plan.fit, segment, len(clip)))
         inside = [frame - segment.first for frame in own.split.train]
         try:
+            require_frames(own.split.train, segment)
             with clock.stage("priors"):
                 priors = find_priors(clip, own, folder, said)
         except NothingSeen:
             if number == 0:
                 raise
-            say([f"frames {segment.first} to {segment.last} show no tissue of known depth: the scene rests there"])
+            what = "show no tissue of known depth" if own.split.train else "have no pose"
+            say([f"frames {segment.first} to {segment.last} {what}: the scene rests there"])
             rests = _resting(
                 read_segment(folder.work, number - 1), clip, segment, origin_of(inside, 0, done.depth_kind)
             )
@@ -140,6 +142,7 @@ def fit_chain(
             run_fit(fit, folder.checkpoints, on_step=on_step)
         with clock.stage("write"):
             of = origin_of(inside, fit.step, done.depth_kind)
+            of = replace(of, unplaced_frames=unplaced_in(segment, of.unplaced_frames))
             scene = _finished(fit, clip, segment, done, of, plan.split.unseen)
             save_scene(scene, segment_file(folder.work, number))
         done.add(scene, segment)
@@ -156,6 +159,21 @@ def fit_chain(
     chain.metadata = about | {"depth_prior": done.depth or {}}
     save_chain(chain, folder.work / FILE_NAME)
     return ChainFit(chain, stopped_by, done.depth or {}, log, done.steps)
+
+
+def unplaced_in(segment: SegmentFrames, frames: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Frames of the clip without a pose, by the segment's own indices."""
+    inside = set(segment.frames)
+    return tuple(i - segment.first for i in frames or () if i in inside) or None
+
+
+def require_frames(train: list[int], segment: SegmentFrames) -> None:
+    """Raises NothingSeen where a segment has no frame to learn from, as where the camera was lost."""
+    if not train:
+        raise NothingSeen(
+            f"none of the frames {segment.first} to {segment.last} has a pose, so there is nothing to begin with; "
+            "begin later with --start"
+        )
 
 
 def segment_of(checkpoint: Checkpoint, segments: int) -> int:

@@ -1,8 +1,8 @@
-"""Options of `endogs inspect`. No torch, no numpy here."""
+"""Options of `endogs inspect` and `endogs track`. No torch, no numpy here."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
@@ -25,5 +25,25 @@ class Inspect(Options):
     """Also show what reconstruct would mask: on the contact sheet, and in a video of all frames beside it."""
     masks_from: MaskChoice = "auto"
     """Which masks these are: the same choice as --masks of reconstruct."""
+    sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
+    """What SAM 2 follows; F counts frames as they are read, X and Y are pixels of such a frame."""
+
+
+@dataclass(frozen=True)
+class Track(Options):
+    """Find the camera of a moving endoscope in its pictures, and write its path."""
+
+    input: Positional[Path]
+    """Video file, image folder or data set; poses that come with it are not looked at."""
+    out: Path | None = None
+    """TUM file for the path (time tx ty tz qx qy qz qw, camera to world), by default NAME-trajectory.tum in the current
+    folder; beside it come a .json with every frame's state and a .png picture of the path."""
+    clip: Annotated[ClipOptions, OmitArgPrefixes] = field(default_factory=ClipOptions)
+    """How the clip is read."""
+    depth: Literal["auto", "given", "stereo", "none"] = "auto"
+    """What gives distances, and with them the path's unit: the data set's depth (given), right views (stereo), or
+    nothing but the motion (none: the path has no unit). auto takes the first that there is."""
+    masks: MaskChoice = "auto"
+    """Instrument masks, whose pixels are not followed: as --masks of reconstruct."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
     """What SAM 2 follows; F counts frames as they are read, X and Y are pixels of such a frame."""

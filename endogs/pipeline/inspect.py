@@ -16,6 +16,16 @@ from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.pipeline.config import Inspect
 from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
+from endogs.tracking.camera_motion import Verdict, camera_motion
+
+MOTIONS: dict[Verdict, str] = {
+    "still": "the camera stands still, for all that can be seen",
+    "moving": "the camera moves, and reconstruct looks for it",
+    "turning": "the camera turns, and reconstruct looks for it",
+    "unclear": "the camera may move, and reconstruct looks for it",
+    "unseen": "unknown whether the camera moves, and reconstruct looks for it",
+}
+"""What `inspect` says of the camera's motion."""
 
 
 def inspect(config: Inspect) -> None:
@@ -33,11 +43,14 @@ def inspect(config: Inspect) -> None:
         print("looking for instruments", file=sys.stderr, flush=True)
         clip = with_instrument_masks(clip, config.masks_from, config.sam2, option="--masks-from")
     seen = coverage(clip)
+    motion = None if clip.poses_are_given else camera_motion(clip)
     console = Console(highlight=False, markup=False)
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in describe(clip, seen, config.masks):
+        if name == "pose" and motion is not None:
+            value = f"not given; {MOTIONS[motion.verdict]}: {motion.evidence}"
         table.add_row(name, plain(value), style=None)
     console.print(table)
     for note in clip.notes:

@@ -19,6 +19,10 @@ else:
     Deformations = Literal[tuple(KINDS)]
 
 
+CameraChoice = Literal["auto", "given", "still", "track"]
+"""Where the camera's poses come from."""
+
+
 @dataclass(frozen=True)
 class Reconstruct(Options):
     """Turn a clip into a deformable 3D Gaussian scene."""
@@ -48,6 +52,9 @@ class Reconstruct(Options):
     depth_model_output: Literal["disparity", "depth", "logdepth"] | None = None
     """What that model predicts, where its own configuration does not say: near is large (disparity), far is large
     (depth), or log depth."""
+    camera: CameraChoice = "auto"
+    """Where the camera is: as the clip's files say (given), at rest (still), or searched for in the pictures (track).
+    auto takes poses that are given; without any it looks whether the camera moves, and tracks it then."""
     masks: MaskChoice = "auto"
     """Instrument masks: the data set's (given), found by colour, followed by SAM 2, or none; auto is given where there
     are any, else color."""

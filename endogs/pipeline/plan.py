@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from endogs.clip import Clip
-from endogs.clip.splits import Split, split_frames
+from endogs.clip.splits import Split, split_frames, without
 from endogs.device import choose_device
 from endogs.errors import InputError
 from endogs.fit.config import FitConfig, PoseConfig
@@ -18,6 +18,7 @@ from endogs.memory_budget import machine_bytes
 from endogs.pipeline.options import WITH_APPEARANCE, Reconstruct
 from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.scene.deformation.registry import DEFORMATIONS
+from endogs.scene.origin import FittedCameras
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Plan:
     """What is fitted at a time: the whole clip, or segments of it one after the other."""
     notes: tuple[str, ...]
     """What was decided that the user should know, a sentence each."""
+    cameras: FittedCameras = "given"
+    """Where the clip's poses come from."""
 
 
 def resolve(options: Reconstruct, clip: Clip) -> Plan:
@@ -44,7 +47,7 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
     """
     numbers = options.fit_config(len(clip))
     numbers = replace(numbers, form=form_of(numbers))
-    split = split_frames(len(clip), options.split)
+    split = without(split_frames(len(clip), options.split), np.flatnonzero(~clip.pose_known).tolist())
     numbers = numbers if clip.static_camera else by_poses(numbers, options, clip.times[split.train])
     judges_right_view = split.test_view == "right"
     if judges_right_view and not (clip.has_right and clip.has_depth):

@@ -2,10 +2,11 @@
 
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from endogs import native
@@ -27,6 +28,7 @@ from endogs.output import to_json
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
 from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
+from endogs.pipeline.camera_search import FoundCameras, find_cameras
 from endogs.pipeline.chain_fit import fit_chain
 from endogs.pipeline.held_out_poses import align_frames
 from endogs.pipeline.notes import (
@@ -58,6 +60,7 @@ from endogs.scene.chain import SceneChain
 from endogs.scene.origin import FittedDepth, Origin
 from endogs.scene.scene_file import FILE_NAME, load_scene, save_scene
 from endogs.scene.stored_masks import StoredMasks
+from endogs.tracking.trajectory import write_trajectory
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
     checkpoint = None if folder.resumes is None else load_checkpoint(folder.resumes)
     with clock.stage("read"):
         clip = load_clip(options.input, options.clip)
-        fingerprints = clip_fingerprint(clip), given_fingerprint(clip)
+        shown = clip_fingerprint(clip)
         plan = resolve(options, clip)
         say(plan.notes)
         tell_before_the_fit(clip, plan)
@@ -163,6 +166,8 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
         check_disk(plan, folder.work)
     with clock.stage("priors"):
         clip = find_masks(clip, options)
+        clip, plan, cameras = with_cameras(clip, plan, folder)
+        fingerprints = shown, given_fingerprint(clip)
     fitted = _fit_whole if plan.pieces.one else _fit_segments
     done = fitted(clip, plan, folder, fingerprints, checkpoint, watcher, clock)
     metrics: dict[str, Any] = {}
@@ -178,6 +183,7 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
         "backend": choose_backend(device=plan.device),
         "device": device_name(plan.device),
         "depth": done.depth,
+        "camera": cameras.record(),
         "config": to_json(options) | {"fit": to_json(plan.fit)},
         "versions": software_versions(),
         "seed": options.seed,
@@ -274,6 +280,8 @@ def origin(
         time_offset=clip.time_offset,
         split=plan.split.name,
         training_frames=tuple(training_frames),
+        cameras=plan.cameras,
+        unplaced_frames=tuple(int(i) for i in np.flatnonzero(~clip.pose_known)) or None,
         masks=masks_in_use(clip, options.masks),
         depth_kind=depth_kind,
         iterations=steps,
@@ -320,6 +328,20 @@ def find_masks(clip: Clip, options: Reconstruct) -> Clip:
     masked = with_instrument_masks(clip, options.masks, options.sam2)
     say(masked.notes[len(clip.notes) :])
     return masked
+
+
+def with_cameras(clip: Clip, plan: Plan, folder: RunFolder) -> tuple[Clip, Plan, FoundCameras]:
+    """The clip with the cameras that `--camera` asks for, and the plan for it; a search leaves its files in the run's
+    folder. Raises InputError as `find_cameras` and `resolve` do."""
+    found = find_cameras(clip, plan.options.camera, plan.split.unseen)
+    say(found.notes)
+    if found.trajectory is not None:
+        write_trajectory(found.trajectory, folder.work)
+    known = set(plan.notes)
+    if found.clip is not clip:
+        plan = resolve(plan.options, found.clip)
+        say([note for note in plan.notes if note not in known])
+    return found.clip, replace(plan, cameras=found.source), found
 
 
 def judge(

@@ -23,9 +23,11 @@ KEY = "result"
 """Where a result describes itself in run.json."""
 CHECKPOINTS, PRIORS = "checkpoints", "priors"
 CHECKPOINT_FILE = f"{CHECKPOINTS}/{CHECKPOINT}"
-PLAIN_FILES = (SCENE, "metrics.json", "metrics.jsonl", "preview.mp4", RECORD, CHECKPOINT_FILE)
+TRAJECTORY_FILES = ("trajectory.tum", "trajectory.json")
+PLAIN_FILES = (SCENE, "metrics.json", "metrics.jsonl", "preview.mp4", *TRAJECTORY_FILES, RECORD, CHECKPOINT_FILE)
 OWN_FOLDER = re.compile(rf"{CHECKPOINTS}|{SEGMENTS}|{PRIORS}(/depth-[0-9a-f]{{16}})?")
 SEGMENT_FILE = re.compile(rf"{SEGMENTS}/[0-9]{{6}}\.safetensors")
+MAP_FILE = re.compile(r"trajectory-map[0-9]{1,4}\.tum")
 DEPTH_FILE = re.compile(rf"{PRIORS}/depth-[0-9a-f]{{16}}/[0-9]{{6,9}}\.safetensors")
 
 
@@ -72,13 +74,14 @@ class ResultFiles:
 
 def is_own_name(name: str) -> bool:
     """Whether endogs gives this name, with / between folders, to a file of a result."""
-    return name in PLAIN_FILES or any(form.fullmatch(name) for form in (DEPTH_FILE, SEGMENT_FILE))
+    return name in PLAIN_FILES or any(form.fullmatch(name) for form in (DEPTH_FILE, SEGMENT_FILE, MAP_FILE))
 
 
 def written(folder: Path) -> dict[str, int]:
     """Bytes of the files in `folder` that bear names of endogs, but for run.json, in the order of their names."""
     names = [folder / name for name in PLAIN_FILES if name != RECORD]
     names += [*folder.glob(f"{PRIORS}/depth-*/*.safetensors"), *folder.glob(f"{SEGMENTS}/*.safetensors")]
+    names += folder.glob("trajectory-map*.tum")
     found = {path.relative_to(folder).as_posix(): path for path in sorted(names)}
     return {name: path.stat().st_size for name, path in found.items() if is_own_name(name) and path.is_file()}
 

@@ -38,7 +38,7 @@ def test_inspect_says_what_was_understood(in_folder, capsys):
         f"size {WIDTH} x {HEIGHT}",
         "25.000 frames per second",
         "fx 21.00, fy 22.00, cx 11.50, cy 8.25",
-        "standing still",
+        "not given; unknown whether the camera moves",
         "units millimetres",
         "255 = instrument; they hide 7.8 % of the frame (6.2 to 9.4 %",
         f"median {np.median(depths[depths > 0]):.4g}",

@@ -243,7 +243,9 @@ def test_a_still_camera_that_moves_is_told(moving):
     pretended = replace(moving, world_to_camera=moving.world_to_camera[:1].repeat(COUNT, 0), depths=None)
     note = looked(pretended).notes[0]
     assert re.match(r"points move \d+ pixels within \d+ frames, nine of ten at least \d+, and all but \d", note)
-    assert "camera is taken to stand still" in note
+    assert "by the clip's poses the camera stands still" in note
+    assert "--camera track" in note
+    assert not looked(replace(pretended, poses_are_given=False)).notes
     # Tissue that is pulled at one place, under a camera that does stand still.
     import cv2
 

@@ -37,7 +37,7 @@ def look_at(clip: Clip, recording: Recording, options: ClipOptions) -> None:
     """
     view = LookingView(clip, original=clip.has_right or not clip.static_camera)
     pairs = followed_pairs(view)
-    if clip.static_camera:
+    if clip.static_camera and clip.poses_are_given:
         still = check_still(pairs, view.full[0], clip.original_K if view.is_original else clip.K)
         clip.notes += still.notes if still is not None else []
     if recording.packed is not None and options.stereo is not None:

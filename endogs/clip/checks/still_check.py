@@ -58,9 +58,9 @@ class StillCheck:
             return []
         return [
             f"points move {self.motion:.0f} pixels within {self.frames} frames, nine of ten at least "
-            f"{self.resting:.0f}, and all but {self.unexplained:.1f} (median) as by a camera's motion, though the "
-            "camera is taken to stand still: if it moves, the clip needs its poses (docs/usage/CALIBRATION.md), and "
-            "without them depth and motion are wrong."
+            f"{self.resting:.0f}, and all but {self.unexplained:.1f} (median) as by a camera's motion, though by the "
+            "clip's poses the camera stands still: if they only hold a place, reconstruct --camera track looks for the "
+            "camera, and without that depth and motion are wrong."
         ]
 
 

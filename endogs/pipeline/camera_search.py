@@ -1,0 +1,192 @@
+"""Where a clip's camera is, before anything is fitted: as its files say, at rest, or searched for in its pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip import Clip
+from endogs.clip.cameras.guessed_camera import still_poses
+from endogs.errors import InputError
+from endogs.geometry import interpolate_rigid
+from endogs.pipeline.options import CameraChoice
+from endogs.priors.depth.pair_doubt import pair_doubt
+from endogs.progress import Progress
+from endogs.scene.origin import FittedCameras
+from endogs.tracking.camera_motion import CameraMotion, camera_motion
+from endogs.tracking.tracker import DepthSource, track_clip
+from endogs.tracking.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+
+SMALL_PATH = 0.08
+"""Width of a path, by the tissue's distance, up to which it may be breathing: by that pulled and breathing tissue seems
+to move a still camera by 0.05 to 0.06, and the smallest path of nine moving endoscopes is 0.10 wide."""
+SMALL_TURN = 5.0
+"""Degrees that such a path may turn by."""
+LEAST_FOUND = 0.1
+"""Share of the frames whose pose must be found for a path to be worth anything."""
+ADVICE = "--camera still takes it to stand still, --start and --end choose another part"
+
+
+@dataclass(frozen=True)
+class FoundCameras:
+    """A clip with the poses that are taken, and where they come from."""
+
+    clip: Clip
+    source: FittedCameras
+    notes: tuple[str, ...] = ()
+    """What was found or assumed, a sentence each."""
+    trajectory: Trajectory | None = None
+    """What the search found; None where nothing was searched for."""
+
+    @property
+    def unplaced(self) -> tuple[int, ...]:
+        """Frames without a pose, ascending."""
+        return tuple(int(i) for i in np.flatnonzero(~self.clip.pose_known))
+
+    def record(self) -> dict[str, Any]:
+        """For run.json."""
+        about: dict[str, Any] = {"source": self.source, "frames": len(self.clip), "notes": list(self.notes)}
+        if self.trajectory is not None:
+            about |= {"found": int(self.trajectory.found.sum()), "milliseconds": self.trajectory.milliseconds}
+        return about
+
+
+def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ()) -> FoundCameras:
+    """The clip with the cameras that `choice` asks for; nothing of frames that are `held_out` changes others' poses.
+
+    `auto` takes poses that came with the clip. Where none came, it asks what the pictures say of the camera: one that
+    stands still is left as it is, and one that moves is tracked. Raises InputError for given poses that are not there,
+    and where a search that was asked for finds nothing.
+    """
+    if choice == "given" or (choice == "auto" and clip.poses_are_given):
+        if not clip.poses_are_given:
+            raise InputError(
+                f"{clip.source}: --camera given, but nothing says where the camera is; use --camera auto or track"
+            )
+        return FoundCameras(clip, "given")
+    if choice == "still":
+        still = clip if clip.static_camera else clip.with_cameras(still_poses(len(clip)))
+        return FoundCameras(still, "still")
+    if choice == "track":
+        trajectory = tracked(clip, held_out)
+        return placed(clip, trajectory, ())
+    motion = camera_motion(clip)
+    if motion.verdict == "still":
+        return FoundCameras(clip, "still", (f"the camera stands still, for all that can be seen: {motion.evidence}",))
+    return _auto(clip, motion, held_out)
+
+
+def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCameras:
+    """Cameras of a clip whose camera does not clearly stand still."""
+    trajectory = tracked(clip, held_out)
+    found = trajectory.found
+    doubt = None
+    if found.sum() < 2 or found.mean() < LEAST_FOUND:
+        doubt = f"its pose was found in {found.mean():.0%} of the frames only"
+    elif motion.verdict != "moving":
+        extent, turn = path_extent(trajectory)
+        if extent < SMALL_PATH and turn < SMALL_TURN:
+            doubt = (
+                f"the path that was found is {extent:.0%} of the tissue's distance wide and turns by {turn:.1f} degrees"
+                ", as tissue that breathes or is pulled looks too; --camera track takes it"
+            )
+    if doubt is None:
+        return placed(clip, trajectory, (f"the camera moves: {motion.evidence}",))
+    said = f"the camera may move ({motion.evidence}), but {doubt}"
+    rest = "it is taken to stand still, so that all motion is explained as tissue's"
+    return FoundCameras(clip, "still", (said, rest))
+
+
+def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None = None) -> Trajectory:
+    """The camera's path, found in the clip's pictures, and its depth or right views where it has any it can trust."""
+    if depth is None and not clip.has_depth and clip.has_right and pair_doubt(clip) is not None:
+        depth = "none"
+    with Progress("frame", bar="camera") as progress:
+        return track_clip(clip, frozenset(held_out), depth, progress)
+
+
+def placed(clip: Clip, trajectory: Trajectory, notes: tuple[str, ...]) -> FoundCameras:
+    """The clip with a trajectory's poses; frames that have none get one that lies between those of others.
+
+    Raises InputError where hardly any frame has a pose.
+    """
+    found = trajectory.found
+    if found.sum() < 2 or found.mean() < LEAST_FOUND:
+        why = "; ".join(trajectory.notes) or lost_reasons(trajectory)
+        raise InputError(
+            f"{clip.source}: the camera's pose was found in {int(found.sum())} of {len(clip)} frames only ({why}); "
+            f"{ADVICE}"
+        )
+    poses = between(trajectory.world_to_camera, clip.times)
+    placed_clip = clip.with_cameras(poses, found, trajectory.units)
+    said = [*notes, path_note(trajectory), *trajectory.notes]
+    if not found.all():
+        said.append(
+            f"{int((~found).sum())} of {len(clip)} frames have no pose ({lost_reasons(trajectory)}): {spans(~found)}; "
+            "they are neither fitted nor judged"
+        )
+    return FoundCameras(placed_clip, "tracked", tuple(said), trajectory)
+
+
+def path_extent(trajectory: Trajectory) -> tuple[float, float]:
+    """Width of the path by the points' median distance, and the largest turn from its first frame in degrees."""
+    poses = trajectory.world_to_camera[trajectory.found]
+    centres = -np.einsum("fji,fj->fi", poses[:, :3, :3], poses[:, :3, 3])
+    turns = np.einsum("fij,kj->fik", poses[:, :3, :3], poses[0, :3, :3])
+    cosine = (np.trace(turns, axis1=1, axis2=2) - 1) / 2
+    points = trajectory.landmarks.points if trajectory.landmarks is not None else np.zeros((0, 3))
+    far = float(np.median(np.linalg.norm(points - centres[0], axis=1))) if len(points) else np.inf
+    return float(np.ptp(centres, axis=0).max()) / far, float(np.degrees(np.arccos(np.clip(cosine, -1, 1))).max())
+
+
+def path_note(trajectory: Trajectory) -> str:
+    """How long the path is, and how well points agree with it."""
+    poses = trajectory.world_to_camera[trajectory.found]
+    centres = -np.einsum("fji,fj->fi", poses[:, :3, :3], poses[:, :3, 3])
+    length = float(np.linalg.norm(np.diff(centres, axis=0), axis=1).sum())
+    kept = [one for one in trajectory.frames if one.world_to_camera is not None and one.sub_map == trajectory.sub_map]
+    residual, inliers = (
+        float(np.nanmedian([getattr(one, name) for one in kept])) for name in ("residual_px", "inliers")
+    )
+    unit = "mm" if trajectory.units == "mm" else "units (relative: one eye does not see lengths)"
+    return (
+        f"camera tracked in {len(kept)} of {len(trajectory.frames)} frames, a path of {length:.4g} {unit}; "
+        f"{inliers:.0f} points agree to {residual:.2f} pixels (medians)"
+    )
+
+
+def lost_reasons(trajectory: Trajectory) -> str:
+    """Why frames have no pose: each reason and how often."""
+    reasons: dict[str, int] = {}
+    for one, found in zip(trajectory.frames, trajectory.found, strict=True):
+        if not found:
+            reason = "in another map" if one.world_to_camera is not None else one.reason or "no pose"
+            reasons[reason] = reasons.get(reason, 0) + 1
+    return ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
+
+
+def spans(chosen: NDArray[np.bool_], most: int = 8) -> str:
+    """Frames (F,) as "3 to 7, 12", cut after the first `most` spans."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
+    parts = [f"{a}" if b == a + 1 else f"{a} to {b - 1}" for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    more = f" and {len(parts) - most} more spans" if len(parts) > most else ""
+    return f"frames {', '.join(parts[:most])}{more}"
+
+
+def between(world_to_camera: Array, times: Array) -> Array:
+    """Poses (F, 4, 4) with those that are NaN filled: between their neighbours in time, at the ends the nearest one."""
+    known = np.flatnonzero(np.isfinite(world_to_camera[:, 0, 0]))
+    filled = world_to_camera.copy()
+    for i in np.flatnonzero(~np.isfinite(world_to_camera[:, 0, 0])):
+        after = int(np.searchsorted(known, i))
+        if after in (0, len(known)):
+            filled[i] = world_to_camera[known[min(after, len(known) - 1)]]
+            continue
+        a, b = known[after - 1], known[after]
+        part = float((times[i] - times[a]) / (times[b] - times[a])) if times[b] > times[a] else 0.5
+        filled[i] = interpolate_rigid(world_to_camera[a], world_to_camera[b], part)
+    return filled

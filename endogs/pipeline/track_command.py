@@ -1,0 +1,58 @@
+"""`endogs track`: find the camera of a clip in its pictures, and write its path."""
+
+import sys
+from pathlib import Path
+
+from endogs.clip import load_clip
+from endogs.errors import InputError
+from endogs.evaluate.path_chart import write_path_chart
+from endogs.evaluate.writable import check_outputs
+from endogs.pipeline.camera_search import lost_reasons, path_note, placed, tracked
+from endogs.pipeline.config import Track
+from endogs.pipeline.track_picture import track_picture
+from endogs.plain_text import plain
+from endogs.priors.instruments.choose import with_instrument_masks
+from endogs.tracking.trajectory import Trajectory, write_trajectory
+
+
+def run_track(config: Track) -> Trajectory:
+    """Track the clip's camera, print what was found, write the files, and return the path.
+
+    Poses that came with the clip are never looked at. Raises InputError for bad input, depth that is not there, and a
+    clip in which hardly any frame's pose is found.
+    """
+    out = config.out
+    if out is not None:
+        if out.suffix.lower() != ".tum":
+            raise InputError(f"{out}: the path is a TUM file; give a name in .tum.")
+        check_outputs({"--out": out}, (config.input,))
+    clip = load_clip(config.input, config.clip)
+    out = out or Path(f"{clip.name}-trajectory.tum")
+    if config.depth == "given" and not clip.has_depth:
+        raise InputError(f"{clip.source}: the clip has no depth files in a known unit; use --depth auto or none")
+    if config.depth == "stereo" and not clip.has_right:
+        raise InputError(f"{clip.source}: the clip has no right views; use --depth auto or none")
+    for note in clip.notes:
+        print(f"note: {plain(note)}", file=sys.stderr)
+    clip = with_instrument_masks(clip, config.masks, config.sam2)
+    trajectory = tracked(clip, depth=None if config.depth == "auto" else config.depth)
+    found = placed(clip, trajectory, ())
+    for note in found.notes[1:]:
+        print(f"note: {plain(note)}", file=sys.stderr)
+    print(path_note(trajectory))
+    if not trajectory.found.all():
+        print(f"without a pose: {lost_reasons(trajectory)}")
+    total = sum(one.milliseconds for one in trajectory.frames)
+    print(f"{total / len(clip):.1f} ms a frame; by stage, ms: {_stages(trajectory, len(clip))}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for path in write_trajectory(trajectory, out.parent, out.stem):
+        print(f"wrote {plain(path)}")
+    picture = out.with_suffix(".png")
+    write_path_chart(picture, track_picture(trajectory))
+    print(f"wrote {plain(picture)}")
+    return trajectory
+
+
+def _stages(trajectory: Trajectory, frames: int) -> str:
+    shares = sorted(trajectory.milliseconds.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {value / frames:.1f}" for name, value in shares)
