@@ -38,6 +38,7 @@ FLOORS = {
     "priors": 4,
     "phantom": 4,
     "seeding": 5,
+    "tracking": 5,
     "pictures": 5,
     "fit": 6,
     "export": 6,
