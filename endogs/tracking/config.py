@@ -13,9 +13,9 @@ class TrackingConfig:
     """Corners that are followed at once."""
     apart: float = 6.0
     """Pixels between corners."""
-    quality: float = 0.002
+    quality: float = 0.01
     """Weakest corner, as a share of the strongest."""
-    window: int = 21
+    window: int = 15
     """Side of the patches that are followed."""
     levels: int = 3
     """Pyramid levels above the finest one."""
@@ -40,6 +40,10 @@ class TrackingConfig:
 
     inliers: int = 40
     """Points that must agree on a pose."""
+    fewest: int = 20
+    """The same where nearly all agree."""
+    clear_share: float = 0.75
+    """Share of the points followed that is nearly all."""
     inlier_share: float = 0.4
     """Share of the points followed that must agree on a pose."""
     coverage: float = 0.2

@@ -1,9 +1,11 @@
 """Corners of the tissue, followed from picture to picture by Lucas and Kanade's method, and checked.
 
 B. Lucas and T. Kanade, "An iterative image registration technique", 1981; corners by J. Shi and C. Tomasi, "Good
-features to track", 1994. A point must return to where it began, and look like what it was in the last keyframe: on wet tissue
-points slide along with highlights and shadows, which only the second test sees.
+features to track", 1994. A point must return to where it began, and look like what it was in the last keyframe: on wet
+tissue points slide along with highlights and shadows, which only the second test sees.
 """
+
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -61,8 +63,32 @@ def settle(
     return settled, alike & now.inside(settled)
 
 
+def carried_over(look: Look, affine: Array) -> Look:
+    """A picture moved by an affine map (2, 3) of its pixels, centres at +0.5; only what is followed in is moved."""
+    centred = affine.copy()
+    centred[:, 2] += affine[:, :2] @ [0.5, 0.5] - 0.5
+    size, flags = (look.width, look.height), cv2.INTER_LINEAR
+    grey = cv2.warpAffine(look.grey, centred, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return replace(look, grey=np.asarray(grey, np.uint8))
+
+
+def affine_between(here: Array, there: Array) -> Array:
+    """The affine map (2, 3) that takes points (n, 2) nearest to others (n, 2), with the worst quarter left out."""
+    kept = np.ones(len(here), bool)
+    found = np.eye(2, 3)
+    for _ in range(2):
+        if kept.sum() < 8:
+            return np.eye(2, 3)
+        found = np.linalg.lstsq(np.c_[here, np.ones(len(here))][kept], there[kept], rcond=None)[0].T
+        left = np.linalg.norm(here @ found[:, :2].T + found[:, 2] - there, axis=1)
+        kept = left <= np.quantile(left, 0.75)
+    return np.asarray(found, np.float64)
+
+
 def correlation(a: Look, b: Look, here: Array, there: Array, side: int, zoom: Array | None = None) -> Array:
     """(N,) normalized correlation in [-1, 1] of patches around `here` (N, 2) of `a` and `there` (N, 2) of `b`."""
+    if not len(here):
+        return np.zeros(0)
     reach = np.arange(side, dtype=np.float32) - side // 2
     offsets = np.stack(np.meshgrid(reach, reach), -1).reshape(1, -1, 2)
     one = _sampled(a.grey, here[:, None] - 0.5 + offsets)

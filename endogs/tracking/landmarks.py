@@ -214,7 +214,7 @@ def triangulated(poses: Array, flat: Array, point: Ids, count: int) -> tuple[Arr
     np.add.at(right, point, np.einsum("nki,nk->ni", rows, sides))
     size = np.trace(normal, axis1=1, axis2=2)
     normal[:, [0, 1, 2], [0, 1, 2]] += 1e-9 * size[:, None] + 1e-300
-    found = np.linalg.solve(normal, right[..., None])[..., 0]
+    found = np.asarray(np.linalg.solve(normal, right[..., None])[..., 0], np.float64)
     rays = np.einsum("nji,nj->ni", poses[:, :3, :3], np.c_[flat, np.ones(len(flat))])
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
     first = np.zeros(count, np.intp)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.tracking.config import TrackingConfig
-from endogs.tracking.corner_tracks import follow, settle
+from endogs.tracking.corner_tracks import affine_between, carried_over, follow, settle
 from endogs.tracking.landmarks import Ids, Keyframe, Observations, SparseMap
 from endogs.tracking.luma import Look
 from endogs.tracking.projection import measured, seen_from
@@ -19,6 +19,14 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 FARTHEST = 3.0
 """Frames' worth of motion that is predicted at most, across frames that are missing."""
+
+
+CLOSEST = 0.4
+"""Size of a keyframe's patches from here, or its inverse, below which the prediction is not believed."""
+
+AGAIN, SOME = 4, 15
+"""How often a frame that was recognized is followed from its keyframe, each time from the pose that was found, as long
+as so many points agree."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ class Located:
     """(n,) pixels, infinite for points without a place."""
     scale: float = float("inf")
     covariance: Array | None = None
+    near: Array | None = None
+    """(4, 4) the pose that was looked at, believed or not."""
     reference: int = -1
     """The keyframe whose patches the points were compared with."""
 
@@ -114,9 +124,14 @@ def locate(
     found = recognizer.find(look, world)
     if found is not None:
         number, pose = found
-        last = _tried(look, depths, from_keyframe(world.keyframes[number], number), pose, world, config)
-        if last.pose is not None:
-            return last
+        start = from_keyframe(world.keyframes[number], number)
+        for _ in range(AGAIN):
+            last = _tried(look, depths, start, pose, world, config)
+            if last.pose is not None:
+                return last
+            if last.near is None or last.inliers.sum() < SOME:
+                break
+            pose = last.near
     return first
 
 
@@ -144,11 +159,23 @@ def _tried(
     shift = (measured(after, look.K, weightless) - measured(before, look.K, weightless))[:, :2]
     ahead = (after[:, 2] > 0.1 * middle) & (before[:, 2] > 0)
     shift = np.where(ahead[:, None], shift, 0)
-    moved, good = follow(base.look, look, tracks.pixels, tracks.pixels + shift, config)
     anchor_z = seen_from(reference.world_to_camera, points)[:, 2]
-    zoom = np.where(placed & ahead & (anchor_z > 0), anchor_z / np.where(ahead, after[:, 2], 1), 1.0)
+    sure = placed & ahead & (anchor_z > 0)
+    zoom = np.where(sure, anchor_z / np.where(ahead, after[:, 2], 1), 1.0)
+    # The keyframe as it would look from here, but for parallax: patches of another size or turn are followed badly.
+    drawn = after[sure]
+    affine = affine_between(tracks.anchors[sure], measured(drawn, look.K, np.zeros(len(drawn)))[:, :2])
+    size = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+    if not CLOSEST < size < 1 / CLOSEST:
+        affine, size = np.eye(2, 3), 1.0
+    patches = carried_over(reference.look, affine)
+    anchors = tracks.anchors @ affine[:, :2].T + affine[:, 2]
+    before_look, start = base.look, tracks.pixels
+    if before_look is reference.look:
+        before_look, start = patches, anchors
+    moved, good = follow(before_look, look, start, tracks.pixels + shift, config)
     tracks = replace(tracks, pixels=moved).only(good)
-    settled, alike = settle(reference.look, look, tracks.anchors, tracks.pixels, config, zoom[good])
+    settled, alike = settle(patches, look, anchors[good], tracks.pixels, config, zoom[good] / size)
     tracks = replace(tracks, pixels=settled).only(alike)
     return judged(look, depths, tracks, predicted, world, base.reference, config)
 
@@ -172,14 +199,16 @@ def judged(
         return Located(None, reason, tracks, seen, inliers, residual, reference=reference)
     inliers[placed], residual[placed] = found.inliers, found.residual
     pose = found.world_to_camera if not reason else None
-    return Located(pose, reason, tracks, seen, inliers, residual, found.scale, found.covariance, reference)
+    return Located(
+        pose, reason, tracks, seen, inliers, residual, found.scale, found.covariance, found.world_to_camera, reference
+    )
 
 
 def resected(look: Look, sightings: Sightings, start: Array, config: TrackingConfig) -> tuple[Resection | None, str]:
     """The pose near `start`, else the one that most points agree with, and why it is not to be believed."""
     found = resect(sightings, look.K, start, config.noise, config.gate)
     reason = doubt(look, sightings, found, config)
-    if reason and len(sightings.points) >= config.inliers:
+    if reason and len(sightings.points) >= config.fewest:
         other = consensus(sightings, look.K)
         again = None if other is None else resect(sightings, look.K, other, config.noise, config.gate)
         if again is not None and not (doubted := doubt(look, sightings, again, config)):
@@ -190,14 +219,16 @@ def resected(look: Look, sightings: Sightings, start: Array, config: TrackingCon
 def doubt(look: Look, sightings: Sightings, found: Resection | None, config: TrackingConfig) -> str:
     """Why a pose is not to be believed, or an empty string."""
     total = len(sightings.points)
-    if found is None or total < config.inliers:
+    if found is None or total < config.fewest:
         return "few points"
     agree = int(found.inliers.sum())
-    if agree < config.inliers:
-        return "few inliers"
+    # A few points that all agree say as much as many of which some do.
+    clear = agree >= config.clear_share * total
+    if agree < (config.fewest if clear else config.inliers):
+        return "few points" if total < config.inliers else "few inliers"
     if agree < config.inlier_share * total:
         return "points disagree"
-    if coverage(look, sightings.pixels[found.inliers], config) < config.coverage:
+    if coverage(look, sightings.pixels[found.inliers], config) < config.coverage / (2 if clear else 1):
         return "points in one corner only"
     depth = seen_from(found.world_to_camera, sightings.points[found.inliers])[:, 2]
     spread = np.sqrt(max(0.0, float(np.linalg.eigvalsh(found.covariance[:3, :3])[-1])))

@@ -21,6 +21,8 @@ def given_depth(look: Look, depth: NDArray[np.float32], pixels: Array, config: T
 
     The weight (n,) is pixels of noise per unit of 1/z; 0 at edges of depth and where a neighbour is unknown.
     """
+    if not len(pixels):
+        return np.zeros(0), np.zeros(0)
     at = pixels / look.scale - 0.5
     reach = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)]) / look.scale
     around = (at[:, None] + reach).astype(np.float32)

@@ -16,7 +16,9 @@ from endogs.tracking.resection import Sightings, consensus
 from endogs.tracking.two_view import rays
 
 Array = NDArray[np.float64]
-FEATURES = 500
+FEATURES = 800
+CONTRAST = 0.005
+"""Least contrast of a feature; tissue has little."""
 NEWEST, OLDER = 8, 16
 """Keyframes that a lost frame is compared with: the newest, and so many spread over all others."""
 RATIO = 0.8
@@ -86,7 +88,7 @@ class Recognizer:
 
 def features(look: Look) -> tuple[Array, NDArray[np.float32]]:
     """Places (n, 2), centres at +0.5, and descriptors (n, 128) of a picture's features on usable tissue."""
-    points, descriptors = cv2.SIFT.create(FEATURES, contrastThreshold=0.02).detectAndCompute(look.grey, look.usable)
+    points, descriptors = cv2.SIFT.create(FEATURES, contrastThreshold=CONTRAST).detectAndCompute(look.luma, look.usable)
     if descriptors is None or not len(points):
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
     places = np.array([point.pt for point in points], np.float64) + 0.5

@@ -101,7 +101,8 @@ def resect(sightings: Sightings, K: Array, start: Array, least_scale: float, gat
     residuals = measured(inside, K, sightings.inverse_weight) - seen
     size = np.linalg.norm(residuals[:, :2], axis=1)
     inliers = (size < min(gate, TUKEY * scale)) & (inside[:, 2] > 0) & (np.abs(residuals[:, 2]) < 2 * TUKEY * scale)
-    return Resection(pose, inliers, size, scale, np.linalg.pinv(information) * scale**2)
+    covariance = np.asarray(np.linalg.pinv(information) * scale**2, np.float64)
+    return Resection(pose, inliers, size, scale, covariance)
 
 
 def consensus(sightings: Sightings, K: Array, error: float = 2.5) -> Array | None:

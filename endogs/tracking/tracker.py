@@ -8,6 +8,7 @@ reason and without a pose.
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -130,8 +131,7 @@ class Tracker:
         """The path so far, after all keyframes were adjusted together; feeding may go on."""
         for piece in self._pieces:
             if piece.world.keyframes:
-                world = piece.world
-                self._timed("adjust all", lambda world=world: adjust_all(world, self.config))
+                self._timed("adjust all", partial(adjust_all, piece.world, self.config))
         frames = self._timed("poses again", self._final_frames)
         held = [
             sum(one.world_to_camera is not None and one.sub_map == k for one in frames)
@@ -171,7 +171,7 @@ class Tracker:
         seen, tracks = located.seen.only(kept), tracks.only(kept)
         piece_since = piece.since_keyframe + 1
         if maps and not self._blurred(look) and wants_keyframe(world, look, located, piece_since, config):
-            tracks = self._timed("keyframe", lambda: insert_keyframe(world, look, located.pose, seen, depths, config))
+            tracks = self._timed("keyframe", partial(insert_keyframe, world, look, pose, seen, depths, config))
             keyframe = reference = len(world.keyframes) - 1
             pose = world.keyframes[-1].world_to_camera
             piece_since = 0

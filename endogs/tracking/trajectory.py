@@ -148,9 +148,9 @@ def _as_json(trajectory: Trajectory) -> dict[str, Any]:
             "milliseconds": one.milliseconds,
             "keyframe": one.keyframe,
             "sub_map": one.sub_map,
-            "world_to_camera": one.world_to_camera,
-            "causal_world_to_camera": then.world_to_camera,
-            "covariance": one.covariance,
+            "world_to_camera": _listed(one.world_to_camera),
+            "causal_world_to_camera": _listed(then.world_to_camera),
+            "covariance": _listed(one.covariance),
         }
         frames.append(entry)
     found = {
@@ -161,3 +161,7 @@ def _as_json(trajectory: Trajectory) -> dict[str, Any]:
         "frames": frames,
     }
     return dict(to_json(found))
+
+
+def _listed(matrix: Array | None) -> list[list[float]] | None:
+    return None if matrix is None else matrix.tolist()

@@ -6,6 +6,8 @@ is not, and both where there is little parallax, as along the axis of a tube. Wh
 et al., "High-quality depth from uncalibrated small motion clip", CVPR 2016: all points equally far, no motion.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +50,18 @@ def guesses(here: Array, there: Array, K: Array) -> list[Array]:
     plane, inliers = cv2.findHomography(a, b, cv2.RANSAC, ERROR * 2)
     if plane is not None and inliers is not None and inliers.mean() > 0.5:
         _, rotations, shifts, normals = cv2.decomposeHomographyMat(plane, lens)
+        one, other = (x[:, None].astype(np.float32) for x in (a, b))
         kept = cv2.filterHomographyDecompByVisibleRefpoints(
-            rotations, normals, *(x[:, None].astype(np.float32) for x in (a, b)), np.asarray(inliers, np.uint8)
+            rotations, normals, one, other, pointsMask=np.asarray(inliers, np.uint8)
         )
-        for k in [] if kept is None else np.ravel(kept):
+        for k in [] if kept is None else [int(k) for k in np.ravel(kept)]:
             if np.linalg.norm(shifts[k]) > 1e-6:
                 found.append(_motion(rotations[k], shifts[k] / np.linalg.norm(shifts[k])))
     found.append(_motion(turned(here, there, K)[0], np.zeros(3)))
     return [motion for motion in found if np.isfinite(motion).all()]
 
 
-def _motion(rotation: NDArray[np.floating], shift: NDArray[np.floating]) -> Array:
+def _motion(rotation: Any, shift: Any) -> Array:
     found = np.eye(4)
     found[:3, :3], found[:3, 3] = rotation, np.ravel(shift)
     return found

@@ -1,0 +1,155 @@
+"""The tracker on small pictures of a textured wall: right poses, and none where there is nothing to see."""
+
+import cv2
+import numpy as np
+import pytest
+
+from endogs.clip.frame_source import Frame
+from endogs.evaluate.metrics.trajectory import compare_paths
+from endogs.evaluate.tum_file import read_tum
+from endogs.geometry import invert_rigid, pixel_rays
+from endogs.tracking.rigid_motion import moved_by
+from endogs.tracking.tracker import Tracker
+from endogs.tracking.trajectory import State, write_trajectory
+
+WIDTH, HEIGHT = 200, 160
+K = np.array([[110.0, 0, WIDTH / 2], [0, 110, HEIGHT / 2], [0, 0, 1]])
+CENTRE_MM, RADIUS = np.array([0.0, 0, -30]), 80.0
+
+
+def texture():
+    rng = np.random.default_rng(0)
+    found = sum(
+        cv2.resize(rng.normal(0, 1, (size, size)).astype(np.float32), (1024, 1024), interpolation=cv2.INTER_CUBIC)
+        for size in (64, 128, 220)
+    )
+    return np.clip(128 + 32 * np.asarray(found), 0, 255).astype(np.float32)
+
+
+TEXTURE = texture()
+
+
+def shown(pose):
+    """Image and z-depth of the inside of a textured ball from a pose within it."""
+    back = invert_rigid(pose)
+    rays = pixel_rays(K, WIDTH, HEIGHT)
+    ways, start = rays @ back[:3, :3].T, back[:3, 3] - CENTRE_MM
+    a, b, c = (ways * ways).sum(-1), ways @ start, start @ start - RADIUS**2
+    depth = (-b + np.sqrt(b * b - a * c)) / a
+    points = start + ways * depth[..., None]
+    flat = points[..., :2] / (points[..., 2:] + 1.2 * RADIUS) * 1.6
+    at = ((flat + 1) * 512).astype(np.float32)
+    value = cv2.remap(TEXTURE, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    image = np.clip(value[..., None] * [0.95, 0.6, 0.55], 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(image), depth.astype(np.float32)
+
+
+def path(count):
+    steps = np.arange(count)[:, None] * np.array([0.7, 0.2, -0.5, 0.002, -0.004, 0.003])
+    steps[:, 1] += 2 * np.sin(np.arange(count) / 6)
+    return moved_by(np.tile(np.eye(4), (count, 1, 1)), steps)
+
+
+POSES = path(30)
+SHOWN = [shown(pose) for pose in POSES]
+
+
+def frame(k, image=None):
+    picture = SHOWN[k][0] if image is None else image
+    return Frame(k, k / 30, picture, np.ones((HEIGHT, WIDTH), bool), K, np.full((4, 4), np.nan))
+
+
+def compared(frames, alignment):
+    found = [one for one in frames if one.world_to_camera is not None]
+    ours = invert_rigid(np.stack([one.world_to_camera for one in found]))
+    return compare_paths(ours, invert_rigid(POSES[[one.frame for one in found]])).absolute[alignment]
+
+
+@pytest.fixture(scope="module")
+def with_depth():
+    tracker = Tracker(units="mm")
+    for k in range(len(POSES)):
+        tracker.feed(frame(k), SHOWN[k][1])
+    return tracker.finish()
+
+
+def test_with_depth_every_pose_is_found_in_mm(with_depth):
+    assert with_depth.units == "mm"
+    assert with_depth.found.all()
+    assert compared(with_depth.frames, "first_frame").percent_of_path < 1
+    assert compared(with_depth.causal, "first_frame").percent_of_path < 2
+    assert with_depth.landmarks is not None
+    assert sum(one.keyframe for one in with_depth.frames) >= 2
+
+
+def test_from_one_eye_the_first_frames_get_their_poses_afterwards():
+    tracker = Tracker()
+    for k in range(len(POSES)):
+        tracker.feed(frame(k))
+    found = tracker.finish()
+    assert found.units == "relative"
+    assert found.found.mean() > 0.9
+    assert any(one.state is State.INITIAL for one in found.frames)
+    assert all(one.world_to_camera is None for one in found.causal[:2])
+    assert compared(found.frames, "sim3").percent_of_path < 1.5
+
+
+def test_held_out_frames_change_nothing_for_the_others():
+    found = []
+    for held_out in (True, False):
+        tracker = Tracker()
+        for k in range(20):
+            if k % 5 != 4:
+                tracker.feed(frame(k))
+            elif held_out:
+                tracker.feed(frame(k), maps=False)
+        found.append({one.frame: one for one in tracker.finish().frames})
+    for number, one in found[1].items():
+        other = found[0][number]
+        assert one.state is other.state
+        assert (one.world_to_camera is None) == (other.world_to_camera is None)
+        if one.world_to_camera is not None:
+            assert np.array_equal(one.world_to_camera, other.world_to_camera)
+    assert found[0][14].world_to_camera is not None
+    assert not any(found[0][k].keyframe for k in (4, 9, 14, 19))
+
+
+def test_dark_frames_are_lost_and_the_camera_is_found_again():
+    tracker = Tracker(units="mm")
+    for k in range(24):
+        dark = 10 <= k < 16
+        tracker.feed(frame(k, np.zeros((HEIGHT, WIDTH, 3), np.uint8) if dark else None), SHOWN[k][1])
+    found = tracker.finish()
+    for one in found.frames[10:16]:
+        assert one.state is State.LOST
+        assert one.reason == "dark"
+        assert one.world_to_camera is None
+    assert found.found[17:].all()
+    assert compared(found.frames, "first_frame").percent_of_path < 2
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("kind", ["black", "white", "still", "noise"])
+def test_no_pose_is_made_up(kind, count):
+    tracker = Tracker()
+    rng = np.random.default_rng(0)
+    pictures = {
+        "black": lambda: np.zeros((HEIGHT, WIDTH, 3), np.uint8),
+        "white": lambda: np.full((HEIGHT, WIDTH, 3), 255, np.uint8),
+        "still": lambda: SHOWN[0][0],
+        "noise": lambda: rng.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8),
+    }
+    for k in range(count):
+        tracker.feed(frame(k, pictures[kind]()))
+    found = tracker.finish()
+    assert not found.found.any()
+    assert all(one.reason for one in found.frames)
+    assert found.notes
+
+
+def test_a_written_path_is_read_again(with_depth, tmp_path):
+    write_trajectory(with_depth, tmp_path)
+    again = read_tum(tmp_path / "trajectory.tum")
+    assert np.allclose(again.poses, invert_rigid(with_depth.world_to_camera), atol=1e-6)
+    assert np.allclose(again.times, with_depth.times)
+    assert (tmp_path / "trajectory.json").is_file()
