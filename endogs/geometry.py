@@ -52,6 +52,14 @@ def rotation_about(vector: Array) -> Array:
     return np.asarray(np.eye(3) + np.sinc(angle / np.pi) * turn + half * half / 2 * turn @ turn)
 
 
+def rotation_vector(rotation: Array) -> Array:
+    """The vector (3,) with rotation_about(vector) = rotation (3, 3), for turns of less than half a circle."""
+    sine = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
+    half = float(np.linalg.norm(sine)) / 2
+    angle = np.arctan2(half, (np.trace(rotation) - 1) / 2)
+    return np.asarray(sine / 2 * (angle / half if half > 1e-12 else 1.0))
+
+
 def interpolate_rigid(start: Array, end: Array, fraction: float) -> Array:
     """`world_to_camera` (4, 4) at `fraction` in [0, 1] of an even motion: the centre on a line, turning about one axis.
 

@@ -86,7 +86,7 @@ class AutogradSteps:
 class PoseConfig:
     """How the poses of a moving camera are refined. Turns and shifts count in the pixels that they move the image."""
 
-    rate: float = 0.1
+    rate: float = 0.15
     """Pixels per step that sees their frame."""
     final: float = 0.1
     """The rate decays exponentially to this fraction of itself, in (0, 1]."""

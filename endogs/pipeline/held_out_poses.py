@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from endogs.camera import Camera
 from endogs.clip import Clip
-from endogs.geometry import Array
+from endogs.geometry import Array, invert_rigid
 from endogs.render import rasterize_packed
 from endogs.scene import Scene
-from endogs.tracking.align import Aligned, Drawn, align
+from endogs.tracking.align import AlignConfig, Aligned, Drawn, align
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Rec. 601."""
@@ -57,11 +57,11 @@ def aligned_pose(
     luma = (image @ LUMA) / np.float32(255)
     mask = cv2.erode(tissue_mask.view(np.uint8), np.ones((RIM, RIM), np.uint8)) > 0
     K, start = camera.K.double().cpu().numpy(), camera.world_to_camera
-    motion, found = np.eye(4), list[Aligned]()
+    motion, found, config = np.eye(4), list[Aligned](), AlignConfig((4, 2, 1), (8, 5, 3))
     for _ in range(DRAWINGS):
         pose = torch.from_numpy(motion).to(start) @ start
         here = Camera(camera.K, pose, camera.width, camera.height, camera.near)
-        one = align(drawn_luma(scene, time, here), luma, mask, K)
+        one = align(drawn_luma(scene, time, here), luma, mask, K, invert_rigid(motion), config)
         if one is None:
             return None
         found.append(one)

@@ -3,10 +3,10 @@
 The picture's pixels are points with a brightness; a small motion of them, a gain and a bias are found by Gauss-Newton
 so that the frame has that brightness where they fall. The picture's slopes stand for the frame's (inverse
 compositional: S. Baker, I. Matthews, "Lucas-Kanade 20 years on: a unifying framework", 2004), so that they are computed
-once; weights are robust, from coarse to fine. The systems are made by the compiled kernels where these are, else by `system_of`.
+once; weights are robust, from coarse to fine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from endogs.geometry import Array, invert_rigid, rotation_about
+from endogs.geometry import Array, invert_rigid, rotation_about, rotation_vector
 
 UNKNOWNS = 8
 """Turn (3), shift (3), gain, bias."""
+LEAST_DEVIATION = 1e-3
+"""Of luma; less is the rounding of 8 bits."""
 Grey = NDArray[np.float32]
 
 
@@ -33,8 +35,14 @@ class AlignConfig:
     """Least alpha of a pixel that counts."""
     highlight: float = 0.96
     """Brightness from which a pixel is a highlight, which moves with the light; neighbours do not count either."""
-    tukey: float = 4.685
-    """Residuals of so many standard deviations count for nothing (P. Huber, "Robust statistics", 1981)."""
+    tukey: float = 10.0
+    """Residuals of so many standard deviations count for nothing (A. Beaton, J. Tukey, 1974). With 4.7, which normal
+    errors would ask for, too little counts where a map is sharper in one place than in another."""
+    belief: float = 1.0
+    """Pixels, as a standard deviation, by which a camera may be off where it is believed to be: what the picture hardly
+    tells, as a turn from a shift before a flat wall, stays as it was."""
+    alike: float = 100.0
+    """Neighbouring pixels err alike: so many of them count as one."""
     fewest: int = 100
     """Pixels without which nothing is aligned."""
     settled: float = 0.01
@@ -88,40 +96,67 @@ class Aligned:
     """Robust standard deviation of the luma's differences at the finest size, before anything moved."""
     error: float
     """The same of those that are left."""
-    pixels: float
-    """Sum of the weights of the finest size's pixels."""
     moved: float
-    """Pixels, at the full size, by which the middle of the picture has moved, and by which it has turned in."""
+    """Pixels, at the full size, by which the middle of the picture has moved and turned."""
     information: Array
-    """(6, 6) of turn and shift: the inverse of their covariance, were the pixels independent."""
+    """(6, 6) of turn (radians) and shift (world units): the inverse of their covariance, without what was believed."""
 
 
 def align(
-    drawn: Drawn, luma: Grey, mask: NDArray[np.bool_], K: Array, config: AlignConfig | None = None
+    drawn: Drawn,
+    luma: Grey,
+    mask: NDArray[np.bool_],
+    K: Array,
+    believed: Array | None = None,
+    config: AlignConfig | None = None,
 ) -> Aligned | None:
     """Align a frame of `luma` (H, W), 0 to 1, with a picture; both with the intrinsics K (3, 3), centres at +0.5.
 
-    `mask` (H, W) is True where the frame may be looked at, at the picture's pixels. None where too few pixels count.
+    `mask` (H, W) is True where the frame may be looked at, at the picture's pixels. `believed` (4, 4) is the motion to
+    where the frame's camera is thought to be, by default where the picture was drawn from. None where too few pixels
+    count.
     """
     config = config or AlignConfig()
     bright = cv2.dilate((luma > config.highlight).view(np.uint8), np.ones((11, 11), np.uint8)) > 0
     usable = mask & ~bright & (drawn.alpha > config.opaque) & (drawn.depth > 0)
-    guess, done, before = Guess(np.eye(4)), None, 0.0
+    if np.count_nonzero(usable) < config.fewest:
+        return None
+    depth = float(np.median(drawn.depth[usable]))
+    belief = Belief.of(np.eye(4) if believed is None else believed, config, float(K[0, 0]), depth)
+    guess, done = Guess(np.eye(4)), None
     for shrink, rounds in zip(config.shrink, config.rounds, strict=True):
         template, image, small = prepared(drawn, luma, usable, K, shrink)
         if template.luma.numel() < config.fewest:
             continue
         before = robust_deviation(system_of(template, image, small, Guess(np.eye(4)), 1.0, config.tukey).residuals)
-        found = _solve(template, image, small, guess, rounds, config, shrink)
+        settled = config.settled / float(K[0, 0])
+        found = _solve(template, image, small, guess, belief, rounds, settled, config)
         if found is None:
             return None
-        guess, done = found[0], found
-    if done is None:
-        return None
-    guess, error, pixels, information = done
-    z = float(np.median(drawn.depth[usable]))
-    moved = image_motion(guess.motion, K, z)
-    return Aligned(guess.motion, guess.gain, guess.bias, before, error, pixels, moved, information)
+        guess, error, information = found
+        done = Aligned(guess.motion, guess.gain, guess.bias, before, error, 0.0, information)
+    return None if done is None else replace(done, moved=image_motion(done.motion, K, depth))
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Where a camera is thought to be, and how sure that is."""
+
+    motion: Array
+    """(4, 4) from the axes of the camera that drew the picture."""
+    precision: Array
+    """(6,) inverse variances of turn and shift, times how many pixels count as one."""
+
+    @staticmethod
+    def of(motion: Array, config: AlignConfig, focal: float, depth: float) -> "Belief":
+        """By pixels of things at `depth`, before a camera of this focal length in pixels."""
+        units = np.repeat([1 / focal, depth / focal], 3)
+        return Belief(motion, config.alike / np.square(config.belief * units))
+
+    def pull(self, motion: Array) -> Array:
+        """How far (6,) a motion (4, 4) is from what is believed: turn and shift."""
+        off = motion @ invert_rigid(self.motion)
+        return np.concatenate([rotation_vector(off[:3, :3]), off[:3, 3]])
 
 
 def image_motion(motion: Array, K: Array, depth: float) -> float:
@@ -225,26 +260,34 @@ def robust_deviation(residuals: Tensor) -> float:
 
 
 def _solve(
-    template: Template, image: Tensor, K: Array, guess: Guess, rounds: int, config: AlignConfig, shrink: int
-) -> tuple[Guess, float, float, Array] | None:
-    scale = 1e6 / config.tukey
+    template: Template,
+    image: Tensor,
+    K: Array,
+    guess: Guess,
+    belief: Belief,
+    rounds: int,
+    settled: float,
+    config: AlignConfig,
+) -> tuple[Guess, float, Array] | None:
+    """The guess after Gauss-Newton steps at one size, the deviation that is left, and the information of the last."""
+    scale = robust_deviation(system_of(template, image, K, guess, 1.0, config.tukey).residuals)
     depth = float(template.points[2].median())
-    scale = robust_deviation(system_of(template, image, K, guess, scale, config.tukey).residuals)
-    best = None
+    information = np.zeros((6, 6))
     for _ in range(rounds):
-        scale = max(scale, 1e-3)
+        scale = max(scale, LEAST_DEVIATION)
         found = system_of(template, image, K, guess, scale, config.tukey)
         if found.weight < config.fewest / 4:
             return None
-        information = found.hessian[:6, :6] / scale**2
-        damped = found.hessian + 1e-6 * np.diag(np.diag(found.hessian)) + 1e-12 * np.eye(UNKNOWNS)
-        step = np.asarray(np.linalg.solve(damped, -found.gradient), np.float64)
-        best = found.weight, information
+        information = found.hessian[:6, :6] / (scale * scale * config.alike)
+        hessian, gradient = found.hessian.copy(), found.gradient.copy()
+        # A step enters the motion as its inverse, so it takes off what the motion is away from what is believed.
+        pulled = belief.precision * scale * scale
+        hessian[range(6), range(6)] += pulled
+        gradient[:6] -= pulled * belief.pull(guess.motion)
+        hessian += 1e-6 * np.diag(np.diag(hessian)) + 1e-12 * np.eye(UNKNOWNS)
+        step = np.asarray(np.linalg.solve(hessian, -gradient), np.float64)
         guess = stepped(guess, step)
         scale = robust_deviation(found.residuals)
-        small = np.eye(4)
-        small[:3, :3], small[:3, 3] = rotation_about(step[:3]), step[3:6]
-        if image_motion(small, K, depth) * shrink < config.settled:
+        if np.linalg.norm(step[:3]) + np.linalg.norm(step[3:6]) / depth < settled:
             break
-    assert best is not None
-    return guess, scale, *best
+    return guess, scale, information
