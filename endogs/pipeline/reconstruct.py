@@ -16,6 +16,7 @@ from endogs.clip.splits import Split
 from endogs.device import choose_device, device_name
 from endogs.errors import InputError
 from endogs.evaluate.evaluate import FLOWS_KEPT, evaluate_scene, write_metrics
+from endogs.evaluate.path_chart import write_path_chart
 from endogs.evaluate.pose_corrections import pose_lines
 from endogs.evaluate.summary import value_text
 from endogs.fit.camera_poses import current_poses
@@ -51,6 +52,7 @@ from endogs.pipeline.run_record import (
     software_versions,
     write_json_lines,
 )
+from endogs.pipeline.track_picture import track_picture
 from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.motion.flow import ClipFlows
@@ -337,6 +339,7 @@ def with_cameras(clip: Clip, plan: Plan, folder: RunFolder) -> tuple[Clip, Plan,
     say(found.notes)
     if found.trajectory is not None:
         write_trajectory(found.trajectory, folder.work)
+        write_path_chart(folder.work / "trajectory.png", track_picture(found.trajectory))
     known = set(plan.notes)
     if found.clip is not clip:
         plan = resolve(plan.options, found.clip)

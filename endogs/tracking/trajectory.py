@@ -103,20 +103,20 @@ class Trajectory:
         return np.array([one.time for one in self.frames], np.float64)
 
 
-def write_trajectory(trajectory: Trajectory, folder: Path) -> list[Path]:
-    """Write `trajectory.tum` and `trajectory.json` into `folder`, and `trajectory-map1.tum` and so on for others.
+def write_trajectory(trajectory: Trajectory, folder: Path, stem: str = "trajectory") -> list[Path]:
+    """Write STEM.tum and STEM.json into `folder`, and STEM-map1.tum and so on for other sub-maps.
 
     The TUM files hold camera to world; a frame without a pose is a comment, "# lost TIME REASON".
     """
     maps = sorted({one.sub_map for one in trajectory.frames if one.world_to_camera is not None} | {trajectory.sub_map})
     written = []
     for number in maps:
-        name = "trajectory.tum" if number == trajectory.sub_map else f"trajectory-map{number}.tum"
+        name = f"{stem}.tum" if number == trajectory.sub_map else f"{stem}-map{number}.tum"
         with new_file(folder / name) as path:
             path.write_text("\n".join(_tum_lines(trajectory, number)) + "\n", encoding="utf-8")
         written.append(folder / name)
-    write_json(folder / "trajectory.json", _as_json(trajectory))
-    return [*written, folder / "trajectory.json"]
+    write_json(folder / f"{stem}.json", _as_json(trajectory))
+    return [*written, folder / f"{stem}.json"]
 
 
 def _tum_lines(trajectory: Trajectory, sub_map: int) -> list[str]:
