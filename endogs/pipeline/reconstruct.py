@@ -168,10 +168,13 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
         check_disk(plan, folder.work)
     with clock.stage("priors"):
         clip = find_masks(clip, options)
-        clip, plan, cameras = with_cameras(clip, plan, folder)
+        clip, plan, cameras = with_cameras(clip, plan)
         fingerprints = shown, given_fingerprint(clip)
     fitted = _fit_whole if plan.pieces.one else _fit_segments
     done = fitted(clip, plan, folder, fingerprints, checkpoint, watcher, clock)
+    if cameras.trajectory is not None:
+        write_trajectory(cameras.trajectory, folder.work)
+        write_path_chart(folder.work / "trajectory.png", track_picture(cameras.trajectory))
     metrics: dict[str, Any] = {}
     if done.stopped_by is None:
         metrics = judge(done.scene, clip, plan.split, done.flows, folder.work, clock)
@@ -332,14 +335,13 @@ def find_masks(clip: Clip, options: Reconstruct) -> Clip:
     return masked
 
 
-def with_cameras(clip: Clip, plan: Plan, folder: RunFolder) -> tuple[Clip, Plan, FoundCameras]:
-    """The clip with the cameras that `--camera` asks for, and the plan for it; a search leaves its files in the run's
-    folder. Raises InputError as `find_cameras` and `resolve` do."""
+def with_cameras(clip: Clip, plan: Plan) -> tuple[Clip, Plan, FoundCameras]:
+    """The clip with the cameras that `--camera` asks for, and the plan for it.
+
+    Raises InputError as `find_cameras` and `resolve` do.
+    """
     found = find_cameras(clip, plan.options.camera, plan.split.unseen)
     say(found.notes)
-    if found.trajectory is not None:
-        write_trajectory(found.trajectory, folder.work)
-        write_path_chart(folder.work / "trajectory.png", track_picture(found.trajectory))
     known = set(plan.notes)
     if found.clip is not clip:
         plan = resolve(plan.options, found.clip)

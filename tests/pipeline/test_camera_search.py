@@ -1,0 +1,130 @@
+"""Where a fit's camera poses come from: given, at rest, or found; and what happens to frames that have none."""
+
+import json
+
+import numpy as np
+import pytest
+from samples.ball_clip import winding, write_ball_clip
+
+from endogs.cli import main
+from endogs.clip import load_clip
+from endogs.clip.config import ClipOptions
+from endogs.errors import InputError
+from endogs.evaluate.metrics.trajectory import compare_paths
+from endogs.evaluate.tum_file import read_tum
+from endogs.geometry import invert_rigid
+from endogs.pipeline.camera_search import between, find_cameras, spans
+from endogs.scene.scene_file import load_scene
+from endogs.tracking.camera_motion import camera_motion
+
+FRAMES = 24
+BLACK = (10, 11, 12)
+TRUE = winding(FRAMES)
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    return write_ball_clip(tmp_path_factory.mktemp("moving") / "clip", TRUE, BLACK)
+
+
+@pytest.fixture(scope="module")
+def resting(tmp_path_factory):
+    return write_ball_clip(tmp_path_factory.mktemp("resting") / "clip", TRUE[:1].repeat(8, 0))
+
+
+def read(folder):
+    return load_clip(folder, ClipOptions())
+
+
+def percent_of_path(found, known):
+    path = compare_paths(invert_rigid(found[known]), invert_rigid(TRUE[known])).absolute["sim3"]
+    return path.percent_of_path
+
+
+def test_a_moving_camera_is_found_and_a_resting_one_is_not_searched_for(moving, resting):
+    found = find_cameras(read(moving), "auto")
+    assert found.source == "tracked"
+    assert found.unplaced == BLACK
+    assert found.clip.units == "relative"
+    assert percent_of_path(found.clip.world_to_camera, found.clip.pose_known) < 1.5
+    assert any("frames 10 to 12" in note and "neither fitted nor judged" in note for note in found.notes)
+
+    still = find_cameras(read(resting), "auto")
+    assert still.source == "still"
+    assert still.trajectory is None
+    assert (still.clip.world_to_camera == np.eye(4)).all()
+
+
+def test_a_choice_is_followed_or_refused(moving, resting):
+    assert find_cameras(read(moving), "still").clip.static_camera
+    with pytest.raises(InputError, match="nothing says where the camera is; use --camera auto or track"):
+        find_cameras(read(moving), "given")
+    with pytest.raises(InputError, match="of 8 frames only"):
+        find_cameras(read(resting), "track")
+    placed = read(moving).with_cameras(TRUE)
+    assert find_cameras(placed, "given").clip is placed
+    assert find_cameras(placed, "auto").source == "given"
+
+
+def test_motion_is_measured_whatever_poses_say(moving, resting):
+    assert camera_motion(read(moving)).verdict == "moving"
+    assert camera_motion(read(resting)).verdict == "still"
+    assert camera_motion(read(resting).with_cameras(TRUE[:8])).verdict == "still"
+
+
+def test_a_turn_is_told_from_a_motion(tmp_path):
+    turning = np.tile(np.eye(4), (10, 1, 1))
+    angle = np.arange(10) * 0.01
+    turning[:, 0, 0] = turning[:, 2, 2] = np.cos(angle)
+    turning[:, 0, 2], turning[:, 2, 0] = np.sin(angle), -np.sin(angle)
+    motion = camera_motion(read(write_ball_clip(tmp_path / "clip", turning)))
+    assert motion.verdict == "turning"
+    assert motion.by_turning < 0.1
+
+
+def test_frames_without_a_pose_lie_between_others():
+    poses = TRUE[:5].copy()
+    poses[[0, 2, 4]] = np.nan
+    filled = between(poses, np.array([0.0, 1, 1.5, 3, 4]))
+    assert (filled[0] == TRUE[1]).all()
+    assert (filled[4] == TRUE[3]).all()
+    centre = invert_rigid(filled)[:, :3, 3]
+    np.testing.assert_allclose(centre[2], 0.75 * centre[1] + 0.25 * centre[3])
+    assert spans(np.array([1, 1, 0, 1, 0, 0, 1, 1], bool)) == "frames 0 to 1, 3, 6 to 7"
+    assert spans(np.arange(40) % 2 == 0).endswith("14 and 12 more spans")
+
+
+def test_reconstruct_fits_what_has_a_pose_and_evaluate_judges_with_the_found_cameras(moving, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["--iterations", "30", "--gaussians", "1500", "--deformation", "none", "--device", "cpu", "--masks", "none"]
+    assert main(["reconstruct", str(moving), "--out", str(out), *words]) == 0
+    scene = load_scene(out)
+    assert scene.origin.cameras == "tracked"
+    assert scene.origin.unplaced_frames == BLACK
+    assert not set(BLACK) & set(scene.origin.training_frames)
+    assert json.loads((out / "run.json").read_text())["camera"]["found"] == FRAMES - len(BLACK)
+    assert len(read_tum(out / "trajectory.tum").times) == FRAMES - len(BLACK)
+    after = json.loads((out / "metrics.json").read_text())
+    assert [row["frame"] for row in after["per_frame"]] == [1, 9, 17]
+
+    capsys.readouterr()
+    assert (
+        main(["evaluate", str(out), "--split", "all", "--measures", "psnr", "--out", str(tmp_path / "all.json")]) == 0
+    )
+    judged = [row["frame"] for row in json.loads((tmp_path / "all.json").read_text())["per_frame"]]
+    assert judged == [k for k in range(FRAMES) if k not in BLACK]
+
+
+def test_track_writes_a_path_that_compare_poses_reads(moving, tmp_path, capsys):
+    out = tmp_path / "poses.tum"
+    assert main(["track", str(moving), "--out", str(out), "--masks", "none"]) == 0
+    said = capsys.readouterr()
+    assert "21 of 24 frames" in said.out
+    assert "dark: 3" in said.out
+    path = read_tum(out)
+    assert len(path.times) == FRAMES - len(BLACK)
+    assert json.loads((tmp_path / "poses.json").read_text())["units"] == "relative"
+    assert (tmp_path / "poses.png").stat().st_size > 1000
+    assert main(["track", str(moving), "--out", str(tmp_path / "poses.txt")]) == 2
+    assert main(["track", str(moving), "--depth", "stereo"]) == 2
+    assert "no right views" in capsys.readouterr().err
