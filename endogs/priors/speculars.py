@@ -14,8 +14,9 @@ def bright_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     Clipped means min(R, G, B) > 0.86; a soft highlight has a min-channel above 1.35 times its local median (31 px at
     640 px width) and little saturation. Both are rings and blobs, so the result is grown by one pixel.
     """
-    low = image.min(2)
-    high = image.max(2)
+    red, green, blue = cv2.split(image)
+    low = np.asarray(cv2.min(cv2.min(red, green), blue), np.uint8)
+    high = np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
     # A median of 31 px at full size costs 60 ms; at a quarter of the size it is 1 ms and as smooth.
     small = cv2.resize(low, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     window = max(3, round(0.048 * small.shape[1])) | 1

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrackingConfig:
-    """Lengths in pixels are those of the looking view, whose longer side is at most `longest`."""
+    """Lengths in pixels are those of the looking view."""
 
     longest: int = 400
-    """Frames are halved until their longer side is at most this."""
+    """Frames are halved until the longer side of what shows tissue is at most this."""
     corners: int = 600
     """Corners that are followed at once."""
     apart: float = 6.0

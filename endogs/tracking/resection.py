@@ -87,8 +87,9 @@ def resect(sightings: Sightings, K: Array, start: Array, least_scale: float, gat
         depth_weights = tukey(np.abs(residuals[:, 2]), limit) * sightings.weight * trusted
         both = np.stack([weights, weights, depth_weights], 1)
         by_pose = pose_slopes(slopes(inside, K, sightings.inverse_weight), inside)
-        information = np.einsum("nij,ni,nik->jk", by_pose, both, by_pose)
-        side = np.einsum("nij,ni,ni->j", by_pose, both, residuals)
+        rows = by_pose.reshape(-1, 6)
+        weighted = rows * both.reshape(-1, 1)
+        information, side = rows.T @ weighted, weighted.T @ residuals.ravel()
         scales = np.sqrt(np.maximum(np.diag(information), 1e-12))
         normal = information / np.outer(scales, scales)
         if not np.isfinite(normal).all() or np.linalg.eigvalsh(normal)[0] < 1e-9:

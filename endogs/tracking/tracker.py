@@ -19,7 +19,7 @@ from endogs.clip.frame_source import Frame
 from endogs.tracking.config import TrackingConfig
 from endogs.tracking.landmarks import Observations, SparseMap
 from endogs.tracking.locating import Depths, Following, Located, locate, unusable
-from endogs.tracking.luma import Look, look_at
+from endogs.tracking.luma import Look, look_at, looking_size
 from endogs.tracking.mapping import insert_keyframe, wants_keyframe
 from endogs.tracking.measured_depth import given_depth, pair_depth
 from endogs.tracking.refinement import FrameRecord, adjust_all, pose_again
@@ -97,6 +97,7 @@ class Tracker:
         self._records: list[FrameRecord | None] = []
         self._sharpness: list[float] = []
         self._measured = False
+        self._size: tuple[int, int] | None = None
 
     def feed(
         self,
@@ -111,7 +112,9 @@ class Tracker:
         held out: its pose is found on the map, and nothing of it is kept that another frame's pose could depend on.
         """
         began = clock.perf_counter()
-        look = self._timed("look", lambda: look_at(frame, self.config))
+        if self._size is None:
+            self._size = looking_size(frame.tissue_mask, self.config.longest)
+        look = self._timed("look", partial(look_at, frame, self._size, self.config))
         depths = self._depths(frame, look, depth, right)
         piece = self._pieces[-1]
         reason = unusable(look, self.config)
@@ -272,7 +275,9 @@ class Tracker:
 
         def right_look() -> Look:
             assert right is not None
-            return look_at(replace(frame, image=right, tissue_mask=np.ones_like(frame.tissue_mask)), self.config)
+            assert self._size is not None
+            whole = replace(frame, image=right, tissue_mask=np.ones_like(frame.tissue_mask))
+            return look_at(whole, self._size, self.config)
 
         return _FrameDepths(look, depth, None if right is None else right_look, self._baseline, self.config)
 
