@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "align_math.h"
 #include "pixel_math.h"
 #include "projection_math.h"
 
@@ -63,6 +64,10 @@ struct Kernels {
     double (*ssim_loss)(const float* planes, const unsigned char* target, const unsigned char* color_weight, int width,
                         int height, float scale, float* scratch, float* planes_grad);
     std::size_t (*ssim_scratch_floats)(int width, int height);
+
+    // The Gauss-Newton system of a frame over points (6, count), as kAlignSums sums; `residuals` (count) may be null.
+    void (*align_system)(const float* points, int64_t count, const float* frame, const AlignView& view, double* sums,
+                         float* residuals);
 
     double (*peak_fma)(int64_t iterations);
 };

@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "align_view.h"
 #include "buffer_pool.h"
 #include "camera_view.h"
 #include "fork.h"
@@ -283,6 +284,21 @@ nb::tuple photometric_loss(const Array<float, nb::ndim<3>>& image, const Array<u
     return nb::make_tuple(terms.absolute, terms.squared, ssim, terms.depth);
 }
 
+// Writes the sums of the system (kAlignSums), and the residuals (P,) where they are asked for.
+void align_system(const Matrix& points, const Matrix& frame, const Array<float, nb::ndim<2>>& motion, const Matrix& K,
+                  float gain, float bias, float inverse_cut, Array<double, nb::ndim<1>> sums,
+                  std::optional<Array<float, nb::ndim<1>>> residuals) {
+    const std::size_t count = points.shape(1);
+    require(points.shape(0) == 6, "points must be (6, P)");
+    require(!residuals || residuals->shape(0) == count, "residuals must be (P,)");
+    require(sums.shape(0) == static_cast<std::size_t>(kAlignSums), "there are 45 sums");
+    const AlignView view = align_view(motion.data(), motion.shape(0), motion.shape(1), K.data(), K.shape(0), K.shape(1),
+                                      frame.shape(0), frame.shape(1), gain, bias, inverse_cut);
+    nb::gil_scoped_release release;
+    active()->align_system(points.data(), static_cast<int64_t>(count), frame.data(), view, sums.data(),
+                           residuals ? residuals->data() : nullptr);
+}
+
 std::string cuda_self_check() {
 #ifdef ENDOGS_HAS_CUDA
     return cuda::self_check();
@@ -335,4 +351,7 @@ NB_MODULE(_native, m) {
     m.def("photometric_loss", &photometric_loss, "image"_a, "target"_a, "color_weight"_a, "depth_target"_a.none(),
           "depth_weight"_a.none(), "color_scale"_a, "ssim_scale"_a, "depth_scale"_a,
           "image_grad"_a.noconvert());
+    m.attr("align_sums") = kAlignSums;
+    m.def("align_system", &align_system, "points"_a, "frame"_a, "motion"_a, "K"_a, "gain"_a, "bias"_a, "inverse_cut"_a,
+          "sums"_a.noconvert(), "residuals"_a.none().noconvert());
 }

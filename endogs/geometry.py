@@ -60,6 +60,27 @@ def rotation_vector(rotation: Array) -> Array:
     return np.asarray(sine / 2 * (angle / half if half > 1e-12 else 1.0))
 
 
+def left_jacobian(vector: Array) -> Array:
+    """J (3, 3) with rotation_about(v + dv) = rotation_about(J dv) rotation_about(v) for small dv.
+
+    T. Barfoot, "State estimation for robotics", 2017, eq. 7.77.
+    """
+    angle, turn = float(np.linalg.norm(vector)), cross_matrix(vector)
+    half = np.sinc(angle / (2 * np.pi))
+    third = 1 / 6 - angle**2 / 120 if angle < 1e-2 else (angle - np.sin(angle)) / angle**3
+    return np.asarray(np.eye(3) + half * half / 2 * turn + third * turn @ turn)
+
+
+def corrected(world_to_camera: Array, correction: Array) -> Array:
+    """A pose (4, 4) after the camera's surroundings are turned about it by the vector correction[:3], radians, and then
+    shifted by correction[3:], world units, both in the camera's axes.
+    """
+    found = world_to_camera.copy()
+    found[:3] = rotation_about(correction[:3]) @ world_to_camera[:3]
+    found[:3, 3] += correction[3:]
+    return found
+
+
 def interpolate_rigid(start: Array, end: Array, fraction: float) -> Array:
     """`world_to_camera` (4, 4) at `fraction` in [0, 1] of an even motion: the centre on a line, turning about one axis.
 

@@ -1,6 +1,7 @@
 // Every CPU kernel for one instruction set. CMake compiles this file once per set, with ENDOGS_ISA as its name.
 #include "kernels.h"
 
+#include "cpu/align.h"
 #include "cpu/bin.h"
 #include "cpu/layout.h"
 #include "cpu/loss.h"
@@ -40,6 +41,7 @@ const Kernels& ENDOGS_JOIN(kernels_, ENDOGS_ISA)() {
         .pixel_loss = isa::pixel_loss,
         .ssim_loss = isa::ssim_loss,
         .ssim_scratch_floats = isa::ssim_scratch_floats,
+        .align_system = isa::align_system,
         .peak_fma = isa::peak_fma,
     };
     return table;

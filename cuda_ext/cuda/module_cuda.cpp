@@ -10,7 +10,9 @@
 #include <limits>
 #include <optional>
 
+#include "align_view.h"
 #include "camera_view.h"
+#include "cuda/align.h"
 #include "cuda/fit.h"
 #include "cuda/launch.h"
 #include "cuda/stages.h"
@@ -182,6 +184,21 @@ void evaluate_spline(const Rows& base, const Planes& control, std::vector<float>
                    stream_of(stream));
 }
 
+// Writes the sums of each block of points to `parts` (blocks, kAlignSums), to be added up.
+void align_frame(const Rows& points, const Rows& frame, const HostMatrix& motion, const HostMatrix& K, float gain,
+                 float bias, float inverse_cut, const Device<double, nb::ndim<2>>& parts,
+                 const std::optional<Device<float, nb::ndim<1>>>& residuals, std::uintptr_t stream) {
+    const std::size_t count = points.shape(1);
+    require(points.shape(0) == 6, "points must be (6, P)");
+    require(!residuals || residuals->shape(0) == count, "residuals must be (P,)");
+    require(parts.shape(0) == blocks_for(count, kAlignBlock) && parts.shape(1) == static_cast<std::size_t>(kAlignSums),
+            "parts must have a row of 45 per 256 points");
+    const AlignView view = align_view(motion.data(), motion.shape(0), motion.shape(1), K.data(), K.shape(0), K.shape(1),
+                                      frame.shape(0), frame.shape(1), gain, bias, inverse_cut);
+    align_system(points.data(), static_cast<int64_t>(count), frame.data(), view, parts.data(), data_or_null(residuals),
+                 stream_of(stream));
+}
+
 template <class Record>
 nb::bytes bytes_of(const std::vector<Record>& records) {
     return nb::bytes(reinterpret_cast<const char*>(records.data()), records.size() * sizeof(Record));
@@ -327,6 +344,9 @@ void bind(nb::module_& m) {
           "packed_grad"_a.noconvert(), "pose_parts"_a.none().noconvert(), "absolute_grad"_a.none().noconvert(),
           "width"_a, "height"_a, "stream"_a);
     m.def("spline_forward", &evaluate_spline, "base"_a, "control"_a, "weights"_a, "out"_a.noconvert(), "stream"_a);
+    m.attr("align_block") = kAlignBlock;
+    m.def("align_system", &align_frame, "points"_a, "frame"_a, "motion"_a, "K"_a, "gain"_a, "bias"_a, "inverse_cut"_a,
+          "parts"_a.noconvert(), "residuals"_a.none().noconvert(), "stream"_a);
     m.def("view_record", &view_record, "world_to_camera"_a, "K"_a, "width"_a, "height"_a, "near"_a, "image"_a,
           "color_weight"_a, "depth_weight"_a.none(), "depth_target"_a.none(), "hidden"_a.none(), "color_scale"_a,
           "ssim_scale"_a, "depth_scale"_a, "hidden_scale"_a, "depth_mode"_a, "knot"_a, "spline"_a, "frame"_a);

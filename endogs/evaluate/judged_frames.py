@@ -26,6 +26,8 @@ class JudgedFrame:
     """Index into the clip."""
     time: float
     """Seconds."""
+    camera: Camera
+    """The clip's; `camera_of` is a scene's."""
     right: bool
     """Whether the right camera took it, of a frame whose left view the scene may have learned from."""
     target: NDArray[np.uint8]
@@ -57,7 +59,7 @@ def judged_frames(clip: Clip, split: Split, masks: MaskOf, flows: ClipFlows) -> 
             yield _right_frame(clip, i, mask)
             continue
         guesses = temporal_baselines(clip, flows, split.train, i, split.name) if split.name in TEMPORAL else {}
-        yield JudgedFrame(i, time, False, clip.image(i), mask, clip.depth(i), guesses)
+        yield JudgedFrame(i, time, clip.camera(i), False, clip.image(i), mask, clip.depth(i), guesses)
 
 
 def _right_frame(clip: Clip, i: int, tissue_mask: NDArray[np.bool_]) -> JudgedFrame:
@@ -68,7 +70,7 @@ def _right_frame(clip: Clip, i: int, tissue_mask: NDArray[np.bool_]) -> JudgedFr
     view = predict_right_view(clip.image(i), depth, tissue_mask, float(clip.K[i, 0, 0]), clip.baseline)
     guesses = {"left_shifted": view.left_shifted, "depth_warp": view.depth_warp}
     mask = view.tissue_mask & ~clip.ignored
-    return JudgedFrame(i, float(clip.times[i]), True, target, mask, None, guesses)
+    return JudgedFrame(i, float(clip.times[i]), clip.right_camera(i), True, target, mask, None, guesses)
 
 
 def camera_of(scene: Scene, clip: Clip, judged: JudgedFrame) -> Camera:

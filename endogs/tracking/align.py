@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from endogs.geometry import Array, invert_rigid, rotation_about, rotation_vector
+from endogs.geometry import Array, invert_rigid, rotation_vector
+from endogs.tracking.align_system import UNKNOWNS, Guess, Template, robust_deviation, stepped, system_of
 
-UNKNOWNS = 8
-"""Turn (3), shift (3), gain, bias."""
+WIDE = 10.0
+"""A difference of luma that nothing reaches."""
 LEAST_DEVIATION = 1e-3
 """Of luma; less is the rounding of 8 bits."""
 Grey = NDArray[np.float32]
@@ -59,28 +60,6 @@ class Drawn:
     """(H, W) z-depth, world units; 0 where nothing was drawn."""
     alpha: Grey
     """(H, W) the share of light that is stopped, 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Template:
-    """The pixels of a picture that count, as points before the camera that drew it."""
-
-    points: Tensor
-    """(3, P) in the camera's axes, world units."""
-    luma: Tensor
-    """(P,)."""
-    slopes: Tensor
-    """(2, P) of the luma along x and y, per unit of x/z and y/z."""
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What is looked for."""
-
-    motion: Array
-    """(4, 4) from the axes of the camera that drew the picture to those of the frame's."""
-    gain: float = 1.0
-    bias: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,9 +105,9 @@ def align(
     guess, done = Guess(np.eye(4)), None
     for shrink, rounds in zip(config.shrink, config.rounds, strict=True):
         template, image, small = prepared(drawn, luma, usable, K, shrink)
-        if template.luma.numel() < config.fewest:
+        if len(template) < config.fewest:
             continue
-        before = robust_deviation(system_of(template, image, small, Guess(np.eye(4)), 1.0, config.tukey).residuals)
+        before = robust_deviation(system_of(template, image, small, Guess(np.eye(4)), WIDE).residuals)
         settled = config.settled / float(K[0, 0])
         found = _solve(template, image, small, guess, belief, rounds, settled, config)
         if found is None:
@@ -188,75 +167,12 @@ def prepared(
     z = deep[counts].astype(np.float64)
     x, y = (column + 0.5 - small[0, 2]) / small[0, 0] * z, (row + 0.5 - small[1, 2]) / small[1, 1] * z
     slopes = np.stack([along[0][counts] * small[0, 0], along[1][counts] * small[1, 1]])
-    points = np.stack([x, y, z])
-    return Template(_floats(points), _floats(dark[counts]), _floats(slopes)), _floats(smaller(luma)), small
+    points = np.stack([x, y, z, dark[counts], *slopes])
+    return Template(_floats(points)), _floats(smaller(luma)), small
 
 
 def _floats(array: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))
-
-
-@dataclass(frozen=True)
-class System:
-    """A Gauss-Newton system: H step = -g is the best small change of turn, shift, gain and bias."""
-
-    hessian: Array
-    """(8, 8)."""
-    gradient: Array
-    """(8,)."""
-    weight: float
-    """Sum of the weights."""
-    residuals: Tensor
-    """(P,) differences of luma; NaN where a point falls outside the frame."""
-
-
-def system_of(template: Template, image: Tensor, K: Array, guess: Guess, scale: float, tukey: float) -> System:
-    """The system in double precision, for points weighted by Tukey's biweight at `tukey` times `scale`.
-
-    The residual of a point X is r = image(project(motion X)) - gain luma - bias. It is linear in a small motion of the
-    picture's points, which enters the guess as its inverse.
-    """
-    points, luma, slopes = template.points.double(), template.luma.double(), template.slopes.double()
-    rotation, offset = torch.from_numpy(guess.motion[:3, :3].copy()), torch.from_numpy(guess.motion[:3, 3:].copy())
-    seen = rotation @ points + offset
-    z = seen[2].clamp_min(1e-9)
-    u, v = seen[0] / z * K[0, 0] + K[0, 2] - 0.5, seen[1] / z * K[1, 1] + K[1, 2] - 0.5
-    height, width = image.shape
-    inside = (seen[2] > 1e-9) & (u >= 0) & (v >= 0) & (u < width - 1) & (v < height - 1)
-    u, v = torch.where(inside, u, 0), torch.where(inside, v, 0)
-    column, row = u.floor().long(), v.floor().long()
-    a, b = u - column, v - row
-    at = image.double().reshape(-1)
-    first = row * width + column
-    upper = at[first] * (1 - a) + at[first + 1] * a
-    lower = at[first + width] * (1 - a) + at[first + width + 1] * a
-    residual = upper * (1 - b) + lower * b - guess.gain * luma - guess.bias
-    relative = residual / (tukey * scale)
-    weight = torch.where(inside & (relative.abs() < 1), (1 - relative**2) ** 2, 0)
-    x, y, depth = points
-    by_shift = torch.stack([slopes[0] / depth, slopes[1] / depth, -(slopes[0] * x + slopes[1] * y) / depth**2])
-    by_turn = torch.linalg.cross(points, by_shift, dim=0)
-    ones = torch.ones_like(luma)
-    rows = torch.cat([-guess.gain * by_turn, -guess.gain * by_shift, -luma[None], -ones[None]])
-    weighted = rows * weight
-    return System(
-        (weighted @ rows.T).numpy(),
-        (weighted @ residual).numpy(),
-        float(weight.sum()),
-        torch.where(inside, residual, torch.nan),
-    )
-
-
-def stepped(guess: Guess, step: Array) -> Guess:
-    """The guess after a step (8,) of a system."""
-    small = np.eye(4)
-    small[:3, :3], small[:3, 3] = rotation_about(step[:3]), step[3:6]
-    return Guess(guess.motion @ invert_rigid(small), guess.gain + float(step[6]), guess.bias + float(step[7]))
-
-
-def robust_deviation(residuals: Tensor) -> float:
-    """1.4826 times the median absolute residual (P,), NaN left out."""
-    return 1.4826 * float(residuals.abs().nanmedian())
 
 
 def _solve(
@@ -270,12 +186,12 @@ def _solve(
     config: AlignConfig,
 ) -> tuple[Guess, float, Array] | None:
     """The guess after Gauss-Newton steps at one size, the deviation that is left, and the information of the last."""
-    scale = robust_deviation(system_of(template, image, K, guess, 1.0, config.tukey).residuals)
-    depth = float(template.points[2].median())
+    scale = robust_deviation(system_of(template, image, K, guess, WIDE).residuals)
+    depth = template.depth
     information = np.zeros((6, 6))
     for _ in range(rounds):
         scale = max(scale, LEAST_DEVIATION)
-        found = system_of(template, image, K, guess, scale, config.tukey)
+        found = system_of(template, image, K, guess, config.tukey * scale)
         if found.weight < config.fewest / 4:
             return None
         information = found.hessian[:6, :6] / (scale * scale * config.alike)

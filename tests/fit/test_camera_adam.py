@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from endogs.camera import Camera
-from endogs.fit.optimize.camera_adam import corrected, left_jacobian, pose_gradient
+from endogs.fit.optimize.camera_adam import pose_gradient
 from endogs.gaussians import CHANNELS
-from endogs.geometry import look_at, rotation_about
+from endogs.geometry import corrected, left_jacobian, look_at, rotation_about
 from endogs.render.reference import rasterize_reference
 
 

@@ -56,7 +56,7 @@ class StillClip:
     def camera(self, i):
         return Camera.from_numpy(self.K[i], self.world_to_camera[i], WIDTH, HEIGHT)
 
-    def right_camera(self, i):
+    def right_camera(self, i, world_to_camera=None):
         pose = np.eye(4)
         pose[0, 3] = -BASELINE
         return Camera.from_numpy(self.K[i], pose, WIDTH, HEIGHT)

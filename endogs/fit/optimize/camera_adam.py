@@ -17,7 +17,7 @@ from endogs.camera import Camera
 from endogs.fit.config import PoseConfig
 from endogs.fit.window import Window
 from endogs.gaussians import MEANS, QUATS
-from endogs.geometry import Array, cross_matrix, rotation_about
+from endogs.geometry import Array, corrected, left_jacobian
 
 BETAS, EPS = (0.8, 0.99), 1e-12
 """Adam's. A frame is seen some ten times in a fit."""
@@ -121,24 +121,3 @@ def pose_gradient(packed: Tensor, grad: Tensor, camera: Camera) -> tuple[Array, 
 def _curl(product: NDArray[np.float64]) -> Array:
     """sum of a x b (3,) from the sum of their products a_i b_j (3, 3)."""
     return np.array([product[1, 2] - product[2, 1], product[2, 0] - product[0, 2], product[0, 1] - product[1, 0]])
-
-
-def corrected(world_to_camera: Array, correction: Array) -> Array:
-    """A pose (4, 4) after the camera's surroundings are turned about it by the vector correction[:3], radians, and then
-    shifted by correction[3:], world units, both in the camera's axes.
-    """
-    found = world_to_camera.copy()
-    found[:3] = rotation_about(correction[:3]) @ world_to_camera[:3]
-    found[:3, 3] += correction[3:]
-    return found
-
-
-def left_jacobian(vector: Array) -> Array:
-    """J (3, 3) with rotation_about(v + dv) = rotation_about(J dv) rotation_about(v) for small dv.
-
-    T. Barfoot, "State estimation for robotics", 2017, eq. 7.77.
-    """
-    angle, turn = float(np.linalg.norm(vector)), cross_matrix(vector)
-    half = np.sinc(angle / (2 * np.pi))
-    third = 1 / 6 - angle**2 / 120 if angle < 1e-2 else (angle - np.sin(angle)) / angle**3
-    return np.asarray(np.eye(3) + half * half / 2 * turn + third * turn @ turn)
