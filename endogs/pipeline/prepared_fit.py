@@ -96,6 +96,7 @@ def find_priors(clip: Clip, plan: Plan, folder: RunFolder, said: set[str] | None
         flows.precompute(split.train, progress)
     with Progress("frame", bar=f"{depth.about()['prior']} depth") as progress:
         depth.precompute(frames_with_depth(split.train, depth.kind), progress)
+    notes.say(depth.follow_tissue())
     return_freed_memory()
     window = whole_clip(clip, split.train, flows, depth, plan.fit, plan.device)
     if not window.metric and not clip.static_camera:
