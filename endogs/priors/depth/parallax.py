@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 from endogs.priors.depth.agreement import FrameWord, agreed
-from endogs.priors.depth.moving_tissue import MARGIN, said, tissue_motion
+from endogs.priors.depth.moving_tissue import MARGIN, MovingTissue
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
 from endogs.priors.depth.residual_flow import PosedFrame, sharpened
 from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
-from endogs.priors.motion.common_motion import CommonMotion
 from endogs.priors.motion.flow import consistency_mask, dis_flow
 from endogs.priors.pull_push import filled
 from endogs.priors.speculars import bright_mask
@@ -97,8 +96,11 @@ class Remembered:
 class ParallaxDepth:
     """Depth in the poses' units by triangulating optical flow; another prior, brought to it, fills the rest."""
 
-    def __init__(self, fill: DepthPrior, by_itself: bool = False) -> None:
-        """`fill` says what parallax does not; chosen `by_itself`, it serves alone where parallax is too little."""
+    def __init__(self, fill: DepthPrior, by_itself: bool = False, tissue: MovingTissue | None = None) -> None:
+        """`fill` says what parallax does not; chosen `by_itself`, it serves alone where parallax is too little.
+
+        `tissue` is what the tissue does as a whole, of training frames that may be more than this prior's.
+        """
         self._fill, self._by_itself = fill, by_itself
         self._offsets: tuple[int, ...] = ()
         self._serves = True
@@ -108,7 +110,7 @@ class ParallaxDepth:
         self._far: tuple[int, ...] = ()
         self._lock = threading.Lock()
         self._poses: NDArray[np.float64] = np.zeros((0, 4, 4))
-        self._moved: CommonMotion | None = None
+        self._tissue = tissue
 
     @property
     def kind(self) -> DepthKind:
@@ -134,7 +136,9 @@ class ParallaxDepth:
             )
         self._clip, self._masks, self._frames = clip, masks, frames
         self._place = {frame: k for k, frame in enumerate(frames)}
-        notes = notes + self._follow_tissue()
+        self._tissue = self._tissue or MovingTissue(clip, frames, masks)
+        self._poses = self._tissue.poses()
+        notes += self._tissue.notes()
         scores = {offset: self._score(offset) for offset in OFFSETS if offset < len(frames)}
         best = max(scores, key=lambda offset: scores[offset][0]) if scores else 1
         share, deviation, noise = scores[best][1:] if scores else (0.0, np.inf, np.inf)
@@ -185,24 +189,14 @@ class ParallaxDepth:
             "offsets": list(self._offsets),
             "far": list(self._far),
             "poses": poses.round(9).tolist(),
-            "common_motion": self._moved is not None,
+            "common_motion": "" if self.tissue is None else " ".join(self.tissue.notes()),
             "filled_by": self._fill.about(),
         }
 
     @property
-    def moved(self) -> CommonMotion | None:
-        """What the tissue does as a whole; None where it stands still, or the other prior serves alone."""
-        return self._moved if self._serves else None
-
-    def _follow_tissue(self) -> list[str]:
-        """Finds what the tissue does as a whole, and from where the cameras see it; says so."""
-        clip, frames = self._clip, self._frames
-        self._moved, self._poses = tissue_motion(clip, frames, self._masks), clip.world_to_camera
-        if self._moved is None:
-            return []
-        self._poses = clip.world_to_camera.copy()
-        self._poses[frames, :3, 3] += np.einsum("fij,fj->fi", self._poses[frames, :3, :3], self._moved.offsets)
-        return [said(self._moved, clip.units)]
+    def tissue(self) -> MovingTissue | None:
+        """What the tissue does as a whole; None where the other prior serves alone."""
+        return self._tissue if self._serves else None
 
     def _at(self, number: int, offsets: Sequence[int]) -> list[int]:
         """The training frames so many places before and after a frame."""
@@ -219,9 +213,8 @@ class ParallaxDepth:
     def _anchored(self, number: int, word: FrameWord) -> FrameWord:
         """Where tissue moves, with the median depth of the corners: over a few frames, an error of its motion is one of
         all depths, and corners were seen for longer."""
-        if self._moved is None:
-            return word
-        pixels, depth = self._moved.seen_at(self._place[number])
+        assert self._tissue is not None
+        pixels, depth = self._tissue.corners(number)
         column, row = (pixels.astype(np.intp) // STEP).T
         height, width = word.inverse.shape
         inverse = word.inverse[row.clip(0, height - 1), column.clip(0, width - 1)]

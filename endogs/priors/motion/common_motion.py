@@ -175,6 +175,7 @@ class _Adjustment:
 
     def _step(self, error: Array, slope: Array, weight: Array, offsets: Array, reach: float) -> tuple[Array, Array]:
         """Steps of places (P, 3) and offsets (F, 3); offsets of standard deviation `reach` are expected."""
+        from scipy.linalg import solveh_banded
         from scipy.sparse import bsr_array
 
         t, frames = self._tracks, self._frames
@@ -191,12 +192,16 @@ class _Adjustment:
         shape = (3 * t.count, 3 * frames)
         between = bsr_array((normal[order], t.frame[order], rows), shape=shape)
         carried = bsr_array((inverse[t.point[order]] @ normal[order], t.frame[order], rows), shape=shape)
-        system = -(between.T @ carried).toarray()
         diagonal = _summed(normal, t.frame, frames) + np.eye(3) / reach**2
-        system.reshape(frames, 3, frames, 3)[np.arange(frames), :, np.arange(frames)] += diagonal
+        blocks = bsr_array((diagonal, np.arange(frames), np.arange(frames + 1)), shape=(3 * frames, 3 * frames))
+        system = (blocks - between.T @ carried).tocoo()
+        # Frames far apart share no corner: the lower half lies in a band.
+        below = system.coords[0] - system.coords[1]
+        band = np.zeros((int(below.max()) + 1, 3 * frames))
+        np.add.at(band, (below[below >= 0], system.coords[1][below >= 0]), system.data[below >= 0])
         wanted = _summed(pull, t.frame, frames) - offsets / reach**2
         wanted = wanted.reshape(-1) - carried.T @ at_points.reshape(-1)
-        shift = np.linalg.solve(system, wanted).reshape(frames, 3)
+        shift = solveh_banded(band, wanted, lower=True).reshape(frames, 3)
         left = at_points - (between @ shift.reshape(-1)).reshape(-1, 3)
         return np.einsum("pij,pj->pi", inverse, left), shift
 

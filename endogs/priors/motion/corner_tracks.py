@@ -17,6 +17,8 @@ CORNERS = 250
 """Corners that are followed at a time, at most."""
 RENEWED = 4
 """Frames after which corners are added where there are none."""
+LONGEST = 200
+"""Frames after which a corner counts as another one: its patch has drifted, and the adjustment stays sparse."""
 FEWEST_FRAMES = 4
 """Frames that must show a corner."""
 PATCH = 15
@@ -47,7 +49,7 @@ def followed_corners(
     `image` is sRGB (H, W, 3); both are asked for the numbers in `frames`, in that order.
     """
     even = cv2.createCLAHE(2.0, (8, 8))
-    at, name = np.zeros((0, 2), np.float32), np.zeros(0, np.intp)
+    at, name, born = np.zeros((0, 2), np.float32), np.zeros(0, np.intp), np.zeros(0, np.intp)
     found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = []
     before: NDArray[np.uint8] | None = None
     count = 0
@@ -56,10 +58,14 @@ def followed_corners(
         mask = tissue(number)
         if before is not None and len(at):
             at, kept = _followed(before, grey, at, mask)
-            at, name = at[kept], name[kept]
+            at, name, born = at[kept], name[kept], born[kept]
+            old = k - born >= LONGEST
+            name[old], born[old] = np.arange(count, count + np.count_nonzero(old)), k
+            count += int(np.count_nonzero(old))
         if k % RENEWED == 0:
             new = _new_corners(grey, mask, at)
             at, name = np.concatenate([at, new]), np.concatenate([name, np.arange(count, count + len(new))])
+            born = np.concatenate([born, np.full(len(new), k, np.intp)])
             count += len(new)
         found.append((np.full(len(at), k, np.intp), name, at + np.float32(0.5)))
         before = grey
