@@ -173,6 +173,9 @@ class FitConfig:
     """How the scene moves: a name in `endogs.scene.deformation.registry.DEFORMATIONS`."""
     form: Any = None
     """The deformation's own numbers, of its `Config`; None for its defaults."""
+    rest_pull: float = 0.0
+    """What deformation pays: the part of Adam's step by which the positions of a spline's control points go back to
+    rest with every step. Cameras that move with known poses have `endogs.pipeline.plan.REST_PULL`."""
     autograd: AutogradSteps = AutogradSteps()
     """How deformations other than the spline are stepped."""
     poses: PoseConfig | None = None

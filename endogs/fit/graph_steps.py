@@ -19,6 +19,7 @@ def uncaptured(state: FitState) -> list[str]:
         f"density {state.config.density}": not state.density.in_graph,
         "poses that are refined": state.cameras is not None,
         f"balance {state.config.balance}": state.bloop is not None,
+        "deformation that pays for being there": state.config.rest_pull > 0,
         "kernels that are not compiled for this GPU": not native.runs_on(state.device.type),
     }
     asked |= {f"the loss term {term.name}": not term.in_graph for term in state.objective.terms}

@@ -14,6 +14,7 @@ from endogs.fit.checkpoint import Checkpoint
 from endogs.fit.config import FitConfig
 from endogs.fit.optimize.appearance_adam import AppearanceAdam
 from endogs.fit.optimize.autograd_adam import AutogradAdam, form_of
+from endogs.fit.optimize.rest_pull import RestPull
 from endogs.fit.optimize.scene_optimizer import SceneOptimizer
 from endogs.fit.optimize.spline_adam import SplineAdam
 from endogs.fit.settling import settled
@@ -31,6 +32,7 @@ from endogs.seeding.initialization import initialize
 from endogs.seeding.knots import clip_knots
 from endogs.seeding.placement import StartStyle
 from endogs.seeding.posed_start import initialize_by_poses
+from endogs.seeding.spline_fit import fit_control
 
 FOOTPRINT_FRAMES = 9
 """Frames of a moving camera by which the width of a pixel is found."""
@@ -84,7 +86,8 @@ def new_optimizer(
     moving = DeformationStart(form_of(config), motion, knots, span, footprint, follows, seed)
     deformation = kind.start(base, moving)
     if kind.linear:
-        return SplineAdam(base, deformation, config, footprint, tracked, appearance)
+        pull = new_rest_pull(window, config, deformation.spline_knots)
+        return SplineAdam(base, deformation, config, footprint, tracked, appearance, pull)
     return AutogradAdam(base, deformation, config, footprint, knots if follows else None)
 
 
@@ -139,6 +142,15 @@ def new_appearance(base: Tensor, window: Window, config: FitConfig, exposure: Ex
     elif appearance.colors == "lit":
         colors = LitColors.start(base, pixel_footprint(window) * float(camera.K[0, 0]))
     return AppearanceAdam(Appearance(colors, exposure), camera, appearance)
+
+
+def new_rest_pull(window: Window, config: FitConfig, knots: Knots | None) -> RestPull | None:
+    """What deformation pays; None where it is free, or nothing deforms."""
+    if config.rest_pull == 0 or knots is None:
+        return None
+    offsets = window.observations.offsets.astype(np.float32)[:, None]
+    rest = torch.from_numpy(fit_control(knots, window.observations.times, offsets)[:, 0])
+    return RestPull(rest.to(window.real[0].image.device), config.rest_pull)
 
 
 def pixel_footprint(window: Window) -> float:

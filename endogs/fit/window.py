@@ -66,7 +66,7 @@ class Window:
         self._exact_depth = self.metric or config.normal_weight > 0
         self.real: list[View] = []
         """A view for each frame."""
-        self.observations = Observations([], flows, self.depth, self.metric)
+        self.observations = Observations([], flows, self.depth, self.metric, depth.tissue_offset)
         self._eroded: list[PackedMask] = []
         self._virtual: dict[tuple[int, int], list[View]] = {}
         self._held: DepthAnchor | None = None

@@ -30,6 +30,7 @@ from endogs.pipeline.plan import Plan
 from endogs.pipeline.prepared_fit import SEGMENT, SegmentStart, find_priors, say, start_fit
 from endogs.pipeline.run_folder import RunFolder
 from endogs.pipeline.run_record import StageClock
+from endogs.priors.depth.moving_tissue import MovingTissue
 from endogs.progress import duration
 from endogs.scene import Scene
 from endogs.scene.chain import SceneChain, SegmentFrames, identity_of
@@ -104,6 +105,7 @@ def fit_chain(
         folder.take_segments(first)
     for number in range(first):
         done.add(read_segment(folder.work, number), segments[number])
+    tissue = MovingTissue(clip, plan.split.train, clip.tissue_mask)
     started, stopped_by, number = time.monotonic(), None, first
     for number in range(first, len(segments)):
         segment = segments[number]
@@ -113,7 +115,7 @@ def fit_chain(
         try:
             require_frames(own.split.train, segment)
             with clock.stage("priors"):
-                priors = find_priors(clip, own, folder, said)
+                priors = find_priors(clip, own, folder, said, tissue)
         except NothingSeen:
             if number == 0:
                 raise

@@ -22,6 +22,7 @@ from endogs.pipeline.run_folder import RunFolder
 from endogs.plain_text import plain
 from endogs.priors.depth.choose import choose_depth_prior
 from endogs.priors.depth.clip_depth import ClipDepth
+from endogs.priors.depth.moving_tissue import MovingTissue
 from endogs.priors.motion.flow import ClipFlows
 from endogs.progress import Progress
 from endogs.render import choose_backend
@@ -59,15 +60,20 @@ class Priors:
     window: Window
 
 
-def find_priors(clip: Clip, plan: Plan, folder: RunFolder, said: set[str] | None = None) -> Priors:
-    """Motion and depth of the plan's training frames; notes that were `said` are not said again.
+def find_priors(
+    clip: Clip, plan: Plan, folder: RunFolder, said: set[str] | None = None, tissue: MovingTissue | None = None
+) -> Priors:
+    """Motion and depth of the plan's training frames; notes that were `said` are not said again. `tissue` is that of
+    the whole clip, where the plan is of a part.
 
     Raises InputError for depth that does not do for the options.
     """
     notes = _Notes(set() if said is None else said)
     options, split = plan.options, plan.split
     flows = ClipFlows(clip.image)
-    prior = choose_depth_prior(options.depth, clip, options.depth_model, options.depth_model_output, str(plan.device))
+    prior = choose_depth_prior(
+        options.depth, clip, options.depth_model, options.depth_model_output, str(plan.device), tissue
+    )
     depth = ClipDepth(
         clip,
         prior,
@@ -96,6 +102,7 @@ def find_priors(clip: Clip, plan: Plan, folder: RunFolder, said: set[str] | None
         flows.precompute(split.train, progress)
     with Progress("frame", bar=f"{depth.about()['prior']} depth") as progress:
         depth.precompute(frames_with_depth(split.train, depth.kind), progress)
+    notes.say(depth.follow_tissue())
     return_freed_memory()
     window = whole_clip(clip, split.train, flows, depth, plan.fit, plan.device)
     if not window.metric and not clip.static_camera:

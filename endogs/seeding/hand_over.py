@@ -42,7 +42,7 @@ class HandedOver:
     """Gaussians that the segment before hands over."""
 
     base: Tensor
-    """(N, 14) canonical Gaussians: as they are at the last shared training frame."""
+    """(N, 14) canonical Gaussians: as they are at the last shared training frame, less what all tissue has moved."""
     control: Tensor | None
     """(Kn, N, 14) control points; None without knots."""
     identity: Tensor
@@ -74,12 +74,14 @@ def hand_over(
     rows = [packed[chosen] for packed in rows]
     now = rows[at].clone()
     now[:, COLORS] = _image_colors(observations, before, at)[chosen]
+    canonical = now.clone()
+    canonical[:, MEANS] -= torch.from_numpy(observations.offsets[at]).float()
     if knots is None and not followed:
-        return HandedOver(now, None, identity_of(before)[chosen].cpu(), None)
+        return HandedOver(canonical, None, identity_of(before)[chosen].cpu(), None)
     with observations.flows_at_hand():
         tracks, at_rest = _tracks(observations, now, at)
     control = None if knots is None else _control(observations, knots, rows, tracks, at_rest)
-    return HandedOver(now, control, identity_of(before)[chosen].cpu(), tracks)
+    return HandedOver(canonical, control, identity_of(before)[chosen].cpu(), tracks)
 
 
 def _worth_keeping(observations: Observations, rows: list[Tensor], at: int, most: int) -> Tensor:
@@ -160,6 +162,7 @@ def _control(
     frames, shared, count = len(observations), len(rows), len(rows[0])
     points = track_points(observations, tracks, np.full(count, shared - 1, np.intp))
     control = torch.empty(knots.count, count, CHANNELS)
+    moved = (observations.offsets - observations.offsets[shared - 1]).astype(np.float32)
     for begin in range(0, count, CHUNK):
         part = slice(begin, min(begin + CHUNK, count))
         now = rows[-1][part]
@@ -168,8 +171,9 @@ def _control(
             offsets[k] = (packed[part] - now).numpy()
         moving = ~at_rest[part]
         for k in range(shared, frames):
-            offsets[k, :, MEANS] = np.where(moving[:, None], points[k, part] - points[shared - 1, part], 0)
+            offsets[k, :, MEANS] = np.where(moving[:, None], points[k, part] - points[shared - 1, part], moved[k])
             changed = tracks.colors[k, part] - tracks.colors[shared - 1, part]
             offsets[k, :, COLORS] = np.where(moving[:, None], changed, 0)
+        offsets[..., MEANS] += observations.offsets[shared - 1].astype(np.float32)
         control[:, part] = torch.from_numpy(fit_control(knots, observations.times, offsets))
     return control

@@ -42,9 +42,11 @@ class Observations:
         flows: ClipFlows,
         depth: Callable[[int], NDArray[np.float32]],
         metric: bool,
+        offset: Callable[[int], NDArray[np.float64]] | None = None,
     ) -> None:
         """`depth(k)` is the z-depth (H, W) of frames[k], world units, 0 = unknown. `metric` says that it may be
-        compared between frames; otherwise it is taken to be constant along a track.
+        compared between frames; otherwise it is taken to be constant along a track. `offset` is where all tissue is at
+        the frame of a number, from its mean place in the world (3,); None where it does not move as a whole.
         """
         self.frames: list[Frame] = []
         self.images: list[NDArray[np.uint8]] = []
@@ -54,6 +56,8 @@ class Observations:
         self.depth = depth
         self.metric = metric
         self._flows = flows
+        self._offset = offset
+        self._offsets: dict[int, NDArray[np.float64]] = {}
         self._at_hand: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._carried: dict[tuple[int, int], Grid] = {}
         self._trusted: dict[int, PackedMask] = {}
@@ -64,6 +68,7 @@ class Observations:
     def enter(self, frame: Frame) -> None:
         """One more frame, later than all others."""
         self.frames.append(frame)
+        self._offsets[frame.number] = np.zeros(3) if self._offset is None else self._offset(frame.number)
         self.images.append(frame.image)
         self.masks.append(frame.tissue_mask)
         self._stacked = None
@@ -78,6 +83,7 @@ class Observations:
         number = self.frames.pop(0).number
         del self.images[0], self.masks[0]
         self._trusted.pop(number, None)
+        del self._offsets[number]
         self._carried = {pair: grid for pair, grid in self._carried.items() if number not in pair}
         self._stacked = None
 
@@ -101,6 +107,11 @@ class Observations:
     def world_to_camera(self) -> NDArray[np.float64]:
         """(F, 4, 4) OpenCV axes, world units."""
         return self._stacks()[2]
+
+    @property
+    def offsets(self) -> NDArray[np.float64]:
+        """(F, 3) where all tissue is, from its mean place in the world: zeros where it does not move as a whole."""
+        return np.array([self._offsets[frame.number] for frame in self.frames]).reshape(-1, 3)
 
     @property
     def static_camera(self) -> bool:

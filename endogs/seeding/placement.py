@@ -62,7 +62,9 @@ def gaussians_from_seeds(
         tracks = follow(observations, seeds.frame, seeds.pixels, seeds.depth)
     own = np.arange(len(seeds))
     points = track_points(observations, tracks, seeds.frame)
-    means, colors = points[seeds.frame, own], tracks.colors[seeds.frame, own]
+    # Canonical is the mean place of tissue that moves as a whole.
+    means = points[seeds.frame, own] - observations.offsets[seeds.frame]
+    colors = tracks.colors[seeds.frame, own]
     base = still_gaussians(means, colors, seeds.spacing * seeds.depth / observations.K[seeds.frame, 0, 0], style)
     if knots is None:
         return base, None

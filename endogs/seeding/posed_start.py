@@ -41,7 +41,7 @@ def complete_by_poses(
     knots: Knots | None,
     style: StartStyle,
 ) -> tuple[Tensor, Tensor | None]:
-    """Up to `most` canonical Gaussians (N, 14) and their control points where points `carried` (P, 3), world units, are
+    """Up to `most` canonical Gaussians (N, 14) and their control points where canonical points `carried` (P, 3) are
     not; as close to each other as `density` of them over all that the frames show. N may be 0."""
     spacing = spacing_for(observations, density)
     seeds = Seeds.none() if spacing is None else seeds_by_poses(observations, spacing, carried)
@@ -72,14 +72,14 @@ def gaussians_at_rest(observations: Observations, seeds: Seeds, style: StartStyl
     means, colors = np.zeros((len(seeds), 3)), np.zeros((len(seeds), 3), np.float32)
     for frame in np.unique(seeds.frame):
         own = seeds.frame == frame
-        means[own] = observations.unproject(frame, seeds.pixels[own], seeds.depth[own])
+        means[own] = observations.unproject(frame, seeds.pixels[own], seeds.depth[own]) - observations.offsets[frame]
         colors[own] = observations.images[frame][pixel_index(seeds.pixels[own], observations.size)] / np.float32(255)
     return still_gaussians(means, colors, seeds.spacing * seeds.depth / observations.K[seeds.frame, 0, 0], style)
 
 
 def seeds_by_poses(observations: Observations, spacing: float, carried: NDArray[np.float32] | None = None) -> Seeds:
     """Seeds `spacing` pixels apart in the frame that placed them: in each frame where no earlier seed is around, and
-    none of the world points `carried` (P, 3)."""
+    none of the points `carried` (P, 3), places in the world where tissue that moves as a whole has its mean place."""
     grid = lattice(observations.size[1], observations.size[0], spacing)
     points = np.zeros((0, 3), np.float32) if carried is None else carried
     parts: list[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]] = []
@@ -87,13 +87,14 @@ def seeds_by_poses(observations: Observations, spacing: float, carried: NDArray[
         depth = observations.depth(frame)
         mask = observations.masks[frame]
         surface = filled(np.where(mask, depth, 0).astype(np.float32))
-        shown = on_surface(observations, frame, points, surface)
+        offset = observations.offsets[frame].astype(np.float32)
+        shown = on_surface(observations, frame, points + offset, surface)
         pixels = on_mask(grid, uncovered_mask(shown, mask, spacing) if len(points) else mask)
         if not len(pixels):
             continue
         z = surface[pixel_index(pixels, observations.size)]
         parts.append((np.full(len(pixels), frame, np.intp), pixels, z))
-        points = np.concatenate([points, observations.unproject(frame, pixels, z).astype(np.float32)])
+        points = np.concatenate([points, observations.unproject(frame, pixels, z).astype(np.float32) - offset])
     if not parts:
         return Seeds.none()
     frames, pixels, z = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -89,6 +89,9 @@ class FlatDepth:
         mask = self._camera.alive[i].tissue_mask
         return DepthPrediction(np.full(mask.shape, 100, np.float32), "metric", mask.astype(np.float32))
 
+    def tissue_offset(self, i):
+        return np.zeros(3)
+
     def forget(self, i):
         del self._camera.alive[i]
 

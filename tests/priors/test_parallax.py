@@ -132,6 +132,28 @@ def test_a_rigid_phantoms_depth(moving):
     assert np.median(np.concatenate(errors)) < 0.03
 
 
+def test_breathing_tissue_has_parallax_beside_its_own_motion(tmp_path):
+    options = {"breathing": 6, "peristalsis": 0, "pull": 0, "instruments": 0, "fps": 6}
+    clip = load_clip(
+        write_phantom(Phantom(tmp_path / "clip", frames=24, width=160, height=128, camera="moving", **options)),
+        look=False,
+    )
+    frames = list(range(24))
+    prior = ParallaxDepth(PhotometricDepth())
+    notes = prior.prepare(clip, frames, clip.tissue_mask)
+    assert any("the tissue moves as a whole beside the poses, by" in note for note in notes)
+    assert prior.tissue is not None
+    assert np.ptp([prior.tissue.offset(frame) for frame in frames], axis=0).max() > 5
+    ratios = []
+    for i in (2, 9, 15, 21):
+        found = prior.predict(DepthInput.of(clip, i))
+        sure = (found.confidence > 0.3) & (clip.depth(i) > 0)
+        assert sure.mean() > 0.3
+        ratios.append(found.value[sure] / clip.depth(i)[sure])
+    middle = np.median(np.concatenate(ratios))
+    assert np.median(np.abs(np.concatenate(ratios) / middle - 1)) < 0.06
+
+
 def test_predictions_do_not_depend_on_who_asks_first(moving):
     frames = list(range(12))
     found = []

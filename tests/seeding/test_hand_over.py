@@ -70,6 +70,23 @@ def test_they_are_where_they_were_and_go_on_with_the_tissue(observations):
         assert np.abs(now - wanted).max() < 0.35, f"frame {k}"
 
 
+def test_where_tissue_moves_as_a_whole_they_are_where_they_were_too(observations):
+    """Canonical places lose what all tissue has moved, and splines have it."""
+    scene = before(observations, [(12.5, 10.5), (20.5, 18.5)])
+    knots = Knots.over(0.0, float(observations.times[-1]), 0.15)
+    breath = np.sin(np.arange(12.0))[:, None] * np.array([1.0, 2.0, 0.5])
+    moving = Observations(
+        observations.frames, ClipFlows(lambda k: None), observations.depth, True, lambda number: breath[number]
+    )
+    moving._flows = observations._flows
+    found, plain = (hand_over(seen, scene, knots, most=10) for seen in (moving, observations))
+    np.testing.assert_allclose(found.base[:, :3] + torch.from_numpy(breath[SHARED - 1]), plain.base[:, :3], atol=1e-5)
+    motion, usual = SplineDeformation(found.control, knots), SplineDeformation(plain.control, knots)
+    for time in observations.times[:SHARED].tolist():
+        now, then = motion.packed_at(found.base, time), usual.packed_at(plain.base, time)
+        np.testing.assert_allclose(now[:, :3], then[:, :3], atol=0.2)
+
+
 def test_no_more_than_asked_for_go_on_and_the_faint_do_not(observations):
     places = [(8.5 + 3 * i, 10.5) for i in range(8)]
     scene = before(observations, places)

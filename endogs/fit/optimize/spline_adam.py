@@ -16,6 +16,7 @@ from endogs.camera import Camera
 from endogs.fit.checkpoint import BREAKPOINTS
 from endogs.fit.config import FitConfig, LearningRates
 from endogs.fit.optimize.appearance_adam import AppearanceAdam
+from endogs.fit.optimize.rest_pull import RestPull
 from endogs.gaussians import CHANNELS, COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.scene.appearance import PLAIN, Appearance
 from endogs.scene.deformation.deformation import Deformation
@@ -149,6 +150,8 @@ class SplineAdam:
     """Whether the splines of new Gaussians start from tracks, or at rest."""
     appearance: AppearanceAdam | None = None
     """What else is trained between these Gaussians and the picture; None where colours are plain."""
+    rest_pull: RestPull | None = None
+    """What deformation pays; None where it is free."""
     in_graph: ClassVar[bool] = True
     """A GPU's captured steps know it, where there is no appearance."""
     base_moments: Moments = field(init=False)
@@ -204,13 +207,18 @@ class SplineAdam:
         base_lr = self.base_rates * decays[0]
         slices = [Slice(self.base, self.base_moments.m, self.base_moments.v, 1.0, base_lr, self.base_steps)]
         lr = self.control_rates * decays[1]
+        moved = []
         for knot, control, weight in self.deformation.slices(time):
             if weight < LEAST_WEIGHT or self.control_moments is None:
                 continue
             self.knot_steps[knot] += 1
             m, v = self.control_moments.m[knot], self.control_moments.v[knot]
             slices.append(Slice(control, m, v, weight, lr, self.knot_steps[knot]))
+            moved.append((knot, control, weight))
         adam_slices(slices, grad)
+        if self.rest_pull is not None:
+            step_length = self.config.control_rates.position * self.pixel_footprint * decays[1]
+            self.rest_pull.apply(moved, step_length)
 
     @torch.no_grad()
     def append(self, base: Tensor, control: Tensor | None) -> None:
@@ -240,6 +248,8 @@ class SplineAdam:
         if self.control_moments is not None:
             self.knot_steps = (self.knot_steps + [0] * added)[dropped:]
             self.control_moments.shift(dropped, added)
+        if self.rest_pull is not None:
+            self.rest_pull.shift(dropped, added)
 
     @torch.no_grad()
     def keep(self, keep: Tensor) -> None:
@@ -259,6 +269,8 @@ class SplineAdam:
         state |= self.deformation.tensors() | breakpoints_of(self.deformation)
         if self.control_moments is not None:
             state |= {"control_m": self.control_moments.m, "control_v": self.control_moments.v}
+        if self.rest_pull is not None:
+            state["rest"] = self.rest_pull.rest
         return state if self.appearance is None else state | self.appearance.state()
 
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -273,6 +285,8 @@ class SplineAdam:
             settings = settings_with(self.deformation, state)
             self.deformation = self.deformation.from_parts({"control": state["control"]}, settings)
             self.control_moments = Moments(state["control_m"], state["control_v"])
+        if self.rest_pull is not None:
+            self.rest_pull.rest = state["rest"]
         if self.appearance is not None:
             self.appearance.load_state(state)
 

@@ -6,6 +6,7 @@ from endogs.errors import InputError
 from endogs.priors.depth.given import GivenDepth
 from endogs.priors.depth.given_inverse import GivenInverseDepth
 from endogs.priors.depth.learned import LearnedDepth
+from endogs.priors.depth.moving_tissue import MovingTissue
 from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.priors.depth.parallax import ParallaxDepth
 from endogs.priors.depth.photometric import PhotometricDepth
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def choose_depth_prior(
-    name: str, clip: "Clip", model: str | None = None, model_output: DepthKind | None = None, device: str = "cpu"
+    name: str,
+    clip: "Clip",
+    model: str | None = None,
+    model_output: DepthKind | None = None,
+    device: str = "cpu",
+    tissue: MovingTissue | None = None,
 ) -> DepthPrior:
     """The prior called `name`: given, stereo, parallax, photometric, learned, or `auto`.
 
@@ -25,7 +31,8 @@ def choose_depth_prior(
     left one, else inverse depth that came with it, else parallax where the camera moves and its poses are known, else
     brightness; a `model` means learned, and fills what parallax leaves open. `model` is a folder, an
     ONNX file or a hub id, `model_output` what it predicts when its own configuration does not say, `device` where
-    torch runs it. Raises InputError for an unknown name, a model without use, and a prior that lacks its input.
+    torch runs it, `tissue` what the tissue does as a whole in a clip of which this is a part. Raises InputError for an
+    unknown name, a model without use, and a prior that lacks its input.
     """
     if name == "auto":
         if model is None and (clip.has_depth or (clip.has_inverse_depth and not clip.has_right)):
@@ -56,5 +63,5 @@ def choose_depth_prior(
     by_model = name == "learned" or (name != "photometric" and model is not None)
     single = LearnedDepth(model, model_output, device) if by_model else PhotometricDepth()
     if name == "parallax" or (name == "auto" and not clip.static_camera):
-        return ParallaxDepth(single, by_itself=name == "auto")
+        return ParallaxDepth(single, name == "auto", tissue)
     return single

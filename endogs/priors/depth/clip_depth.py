@@ -19,6 +19,8 @@ from safetensors.numpy import save_file
 from endogs.bounded_files import is_file, listed
 from endogs.device import usable_cores
 from endogs.output import new_file
+from endogs.priors.depth.moving_tissue import MovingTissue
+from endogs.priors.depth.parallax import ParallaxDepth
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks
 from endogs.priors.depth.temporal_depth import smooth_along_flow
 from endogs.priors.motion.flow import ClipFlows, one_opencv_thread
@@ -62,6 +64,7 @@ class ClipDepth:
         self.notes = prior.prepare(clip, self.frames, masks)
         """Sentences for the user."""
         self.kind: DepthKind = prior.kind
+        self._tissue: MovingTissue | None = None
         self._kept: dict[int, Packed] = {}
         self._computing = threading.Lock()
         self.folder: Path | None = None
@@ -90,6 +93,20 @@ class ClipDepth:
                 self.precompute([i])
         packed = self._kept[i]
         return DepthPrediction(packed["value"].astype(np.float32), self.kind, _confidence(packed))
+
+    def tissue_offset(self, i: int) -> NDArray[np.float64]:
+        """(3,) where all tissue is at training frame `i`, from its mean place in the world; after `follow_tissue`."""
+        return np.zeros(3) if self._tissue is None else self._tissue.offset(i)
+
+    def follow_tissue(self) -> list[str]:
+        """Finds what the tissue does as a whole before a camera that moves, where depth is metric; says so."""
+        if isinstance(self._prior, ParallaxDepth):
+            self._tissue = self._prior.tissue
+            return []  # it has said so already
+        if self._clip.static_camera or self.kind != "metric":
+            return []
+        self._tissue = MovingTissue(self._clip, self.frames, self._masks, lambda i: self.prediction(i).value)
+        return self._tissue.notes()
 
     def forget(self, i: int) -> None:
         """Free the memory of a frame's prediction."""

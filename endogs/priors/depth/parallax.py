@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 from endogs.priors.depth.agreement import FrameWord, agreed
+from endogs.priors.depth.moving_tissue import MARGIN, MovingTissue
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
 from endogs.priors.depth.residual_flow import PosedFrame, sharpened
 from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
@@ -46,8 +48,6 @@ STEP = 2
 """Every second pixel, in rows and columns, is triangulated: the flow is no finer."""
 REFINEMENTS = 5
 """Iterations of the flow's variational refinement: more takes twice the time and finds the same depth."""
-MARGIN = 4
-"""Pixels from an instrument within which the flow follows the instrument."""
 PRECISE = 0.05
 """Relative standard deviation of depth at which the confidence is a half."""
 USEFUL = 0.2
@@ -61,6 +61,8 @@ FAINT = 0.02
 real clip wander by 4.2 % instead of 2.2."""
 FILLED = 0.15
 """Confidence of depth from the other prior, beside that of parallax."""
+ANCHORS = 12
+"""Corners that a frame must show to be brought to their depth."""
 NEAR = 0.06
 """Standard deviation, of the frame's width, of the window in which the other prior is brought to the parallax."""
 
@@ -94,8 +96,11 @@ class Remembered:
 class ParallaxDepth:
     """Depth in the poses' units by triangulating optical flow; another prior, brought to it, fills the rest."""
 
-    def __init__(self, fill: DepthPrior, by_itself: bool = False) -> None:
-        """`fill` says what parallax does not; chosen `by_itself`, it serves alone where parallax is too little."""
+    def __init__(self, fill: DepthPrior, by_itself: bool = False, tissue: MovingTissue | None = None) -> None:
+        """`fill` says what parallax does not; chosen `by_itself`, it serves alone where parallax is too little.
+
+        `tissue` is what the tissue does as a whole, of training frames that may be more than this prior's.
+        """
         self._fill, self._by_itself = fill, by_itself
         self._offsets: tuple[int, ...] = ()
         self._serves = True
@@ -104,6 +109,8 @@ class ParallaxDepth:
         self._sharper = Remembered(self._sharpened, KEPT_WORDS)
         self._far: tuple[int, ...] = ()
         self._lock = threading.Lock()
+        self._poses: NDArray[np.float64] = np.zeros((0, 4, 4))
+        self._tissue = tissue
 
     @property
     def kind(self) -> DepthKind:
@@ -122,13 +129,16 @@ class ParallaxDepth:
         a camera that only turns, poses of another clip, or tissue that moves by itself. Chosen by itself, it says so
         and leaves depth to the other prior.
         """
-        notes = self._fill.prepare(clip, frames, masks)
+        notes = list(self._fill.prepare(clip, frames, masks))
         if clip.static_camera:
             raise InputError(
                 f"{clip.source}: --depth parallax needs a camera that moves and its poses; use --depth photometric"
             )
         self._clip, self._masks, self._frames = clip, masks, frames
         self._place = {frame: k for k, frame in enumerate(frames)}
+        self._tissue = self._tissue or MovingTissue(clip, frames, masks)
+        self._poses = self._tissue.poses()
+        notes += self._tissue.notes()
         scores = {offset: self._score(offset) for offset in OFFSETS if offset < len(frames)}
         best = max(scores, key=lambda offset: scores[offset][0]) if scores else 1
         share, deviation, noise = scores[best][1:] if scores else (0.0, np.inf, np.inf)
@@ -179,8 +189,14 @@ class ParallaxDepth:
             "offsets": list(self._offsets),
             "far": list(self._far),
             "poses": poses.round(9).tolist(),
+            "common_motion": "" if self.tissue is None else " ".join(self.tissue.notes()),
             "filled_by": self._fill.about(),
         }
+
+    @property
+    def tissue(self) -> MovingTissue | None:
+        """What the tissue does as a whole; None where the other prior serves alone."""
+        return self._tissue if self._serves else None
 
     def _at(self, number: int, offsets: Sequence[int]) -> list[int]:
         """The training frames so many places before and after a frame."""
@@ -192,7 +208,19 @@ class ParallaxDepth:
         with self._lock:
             mask = self._masks(number)
         found = fused([self._pair(number, other) for other in self._at(number, self._offsets)])
-        return self._word(number, mask, *found)
+        return self._anchored(number, self._word(number, mask, *found))
+
+    def _anchored(self, number: int, word: FrameWord) -> FrameWord:
+        """Where tissue moves, with the median depth of the corners: over a few frames, an error of its motion is one of
+        all depths, and corners were seen for longer."""
+        assert self._tissue is not None
+        pixels, depth = self._tissue.corners(number)
+        column, row = (pixels.astype(np.intp) // STEP).T
+        height, width = word.inverse.shape
+        inverse = word.inverse[row.clip(0, height - 1), column.clip(0, width - 1)]
+        ratio = 1 / (depth * np.where(inverse > 0, inverse, np.inf))
+        ratio = ratio[ratio > 0]
+        return word if len(ratio) < ANCHORS else replace(word, inverse=word.inverse * np.float32(np.median(ratio)))
 
     def _word(
         self, number: int, mask: NDArray[np.bool_], inverse: NDArray[np.float32], deviation: NDArray[np.float32]
@@ -200,7 +228,7 @@ class ParallaxDepth:
         inverse, relative = _without_outliers(inverse, deviation)
         known = (inverse > 0) & erode_tissue_mask(mask, MARGIN)[_sampled(*mask.shape)]
         inverse, relative = np.where(known, inverse, 0), np.where(known, relative, np.inf)
-        camera = self._clip.K[number], self._clip.world_to_camera[number]
+        camera = self._clip.K[number], self._poses[number]
         return FrameWord(inverse.astype(np.float32), relative.astype(np.float32), *camera, STEP)
 
     def _sharpened(self, number: int) -> FrameWord:
@@ -222,7 +250,7 @@ class ParallaxDepth:
     def _posed(self, number: int) -> PosedFrame:
         with self._lock:
             image, tissue = self._clip.image(number), erode_tissue_mask(self._masks(number), MARGIN)
-        return PosedFrame(image, tissue, self._clip.K[number], self._clip.world_to_camera[number])
+        return PosedFrame(image, tissue, self._clip.K[number], self._poses[number])
 
     def _score(self, offset: int) -> tuple[float, float, float, float]:
         """How good frames so far apart are, their share of useful parallax, its deviation, and the flow's noise."""
@@ -251,7 +279,7 @@ class ParallaxDepth:
             images = [self._clip.image(i) for i in (a, b)]
             tissue = [erode_tissue_mask(self._masks(i), MARGIN) for i in (a, b)]
         flows = [dis_flow(*pair, iterations=REFINEMENTS) for pair in (images, images[::-1])]
-        poses, K = self._clip.world_to_camera, self._clip.K
+        poses, K = self._poses, self._clip.K
         found = []
         for one, other, i, j in ((0, 1, a, b), (1, 0, b, a)):
             usable = consistency_mask(flows[one], flows[other]) & tissue[one] & _there(tissue[other], flows[one])

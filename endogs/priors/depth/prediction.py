@@ -105,6 +105,11 @@ class FrameDepth(Protocol):
         """The prediction for frame `i`."""
         ...
 
+    def tissue_offset(self, i: int) -> NDArray[np.float64]:
+        """(3,) where all tissue is at frame `i`, from its mean place in the world; zeros where it is not known to move
+        as a whole."""
+        ...
+
     def forget(self, i: int) -> None:
         """Frame `i` will not be asked for again."""
         ...
