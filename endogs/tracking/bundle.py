@@ -128,6 +128,11 @@ def _cost(bundle: Bundle, residuals: Array, scale: float) -> float:
     return float(0.5 * limit * (bundle.weight * (pixel + depth)).sum())
 
 
+def robust_cost(bundle: Bundle, scale: float) -> float:
+    """Cauchy's function of the residuals, summed, in variances of `scale`, pixels."""
+    return _cost(bundle, _residuals(bundle), scale) / scale**2
+
+
 def _charts(bundle: Bundle) -> Array:
     """(p, 4, 4) for each point the pose of the first keyframe that saw it."""
     first = np.full(len(bundle.points), len(bundle.poses), np.intp)

@@ -1,0 +1,184 @@
+"""The focal length of a camera that nobody calibrated, from how its own motion moves what it sees.
+
+A part of the clip is tracked under a few focal lengths; that under which most points agree is then refined: bundle
+adjustment of the same map at focal lengths around it, from one to the next, gives the robust cost as a curve, whose
+lowest point is the answer and whose width says how well it is known (R. Hartley and A. Zisserman, "Multiple View
+Geometry", 2004, section 19.3, on what motion leaves the focal length open). The principal point is taken as it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip.clip import Clip
+from endogs.tracking.bundle import Bundle, adjust, robust_cost
+from endogs.tracking.config import TrackingConfig
+from endogs.tracking.tracker import Tracker
+from endogs.tracking.trajectory import Landmarks, Trajectory
+
+Array = NDArray[np.float64]
+
+FACTORS = (0.6, 0.775, 1.0, 1.29, 1.67)
+"""Of the guess: under these the clip is tracked first."""
+FRAMES = 120
+"""Frames that are tracked for it, from the middle of the clip."""
+STEP, STEPS = 1.06, 8
+"""Factor from one focal length of the curve to the next, and how many lie on each side."""
+ITERATIONS = 8
+"""Of bundle adjustment at each."""
+MOST_POINTS = 500
+"""Points of the map that are adjusted: those that most keyframes see."""
+FEWEST_SIGHTINGS = 4
+"""Keyframes that must see such a point."""
+ADMISSIBLE = 100.0
+"""Rise of the robust cost, in variances, up to which a focal length is not excluded: points' errors are not independent,
+and on six clips of known focal length the true one lay below it."""
+ROUNDS = 2
+"""Times that the clip is tracked again under the answer, and the curve drawn anew."""
+KNOWN = 2.0
+"""Ratio of the largest to the smallest admissible focal length from which on it is not known."""
+MISS = 2.0
+"""Pixels that a point which does not agree counts, at a width of 400 pixels."""
+
+
+@dataclass(frozen=True)
+class FocalLength:
+    """A focal length as a factor on the one that the clip has."""
+
+    factor: float
+    low: float
+    """Smallest factor that the pictures do not exclude."""
+    high: float
+    """Largest one."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it is narrowed down enough to be used."""
+        return self.high / self.low < KNOWN
+
+
+def find_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> FocalLength | None:
+    """The focal length under which the clip's motion is most that of a camera through a rigid world.
+
+    `held_out` frames are not looked at. None where nothing can be tracked. Depth is not used.
+    """
+    first = max(0, (len(clip) - FRAMES) // 2)
+    skipped = set(held_out)
+    frames = [i for i in range(first, min(len(clip), first + FRAMES)) if i not in skipped]
+    tried = {factor: _tracked(clip, frames, factor) for factor in FACTORS}
+    miss = MISS * clip.width / 400
+    best = min(FACTORS, key=lambda factor: disagreement(tried[factor], miss))
+    trajectory, found = tried[best], FocalLength(best, FACTORS[0], FACTORS[-1])
+    for _ in range(ROUNDS):
+        if trajectory.landmarks is None or trajectory.found.sum() < 3:
+            return None
+        bundle = _bundle(trajectory, trajectory.landmarks, _scaled(clip.K[frames[0]], found.factor))
+        if bundle is None:
+            return None
+        curve = _curve(bundle)
+        one = lowest(*curve)
+        found = FocalLength(found.factor * one.factor, found.factor * one.low, found.factor * one.high)
+        if abs(np.log(one.factor)) < 0.5 * np.log(STEP):
+            break
+        trajectory = _tracked(clip, frames, found.factor)
+    return found
+
+
+def _tracked(clip: Clip, frames: Sequence[int], factor: float) -> Trajectory:
+    tracker = Tracker(config=TrackingConfig())
+    for i in frames:
+        frame = clip.frame(i)
+        tracker.feed(replace(frame, K=_scaled(frame.K, factor)))
+    return tracker.finish()
+
+
+def disagreement(trajectory: Trajectory, miss: float) -> float:
+    """Mean over frames of the squared distances of points, those that do not agree counted as `miss` pixels each."""
+    corners = TrackingConfig().corners
+    costs = []
+    for one in trajectory.frames:
+        agree = one.inliers if one.world_to_camera is not None and one.sub_map == trajectory.sub_map else 0
+        residual = one.residual_px if agree else 0.0
+        costs.append(agree * min(residual, miss) ** 2 + max(0, corners - agree) * miss**2)
+    return float(np.mean(costs))
+
+
+def lowest(factors: Array, costs: Array) -> FocalLength:
+    """Where a curve of costs over increasing `factors` is lowest, between its points, and where it is admissible."""
+    k = int(np.argmin(costs))
+    logs = np.log(factors)
+    at, bottom = logs[k], costs[k]
+    if 0 < k < len(costs) - 1:
+        a, b, _ = np.polyfit(logs[k - 1 : k + 2] - logs[k], costs[k - 1 : k + 2], 2)
+        if a > 0:
+            at = logs[k] + float(np.clip(-b / (2 * a), logs[k - 1] - logs[k], logs[k + 1] - logs[k]))
+            bottom = costs[k] - b * b / (4 * a)
+    limit = bottom + ADMISSIBLE
+    low, high = logs[0], logs[-1]
+    for i in range(k, 0, -1):
+        if costs[i - 1] >= limit:
+            low = _crossing(logs[i], costs[i], logs[i - 1], costs[i - 1], limit)
+            break
+    for i in range(k, len(costs) - 1):
+        if costs[i + 1] >= limit:
+            high = _crossing(logs[i], costs[i], logs[i + 1], costs[i + 1], limit)
+            break
+    return FocalLength(float(np.exp(at)), float(np.exp(min(low, at))), float(np.exp(max(high, at))))
+
+
+def _crossing(inside: float, low: float, outside: float, high: float, limit: float) -> float:
+    part = 1.0 if high <= low else (limit - low) / (high - low)
+    return float(inside + np.clip(part, 0, 1) * (outside - inside))
+
+
+def _scaled(K: Array, factor: float) -> Array:
+    scaled = np.array(K, np.float64)
+    scaled[[0, 1], [0, 1]] *= factor
+    return scaled
+
+
+def _bundle(trajectory: Trajectory, landmarks: Landmarks, K: Array) -> Bundle | None:
+    """The map's firmest points and the keyframes that see them, for adjustment; None where there are too few."""
+    times = np.bincount(landmarks.point, minlength=len(landmarks.points))
+    chosen = np.argsort(-times, kind="stable")[:MOST_POINTS]
+    chosen = chosen[times[chosen] >= FEWEST_SIGHTINGS]
+    row = np.full(len(landmarks.points), -1)
+    row[chosen] = np.arange(len(chosen))
+    frames = {one.frame: k for k, one in enumerate(trajectory.frames)}
+    poses = trajectory.world_to_camera
+    placed = np.array([f in frames and bool(np.isfinite(poses[frames[f], 0, 0])) for f in landmarks.seen_by], bool)
+    used = (row[landmarks.point] >= 0) & placed
+    keyframes, keyframe = np.unique(landmarks.seen_by[used], return_inverse=True)
+    if len(chosen) < 30 or len(keyframes) < 3:
+        return None
+    count = int(used.sum())
+    return Bundle(
+        K,
+        poses[[frames[f] for f in keyframes]],
+        np.arange(len(keyframes)) == 0,
+        landmarks.points[chosen],
+        keyframe,
+        row[landmarks.point[used]],
+        landmarks.pixels[used],
+        np.zeros(count),
+        np.zeros(count),
+        landmarks.rigid[landmarks.point[used]],
+    )
+
+
+def _curve(bundle: Bundle) -> tuple[Array, Array]:
+    """Factors (n,), increasing, and the robust costs of the bundle adjusted under each."""
+    middle = adjust(bundle, 2 * ITERATIONS)
+    start = replace(bundle, poses=middle.poses, points=middle.points)
+    costs = {0: robust_cost(start, middle.scale)}
+    for side in (1, -1):
+        one = start
+        for k in range(1, STEPS + 1):
+            one = replace(one, K=_scaled(bundle.K, STEP ** (side * k)))
+            found = adjust(one, ITERATIONS)
+            one = replace(one, poses=found.poses, points=found.points)
+            costs[side * k] = robust_cost(one, middle.scale)
+    order = sorted(costs)
+    return np.array([STEP**k for k in order]), np.array([costs[k] for k in order])
