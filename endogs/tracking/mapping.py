@@ -77,7 +77,7 @@ def adjust_newest(world: SparseMap, config: TrackingConfig, iterations: int = IT
     found = world.bundle(moving, held)
     if found is not None:
         bundle, ids, numbers = found
-        adjusted = adjust(bundle, iterations)
+        adjusted = adjust(bundle, iterations, settled=0.002)
         world.take(bundle, adjusted, ids, numbers, max(config.gate, 5 * adjusted.scale))
 
 
