@@ -66,9 +66,11 @@ class Adjusted:
     """Robust cost."""
 
 
-def adjust(bundle: Bundle, iterations: int = 8, least_scale: float = 0.25) -> Adjusted:
+def adjust(bundle: Bundle, iterations: int = 8, least_scale: float = 0.25, settled: float = 1e-4) -> Adjusted:
     """Poses and points that agree best with what was seen; Levenberg and Marquardt's method, robust.
 
+    It ends after a step that gains less than the share `settled` of the cost. `least_scale` is the noise in pixels that
+    is assumed at least.
     Without a held keyframe the whole may drift as the gauge allows; damping keeps it near where it was.
     """
     charts = _charts(bundle)
@@ -90,9 +92,9 @@ def adjust(bundle: Bundle, iterations: int = 8, least_scale: float = 0.25) -> Ad
             damping = min(damping * 10, 1e6)
         if not gained or candidate is None:
             break
-        settled = cost - new_cost < 1e-4 * cost
+        finished = cost - new_cost < settled * cost
         bundle, residuals, damping = candidate, new_residuals, max(damping / 10, 1e-8)
-        if settled:
+        if finished:
             break
         scale = _scale(bundle, residuals, least_scale)
         cost = _cost(bundle, residuals, scale)
@@ -173,15 +175,16 @@ class _Step:
         by_pose = pose_slopes(by_seen, seen)
         by_world = by_seen @ bundle.poses[bundle.keyframe, :3, :3]
         by_point = by_world @ chart_slopes(charts, bundle.points)[bundle.point]
-        weights = robust_weights(residuals, scale) * bundle.weight[:, None]
-        weighted = by_pose * weights[:, :, None]
+        weights = np.sqrt(robust_weights(residuals, scale) * bundle.weight[:, None])
+        # One product of all derivatives and residuals with themselves holds every block of the normal equations.
+        rows = np.concatenate([by_pose, by_point, residuals[:, :, None]], 2) * weights[:, :, None]
+        blocks = rows.transpose(0, 2, 1) @ rows
         self._free = np.flatnonzero(~bundle.held)
-        self._cameras = _summed(np.einsum("nij,nik->njk", weighted, by_pose), bundle.keyframe, poses)
-        self._camera_side = _summed(np.einsum("nij,ni->nj", weighted, residuals), bundle.keyframe, poses)
-        self._cross = np.einsum("nij,nik->njk", weighted, by_point)
-        weighted = by_point * weights[:, :, None]
-        self._points = _summed(np.einsum("nij,nik->njk", weighted, by_point), bundle.point, points)
-        self._point_side = _summed(np.einsum("nij,ni->nj", weighted, residuals), bundle.point, points)
+        self._cameras = _summed(blocks[:, :6, :6], bundle.keyframe, poses)
+        self._camera_side = _summed(blocks[:, :6, 9], bundle.keyframe, poses)
+        self._cross = np.ascontiguousarray(blocks[:, :6, 6:9])
+        self._points = _summed(blocks[:, 6:9, 6:9], bundle.point, points)
+        self._point_side = _summed(blocks[:, 6:9, 9], bundle.point, points)
         # Points in the order of their first keyframe, so that a chunk of them touches few keyframes.
         order = np.argsort(bundle.point, kind="stable")
         first = np.full(points, poses, np.intp)
@@ -217,7 +220,7 @@ class _Step:
             touched, column = np.unique(bundle.keyframe[rows], return_inverse=True)
             dense = np.zeros((len(touched), len(chunk), 6, 3))
             np.add.at(dense, (column, self._rank[bundle.point[rows]] - low), self._cross[rows])
-            scaled = np.einsum("kpij,pjl->kpil", dense, inverse[chunk])
+            scaled = dense @ inverse[chunk]
             size = len(touched) * 6
             left = scaled.transpose(0, 2, 1, 3).reshape(size, -1)
             right = dense.transpose(0, 2, 1, 3).reshape(size, -1)

@@ -48,8 +48,6 @@ class TrackingConfig:
     """Share of the points followed that must agree on a pose."""
     coverage: float = 0.2
     """Share of the cells of the usable picture that must hold such points."""
-    cells: int = 6
-    """Cells along each side of the picture for that."""
     noise: float = 0.35
     """Pixels that following a corner errs at least."""
     gate: float = 4.0

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from endogs.tracking.config import TrackingConfig
 from endogs.tracking.corner_tracks import affine_between, carried_over, follow, settle
 from endogs.tracking.landmarks import Ids, Keyframe, Observations, SparseMap
-from endogs.tracking.luma import Look
+from endogs.tracking.luma import CELLS, Look
+from endogs.tracking.measured_depth import Depths
 from endogs.tracking.projection import measured, seen_from
 from endogs.tracking.relocalization import Recognizer
 from endogs.tracking.resection import Resection, Sightings, consensus, resect
@@ -63,7 +64,7 @@ class Following:
         """The pose at `time`, if the camera goes on as it did, ever slower."""
         if self.seconds <= 0:
             return self.pose
-        share = min((time - self.look.time) / self.seconds, FARTHEST)
+        share = float(np.clip((time - self.look.time) / self.seconds, -FARTHEST, FARTHEST))
         return between(np.eye(4), self.motion, damping * share) @ self.pose
 
 
@@ -85,18 +86,6 @@ class Located:
     """(4, 4) the pose that was looked at, believed or not."""
     reference: int = -1
     """The keyframe whose patches the points were compared with."""
-
-
-class Depths:
-    """How far corners of one frame are, where each frame says so; this one says nothing."""
-
-    def always(self, pixels: Array) -> tuple[Array, Array]:
-        """1/z and its weight, both (n,), where it costs nothing."""
-        return np.zeros(len(pixels)), np.zeros(len(pixels))
-
-    def keyframe(self, pixels: Array) -> tuple[Array, Array]:
-        """The same where it may take some milliseconds."""
-        return self.always(pixels)
 
 
 def unusable(look: Look, config: TrackingConfig) -> str:
@@ -121,18 +110,32 @@ def locate(
     again = _tried(look, depths, from_keyframe(keyframe, base.reference), base.pose, world, config)
     if again.pose is not None:
         return again
+    found = recognized(look, depths, world, recognizer, config)
+    return first if found is None else found
+
+
+def followed(look: Look, depths: Depths, base: Following, world: SparseMap, config: TrackingConfig) -> Located:
+    """Follow from a frame whose pose is known to one beside it, before or after."""
+    return _tried(look, depths, base, base.predicted(look.time, config.damping), world, config)
+
+
+def recognized(
+    look: Look, depths: Depths, world: SparseMap, recognizer: Recognizer, config: TrackingConfig
+) -> Located | None:
+    """Where a frame was taken that looks like one of a map's keyframes, or None."""
     found = recognizer.find(look, world)
-    if found is not None:
-        number, pose = found
-        start = from_keyframe(world.keyframes[number], number)
-        for _ in range(AGAIN):
-            last = _tried(look, depths, start, pose, world, config)
-            if last.pose is not None:
-                return last
-            if last.near is None or last.inliers.sum() < SOME:
-                break
-            pose = last.near
-    return first
+    if found is None:
+        return None
+    number, pose = found
+    start = from_keyframe(world.keyframes[number], number)
+    for _ in range(AGAIN):
+        located = _tried(look, depths, start, pose, world, config)
+        if located.pose is not None:
+            return located
+        if located.near is None or located.inliers.sum() < SOME:
+            break
+        pose = located.near
+    return None
 
 
 def from_keyframe(keyframe: Keyframe, number: int) -> Following:
@@ -228,7 +231,7 @@ def doubt(look: Look, sightings: Sightings, found: Resection | None, config: Tra
         return "few points" if total < config.inliers else "few inliers"
     if agree < config.inlier_share * total:
         return "points disagree"
-    if coverage(look, sightings.pixels[found.inliers], config) < config.coverage / (2 if clear else 1):
+    if coverage(look, sightings.pixels[found.inliers]) < config.coverage / (2 if clear else 1):
         return "points in one corner only"
     depth = seen_from(found.world_to_camera, sightings.points[found.inliers])[:, 2]
     spread = np.sqrt(max(0.0, float(np.linalg.eigvalsh(found.covariance[:3, :3])[-1])))
@@ -237,21 +240,12 @@ def doubt(look: Look, sightings: Sightings, found: Resection | None, config: Tra
     return ""
 
 
-def coverage(look: Look, pixels: Array, config: TrackingConfig) -> float:
+def coverage(look: Look, pixels: Array) -> float:
     """Share of the cells with usable tissue that hold one of `pixels` (n, 2)."""
-    return float(len(np.unique(cell_of(look, pixels, config)))) / max(1, usable_cells(look, config))
+    return float(len(np.unique(cell_of(look, pixels)))) / max(1, look.cells)
 
 
-def cell_of(look: Look, pixels: Array, config: TrackingConfig) -> NDArray[np.intp]:
+def cell_of(look: Look, pixels: Array) -> NDArray[np.intp]:
     """(n,) number of the cell of the picture that each pixel lies in."""
-    size = np.array([look.width, look.height])
-    place = np.clip((pixels * config.cells / size).astype(np.intp), 0, config.cells - 1)
-    return np.asarray(place[:, 1] * config.cells + place[:, 0], np.intp)
-
-
-def usable_cells(look: Look, config: TrackingConfig) -> int:
-    """How many cells show usable tissue in a third of their pixels or more."""
-    import cv2
-
-    shares = cv2.resize(look.usable.astype(np.float32), (config.cells,) * 2, interpolation=cv2.INTER_AREA)
-    return int((shares > 1 / 3).sum())
+    place = np.clip((pixels * CELLS / [look.width, look.height]).astype(np.intp), 0, CELLS - 1)
+    return np.asarray(place[:, 1] * CELLS + place[:, 0], np.intp)

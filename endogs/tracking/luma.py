@@ -1,6 +1,6 @@
 """What the tracker looks at: small evened luma of a frame, and where it may be believed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,8 @@ from endogs.priors.speculars import bright_mask
 from endogs.tracking.config import TrackingConfig
 
 Grey = NDArray[np.uint8]
+CELLS = 6
+"""Along each side of the picture, by which it is told where points lie."""
 AROUND = 17
 """Pixels across which luma is evened out."""
 SMOOTHING = 0.7
@@ -43,6 +45,8 @@ class Look:
     """Share of the field of view that is dark."""
     saturated: float
     """Share of the field of view that is as bright as can be."""
+    cells: int
+    """How many of its CELLS x CELLS cells show usable tissue in a third of their pixels or more."""
     sharpness: float
     """Mean square of the Laplacian of the luma where it is usable, by the mean square of its contrast."""
 
@@ -55,6 +59,11 @@ class Look:
     def height(self) -> int:
         """Pixels."""
         return int(self.grey.shape[0])
+
+    def without_picture(self) -> "Look":
+        """The same without pixels, since thousands are kept: its pictures are of the same size and empty."""
+        nothing = np.broadcast_to(np.zeros((), np.uint8), self.grey.shape)
+        return replace(self, grey=nothing, luma=nothing, usable=nothing)
 
     def inside(self, pixels: NDArray[np.float64], border: float = 4.0) -> NDArray[np.bool_]:
         """(N,) whether pixels (N, 2), centres at +0.5, are usable and not within `border` of the view's edges."""
@@ -123,6 +132,8 @@ def look_at(frame: Frame, size: tuple[int, int], config: TrackingConfig) -> Look
     seen = usable[::2, ::2] > 0
     power = float(np.square(contrast[seen]).mean()) if seen.any() else 0.0
     sharpness = float(np.square(detail[seen]).mean()) / max(power, 1e-3) if seen.any() else 0.0
+    shares = np.asarray(cv2.resize(usable * np.float32(1), (CELLS, CELLS), interpolation=cv2.INTER_AREA))
+    cells = int((shares > 1 / 3).sum())
     return Look(
-        frame.number, frame.time, grey, luma, np.asarray(usable, np.uint8), K, scale, dark, saturated, sharpness
+        frame.number, frame.time, grey, luma, np.asarray(usable, np.uint8), K, scale, dark, saturated, cells, sharpness
     )

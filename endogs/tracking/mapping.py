@@ -9,8 +9,9 @@ from endogs.tracking.bundle import adjust
 from endogs.tracking.config import TrackingConfig
 from endogs.tracking.corner_tracks import follow, new_corners, settle
 from endogs.tracking.landmarks import Keyframe, Observations, SparseMap, joined
-from endogs.tracking.locating import Depths, Located, Tracks, cell_of
+from endogs.tracking.locating import Located, Tracks, cell_of
 from endogs.tracking.luma import Look
+from endogs.tracking.measured_depth import Depths
 from endogs.tracking.projection import measured, seen_from
 from endogs.tracking.rigid_motion import centre, degrees_between
 from endogs.tracking.rigidity import smooth
@@ -36,8 +37,8 @@ def wants_keyframe(world: SparseMap, look: Look, located: Located, frames_since:
         return True
     if len(located.seen.ids) < config.live * len(last.seen.ids):
         return True
-    now = set(cell_of(look, located.seen.pixels, config).tolist())
-    before = set(cell_of(last.look, last.seen.pixels, config).tolist())
+    now = set(cell_of(look, located.seen.pixels).tolist())
+    before = set(cell_of(last.look, last.seen.pixels).tolist())
     return len(now & before) < config.covered * len(before)
 
 
@@ -76,7 +77,7 @@ def adjust_newest(world: SparseMap, config: TrackingConfig, iterations: int = IT
     found = world.bundle(moving, held)
     if found is not None:
         bundle, ids, numbers = found
-        adjusted = adjust(bundle, iterations)
+        adjusted = adjust(bundle, iterations, settled=0.002)
         world.take(bundle, adjusted, ids, numbers, max(config.gate, 5 * adjusted.scale))
 
 

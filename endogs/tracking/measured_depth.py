@@ -1,5 +1,7 @@
 """How far away corners are, from depth that is given or from the right view of a pair."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -81,3 +83,42 @@ def pair_depth(look: Look, right: Look, baseline: float, pixels: Array, config: 
     strength = look.K[0, 0] * baseline
     inverse = np.where(known, disparity / strength, 0)
     return inverse, np.where(known, config.noise * strength / config.disparity_noise, 0.0)
+
+
+class Depths:
+    """How far corners of one frame are, where each frame says so; this one says nothing."""
+
+    def always(self, pixels: Array) -> tuple[Array, Array]:
+        """1/z and its weight, both (n,), where it costs nothing."""
+        return np.zeros(len(pixels)), np.zeros(len(pixels))
+
+    def keyframe(self, pixels: Array) -> tuple[Array, Array]:
+        """The same where it may take some milliseconds."""
+        return self.always(pixels)
+
+
+class FrameDepths(Depths):
+    """Depth of one frame's corners, from a map or from the right view."""
+
+    def __init__(
+        self,
+        look: Look,
+        depth: NDArray[np.float32] | None,
+        right: Callable[[], Look] | None,
+        baseline: float | None,
+        config: TrackingConfig,
+    ) -> None:
+        self._look, self._depth, self._right, self._baseline = look, depth, right, baseline
+        self._config = config
+
+    def always(self, pixels: Array) -> tuple[Array, Array]:
+        """From the depth map, if there is one."""
+        if self._depth is None:
+            return super().always(pixels)
+        return given_depth(self._look, self._depth, pixels, self._config)
+
+    def keyframe(self, pixels: Array) -> tuple[Array, Array]:
+        """From the depth map, else by matching the right view."""
+        if self._depth is not None or self._right is None or self._baseline is None:
+            return self.always(pixels)
+        return pair_depth(self._look, self._right(), self._baseline, pixels, self._config)

@@ -14,6 +14,8 @@ NEAREST = 1e-6
 
 def seen_from(poses: Array, points: Array) -> Array:
     """Points (N, 3) in the cameras' frames, of poses (N, 4, 4) or (4, 4)."""
+    if poses.ndim == 2:
+        return np.asarray(points @ poses[:3, :3].T + poses[:3, 3])
     return np.einsum("...ij,...j->...i", poses[..., :3, :3], points) + poses[..., :3, 3]
 
 
@@ -41,5 +43,7 @@ def pose_slopes(by_point: Array, seen: Array) -> Array:
     found = np.empty((len(seen), 3, 6))
     found[:, :, :3] = by_point
     # d(w x X)/dw = -[X]x, so each row g becomes -(g [X]x) = X x g.
-    found[:, :, 3:] = np.cross(seen[:, None, :], by_point)
+    x, y, z = seen[:, None, 0], seen[:, None, 1], seen[:, None, 2]
+    a, b, c = by_point[..., 0], by_point[..., 1], by_point[..., 2]
+    found[..., 3], found[..., 4], found[..., 5] = y * c - z * b, z * a - x * c, x * b - y * a
     return found

@@ -21,8 +21,12 @@ ROUNDS, ITERATIONS = 2, 8
 class FrameRecord:
     """What is kept of a frame until the end."""
 
+    piece: int
+    """The sub-map that it belongs to."""
     look: Look
     """Without its picture."""
+    maps: bool
+    """Whether it is not held out."""
     seen: Observations
     reference: int
     """The keyframe that its pose hangs on; -1 before the start."""
@@ -30,6 +34,21 @@ class FrameRecord:
     """(4, 4) from that keyframe's camera to the frame's, None where there was no pose."""
     keyframe: int
     """The keyframe that it became, or -1."""
+
+
+def record_of(
+    piece: int,
+    look: Look,
+    maps: bool,
+    seen: Observations,
+    world: SparseMap,
+    pose: Array,
+    reference: int,
+    keyframe: int = -1,
+) -> FrameRecord:
+    """The record of a frame with a pose (4, 4), which hangs on the keyframe `reference`."""
+    hung = pose @ np.linalg.inv(world.keyframes[reference].world_to_camera)
+    return FrameRecord(piece, look.without_picture(), maps, seen, reference, hung, keyframe)
 
 
 def adjust_all(world: SparseMap, config: TrackingConfig) -> None:

@@ -96,7 +96,7 @@ def resect(sightings: Sightings, K: Array, start: Array, least_scale: float, gat
             return None
         step = -np.linalg.solve(normal, side / scales) / scales
         pose = moved_by(pose, step)
-        if turn > 3 and np.abs(step * scales).max() < 1e-3 * np.sqrt(len(size)):
+        if turn > 3 and np.abs(step * scales).max() < 0.01 * np.sqrt(len(size)):
             break
     inside = seen_from(pose, sightings.points)
     residuals = measured(inside, K, sightings.inverse_weight) - seen

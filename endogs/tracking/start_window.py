@@ -16,6 +16,9 @@ Array = NDArray[np.float64]
 GROWS = 1.15
 """By how much parallax grows before a start is tried again."""
 
+KEPT = 8
+"""Frames at most that new corners are followed through when the old ones are gone."""
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -52,8 +55,9 @@ class StartWindow:
         """
         config = self._config
         wait = config.start_wait
-        if not self._looks or len(waiting.tracks.ids) < 1.3 * config.start_points or len(self._looks) >= wait:
-            waiting = self._begin(look)
+        few = len(waiting.tracks.ids) < 1.3 * config.start_points
+        if not self._looks or few or len(self._looks) >= wait:
+            waiting = self._begin_again(look)
             return waiting.seen, "few points" if len(waiting.tracks.ids) < config.start_points else "no parallax yet"
         self._looks.append(look)
         self._seen.append(waiting.seen)
@@ -73,12 +77,33 @@ class StartWindow:
         self._build(start, ids, [int(k) for k in chosen])
         return waiting.seen, ""
 
+    def _begin_again(self, look: Look) -> Waiting:
+        """Follow new corners from one of the last frames, so that some parallax is not waited for anew."""
+        kept = self._looks[max(len(self._looks) // 2, len(self._looks) - KEPT) :] if len(self._looks) > 2 else []
+        for begin in range(len(kept)):
+            waiting = self._begin(kept[begin])
+            for later in [*kept[begin + 1 :], look]:
+                waiting = self.look(later)
+                if len(waiting.tracks.ids) < 1.3 * self._config.start_points:
+                    break
+                self._looks.append(later)
+                self._seen.append(waiting.seen)
+                self._tracks = waiting.tracks
+            else:
+                return waiting
+        return self._begin(look)
+
     def _begin(self, look: Look) -> Waiting:
         corners = new_corners(look, np.zeros((0, 2)), self._config, self._config.corners)
         self._tracks = Tracks(self._world.add(len(corners)), corners, corners)
         waiting = Waiting(self._tracks, _observed(self._tracks))
         self._looks, self._seen, self._tried_at = [look], [waiting.seen], 0.0
         return waiting
+
+    @property
+    def seen(self) -> dict[int, Observations]:
+        """What the frames since the beginning saw, by their numbers."""
+        return {look.frame: seen for look, seen in zip(self._looks, self._seen, strict=True)}
 
     def _build(self, start: Start, ids: NDArray[np.intp], chosen: list[int]) -> None:
         self._world.positions[ids] = start.points

@@ -8,6 +8,7 @@ from endogs.clip.frame_source import Frame
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid, pixel_rays
+from endogs.tracking.config import TrackingConfig
 from endogs.tracking.rigid_motion import moved_by
 from endogs.tracking.tracker import Tracker
 from endogs.tracking.trajectory import State, write_trajectory
@@ -17,8 +18,8 @@ K = np.array([[110.0, 0, WIDTH / 2], [0, 110, HEIGHT / 2], [0, 0, 1]])
 CENTRE_MM, RADIUS = np.array([0.0, 0, -30]), 80.0
 
 
-def texture():
-    rng = np.random.default_rng(0)
+def texture(seed=0):
+    rng = np.random.default_rng(seed)
     found = sum(
         cv2.resize(rng.normal(0, 1, (size, size)).astype(np.float32), (1024, 1024), interpolation=cv2.INTER_CUBIC)
         for size in (64, 128, 220)
@@ -29,7 +30,7 @@ def texture():
 TEXTURE = texture()
 
 
-def shown(pose):
+def shown(pose, drawn=TEXTURE):
     """Image and z-depth of the inside of a textured ball from a pose within it."""
     back = invert_rigid(pose)
     rays = pixel_rays(K, WIDTH, HEIGHT)
@@ -39,7 +40,7 @@ def shown(pose):
     points = start + ways * depth[..., None]
     flat = points[..., :2] / (points[..., 2:] + 1.2 * RADIUS) * 1.6
     at = ((flat + 1) * 512).astype(np.float32)
-    value = cv2.remap(TEXTURE, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    value = cv2.remap(drawn, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     image = np.clip(value[..., None] * [0.95, 0.6, 0.55], 0, 255).astype(np.uint8)
     return np.ascontiguousarray(image), depth.astype(np.float32)
 
@@ -153,3 +154,46 @@ def test_a_written_path_is_read_again(with_depth, tmp_path):
     assert np.allclose(again.poses, invert_rigid(with_depth.world_to_camera), atol=1e-6)
     assert np.allclose(again.times, with_depth.times)
     assert (tmp_path / "trajectory.json").is_file()
+
+
+def test_another_scene_is_another_map_and_the_first_goes_on_when_it_comes_back():
+    tracker = Tracker(units="mm", config=TrackingConfig(new_map=2))
+    other = texture(1)
+    for k in range(26):
+        image, depth = shown(POSES[k], other) if 8 <= k < 16 else SHOWN[k]
+        tracker.feed(frame(k, image), depth)
+    found = tracker.finish()
+    assert found.found[:8].all()
+    assert not found.found[8:16].any()
+    assert found.found[20:].all()
+    assert any(one.sub_map != found.sub_map and one.world_to_camera is not None for one in found.frames[8:16])
+    assert any("maps" in note for note in found.notes)
+    assert compared([found.frames[k] for k in np.flatnonzero(found.found)], "first_frame").percent_of_path < 2
+
+
+@pytest.mark.parametrize("depth", [True, False], ids=["depth", "one eye"])
+def test_maps_of_one_scene_become_one(monkeypatch, depth):
+    monkeypatch.setattr(Tracker, "_known", lambda *_: None)
+    tracker = Tracker(units="mm", config=TrackingConfig(new_map=2, parallax=0.02, start_parallax=0.005))
+    for k in range(len(POSES)):
+        dark = 11 <= k < 14
+        tracker.feed(frame(k, np.zeros((HEIGHT, WIDTH, 3), np.uint8) if dark else None), SHOWN[k][1] if depth else None)
+    found = tracker.finish()
+    assert {one.sub_map for one in found.causal} == {0, 1}
+    assert {one.sub_map for one in found.frames if one.world_to_camera is not None} == {0}
+    assert compared(found.frames, "first_frame" if depth else "sim3").percent_of_path < 2
+
+
+def test_lost_frames_are_followed_backwards():
+    tracker = Tracker()
+    fed = [frame(k) for k in range(20)]
+    for k in range(20):
+        tracker.feed(fed[k])
+    start = next(one.frame for one in tracker.finish().causal if one.world_to_camera is not None)
+    for k in range(start):
+        tracker._records[k] = None
+    tracker.follow_back(lambda k: (fed[k], None, None))
+    found = tracker.finish()
+    assert found.found.all()
+    assert all(one.state is State.INITIAL for one in found.frames[:start])
+    assert compared(found.frames, "sim3").percent_of_path < 2

@@ -1,0 +1,88 @@
+"""What is handed out at the end: a pose for each frame on the adjusted maps, the map's points, and notes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.tracking.config import TrackingConfig
+from endogs.tracking.landmarks import SparseMap
+from endogs.tracking.refinement import FrameRecord, pose_again
+from endogs.tracking.rigidity import rigid_weight
+from endogs.tracking.trajectory import Landmarks, State, TrackedFrame
+
+Array = NDArray[np.float64]
+
+
+def final_frames(
+    causal: Sequence[TrackedFrame],
+    records: Sequence[FrameRecord | None],
+    worlds: dict[int, SparseMap],
+    config: TrackingConfig,
+) -> list[TrackedFrame]:
+    """The frames of `causal` with their poses on the adjusted maps `worlds`, by the numbers of their pieces."""
+    found = list(causal)
+    # Backwards, so that a frame from before the start begins from the pose of the one after it.
+    near: dict[int, Array] = {}
+    for k in reversed(range(len(found))):
+        one, record = found[k], records[k]
+        if record is None or record.piece not in worlds:
+            found[k] = replace(one, world_to_camera=None, state=State.LOST, reason=one.reason or "map given up")
+            continue
+        world = worlds[record.piece]
+        again = None
+        if record.keyframe >= 0:
+            pose: Array | None = world.keyframes[record.keyframe].world_to_camera
+        else:
+            pose, again = pose_again(record, world, near.get(record.piece), config)
+        if pose is None:
+            continue
+        near[record.piece] = pose
+        state = State.TRACKED if one.world_to_camera is not None else State.INITIAL
+        found[k] = replace(one, world_to_camera=pose, state=state, reason="", sub_map=record.piece)
+        if again is not None:
+            residual = float(np.median(again.residual[again.inliers]) / record.look.scale.mean())
+            inliers = int(again.inliers.sum())
+            found[k] = replace(found[k], inliers=inliers, residual_px=residual, covariance=again.covariance)
+    return found
+
+
+def notes_about(frames: Sequence[TrackedFrame], held: dict[int, int]) -> list[str]:
+    """Sentences about what is lost; `held` is how many frames each piece has."""
+    notes = []
+    lost: dict[str, int] = {}
+    for one in frames:
+        if one.world_to_camera is None:
+            lost[one.reason] = lost.get(one.reason, 0) + 1
+    if lost:
+        each = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.items(), key=lambda item: -item[1]))
+        notes.append(f"camera: {sum(lost.values())} of {len(frames)} frames have no pose: {each}.")
+    counts = [str(count) for count in held.values() if count]
+    if len(counts) > 1:
+        notes.append(
+            f"camera: the clip falls into {len(counts)} maps with {', '.join(counts)} frames, and where they are from "
+            "each other is not known."
+        )
+    return notes
+
+
+def landmarks_of(world: SparseMap) -> Landmarks | None:
+    """The points of a map and the keyframes that saw them, None where there are no keyframes."""
+    if not world.keyframes:
+        return None
+    good = np.isfinite(world.positions[:, 0])
+    row = np.cumsum(good) - 1
+    frames, points, pixels = [], [], []
+    for keyframe in world.keyframes:
+        chosen = good[keyframe.seen.ids]
+        frames.append(np.full(int(chosen.sum()), keyframe.look.frame))
+        points.append(row[keyframe.seen.ids[chosen]])
+        pixels.append(keyframe.seen.pixels[chosen] / keyframe.look.scale)
+    return Landmarks(
+        world.positions[good].copy(),
+        rigid_weight(world.log_odds[good]),
+        np.concatenate(frames),
+        np.concatenate(points),
+        np.concatenate(pixels),
+    )
