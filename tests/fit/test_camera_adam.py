@@ -88,7 +88,7 @@ def test_poses_rest_at_first_then_move_by_the_rate_and_never_beyond_the_bound() 
     assert window.frames[1].world_to_camera[0, 3] == pytest.approx(-0.5 * 0.1)
     for _ in range(200):
         cameras.step(packed, grad, 1, 0.5)
-    assert -0.5 * 0.1 > window.frames[1].world_to_camera[0, 3] >= -2.0 * 0.1 - 1e-9
+    assert -0.5 * 0.1 > window.frames[1].world_to_camera[0, 3] >= -2.0 * 0.1 - 1e-5
     np.testing.assert_array_equal(window.frames[2].world_to_camera, np.eye(4))
     assert CameraAdam.of(window, None, 0.1) is None
 
