@@ -125,6 +125,8 @@ class FitState:
         frame = self.window.take()
         if isinstance(frame, Frame):
             self.maps.enter()
+            if self.cameras is not None:
+                self.cameras.enter()
             self._window_changed()
         return frame
 
@@ -132,6 +134,8 @@ class FitState:
         """Let the window's earliest frame go, and what the scene holds for its time alone."""
         self.window.leave()
         self.maps.leave()
+        if self.cameras is not None:
+            self.cameras.leave()
         self._window_changed()
 
     def _cover(self) -> None:

@@ -44,6 +44,8 @@ class AlignConfig:
     tells, as a turn from a shift before a flat wall, stays as it was."""
     alike: float = 100.0
     """Neighbouring pixels err alike: so many of them count as one."""
+    most: int = 20_000
+    """Pixels of a size that are looked at, about, evenly taken."""
     fewest: int = 100
     """Pixels without which nothing is aligned."""
     settled: float = 0.01
@@ -104,7 +106,7 @@ def align(
     belief = Belief.of(np.eye(4) if believed is None else believed, config, float(K[0, 0]), depth)
     guess, done = Guess(np.eye(4)), None
     for shrink, rounds in zip(config.shrink, config.rounds, strict=True):
-        template, image, small = prepared(drawn, luma, usable, K, shrink)
+        template, image, small = prepared(drawn, luma, usable, K, shrink, config.most)
         if len(template) < config.fewest:
             continue
         before = robust_deviation(system_of(template, image, small, Guess(np.eye(4)), WIDE).residuals)
@@ -148,7 +150,7 @@ def image_motion(motion: Array, K: Array, depth: float) -> float:
 
 
 def prepared(
-    drawn: Drawn, luma: Grey, usable: NDArray[np.bool_], K: Array, shrink: int
+    drawn: Drawn, luma: Grey, usable: NDArray[np.bool_], K: Array, shrink: int, most: int
 ) -> tuple[Template, Tensor, Array]:
     """The template, the frame (h, w) and the intrinsics (3, 3) at a fraction of the size."""
     height, width = luma.shape
@@ -163,11 +165,13 @@ def prepared(
     counts = share > 0.99
     counts[:1], counts[-1:], counts[:, :1], counts[:, -1:] = False, False, False, False
     along = cv2.Scharr(dark, cv2.CV_32F, 1, 0, scale=1 / 32), cv2.Scharr(dark, cv2.CV_32F, 0, 1, scale=1 / 32)
-    row, column = np.nonzero(counts)
-    z = deep[counts].astype(np.float64)
+    taken = np.flatnonzero(counts)
+    taken = taken[:: max(1, len(taken) // most)]
+    row, column = np.divmod(taken, size[0])
+    z = deep.ravel()[taken].astype(np.float64)
     x, y = (column + 0.5 - small[0, 2]) / small[0, 0] * z, (row + 0.5 - small[1, 2]) / small[1, 1] * z
-    slopes = np.stack([along[0][counts] * small[0, 0], along[1][counts] * small[1, 1]])
-    points = np.stack([x, y, z, dark[counts], *slopes])
+    slopes = along[0].ravel()[taken] * small[0, 0], along[1].ravel()[taken] * small[1, 1]
+    points = np.stack([x, y, z, dark.ravel()[taken], *slopes])
     return Template(_floats(points)), _floats(smaller(luma)), small
 
 

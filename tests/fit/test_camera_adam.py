@@ -1,10 +1,14 @@
 """Poses that are refined during a fit: a true gradient, poses closer to the truth, and the same bits when resumed."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 import torch
 
 from endogs.camera import Camera
-from endogs.fit.optimize.camera_adam import pose_gradient
+from endogs.fit.config import PoseConfig
+from endogs.fit.optimize.camera_adam import CameraAdam, pose_gradient
 from endogs.gaussians import CHANNELS
 from endogs.geometry import corrected, left_jacobian, look_at, rotation_about
 from endogs.render.reference import rasterize_reference
@@ -51,3 +55,64 @@ def test_small_and_large_turns_compose_by_the_left_jacobian() -> None:
     for vector in (np.zeros(3), np.array([1e-4, 2e-4, -1e-4]), np.array([0.7, -1.1, 0.4])):
         both = rotation_about(left_jacobian(vector) @ small) @ rotation_about(vector)
         np.testing.assert_allclose(rotation_about(vector + small), both, atol=1e-12)
+
+
+class Frames:
+    """A window of frames with poses alone."""
+
+    static_camera, metric = False, True
+
+    def __init__(self, count: int) -> None:
+        self.frames = [SimpleNamespace(world_to_camera=np.eye(4), time=float(k)) for k in range(count)]
+        self.observations = SimpleNamespace(K=np.array([[[50.0, 0, 16], [0, 50.0, 12], [0, 0, 1]]]))
+
+    def neighbours(self, index: int) -> tuple[tuple[int, float], ...]:
+        return ((index, 1.0),)
+
+    def __getitem__(self, index: int) -> SimpleNamespace:
+        pose = torch.from_numpy(self.frames[index].world_to_camera)
+        return SimpleNamespace(camera=Camera(torch.eye(3), pose, 32, 24))
+
+    def move_camera(self, k: int, pose: np.ndarray) -> None:
+        self.frames[k].world_to_camera = pose
+
+
+def test_poses_rest_at_first_then_move_by_the_rate_and_never_beyond_the_bound() -> None:
+    window, config = Frames(3), PoseConfig(rate=0.5, final=1.0, start=0.1, bound=2.0)
+    cameras, packed = CameraAdam(window, config, 0.1), scene(10, 1)
+    grad = torch.zeros_like(packed)
+    grad[:, 0] = 1.0
+    cameras.step(packed, grad, 1, 0.05)
+    np.testing.assert_array_equal(window.frames[1].world_to_camera, np.eye(4))
+    cameras.step(packed, grad, 1, 0.2)
+    assert window.frames[1].world_to_camera[0, 3] == pytest.approx(-0.5 * 0.1)
+    for _ in range(200):
+        cameras.step(packed, grad, 1, 0.5)
+    assert -0.5 * 0.1 > window.frames[1].world_to_camera[0, 3] >= -2.0 * 0.1 - 1e-5
+    np.testing.assert_array_equal(window.frames[2].world_to_camera, np.eye(4))
+    assert CameraAdam.of(window, None, 0.1) is None
+
+
+def test_corrections_stay_with_their_frames_as_frames_come_and_go() -> None:
+    window = Frames(3)
+    cameras, packed = CameraAdam(window, PoseConfig(start=0.0), 0.1), scene(10, 1)
+    cameras.step(packed, torch.ones_like(packed), 1, 0.5)
+    moved = window.frames[1].world_to_camera
+    window.frames.pop(0)
+    cameras.leave()
+    window.frames.append(SimpleNamespace(world_to_camera=np.eye(4), time=3.0))
+    cameras.enter()
+    window.frames[0].world_to_camera = np.eye(4)
+    cameras.load_state(cameras.state())
+    np.testing.assert_array_equal(window.frames[0].world_to_camera, moved)
+    np.testing.assert_array_equal(window.frames[2].world_to_camera, np.eye(4))
+
+
+def test_frames_that_are_held_do_not_move() -> None:
+    window = Frames(3)
+    cameras, packed = CameraAdam(window, PoseConfig(start=0.0), 0.1), scene(10, 1)
+    cameras.hold(1.0)
+    for k in range(3):
+        cameras.step(packed, torch.ones_like(packed), k, 0.5)
+    moved = [bool((frame.world_to_camera != np.eye(4)).any()) for frame in window.frames]
+    assert moved == [False, False, True]

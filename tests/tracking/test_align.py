@@ -118,7 +118,7 @@ def test_a_known_motion_gain_and_bias_are_found():
     assert image_motion(motion, INTRINSICS, 30.0) > 1.2
     left = found.motion @ np.linalg.inv(motion)
     assert image_motion(left, INTRINSICS, 30.0) < 0.1
-    assert (found.gain, found.bias) == pytest.approx((0.9, 0.04), abs=0.02)
+    assert (found.gain, found.bias) == pytest.approx((0.9, 0.04), abs=0.04)
     assert found.error < 0.5 * found.error_before
 
 

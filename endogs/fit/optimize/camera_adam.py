@@ -50,6 +50,18 @@ class CameraAdam:
             return None
         return CameraAdam(window, config, footprint)
 
+    def enter(self) -> None:
+        """A frame has entered the window, later than all others."""
+        self._given.append(self._window.frames[-1].world_to_camera)
+        self._correction, self._m, self._v = (np.vstack([a, np.zeros(6)]) for a in (self._correction, self._m, self._v))
+        self._steps = np.append(self._steps, 0)
+
+    def leave(self) -> None:
+        """The earliest frame has left the window."""
+        self._given.pop(0)
+        self._correction, self._m, self._v = self._correction[1:], self._m[1:], self._v[1:]
+        self._steps, self._resting = self._steps[1:], {k - 1 for k in self._resting if k > 0}
+
     def hold(self, until: float) -> None:
         """Leave the poses of frames up to the time `until`, seconds, as they are."""
         self._resting = {k for k, frame in enumerate(self._window.frames) if frame.time <= until}
