@@ -81,6 +81,13 @@ def test_too_few_corners_tell_nothing():
     assert common_motion(CornerTracks(tracks.frame[few], tracks.point[few], tracks.pixels[few], 20), K, path()) is None
 
 
+def test_a_frame_that_shows_nothing_has_what_is_around_it():
+    tracks, _ = seen(breath(), 0.1)
+    lit = tracks.frame != 21
+    found = found_of(CornerTracks(tracks.frame[lit], tracks.point[lit], tracks.pixels[lit], tracks.count))
+    np.testing.assert_allclose(found.offsets[21], (found.offsets[20] + found.offsets[22]) / 2, atol=1e-9)
+
+
 def test_known_depth_decides_the_scale():
     tracks, depth = seen(breath(), 0.2)
     depth[::3] = 0

@@ -154,6 +154,15 @@ def test_breathing_tissue_has_parallax_beside_its_own_motion(tmp_path):
     assert np.median(np.abs(np.concatenate(ratios) / middle - 1)) < 0.06
 
 
+def test_every_frame_has_others_far_enough_away_in_a_clip_of_few(moving, monkeypatch):
+    monkeypatch.setattr("endogs.priors.depth.parallax.OFFSETS", (1, 2, 3, 4, 6, 8))
+    prior = ParallaxDepth(PhotometricDepth())
+    monkeypatch.setattr(prior, "_score", lambda offset: (offset, 1.0, 0.1, 0.1))
+    prior.prepare(moving, list(range(9)), moving.tissue_mask)
+    assert prior.about()["offsets"][0] == 4
+    assert (prior.predict(DepthInput.of(moving, 4)).value > 0).any()
+
+
 def test_predictions_do_not_depend_on_who_asks_first(moving):
     frames = list(range(12))
     found = []

@@ -139,7 +139,8 @@ class ParallaxDepth:
         self._tissue = self._tissue or MovingTissue(clip, frames, masks)
         self._poses = self._tissue.poses()
         notes += self._tissue.notes()
-        scores = {offset: self._score(offset) for offset in OFFSETS if offset < len(frames)}
+        # At most half of the frames away, every frame has another.
+        scores = {offset: self._score(offset) for offset in OFFSETS if offset <= len(frames) // 2}
         best = max(scores, key=lambda offset: scores[offset][0]) if scores else 1
         share, deviation, noise = scores[best][1:] if scores else (0.0, np.inf, np.inf)
         found = (

@@ -78,8 +78,11 @@ def common_motion(
     places, offsets = problem.solved(places, moving=True)
     if depth is None:
         places, offsets = problem.scaled(places, offsets)
-    else:
-        offsets = offsets - offsets.mean(0)
+    seen = np.flatnonzero(np.bincount(tracks.frame, minlength=len(K)))
+    # Of a frame that shows no corner nothing is known but what is before and after it.
+    offsets = np.stack([np.interp(np.arange(len(K)), seen, offsets[seen, axis]) for axis in range(3)], -1)
+    mean = offsets.mean(0)
+    places, offsets = places + mean, offsets - mean
     misses = problem.misses(places, offsets)
     left = float(np.median(misses))
     if not left < EXPLAINED * still:
