@@ -243,6 +243,12 @@ class Clip:
         other.pose_known = np.ones(len(self), bool) if pose_known is None else np.array(pose_known, bool)
         return other
 
+    def with_intrinsics(self, K: NDArray[np.float64]) -> "Clip":
+        """The same clip, sharing its cached frames, with other intrinsics (F, 3, 3) of the frames as they are read."""
+        other = copy.copy(self)
+        other.K = np.array(K, np.float64)
+        return other
+
     def _raw_depth(self, index: int) -> NDArray[Any]:
         depths, index = self._recording.depths, self._checked(index)
         assert depths is not None

@@ -1,5 +1,6 @@
 """Where a clip's camera is, before anything is fitted: as its files say, at rest, or searched for in its pictures."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
+from endogs.tracking.focal_length import find_focal_length
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
 
@@ -72,8 +74,8 @@ def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ())
         still = clip if clip.static_camera else clip.with_cameras(still_poses(len(clip)))
         return FoundCameras(still, "still")
     if choice == "track":
-        trajectory = tracked(clip, held_out)
-        return placed(clip, trajectory, ())
+        focused, notes = with_focal_length(clip, held_out)
+        return placed(focused, tracked(focused, held_out), notes)
     motion = camera_motion(clip)
     if motion.verdict == "still":
         return FoundCameras(clip, "still", (f"the camera stands still, for all that can be seen: {motion.evidence}",))
@@ -82,7 +84,8 @@ def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ())
 
 def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCameras:
     """Cameras of a clip whose camera does not clearly stand still."""
-    trajectory = tracked(clip, held_out)
+    focused, notes = with_focal_length(clip, held_out)
+    trajectory = tracked(focused, held_out)
     found = trajectory.found
     doubt = None
     if found.sum() < 2 or found.mean() < LEAST_FOUND:
@@ -95,10 +98,32 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
                 ", as tissue that breathes or is pulled looks too; --camera track takes it"
             )
     if doubt is None:
-        return placed(clip, trajectory, (f"the camera moves: {motion.evidence}",))
+        return placed(focused, trajectory, (f"the camera moves: {motion.evidence}", *notes))
     said = f"the camera may move ({motion.evidence}), but {doubt}"
     rest = "it is taken to stand still, so that all motion is explained as tissue's"
     return FoundCameras(clip, "still", (said, rest))
+
+
+def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, tuple[str, ...]]:
+    """The clip with the focal length that its motion tells, where that was a guess; and what to say of it."""
+    if not clip.K_is_guess:
+        return clip, ()
+    guess = float(clip.K[0, 0, 0])
+    print("looking for the focal length", file=sys.stderr, flush=True)
+    found = find_focal_length(clip, held_out)
+    remedy = "--focal or --calibration says it"
+    if found is None or not found.known:
+        between = "" if found is None else f", which leaves open {found.low * guess:.0f} to {found.high * guess:.0f}"
+        return clip, (
+            f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{between}: depth along "
+            f"the view may be off by as much; {remedy}",
+        )
+    K = clip.K.copy()
+    K[:, [0, 1], [0, 1]] *= found.factor
+    return clip.with_intrinsics(K), (
+        f"the focal length is {found.factor * guess:.0f} pixels by the camera's motion, which does not exclude "
+        f"{found.low * guess:.0f} to {found.high * guess:.0f}, in place of a guess of {guess:.0f}; {remedy} exactly",
+    )
 
 
 def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None = None) -> Trajectory:

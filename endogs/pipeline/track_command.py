@@ -7,7 +7,7 @@ from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.evaluate.path_chart import write_path_chart
 from endogs.evaluate.writable import check_outputs
-from endogs.pipeline.camera_search import lost_reasons, path_note, placed, tracked
+from endogs.pipeline.camera_search import placed, tracked, with_focal_length
 from endogs.pipeline.config import Track
 from endogs.pipeline.track_picture import track_picture
 from endogs.plain_text import plain
@@ -35,13 +35,11 @@ def run_track(config: Track) -> Trajectory:
     for note in clip.notes:
         print(f"note: {plain(note)}", file=sys.stderr)
     clip = with_instrument_masks(clip, config.masks, config.sam2)
+    clip, notes = with_focal_length(clip)
     trajectory = tracked(clip, depth=None if config.depth == "auto" else config.depth)
-    found = placed(clip, trajectory, ())
-    for note in found.notes[1:]:
-        print(f"note: {plain(note)}", file=sys.stderr)
-    print(path_note(trajectory))
-    if not trajectory.found.all():
-        print(f"without a pose: {lost_reasons(trajectory)}")
+    found = placed(clip, trajectory, notes)
+    for note in found.notes:
+        print(plain(note))
     total = sum(one.milliseconds for one in trajectory.frames)
     print(f"{total / len(clip):.1f} ms a frame; by stage, ms: {_stages(trajectory, len(clip))}")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -33,11 +33,11 @@ MOST_POINTS = 500
 FEWEST_SIGHTINGS = 4
 """Keyframes that must see such a point."""
 ADMISSIBLE = 100.0
-"""Rise of the robust cost, in variances, up to which a focal length is not excluded: points' errors are not independent,
-and on six clips of known focal length the true one lay below it."""
+"""Rise of the robust cost, in variances, up to which a focal length is not excluded: points' errors are not
+independent, and on six clips of known focal length the true one lay below it."""
 ROUNDS = 2
 """Times that the clip is tracked again under the answer, and the curve drawn anew."""
-KNOWN = 2.0
+KNOWN = 2.5
 """Ratio of the largest to the smallest admissible focal length from which on it is not known."""
 MISS = 2.0
 """Pixels that a point which does not agree counts, at a width of 400 pixels."""

@@ -13,7 +13,7 @@ from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
-from endogs.pipeline.camera_search import between, find_cameras, spans
+from endogs.pipeline.camera_search import between, find_cameras, spans, with_focal_length
 from endogs.scene.scene_file import load_scene
 from endogs.tracking.camera_motion import camera_motion
 
@@ -128,3 +128,21 @@ def test_track_writes_a_path_that_compare_poses_reads(moving, tmp_path, capsys):
     assert main(["track", str(moving), "--out", str(tmp_path / "poses.txt")]) == 2
     assert main(["track", str(moving), "--depth", "stereo"]) == 2
     assert "no right views" in capsys.readouterr().err
+
+
+def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(moving, resting):
+    clip = read(moving)
+    true = clip.K[0, 0, 0]
+    guess = clip.with_intrinsics(clip.K * np.array([[1.3, 1, 1], [1, 1.3, 1], [1, 1, 1]]))
+    guess.K_is_guess = True
+    found, notes = with_focal_length(guess)
+    assert found.K[0, 0, 0] == pytest.approx(true, rel=0.06)
+    assert (found.K[:, :2, 2] == clip.K[:, :2, 2]).all()
+    assert "by the camera's motion" in notes[0]
+
+    rests = read(resting)
+    rests.K_is_guess = True
+    same, notes = with_focal_length(rests)
+    assert same is rests
+    assert "is a guess, and the motion does not tell it" in notes[0]
+    assert with_focal_length(clip) == (clip, ())
