@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from samples.open3d_there import require_open3d
 
 from endogs import native
 from endogs.device import choose_device
@@ -31,7 +32,7 @@ SPLINE, STILL = rows.ROWS[0], rows.ROWS[1]
 def phantom(tmp_path_factory):
     """A phantom of ten frames."""
     folder = tmp_path_factory.mktemp("compare") / "phantom"
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     return write_phantom(Phantom(folder, frames=10, width=64, height=56, tracks=50))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from samples.open3d_there import require_open3d
 from samples.player_scenes import sheet
 
 from endogs.cli import main
@@ -123,7 +124,7 @@ def test_tracks_of_a_clip_read_from_its_middle_can_be_judged(tmp_path):
 
 
 def test_tracks_of_a_fit_from_the_middle_of_its_input_go_back_into_evaluate(tmp_path, capsys):
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     clip, out, tracks = tmp_path / "clip", tmp_path / "scene", tmp_path / "t.npz"
     write_phantom(Phantom(clip, frames=9, width=64, height=56, tracks=5))
     fit = ["--start", "0.2", "--preset", "fast", "--iterations", "1", "--gaussians", "300", "--split", "all"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from samples.open3d_there import require_open3d
 
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
@@ -40,7 +41,7 @@ def colon() -> Colon:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Path:
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     out = tmp_path_factory.mktemp("colon") / "clip"
     return write_phantom(Phantom(out, **TINY, camera="moving", noise=0.0, wave=0.8, breathing=3.0))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from samples.open3d_there import require_open3d
 
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
@@ -22,7 +23,7 @@ EVENTS = dict(blackout=("1:3",), smoke=("4:6",), blur=("6:8",), jump=8)
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory) -> tuple[Path, Path]:
     """The same clip without and with events."""
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     folder = tmp_path_factory.mktemp("events")
     quiet = write_phantom(Phantom(folder / "quiet", **TINY))
     return quiet, write_phantom(Phantom(folder / "eventful", **TINY, **EVENTS))

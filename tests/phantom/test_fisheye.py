@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from samples.open3d_there import require_open3d
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.phantom.config import Phantom
@@ -18,7 +19,7 @@ TINY = dict(frames=2, width=80, height=64, fps=4.0, tracks=300, noise=0.0, lens=
 
 @pytest.fixture(scope="module", params=["abdomen", "colon"])
 def clip(request, tmp_path_factory) -> Path:
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     out = tmp_path_factory.mktemp("fisheye") / "clip"
     return write_phantom(Phantom(out, **TINY, anatomy=request.param, camera="moving"))
 

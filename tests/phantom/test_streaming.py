@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from samples.open3d_there import require_open3d
 
 from endogs.phantom.config import Phantom
 from endogs.phantom.tracks_file import tracks_file
@@ -28,7 +29,7 @@ def test_tracks_are_what_numpy_would_write_byte_by_byte(tmp_path):
 
 def test_memory_does_not_grow_with_the_frames(tmp_path):
     """Of what Python and numpy hold: tracks of 30 000 points are .4 MB a frame, a frame kept would show."""
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     held = {}
 
     def look(done: int, total: int) -> None:
@@ -68,7 +69,7 @@ TRACKS = [(-4.8202, -9.5459, 69.3954), (-4.6904, -9.4684, 68.637), (-4.5246, -9.
 
 
 def test_a_phantom_of_old_options_is_what_it_was(tmp_path):
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     asked = dict(frames=3, width=64, height=48, fps=4.0, tracks=150)
     folder = write_phantom(Phantom(tmp_path / "clip", **asked, camera="moving", view="stereo", instruments=2, seed=3))
     assert (folder / "truth/phantom.json").read_text() == json.dumps(OPTIONS, indent=1) + "\n"

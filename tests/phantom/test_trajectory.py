@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples.open3d_there import require_open3d
 
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
@@ -80,7 +81,7 @@ def test_the_mean_view_looks_along_z_from_the_origin(tmp_path):
 
 @pytest.mark.parametrize("anatomy", ["abdomen", "colon"])
 def test_the_clip_keeps_the_trajectory_and_its_truth_is_worked_out_again(tmp_path, anatomy, capsys):
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     file = write_path(tmp_path / "path.tum")
     folder = run(options(file, anatomy=anatomy))
     said = capsys.readouterr().out
@@ -149,7 +150,7 @@ def made(config: Phantom) -> CameraPath:
 
 
 def test_a_path_through_tissue_is_refused_and_what_is_advised_helps(tmp_path):
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     deep = write_path(tmp_path / "deep.tum", rows=60, rate=10, speed=28.0)
     config = dict(frames=59, fps=10.0, instruments=0)
     with pytest.raises(InputError, match=r"raise --distance, or lower --trajectory-scale"):
@@ -159,7 +160,7 @@ def test_a_path_through_tissue_is_refused_and_what_is_advised_helps(tmp_path):
 
 
 def test_a_path_into_an_instrument_is_refused(tmp_path):
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     file = tmp_path / "side.tum"
     # From the middle to where the instrument enters at the right, at 0.72, 0.4 and 0.22 of the distance.
     file.write_text(
@@ -172,14 +173,14 @@ def test_a_path_into_an_instrument_is_refused(tmp_path):
 
 
 def test_both_eyes_of_a_pair_are_in_the_colon(tmp_path):
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     file = write_path(tmp_path / "path.tum")
     path = made(options(file, anatomy="colon", view="stereo", baseline=20.0, breathing=0.0))
     assert "not 22, so that the path fits" in " ".join(path.notes)
 
 
 def test_a_camera_that_looks_around_is_refused_before_a_sheet(tmp_path):
-    pytest.importorskip("open3d", reason="phantoms are made with open3d")
+    require_open3d()
     around = write_path(tmp_path / "around.tum", rows=80, rate=10, swing=100.0)
     with pytest.raises(InputError, match=r"turns by up to \d+ degrees .* lower --field-of-view"):
         made(options(around, frames=70, fps=10.0, field_of_view=100.0))
