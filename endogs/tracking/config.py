@@ -38,6 +38,8 @@ class TrackingConfig:
     blurred: float = 0.45
     """Sharpness, as a share of the last frames' median, below which a frame makes no keyframe."""
 
+    veiled: float = 0.6
+    """The same for its colour."""
     inliers: int = 40
     """Points that must agree on a pose."""
     fewest: int = 20
@@ -63,6 +65,13 @@ class TrackingConfig:
     """Share of the last keyframe's covered cells below which there is another one."""
     live: float = 0.7
     """Share of the last keyframe's points that are still followed, below which there is another one."""
+    steady: float = 0.01
+    """Motion since the last keyframe, by the median depth, below which points that go missing are no reason for another
+    one: what hides them so fast is smoke or an instrument."""
+    steady_turn: float = 2.0
+    """The same in degrees."""
+    steady_wait: int = 12
+    """Frames for which that holds."""
     longest_wait: int = 45
     """Frames after which there is another keyframe."""
     adjusted: int = 8

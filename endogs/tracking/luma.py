@@ -47,6 +47,8 @@ class Look:
     """Share of the field of view that is as bright as can be."""
     cells: int
     """How many of its CELLS x CELLS cells show usable tissue in a third of their pixels or more."""
+    colour: float
+    """Median of how far the channels are apart, by the brightest, where it is usable: smoke and steam are grey."""
     sharpness: float
     """Mean square of the Laplacian of the luma where it is usable, by the mean square of its contrast."""
 
@@ -134,6 +136,7 @@ def look_at(frame: Frame, size: tuple[int, int], config: TrackingConfig) -> Look
     sharpness = float(np.square(detail[seen]).mean()) / max(power, 1e-3) if seen.any() else 0.0
     shares = np.asarray(cv2.resize(usable * np.float32(1), (CELLS, CELLS), interpolation=cv2.INTER_AREA))
     cells = int((shares > 1 / 3).sum())
-    return Look(
-        frame.number, frame.time, grey, luma, np.asarray(usable, np.uint8), K, scale, dark, saturated, cells, sharpness
-    )
+    picked = image[::4, ::4][usable[::4, ::4] > 0].astype(np.float32)
+    colour = float(np.median(1 - picked.min(1) / np.maximum(picked.max(1), 1))) if len(picked) else 0.0
+    sure = np.asarray(usable, np.uint8)
+    return Look(frame.number, frame.time, grey, luma, sure, K, scale, dark, saturated, cells, colour, sharpness)

@@ -33,8 +33,11 @@ def wants_keyframe(world: SparseMap, look: Look, located: Located, frames_since:
     seen = located.seen.ids[located.inliers]
     depth = float(np.median(seen_from(pose, world.positions[seen])[:, 2]))
     moved = float(np.linalg.norm(centre(pose) - centre(last.world_to_camera)))
-    if moved > config.parallax * depth or degrees_between(pose, last.world_to_camera) > config.turn:
+    turned = degrees_between(pose, last.world_to_camera)
+    if moved > config.parallax * depth or turned > config.turn:
         return True
+    if moved < config.steady * depth and turned < config.steady_turn and frames_since < config.steady_wait:
+        return False
     if len(located.seen.ids) < config.live * len(last.seen.ids):
         return True
     now = set(cell_of(look, located.seen.pixels).tolist())

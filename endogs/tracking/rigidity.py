@@ -16,7 +16,7 @@ LIMITS = 0.02, 0.98
 """Probabilities of deforming that are never left."""
 WIDER = 4.0
 """How many times farther off a point is that deforms."""
-STEP = 0.7
+STEP = 0.2
 """Most that one frame adds to or takes from the logarithm of the odds."""
 NEIGHBOURS = 8
 SHARED = 0.3

@@ -34,8 +34,8 @@ Array = NDArray[np.float64]
 DepthSource = Literal["none", "given", "stereo"]
 Fed = tuple[Frame, NDArray[np.float32] | None, NDArray[np.uint8] | None]
 """A frame, its depth and its right view, as `Tracker.feed` takes them."""
-SHARPNESS_KEPT = 15
-"""Frames whose sharpness is remembered."""
+REMEMBERED = 45
+"""Frames whose sharpness and colour are remembered."""
 LOOKED_UP = 5
 """Every so many frames or keyframes older maps are asked whether they know what a newer one sees."""
 GIVEN_UP = 5
@@ -65,7 +65,7 @@ class Tracker:
         self._begun = 1
         self._causal: list[TrackedFrame] = []
         self._records: list[FrameRecord | None] = []
-        self._sharpness: list[float] = []
+        self._usual: list[tuple[float, float]] = []
         self._measured = False
         self._size: tuple[int, int] | None = None
 
@@ -190,7 +190,7 @@ class Tracker:
             ids, residual = located.seen.ids[placed], located.residual[placed]
             gather(world.log_odds, ids, residual, located.scale, self._prior, config.forgotten)
             piece.since_keyframe += 1
-            if not self._blurred(look) and wants_keyframe(world, look, located, piece.since_keyframe, config):
+            if not self._spoilt(look) and wants_keyframe(world, look, located, piece.since_keyframe, config):
                 tracks = self._timed("keyframe", partial(insert_keyframe, world, look, pose, seen, depths, config))
                 keyframe = reference = len(world.keyframes) - 1
                 pose = world.keyframes[-1].world_to_camera
@@ -314,19 +314,25 @@ class Tracker:
         piece = self._pieces[-1]
         if found.state is State.TRACKED:
             piece.lost = 0
-            self._sharpness = [*self._sharpness[1 - SHARPNESS_KEPT :], look.sharpness]
+            self._usual = [*self._usual[1 - REMEMBERED :], (look.sharpness, look.colour)]
         elif piece.following is not None:
             piece.lost += 1
             if piece.lost >= self.config.new_map:
                 self._pieces.append(new_piece(self._begun, self._prior, self.config))
                 self._begun += 1
 
-    def _blurred(self, look: Look) -> bool:
-        usual = float(np.median(self._sharpness)) if len(self._sharpness) >= 5 else 0.0
-        return look.sharpness < self.config.blurred * usual
+    def _spoilt(self, look: Look) -> str:
+        """What is wrong with a frame beside those before it, or an empty string."""
+        if len(self._usual) < 5:
+            return ""
+        sharpness, colour = np.median(self._usual, 0)
+        if look.sharpness < self.config.blurred * sharpness:
+            return "blurred"
+        return "veiled" if look.colour < self.config.veiled * colour else ""
 
     def _why(self, look: Look, reason: str) -> str:
-        return f"blurred, {reason}" if self._blurred(look) else reason
+        spoilt = self._spoilt(look)
+        return f"{spoilt}, {reason}" if spoilt else reason
 
     def _seen(
         self, frame: Frame, depth: NDArray[np.float32] | None, right: NDArray[np.uint8] | None

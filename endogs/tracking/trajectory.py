@@ -19,7 +19,7 @@ class State(str, Enum):
 
     TRACKED = "tracked"
     INITIAL = "initial"
-    """The frame came before the map began; its pose was found afterwards."""
+    """The frame had no pose when it came, as before the map began; its pose was found afterwards."""
     LOST = "lost"
 
 
