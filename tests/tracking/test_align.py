@@ -88,6 +88,17 @@ def test_the_kernels_agree_with_their_twin(count):
         native.use_instruction_set(used)
 
 
+@pytest.mark.cuda
+def test_a_gpu_agrees_with_the_twin():
+    template, image = template_of(points(1500, 4)), frame()
+    there = Template(template.points.cuda())
+    ours, truth = system_of(there, image.cuda(), K, GUESS, 0.4), reference_system(template, image, K, GUESS, 0.4)
+    size = np.diag(truth.hessian).max()
+    np.testing.assert_allclose(ours.hessian, truth.hessian, rtol=1e-3, atol=1e-4 * size)
+    assert ours.weight == pytest.approx(truth.weight, rel=1e-4)
+    np.testing.assert_allclose(ours.residuals.cpu().numpy(), truth.residuals.numpy(), atol=2e-5)
+
+
 @pytest.mark.skipif(not native.available(), reason="needs the compiled kernels")
 def test_any_number_of_threads_gives_the_same_bits():
     template, image, before = template_of(points(3000)), frame(), native.threads()
