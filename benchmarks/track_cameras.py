@@ -1,0 +1,189 @@
+"""How well `endogs track` finds the cameras of clips whose poses are known, and what others find in the same frames.
+
+    python benchmarks/track_cameras.py CLIP [CLIP ...] [--depth none stereo given] [--peers] [--end SECONDS]
+
+A CLIP is any input with poses of its own, which the tracker never looks at, such as a phantom (docs/usage/PHANTOM.md)
+or a calibrated folder with poses.tum. Each is tracked from one eye (none), and where it has them from right views
+(stereo) and depth files (given). A row holds the root mean square error of the camera's place after alignment by SE(3),
+or by Sim(3) from one eye, in percent of the path and as a ratio to what a camera that never moves scores; the same of
+the poses as they were known when each frame came; the share of frames without a pose; and processor milliseconds a
+frame. Frames that are held out by the standard split are tracked against the map and never change it.
+
+--peers adds what a user would have without endogs, on the same undistorted frames: OpenCV's essential matrix from frame
+to frame (one eye, every step as long as the true one, which it is given since it cannot know it) and OpenCV's RGB-D
+odometry where there is depth, with an OpenCV that has it (5).
+"""
+
+import argparse
+import csv
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.clip import Clip, load_clip
+from endogs.clip.config import ClipOptions
+from endogs.clip.splits import split_frames
+from endogs.evaluate.metrics.trajectory import compare_paths
+from endogs.geometry import invert_rigid
+from endogs.priors.instruments.choose import with_instrument_masks
+from endogs.tracking.tracker import DepthSource, track_clip
+from endogs.tracking.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+COLUMNS = ("clip", "frames", "method", "RMSE", "% of path", "of zero motion", "causal RMSE", "lost %", "ms a frame")
+GREY_SIZE = 400
+"""Longer side of the pictures that the peers see, as the tracker's own."""
+
+
+def judged(clip: Clip, poses: Array, scaled: bool) -> tuple[float, float, float]:
+    """RMSE, percent of the path and ratio to zero motion of world-to-camera poses (F, 4, 4), NaN where lost."""
+    known = np.isfinite(poses[:, 0, 0])
+    if known.sum() < 3:
+        return float("nan"), float("nan"), float("nan")
+    found = compare_paths(invert_rigid(poses[known]), invert_rigid(clip.world_to_camera[known]))
+    one = found.absolute["sim3" if scaled else "se3"]
+    return one.rmse, one.percent_of_path, one.ratio_to_zero_motion
+
+
+def causal_poses(trajectory: Trajectory) -> Array:
+    """(F, 4, 4) poses of the largest map as they were known when each frame came."""
+    found = np.full((len(trajectory.causal), 4, 4), np.nan)
+    for k, one in enumerate(trajectory.causal):
+        if one.world_to_camera is not None and one.sub_map == trajectory.sub_map:
+            found[k] = one.world_to_camera
+    return found
+
+
+def endogs_row(clip: Clip, source: DepthSource) -> list[object]:
+    """One row: `endogs track` with this depth."""
+    held_out = frozenset(split_frames(len(clip)).unseen)
+    began = time.process_time()
+    trajectory = track_clip(clip, held_out, source)
+    spent = 1000 * (time.process_time() - began) / len(clip)
+    poses, scaled = trajectory.world_to_camera, source == "none"
+    rmse, percent, ratio = judged(clip, poses, scaled)
+    causal = judged(clip, causal_poses(trajectory), scaled)[0]
+    lost = 100 * float((~trajectory.found).mean())
+    return [clip.name, len(clip), f"endogs, {NAMES[source]}", rmse, percent, ratio, causal, lost, spent]
+
+
+NAMES: dict[DepthSource, str] = {"none": "one eye", "stereo": "stereo", "given": "depth"}
+
+
+def grey_of(clip: Clip, index: int) -> tuple[NDArray[np.uint8], float]:
+    """A frame as a small grey picture, and its scale."""
+    scale = min(1.0, GREY_SIZE / max(clip.width, clip.height))
+    size = max(1, round(clip.width * scale)), max(1, round(clip.height * scale))
+    small = cv2.resize(clip.image(index), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)), scale
+
+
+def essential_row(clip: Clip) -> list[object]:
+    """OpenCV from frame to frame: corners followed by flow, essential matrix, the true length of every step."""
+    poses = np.tile(np.eye(4), (len(clip), 1, 1))
+    began, failed = time.process_time(), 0
+    centres = invert_rigid(clip.world_to_camera)[:, :3, 3]
+    before, scale = grey_of(clip, 0)
+    for i in range(1, len(clip)):
+        now, _ = grey_of(clip, i)
+        step = np.eye(4)
+        corners = cv2.goodFeaturesToTrack(before, 800, 0.01, 6)
+        if corners is not None and len(corners) >= 8:
+            moved, ok, _ = cv2.calcOpticalFlowPyrLK(before, now, corners, np.zeros_like(corners))
+            here, there = corners[ok.ravel() > 0, 0] / scale, moved[ok.ravel() > 0, 0] / scale
+            K = clip.K[i]
+            essential, inliers = cv2.findEssentialMat(here, there, K, cv2.RANSAC, 0.999, 1.0 / scale)
+            if essential is not None and essential.shape == (3, 3):
+                _, turn, shift, _ = cv2.recoverPose(essential, here, there, K, mask=inliers)
+                step[:3, :3] = turn
+                step[:3, 3] = shift[:, 0] * np.linalg.norm(centres[i] - centres[i - 1])
+            else:
+                failed += 1
+        poses[i] = step @ poses[i - 1]
+        before = now
+    spent = 1000 * (time.process_time() - began) / len(clip)
+    rmse, percent, ratio = judged(clip, poses, True)
+    name = "OpenCV essential matrix, true step lengths"
+    return [clip.name, len(clip), name, rmse, percent, ratio, rmse, 100 * failed / len(clip), spent]
+
+
+def odometry_row(clip: Clip) -> list[object]:
+    """OpenCV's RGB-D odometry from frame to frame, a step that fails left out.
+
+    Its limits are those of rooms, so lengths are scaled until the tissue is a metre away.
+    """
+    poses = np.tile(np.eye(4), (len(clip), 1, 1))
+    began, failed = time.process_time(), 0
+    first = clip.depth(0)
+    assert first is not None
+    far = float(np.median(first[first > 0]))
+    settings = cv2.OdometrySettings()
+    settings.setCameraMatrix(clip.K[0].astype(np.float32))
+    odometry = cv2.Odometry(cv2.OdometryType_RGB_DEPTH, settings, cv2.OdometryAlgoType_COMMON)
+
+    def taken(i: int) -> cv2.OdometryFrame:
+        depth = clip.depth(i)
+        assert depth is not None
+        metres = np.where(depth > 0, depth / far, np.nan).astype(np.float32)
+        return cv2.OdometryFrame(metres, clip.image(i)[..., ::-1].copy())
+
+    before = taken(0)
+    for i in range(1, len(clip)):
+        now = taken(i)
+        step = np.eye(4)
+        try:
+            good, motion = odometry.compute(before, now)
+        except cv2.error:
+            good, motion = False, None
+        if good and motion is not None and np.isfinite(motion).all():
+            step = np.asarray(motion, np.float64)
+            step[:3, 3] *= far
+        else:
+            failed += 1
+        poses[i] = step @ poses[i - 1]
+        before = now
+    spent = 1000 * (time.process_time() - began) / len(clip)
+    rmse, percent, ratio = judged(clip, poses, False)
+    return [clip.name, len(clip), "OpenCV RGB-D odometry", rmse, percent, ratio, rmse, 100 * failed / len(clip), spent]
+
+
+def text(value: object) -> str:
+    """A cell."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Track, compare and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
+    parser.add_argument("--depth", nargs="+", choices=list(NAMES), default=list(NAMES))
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--end", type=float, help="seconds of each clip")
+    parser.add_argument("--masks", default="auto", choices=["auto", "given", "color", "none"])
+    parser.add_argument("--csv", type=Path)
+    chosen = parser.parse_args()
+    print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
+    rows = []
+    for path in chosen.clips:
+        clip = load_clip(path, ClipOptions(end=chosen.end))
+        if clip.static_camera:
+            raise SystemExit(f"{path}: its poses are not known, or it stands still: there is nothing to compare with")
+        clip = with_instrument_masks(clip, chosen.masks)
+        there = {"none": True, "stereo": clip.has_right, "given": clip.has_depth}
+        made = [endogs_row(clip, source) for source in NAMES if source in chosen.depth and there[source]]
+        if chosen.peers:
+            made.append(essential_row(clip))
+            made += [odometry_row(clip)] if clip.has_depth and hasattr(cv2, "Odometry") else []
+        for row in made:
+            print("| " + " | ".join(text(cell) for cell in row) + " |", flush=True)
+        rows += made
+    if chosen.csv is not None:
+        with chosen.csv.open("w", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, *rows])
+
+
+if __name__ == "__main__":
+    main()
