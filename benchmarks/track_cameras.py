@@ -135,6 +135,7 @@ def odometry_row(clip: Clip) -> list[object]:
         now = taken(i)
         step = np.eye(4)
         try:
+            odometry.prepareFrames(before, now)
             good, motion = odometry.compute(before, now)
         except cv2.error:
             good, motion = False, None
