@@ -20,7 +20,7 @@ BESIDE_EYE = 2.0
 """Depths of a pyramid within which it stands around the viewer's own eye, and is not drawn."""
 PRESENT = 1.6
 """How many times as large the present frame's pyramid is."""
-PAST_COLOR, FUTURE_COLOR, PRESENT_COLOR = (110, 190, 255), (62, 88, 112), (255, 236, 92)
+PAST_COLOR, FUTURE_COLOR, PRESENT_COLOR, LOST_COLOR = (110, 190, 255), (62, 88, 112), (255, 236, 92), (255, 70, 60)
 """RGB."""
 
 
@@ -36,6 +36,8 @@ class CameraPath:
     """Frames whose pyramids are always drawn."""
     depth: float
     """World units from the tip of a pyramid to its picture."""
+    placed: NDArray[np.bool_]
+    """(F,) False for frames for which no pose was found: the path leaves them out."""
 
     @staticmethod
     def of(scene: Scene, distance: float) -> "CameraPath":
@@ -55,21 +57,27 @@ class CameraPath:
         )
         in_world = np.einsum("fij,fcj->fci", camera_to_world[:, :3, :3], corners) + camera_to_world[:, None, :3, 3]
         count = 1 if scene.static_camera else min(MOST_FRUSTA, len(K))
-        drawn = np.unique(np.linspace(0, len(K) - 1, count).round().astype(np.int64))
-        return CameraPath(camera_to_world[:, :3, 3], in_world, drawn, depth)
+        placed = np.ones(len(K), bool)
+        placed[[i for i in scene.origin.unplaced_frames or () if i < len(K)]] = False
+        there = np.flatnonzero(placed) if placed.any() else np.arange(len(K))
+        drawn = np.unique(there[np.linspace(0, len(there) - 1, min(count, len(there))).round().astype(np.int64)])
+        return CameraPath(camera_to_world[:, :3, 3], in_world, drawn, depth, placed)
 
 
 def draw_cameras(image: NDArray[np.uint8], view: Viewpoint, path: CameraPath, frame: int) -> None:
     """Draws the path (bright until `frame`, dim from there on) and the pyramids, that of `frame` largest, in place.
 
+    It is red where no pose was found for the frame, and stands between those of others.
+
     Nothing hides them: from outside they lie behind the tissue, and are to be seen all the same.
     """
     thickness = max(1, round(image.shape[0] / 500))
-    polyline(image, view, path.centres[frame:], FUTURE_COLOR, thickness)
+    polyline(image, view, path.centres[frame:][path.placed[frame:]], FUTURE_COLOR, thickness)
     for other in path.drawn[path.drawn != frame]:
         _pyramid(image, view, path, int(other), PAST_COLOR if other < frame else FUTURE_COLOR, 1, 1.0)
-    polyline(image, view, path.centres[: frame + 1], PAST_COLOR, thickness)
-    _pyramid(image, view, path, frame, PRESENT_COLOR, thickness + 1, PRESENT)
+    polyline(image, view, path.centres[: frame + 1][path.placed[: frame + 1]], PAST_COLOR, thickness)
+    color = PRESENT_COLOR if path.placed[frame] else LOST_COLOR
+    _pyramid(image, view, path, frame, color, thickness + 1, PRESENT)
 
 
 def _pyramid(

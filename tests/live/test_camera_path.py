@@ -7,12 +7,14 @@ import pytest
 from samples.live_client import CANVAS, LookingClient, until
 from samples.live_scene import DISTANCE, FRAMES, stretching_scene
 
-from endogs.live.camera_path import FUTURE_COLOR, PAST_COLOR, PRESENT_COLOR, CameraPath
+from endogs.live.camera_path import FUTURE_COLOR, LOST_COLOR, PAST_COLOR, PRESENT_COLOR, CameraPath
+from endogs.live.panels.time_panel import camera_state
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
 from endogs.live.viewer_gui import ViewerGui
 from endogs.live.viewpoint import endoscope_view, orbit_view, outside_orbit
+from endogs.scene.origin import Origin
 
 
 def moving_scene():
@@ -73,6 +75,20 @@ def test_the_present_frame_stands_out_and_the_path_is_bright_up_to_it():
     assert min(present, still_present) > 30
     assert past < 0.1 * later_past  # a few pixels of the tissue may have the same colour
     assert later_future < 0.1 * future
+
+
+def test_a_frame_without_a_pose_is_red_and_named():
+    scene = moving_scene()
+    studio = Studio(replace(scene, origin=Origin(cameras="tracked", unplaced_frames=(1,))))
+    said = []
+    for frame in (0, 1):
+        studio.session.timeline.seek(float(scene.times[frame]))
+        image = outside(studio)
+        said.append((camera_state(studio.scene.origin, studio.session.timeline.frame), pixels_of(image, LOST_COLOR)))
+    assert said[0] == (", camera tracked", 0)
+    assert said[1][0] == ", **no pose was found**"
+    assert said[1][1] > 30
+    assert camera_state(Origin(), 0) == ""
 
 
 def test_cameras_are_not_drawn_where_they_would_sit_in_the_way():

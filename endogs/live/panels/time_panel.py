@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from endogs.live.studio import Studio
 from endogs.live.timeline import SPEEDS
+from endogs.scene.origin import Origin
 
 if TYPE_CHECKING:
     import viser
@@ -75,7 +76,8 @@ class TimePanel:
         now, timeline = self._timeline.now(), self._timeline
         self._slider.value = now
         state = "playing" if timeline.playing else "paused"
-        self._frame.content = f"frame **{timeline.frame}** of {len(timeline.times) - 1}, {now:.3f} s, {state}"
+        camera = camera_state(self._studio.scene.origin, timeline.frame)
+        self._frame.content = f"frame **{timeline.frame}** of {len(timeline.times) - 1}, {now:.3f} s, {state}{camera}"
         labels = (BACK, PAUSE if timeline.playing else PLAY, ON)
         if tuple(self._buttons.options) != labels:
             self._buttons.options = labels
@@ -98,3 +100,10 @@ class TimePanel:
     def _by_hand(event: Any, action: Any) -> None:
         if event.client is not None:  # our own updates of a control come back as events without a client
             action()
+
+
+def camera_state(origin: Origin, frame: int) -> str:
+    """How the camera of a frame was found, where it was searched for."""
+    if origin.cameras != "tracked":
+        return ""
+    return ", **no pose was found**" if frame in (origin.unplaced_frames or ()) else ", camera tracked"
