@@ -197,3 +197,19 @@ def test_lost_frames_are_followed_backwards():
     assert found.found.all()
     assert all(one.state is State.INITIAL for one in found.frames[:start])
     assert compared(found.frames, "sim3").percent_of_path < 2
+
+
+def test_smoke_makes_no_keyframe_and_moves_no_pose():
+    tracker = Tracker(units="mm")
+    wisps = np.clip(180 + 25 * np.random.default_rng(3).normal(0, 1, (24, 32)), 120, 240).astype(np.float32)
+    for k in range(24):
+        image = SHOWN[k][0]
+        if 10 <= k < 16:
+            at = cv2.resize(wisps, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+            smoke = np.roll(at, 9 * k, 1)[..., None]
+            image = np.clip(0.15 * image + 0.85 * smoke, 0, 255).astype(np.uint8)
+        tracker.feed(frame(k, image), SHOWN[k][1])
+    found = tracker.finish()
+    assert not any(one.keyframe for one in found.frames[10:16])
+    assert found.found[18:].all()
+    assert compared(found.frames, "first_frame").percent_of_path < 2
