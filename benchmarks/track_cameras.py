@@ -11,12 +11,15 @@ frame. Frames that are held out by the standard split are tracked against the ma
 
 --peers adds what a user would have without endogs, on the same undistorted frames: OpenCV's essential matrix from frame
 to frame (one eye, every step as long as the true one, which it is given since it cannot know it) and OpenCV's RGB-D
-odometry where there is depth, with an OpenCV that has it (5).
+odometry where there is depth, with an OpenCV that has it (5); and pycolmap, where it is installed, on all frames
+together.
 """
 
 import argparse
 import csv
+import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -26,9 +29,11 @@ from numpy.typing import NDArray
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.splits import split_frames
+from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.geometry import invert_rigid
 from endogs.priors.instruments.choose import with_instrument_masks
+from endogs.tracking.colmap_poses import colmap_clip
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
 
@@ -151,6 +156,20 @@ def odometry_row(clip: Clip) -> list[object]:
     return [clip.name, len(clip), "OpenCV RGB-D odometry", rmse, percent, ratio, rmse, 100 * failed / len(clip), spent]
 
 
+def colmap_row(clip: Clip) -> list[object]:
+    """pycolmap over all frames together, by its defaults for a video."""
+    began = time.perf_counter()
+    try:
+        trajectory, _ = colmap_clip(clip)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return [clip.name, len(clip), "COLMAP", *(float("nan"),) * 4, 100.0, float("nan")]
+    spent = 1000 * (time.perf_counter() - began) / len(clip)
+    rmse, percent, ratio = judged(clip, trajectory.world_to_camera, True)
+    lost = 100 * float((~trajectory.found).mean())
+    return [clip.name, len(clip), "COLMAP (wall time)", rmse, percent, ratio, float("nan"), lost, spent]
+
+
 def text(value: object) -> str:
     """A cell."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -176,7 +195,7 @@ def main() -> None:
         there = {"none": True, "stereo": clip.has_right, "given": clip.has_depth}
         made = [endogs_row(clip, source) for source in NAMES if source in chosen.depth and there[source]]
         if chosen.peers:
-            made.append(essential_row(clip))
+            made += [essential_row(clip), *([colmap_row(clip)] if find_spec("pycolmap") else [])]
             made += [odometry_row(clip)] if clip.has_depth and hasattr(cv2, "Odometry") else []
         for row in made:
             print("| " + " | ".join(text(cell) for cell in row) + " |", flush=True)

@@ -17,6 +17,7 @@ from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
+from endogs.tracking.colmap_poses import colmap_clip
 from endogs.tracking.focal_length import find_focal_length
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
@@ -76,6 +77,12 @@ def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ())
     if choice == "track":
         focused, notes = with_focal_length(clip, held_out)
         return placed(focused, tracked(focused, held_out), notes)
+    if choice == "colmap":
+        trajectory, factor = colmap_clip(clip)
+        notes = ("COLMAP took the held-out frames too, so their scores are not of frames it never saw",) * bool(
+            held_out
+        )
+        return placed(with_focal(clip, factor), trajectory, notes, "colmap")
     motion = camera_motion(clip)
     if motion.verdict == "still":
         return FoundCameras(clip, "still", (f"the camera stands still, for all that can be seen: {motion.evidence}",))
@@ -118,12 +125,19 @@ def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, t
             f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{between}: depth along "
             f"the view may be off by as much; {remedy}",
         )
-    K = clip.K.copy()
-    K[:, [0, 1], [0, 1]] *= found.factor
-    return clip.with_intrinsics(K), (
+    return with_focal(clip, found.factor), (
         f"the focal length is {found.factor * guess:.0f} pixels by the camera's motion, which does not exclude "
         f"{found.low * guess:.0f} to {found.high * guess:.0f}, in place of a guess of {guess:.0f}; {remedy} exactly",
     )
+
+
+def with_focal(clip: Clip, factor: float) -> Clip:
+    """The clip with focal lengths times a factor; the same clip for 1."""
+    if factor == 1:
+        return clip
+    K = clip.K.copy()
+    K[:, [0, 1], [0, 1]] *= factor
+    return clip.with_intrinsics(K)
 
 
 def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None = None) -> Trajectory:
@@ -134,7 +148,9 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
         return track_clip(clip, frozenset(held_out), depth, progress)
 
 
-def placed(clip: Clip, trajectory: Trajectory, notes: tuple[str, ...]) -> FoundCameras:
+def placed(
+    clip: Clip, trajectory: Trajectory, notes: tuple[str, ...], source: FittedCameras = "tracked"
+) -> FoundCameras:
     """The clip with a trajectory's poses; frames that have none get one that lies between those of others.
 
     Raises InputError where hardly any frame has a pose.
@@ -154,7 +170,7 @@ def placed(clip: Clip, trajectory: Trajectory, notes: tuple[str, ...]) -> FoundC
             f"{int((~found).sum())} of {len(clip)} frames have no pose ({lost_reasons(trajectory)}): {spans(~found)}; "
             "they are neither fitted nor judged"
         )
-    return FoundCameras(placed_clip, "tracked", tuple(said), trajectory)
+    return FoundCameras(placed_clip, source, tuple(said), trajectory)
 
 
 def path_extent(trajectory: Trajectory) -> tuple[float, float]:

@@ -19,7 +19,7 @@ else:
     Deformations = Literal[tuple(KINDS)]
 
 
-CameraChoice = Literal["auto", "given", "still", "track"]
+CameraChoice = Literal["auto", "given", "still", "track", "colmap"]
 """Where the camera's poses come from."""
 
 
@@ -53,8 +53,9 @@ class Reconstruct(Options):
     """What that model predicts, where its own configuration does not say: near is large (disparity), far is large
     (depth), or log depth."""
     camera: CameraChoice = "auto"
-    """Where the camera is: as the clip's files say (given), at rest (still), or searched for in the pictures (track).
-    auto takes poses that are given; without any it looks whether the camera moves, and tracks it then."""
+    """Where the camera is: as the clip's files say (given), at rest (still), or searched for in the pictures, by endogs
+    (track) or by pycolmap where that is installed (colmap). auto takes poses that are given; without any it looks
+    whether the camera moves, and tracks it then."""
     masks: MaskChoice = "auto"
     """Instrument masks: the data set's (given), found by colour, followed by SAM 2, or none; auto is given where there
     are any, else color."""

@@ -146,3 +146,15 @@ def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(moving, res
     assert same is rests
     assert "is a guess, and the motion does not tell it" in notes[0]
     assert with_focal_length(clip) == (clip, ())
+
+
+def test_colmap_finds_the_same_path(tmp_path):
+    pytest.importorskip("pycolmap")
+    true = winding(12)
+    clip = read(write_ball_clip(tmp_path / "clip", true))
+    found = find_cameras(clip, "colmap", held_out=(1,))
+    assert found.source == "colmap"
+    assert found.clip.pose_known.all()
+    compared = compare_paths(invert_rigid(found.clip.world_to_camera), invert_rigid(true)).absolute["sim3"]
+    assert compared.percent_of_path < 2
+    assert "COLMAP took the held-out frames too" in found.notes[0]
