@@ -68,9 +68,12 @@ class Continuation:
 
     @torch.no_grad()
     def hold_depth(self, window: Window) -> None:
-        """Hold a window's relative depth to that of the segment before, which shares its first frame."""
-        time = window.real[0].time
-        camera = self.before.camera(self.before.nearest_frame(time))
+        """Hold a window's relative depth to that of the segment before, which shares its first frame, or ends before
+        it."""
+        time, camera = window.real[0].time, window.real[0].camera
+        if time <= self.last_time:
+            camera = self.before.camera(self.before.nearest_frame(time))
+        time = min(time, self.last_time)
         drawn = rasterize_packed(self.before.packed_at(time), camera)
         window.hold(0, torch.where(drawn.alpha > OPAQUE, drawn.depth, 0).cpu().numpy())
 

@@ -63,13 +63,13 @@ def hand_over(
     They are `followed` through all frames where asked for, and always with knots, for their splines.
 
     Taken are those that are not faint and that some frame can see; of too many, the largest and most opaque in the
-    picture. Raises ValueError where no training frame is shared.
+    picture. Where no training frame is shared, as where the camera was lost, they are handed to the first one as they
+    were at the end of the segment before.
     """
     shared = int(np.count_nonzero(observations.times <= before.times[-1] + 1e-9))
-    if shared == 0:
-        raise ValueError("no training frame is shared with the segment before")
-    at = shared - 1
-    rows = [before.packed_at(float(time)).cpu() for time in observations.times[:shared]]
+    at = max(shared - 1, 0)
+    times = observations.times[:shared] if shared else before.times[-1:]
+    rows = [before.packed_at(float(time)).cpu() for time in times]
     chosen = _worth_keeping(observations, rows, at, most)
     rows = [packed[chosen] for packed in rows]
     now = rows[at].clone()
@@ -109,7 +109,7 @@ def _worth_keeping(observations: Observations, rows: list[Tensor], at: int, most
 
 def _image_colors(observations: Observations, before: Scene, at: int) -> Tensor:
     """Colours (N, 3) of the segment's Gaussians as the images show them that new Gaussians are coloured by."""
-    time = float(observations.times[at])
+    time = min(float(observations.times[at]), float(before.times[-1]))
     camera = before.camera(before.nearest_frame(time))
     shown = before.shown_at(time, camera)[:, COLORS].cpu()
     image, plain = observations.frames[at].image, observations.images[at]

@@ -4,7 +4,9 @@
 
 FOLDER holds images/ and masks/ (NAME.png beside each NAME, black where nothing counts), and camera.json with the
 pinhole camera. poses.json is written: of the largest model, for each picture that it holds, world to camera (3, 4) and
-the number of its points, and the focal length. J. L. Schoenberger and J.-M. Frahm, "Structure-from-Motion Revisited", 2016.
+the number of its points, and the focal length.
+
+J. L. Schoenberger and J.-M. Frahm, "Structure-from-Motion Revisited", 2016.
 """
 
 import json
