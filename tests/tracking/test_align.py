@@ -89,6 +89,7 @@ def test_the_kernels_agree_with_their_twin(count):
 
 
 @pytest.mark.cuda
+@pytest.mark.skipif(not native.runs_on("cuda"), reason="needs a GPU and the CUDA kernels")
 def test_a_gpu_agrees_with_the_twin():
     template, image = template_of(points(1500, 4)), frame()
     there = Template(template.points.cuda())
