@@ -15,6 +15,7 @@ from endogs.clip.cameras.pose_conventions import (
     with_pose_unit,
     world_to_camera,
 )
+from endogs.clip.checks import pose_check
 from endogs.clip.checks.followed_points import LookingView, Pair, followed_pairs
 from endogs.clip.checks.look import look_at
 from endogs.clip.checks.pose_check import check_poses
@@ -369,3 +370,19 @@ def test_loading_warns_and_inspect_reports(tmp_path, moving, capsys, monkeypatch
     words = " ".join(capsys.readouterr().out.split())
     assert "do not fit" not in words
     assert "0." in words.split("points are ")[1][:4]
+
+
+@pytest.mark.parametrize(("best", "believed"), [(1.0, True), (1.3, True), (2.2, False)])
+def test_a_reading_that_fits_badly_itself_must_be_far_better_than_the_files(moving, monkeypatch, best, believed):
+    """Before tissue that breathes right poses are off too, and a wrong reading may by chance be off by half as much."""
+
+    def error(K, poses, pairs):
+        return 4.4 if np.allclose(poses, moving.world_to_camera) else best
+
+    monkeypatch.setattr(pose_check, "median_error", error)
+    monkeypatch.setattr(pose_check, "smallest_error", lambda K, pairs: 0.39)
+    monkeypatch.setattr(pose_check, "_slip", lambda *about: (0, 4.4))
+    clip = looked(replace(moving, depths=None))
+    assert (clip.pose_check.best is not None) == believed
+    assert bool(clip.contradictions) == believed
+    assert "do not fit the images" in clip.notes[0]

@@ -21,7 +21,8 @@ TIMES_NOISE = 3.0
 LEAST_BOUND = 1.0
 """Pixels of the looking view, at most 640 wide, that poses may be off whatever the noise is: of 1280 pixels two."""
 CLEARLY_BETTER = 3.0
-"""How many times smaller another reading's error must be to be believed when the error is acceptable."""
+"""How many times smaller another reading's error must be to be believed when the error is acceptable, or when its own
+is not."""
 BETTER = 0.6
 """Another reading's error over the error, from which it is believed when the error is not acceptable."""
 LATEST = 10
@@ -54,7 +55,9 @@ def check_poses(clip: Clip, recording: Recording, view: LookingView, pairs: list
         wrong = error > noise + 0.5 / view.scale and CLEARLY_BETTER * others[closest] < error
         late = 0
     else:
-        wrong = others[closest] < BETTER * error and others[closest] <= max(bound, TIMES_NOISE * bound)
+        fits = others[closest] <= bound and others[closest] < BETTER * error
+        # One that fits no better than noise allows may be the lesser evil of two where tissue breathes.
+        wrong = fits or (others[closest] <= TIMES_NOISE * bound and CLEARLY_BETTER * others[closest] < error)
         if late and (late_error > bound or (wrong and others[closest] <= late_error)):
             late = 0
         wrong = wrong and not late
