@@ -42,7 +42,7 @@ def pose_lines(found: dict[str, Any] | None) -> list[str]:
         for name, part in found.items()
         if name != "units"
     }
-    line = f"poses are not the clip's: those of training frames were refined by {said['training']} in the mean"
+    line = f"poses were refined: those of training frames by {said['training']} in the mean"
     if "held_out" in found:
         part = found["held_out"]
         line += (
