@@ -20,6 +20,7 @@ READERS = ("inspect", "reconstruct")
 SAID_BY: dict[str, tuple[str, ...]] = {
     "cli.py": ("reconstruct",),
     "cli_words.py": ("evaluate",),
+    "tracking/": ("reconstruct",),
     "clip/": READERS,
     "clip/splits.py": ("reconstruct",),
     "doctor/": ("doctor",),

@@ -93,6 +93,9 @@ def valid_calls(guarded, generator):
         "photometric_loss": {"image": zeros(5, HEIGHT, WIDTH), "target": target, "color_weight": weight}
         | {"depth_target": np.ones((HEIGHT, WIDTH), np.float32), "depth_weight": weight}
         | {"color_scale": 1.0, "ssim_scale": 0.2, "depth_scale": 0.1, "image_grad": zeros(5, HEIGHT, WIDTH)},
+        "align_system": {"points": guarded(generator.uniform(0.5, 2, (6, COUNT)).astype(np.float32))}
+        | {"frame": zeros(HEIGHT, WIDTH), "motion": np.eye(4, dtype=np.float32), "K": K, "gain": 1.0, "bias": 0.0}
+        | {"inverse_cut": 10.0, "sums": guarded(np.zeros(kernels.align_sums)), "residuals": zeros(COUNT)},
     }
     return calls, {"splats": [other, splats[:-1]], "bins": [other_bins, bins[:-1], bins[:64], bins[:16]]}
 
@@ -133,6 +136,9 @@ def cuda_calls():
         | {"rates": rows[:2], "adam": [0.9, 0.99, 1e-8], "views": memory, "steps": memory, "workspace": memory}
         | {"capacity": 100, **frame, "with_ssim": True, "deterministic": False, "depth": [0.0] * 4, "unseen": None}
         | {"residual": None, "residual_depth": None, "log": np.zeros((3, 8)), "first": 0, "stream": 0},
+        "align_system": {"points": np.ones((6, COUNT), np.float32), "frame": planes[0], "motion": np.eye(4, dtype="f4")}
+        | {"K": camera["K"], "gain": 1.0, "bias": 0.0, "inverse_cut": 10.0}
+        | {"parts": np.zeros((1, native.module().align_sums)), "residuals": rows[:, 0].copy(), "stream": 0},
     }
 
 

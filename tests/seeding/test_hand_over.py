@@ -7,7 +7,7 @@ import pytest
 import torch
 from samples.sliding_clip import HEIGHT, SPEED, WIDTH, sliding_clip
 
-from endogs.gaussians import CHANNELS, COLORS, OPACITY
+from endogs.gaussians import CHANNELS, COLORS, MEANS, OPACITY
 from endogs.geometry import project
 from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
@@ -118,9 +118,12 @@ def test_what_lies_behind_the_surface_rests(observations):
         assert (abs(float(far)) > 0.1 * DEPTH / 50) == moves
 
 
-def test_without_shared_frames_there_is_nothing_to_go_on_from(observations):
+def test_without_shared_frames_all_is_handed_over_as_it_was_left(observations):
+    """As where the camera was lost at a seam."""
     scene = before(observations, [(20.5, 10.5)])
-    scene = replace(scene, times=scene.times - 100.0)
     scene.identity = torch.tensor([1])
-    with pytest.raises(ValueError, match="no training frame is shared"):
-        hand_over(observations, scene, None, most=10)
+    scene = replace(scene, times=scene.times - 100.0)
+    at_the_end = scene.packed_at(float(scene.times[-1]))
+    handed = hand_over(observations, scene, None, most=10)
+    assert handed.identity.tolist() == [1]
+    assert torch.equal(handed.base[:, MEANS], at_the_end[:, MEANS])
