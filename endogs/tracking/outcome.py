@@ -23,7 +23,7 @@ def final_frames(
 ) -> list[TrackedFrame]:
     """The frames of `causal` with their poses on the adjusted maps `worlds`, by the numbers of their pieces."""
     found = list(causal)
-    # Backwards, so that a frame from before the start begins from the pose of the one after it.
+    # Backwards, so that a frame from before the start begins from the pose of the one after it that is not held out.
     near: dict[int, Array] = {}
     for k in reversed(range(len(found))):
         one, record = found[k], records[k]
@@ -38,7 +38,8 @@ def final_frames(
             pose, again = pose_again(record, world, near.get(record.piece), config)
         if pose is None:
             continue
-        near[record.piece] = pose
+        if record.maps:
+            near[record.piece] = pose
         state = State.TRACKED if one.world_to_camera is not None else State.INITIAL
         found[k] = replace(one, world_to_camera=pose, state=state, reason="", sub_map=record.piece)
         if again is not None:
