@@ -13,7 +13,7 @@ from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
-from endogs.pipeline.camera_search import between, find_cameras, spans, with_focal_length
+from endogs.pipeline.camera_search import find_cameras, spans, with_focal_length, without_gaps
 from endogs.scene.scene_file import load_scene
 from endogs.tracking.camera_motion import camera_motion
 
@@ -85,7 +85,7 @@ def test_a_turn_is_told_from_a_motion(tmp_path):
 def test_frames_without_a_pose_lie_between_others():
     poses = TRUE[:5].copy()
     poses[[0, 2, 4]] = np.nan
-    filled = between(poses, np.array([0.0, 1, 1.5, 3, 4]))
+    filled = without_gaps(poses, np.array([0.0, 1, 1.5, 3, 4]))
     assert (filled[0] == TRUE[1]).all()
     assert (filled[4] == TRUE[3]).all()
     centre = invert_rigid(filled)[:, :3, 3]
