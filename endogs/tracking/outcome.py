@@ -49,23 +49,15 @@ def final_frames(
     return found
 
 
-def notes_about(frames: Sequence[TrackedFrame], held: dict[int, int]) -> list[str]:
-    """Sentences about what is lost; `held` is how many frames each piece has."""
-    notes = []
-    lost: dict[str, int] = {}
-    for one in frames:
-        if one.world_to_camera is None:
-            lost[one.reason] = lost.get(one.reason, 0) + 1
-    if lost:
-        each = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.items(), key=lambda item: -item[1]))
-        notes.append(f"camera: {sum(lost.values())} of {len(frames)} frames have no pose: {each}.")
+def notes_about(held: dict[int, int]) -> list[str]:
+    """Sentences about maps that stay apart; `held` is how many frames each piece has."""
     counts = [str(count) for count in held.values() if count]
-    if len(counts) > 1:
-        notes.append(
-            f"camera: the clip falls into {len(counts)} maps with {', '.join(counts)} frames, and where they are from "
-            "each other is not known."
-        )
-    return notes
+    if len(counts) < 2:
+        return []
+    return [
+        f"camera: the clip falls into {len(counts)} maps with {', '.join(counts)} frames, and where they are from each "
+        "other is not known."
+    ]
 
 
 def landmarks_of(world: SparseMap) -> Landmarks | None:

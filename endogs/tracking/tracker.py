@@ -172,7 +172,7 @@ class Tracker:
             tuple(frames),
             tuple(self._causal),
             self._units if self._measured else "relative",
-            tuple(notes_about(frames, held)),
+            tuple(notes_about(held)),
             dict(self.milliseconds),
             landmarks_of(worlds[largest]) if worlds else None,
             largest,
