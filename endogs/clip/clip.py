@@ -92,6 +92,8 @@ class Clip:
         self.pose_known: NDArray[np.bool_] = np.ones(len(recording.times), bool)
         """(F,) False where a search for the camera found no pose: such a frame has one that lies between others, and
         nobody learns from it or is judged by it."""
+        self.poses_replaced = False
+        """True when the poses are not those of the input, but others (`with_cameras`)."""
         self.pose_check: PoseCheck | None = None
         """How well the poses fit the images, when `load_clip` could tell."""
         self.pair_check: PairCheck | None = None
@@ -239,14 +241,18 @@ class Clip:
             raise ValueError(f"{len(self)} frames need as many finite poses (4, 4), not {poses.shape}")
         other = copy.copy(self)
         other.world_to_camera, other.static_camera, other.poses_are_given = poses, _is_static(poses), True
+        other.poses_replaced, other.pose_check = True, None
+        other.notes = list(self.notes)
         other.units = self.units if units is None else units
         other.pose_known = np.ones(len(self), bool) if pose_known is None else np.array(pose_known, bool)
         return other
 
     def with_intrinsics(self, K: NDArray[np.float64]) -> "Clip":
-        """The same clip, sharing its cached frames, with other intrinsics (F, 3, 3) of the frames as they are read."""
+        """The same clip, sharing its cached frames, with other intrinsics (F, 3, 3) of its cropped and resized frames,
+        which are no guess."""
         other = copy.copy(self)
-        other.K = np.array(K, np.float64)
+        other.K, other.K_is_guess, other.notes = np.array(K, np.float64), False, list(self.notes)
+        other._recording = replace(self._recording, K=self._framing.original_intrinsics(K))
         return other
 
     def _raw_depth(self, index: int) -> NDArray[Any]:

@@ -61,9 +61,10 @@ class FoundCameras:
 def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ()) -> FoundCameras:
     """The clip with the cameras that `choice` asks for; nothing of frames that are `held_out` changes others' poses.
 
-    `auto` takes poses that came with the clip. Where none came, it asks what the pictures say of the camera: one that
-    stands still is left as it is, and one that moves is tracked. Raises InputError for given poses that are not there,
-    and where a search that was asked for finds nothing.
+    Whether the camera moves at all is asked of all frames, and COLMAP takes all. `auto` takes poses that came with the
+    clip. Where none came, it asks what the pictures say of the camera: one that stands still is left as it is, and one
+    that moves is tracked. Raises InputError for given poses that are not there, for COLMAP with a clip whose depth has
+    a unit, and where a search that was asked for finds nothing.
     """
     if choice == "given" or (choice == "auto" and clip.poses_are_given):
         if not clip.poses_are_given:
@@ -78,6 +79,11 @@ def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ())
         focused, notes = with_focal_length(clip, held_out)
         return placed(focused, tracked(focused, held_out), notes)
     if choice == "colmap":
+        if clip.has_depth or clip.baseline is not None:
+            raise InputError(
+                f"{clip.source}: COLMAP's path has no unit, and the clip's depth or right views have one, so that they "
+                "would not fit together; use --camera track"
+            )
         trajectory, factor = colmap_clip(clip)
         notes = ("COLMAP took the held-out frames too, so their scores are not of frames it never saw",) * bool(
             held_out
@@ -120,10 +126,10 @@ def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, t
     found = find_focal_length(clip, held_out)
     remedy = "--focal or --calibration says it"
     if found is None or not found.known:
-        between = "" if found is None else f", which leaves open {found.low * guess:.0f} to {found.high * guess:.0f}"
+        left_open = "" if found is None else f", which leaves open {found.low * guess:.0f} to {found.high * guess:.0f}"
         return clip, (
-            f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{between}: depth along "
-            f"the view may be off by as much; {remedy}",
+            f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{left_open}: depth "
+            f"along the view may be off by as much; {remedy}",
         )
     return with_focal(clip, found.factor), (
         f"the focal length is {found.factor * guess:.0f} pixels by the camera's motion, which does not exclude "
@@ -157,12 +163,11 @@ def placed(
     """
     found = trajectory.found
     if found.sum() < 2 or found.mean() < LEAST_FOUND:
-        why = "; ".join(trajectory.notes) or lost_reasons(trajectory)
         raise InputError(
-            f"{clip.source}: the camera's pose was found in {int(found.sum())} of {len(clip)} frames only ({why}); "
-            f"{ADVICE}"
+            f"{clip.source}: the camera's pose was found in {int(found.sum())} of {len(clip)} frames only "
+            f"({lost_reasons(trajectory)}); {ADVICE}"
         )
-    poses = between(trajectory.world_to_camera, clip.times)
+    poses = without_gaps(trajectory.world_to_camera, clip.times)
     placed_clip = clip.with_cameras(poses, found, trajectory.units)
     said = [*notes, path_note(trajectory), *trajectory.notes]
     if not found.all():
@@ -218,7 +223,7 @@ def spans(chosen: NDArray[np.bool_], most: int = 8) -> str:
     return f"frames {', '.join(parts[:most])}{more}"
 
 
-def between(world_to_camera: Array, times: Array) -> Array:
+def without_gaps(world_to_camera: Array, times: Array) -> Array:
     """Poses (F, 4, 4) with those that are NaN filled: between their neighbours in time, at the ends the nearest one."""
     known = np.flatnonzero(np.isfinite(world_to_camera[:, 0, 0]))
     filled = world_to_camera.copy()

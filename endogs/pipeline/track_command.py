@@ -25,16 +25,21 @@ def run_track(config: Track) -> Trajectory:
     if out is not None:
         if out.suffix.lower() != ".tum":
             raise InputError(f"{out}: the path is a TUM file; give a name in .tum.")
-        check_outputs({"--out": out}, (config.input,))
+        _check(out, config.input)
     clip = load_clip(config.input, config.clip)
-    out = out or Path(f"{clip.name}-trajectory.tum")
+    if out is None:
+        out = Path(f"{clip.name}-trajectory.tum")
+        _check(out, config.input)
     if config.depth == "given" and not clip.has_depth:
         raise InputError(f"{clip.source}: the clip has no depth files in a known unit; use --depth auto or none")
     if config.depth == "stereo" and not clip.has_right:
         raise InputError(f"{clip.source}: the clip has no right views; use --depth auto or none")
     for note in clip.notes:
         print(f"note: {plain(note)}", file=sys.stderr)
+    said = set(clip.notes)
     clip = with_instrument_masks(clip, config.masks, config.sam2)
+    for note in (note for note in clip.notes if note not in said):
+        print(f"note: {plain(note)}", file=sys.stderr)
     clip, notes = with_focal_length(clip)
     trajectory = tracked(clip, depth=None if config.depth == "auto" else config.depth)
     found = placed(clip, trajectory, notes)
@@ -49,6 +54,11 @@ def run_track(config: Track) -> Trajectory:
     write_path_chart(picture, track_picture(trajectory))
     print(f"wrote {plain(picture)}")
     return trajectory
+
+
+def _check(out: Path, source: Path) -> None:
+    """Raises InputError where the path or what comes beside it cannot be written."""
+    check_outputs({"--out": out} | {f"its {end}": out.with_suffix(end) for end in (".json", ".png")}, (source,))
 
 
 def _stages(trajectory: Trajectory, frames: int) -> str:

@@ -71,6 +71,7 @@ def camera_motion(clip: Clip) -> CameraMotion:
     view = LookingView(clip, original=False)
     starts = sorted({round(i) for i in np.linspace(0, 0.9 * (len(clip) - 1), PLACES)})
     pairs = followed_pairs(view, starts, least_motion=0.0)
+    pairs = [pair for pair in pairs if clip.times[pair.second] > clip.times[pair.first]]
     if len(clip) < 2 or len(pairs) < max(1, FEWEST_PLACES * len(starts)):
         return CameraMotion("unseen", len(pairs), 0.0, 0.0, 0.0)
     width, scale = view.full[0], view.scale

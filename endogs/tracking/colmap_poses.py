@@ -1,6 +1,7 @@
 """The camera's path by COLMAP, for those who trust it, or whose clip is rigid and full of texture."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from endogs.clip.clip import Clip
 from endogs.errors import InputError
+from endogs.tracking import colmap_process
 from endogs.tracking.trajectory import State, TrackedFrame, Trajectory
 
 DISTANCE = 100.0
@@ -25,8 +27,9 @@ RIM = 7
 def colmap_clip(clip: Clip) -> tuple[Trajectory, float]:
     """The path of the largest model that COLMAP makes of the clip, and the factor on the clip's focal length.
 
-    All frames are used, those that are held out too, as COLMAP takes pictures together. Lengths are relative. Raises
-    InputError where pycolmap is not installed or ends in an error.
+    All frames are used, those that are held out too, as COLMAP takes pictures together, and lie meanwhile as files in
+    the machine's temporary folder. Lengths are relative. Raises InputError where pycolmap is not installed or ends in
+    an error, and where that folder takes no more.
     """
     if find_spec("pycolmap") is None:
         raise InputError(
@@ -35,11 +38,16 @@ def colmap_clip(clip: Clip) -> tuple[Trajectory, float]:
     with tempfile.TemporaryDirectory(prefix="endogs-colmap-") as name:
         folder = Path(name)
         _write(clip, folder)
+        # By its path and from its own folder: -m would import what lies in the user's current folder.
         done = subprocess.run(
-            [sys.executable, "-m", "endogs.tracking.colmap_process", str(folder)],
+            [sys.executable, colmap_process.__file__, str(folder)],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            cwd=folder,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
             text=True,
+            errors="replace",
             check=False,
         )
         if done.returncode != 0 or not (folder / "poses.json").is_file():
@@ -54,9 +62,14 @@ def _write(clip: Clip, folder: Path) -> None:
     for part in ("images", "masks"):
         (folder / part).mkdir()
     for i in range(len(clip)):
-        cv2.imwrite(str(folder / "images" / _name(i)), clip.image(i)[..., ::-1])
         tissue = cv2.erode(clip.tissue_mask(i).astype(np.uint8), np.ones((RIM, RIM), np.uint8))
-        cv2.imwrite(str(folder / "masks" / f"{_name(i)}.png"), 255 * tissue)
+        pictures = {f"images/{_name(i)}": clip.image(i)[..., ::-1], f"masks/{_name(i)}.png": 255 * tissue}
+        for name, picture in pictures.items():
+            if not cv2.imwrite(str(folder / name), picture):
+                raise InputError(
+                    f"{folder / name} cannot be written, so COLMAP gets no pictures: make room there, or name another "
+                    "temporary folder in TMPDIR"
+                )
     K = clip.K[0]
     camera = {"fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "focal_is_guess": clip.K_is_guess}
     (folder / "camera.json").write_text(json.dumps(camera))

@@ -1,6 +1,6 @@
 """COLMAP on a folder of pictures, in a process of its own: its libraries and OpenCV's do not bear one another.
 
-    python -m endogs.tracking.colmap_process FOLDER
+    python colmap_process.py FOLDER
 
 FOLDER holds images/ and masks/ (NAME.png beside each NAME, black where nothing counts), and camera.json with the
 pinhole camera. poses.json is written: of the largest model, for each picture that it holds, world to camera (3, 4) and

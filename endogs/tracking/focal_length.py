@@ -95,14 +95,18 @@ def _tracked(clip: Clip, frames: Sequence[int], factor: float) -> Trajectory:
 
 
 def disagreement(trajectory: Trajectory, miss: float) -> float:
-    """Mean over frames of the squared distances of points, those that do not agree counted as `miss` pixels each."""
+    """Mean over frames of the squared distances of points, those that do not agree counted as `miss` pixels each.
+
+    Frames whose distances nobody measured, as of one that a map begins with, do not count; infinite without others.
+    """
     corners = TrackingConfig().corners
     costs = []
     for one in trajectory.frames:
         agree = one.inliers if one.world_to_camera is not None and one.sub_map == trajectory.sub_map else 0
         residual = one.residual_px if agree else 0.0
-        costs.append(agree * min(residual, miss) ** 2 + max(0, corners - agree) * miss**2)
-    return float(np.mean(costs))
+        if np.isfinite(residual):
+            costs.append(agree * min(residual, miss) ** 2 + max(0, corners - agree) * miss**2)
+    return float(np.mean(costs)) if costs else float("inf")
 
 
 def lowest(factors: Array, costs: Array) -> FocalLength:

@@ -23,7 +23,7 @@ def final_frames(
 ) -> list[TrackedFrame]:
     """The frames of `causal` with their poses on the adjusted maps `worlds`, by the numbers of their pieces."""
     found = list(causal)
-    # Backwards, so that a frame from before the start begins from the pose of the one after it.
+    # Backwards, so that a frame from before the start begins from the pose of the one after it that is not held out.
     near: dict[int, Array] = {}
     for k in reversed(range(len(found))):
         one, record = found[k], records[k]
@@ -38,7 +38,8 @@ def final_frames(
             pose, again = pose_again(record, world, near.get(record.piece), config)
         if pose is None:
             continue
-        near[record.piece] = pose
+        if record.maps:
+            near[record.piece] = pose
         state = State.TRACKED if one.world_to_camera is not None else State.INITIAL
         found[k] = replace(one, world_to_camera=pose, state=state, reason="", sub_map=record.piece)
         if again is not None:
@@ -48,23 +49,15 @@ def final_frames(
     return found
 
 
-def notes_about(frames: Sequence[TrackedFrame], held: dict[int, int]) -> list[str]:
-    """Sentences about what is lost; `held` is how many frames each piece has."""
-    notes = []
-    lost: dict[str, int] = {}
-    for one in frames:
-        if one.world_to_camera is None:
-            lost[one.reason] = lost.get(one.reason, 0) + 1
-    if lost:
-        each = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.items(), key=lambda item: -item[1]))
-        notes.append(f"camera: {sum(lost.values())} of {len(frames)} frames have no pose: {each}.")
+def notes_about(held: dict[int, int]) -> list[str]:
+    """Sentences about maps that stay apart; `held` is how many frames each piece has."""
     counts = [str(count) for count in held.values() if count]
-    if len(counts) > 1:
-        notes.append(
-            f"camera: the clip falls into {len(counts)} maps with {', '.join(counts)} frames, and where they are from "
-            "each other is not known."
-        )
-    return notes
+    if len(counts) < 2:
+        return []
+    return [
+        f"camera: the clip falls into {len(counts)} maps with {', '.join(counts)} frames, and where they are from each "
+        "other is not known."
+    ]
 
 
 def landmarks_of(world: SparseMap) -> Landmarks | None:

@@ -26,6 +26,7 @@ from endogs.tracking.outcome import final_frames, landmarks_of, notes_about
 from endogs.tracking.refinement import FrameRecord, adjust_all, pose_again, record_of
 from endogs.tracking.rigid_motion import between
 from endogs.tracking.rigidity import gather, log_odds
+from endogs.tracking.start_window import StartWindow
 from endogs.tracking.sub_maps import Piece, merge, moved_record, new_piece, reunited
 from endogs.tracking.trajectory import State, TrackedFrame, Trajectory
 
@@ -65,6 +66,8 @@ class Tracker:
         self._begun = 1
         self._causal: list[TrackedFrame] = []
         self._records: list[FrameRecord | None] = []
+        self._maps: list[bool] = []
+        """Which frames are not held out."""
         self._usual: list[tuple[float, float]] = []
         self._measured = False
         self._size: tuple[int, int] | None = None
@@ -82,6 +85,7 @@ class Tracker:
         held out: its pose is found on the map, and nothing of it is kept that another frame's pose could depend on.
         """
         began = clock.perf_counter()
+        self._maps.append(maps)
         look, depths = self._seen(frame, depth, right)
         piece = self._pieces[-1]
         reason = unusable(look, self.config)
@@ -100,7 +104,8 @@ class Tracker:
     def follow_back(self, fed: Callable[[int], Fed]) -> None:
         """Find poses of lost frames from the frames after them, backwards; `fed` gives the k-th frame fed again.
 
-        The map does not change. This is for clips that lie there as a whole, before `finish`.
+        The map does not change, and no frame is followed from one that is held out. This is for clips that lie there as
+        a whole, before `finish`.
         """
         worlds = {piece.number: piece.world for piece in self._pieces if piece.world.keyframes}
         base: Following | None = None
@@ -108,33 +113,37 @@ class Tracker:
         failed = 0
         for k in reversed(range(len(self._records))):
             record = self._records[k]
+            maps = self._maps[k]
             if record is not None and record.from_reference is not None and record.piece in worlds:
-                base, last, failed = None, record, 0
+                if maps:
+                    base, last, failed = None, record, 0
                 continue
             if last is None or last.from_reference is None or failed >= GIVEN_UP:
                 continue
-            world, maps = worlds[last.piece], record is None or record.maps
+            world = worlds[last.piece]
             if record is not None and record.piece == last.piece:
                 near = last.from_reference @ world.keyframes[last.reference].world_to_camera
                 pose, _ = pose_again(record, world, near, self.config)
                 if pose is not None:
-                    last = record_of(last.piece, record.look, maps, record.seen, world, pose, last.reference)
-                    self._records[k], base = last, None
+                    found = record_of(last.piece, record.look, maps, record.seen, world, pose, last.reference)
+                    self._records[k] = found
+                    if maps:
+                        base, last = None, found
                     continue
             look, depths = self._seen(*fed(k))
             if unusable(look, self.config):
-                failed += 1
+                failed += maps
                 continue
             if base is None:
                 base = self._going_back(last, world, fed, k + 1)
             located = self._timed("backwards", partial(followed, look, depths, base, world, self.config))
             if located.pose is None:
-                failed += 1
+                failed += maps
                 continue
-            failed = 0
             found = record_of(last.piece, look, maps, located.seen, world, located.pose, located.reference)
             self._records[k] = found
             if maps:
+                failed = 0
                 motion, seconds = between(base.pose, located.pose, 1.0), look.time - base.look.time
                 base = Following(look, located.tracks, located.reference, located.pose, motion, seconds)
                 last = found
@@ -163,7 +172,7 @@ class Tracker:
             tuple(frames),
             tuple(self._causal),
             self._units if self._measured else "relative",
-            tuple(notes_about(frames, held)),
+            tuple(notes_about(held)),
             dict(self.milliseconds),
             landmarks_of(worlds[largest]) if worlds else None,
             largest,
@@ -225,6 +234,7 @@ class Tracker:
         for k, record in enumerate(self._records):
             if record is not None and record.piece == piece.number and record.look.frame in piece.window.seen:
                 self._records[k] = replace(record, seen=piece.window.seen[record.look.frame])
+        piece.window = StartWindow(world, config)  # without the pictures of the frames that it waited through
         last = world.keyframes.pop()
         before, pose = world.keyframes[-1], last.world_to_camera
         tracks = self._timed("keyframe", partial(insert_keyframe, world, look, pose, last.seen, depths, config))

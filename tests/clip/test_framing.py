@@ -36,6 +36,23 @@ def test_a_point_projects_onto_its_spot_after_crop_and_resize(tmp_path):
         assert max(clip.width, clip.height) <= (options.max_size or 120)
 
 
+def test_other_intrinsics_and_poses_leave_the_clip_that_they_replace_alone(tmp_path):
+    write_images(tmp_path, 3)
+    clip = load_clip(tmp_path, ClipOptions(crop=(3, 1, 21, 13), max_size=6))
+    K, original, notes = clip.K.copy(), clip.original_K.copy(), list(clip.notes)
+    longer = clip.with_intrinsics(clip.K * np.array([[2, 1, 1], [1, 2, 1], [1, 1, 1]]))
+    np.testing.assert_allclose(longer.original_K, original * np.array([[2, 1, 1], [1, 2, 1], [1, 1, 1]]))
+    assert (clip.K_is_guess, longer.K_is_guess) == (True, False)
+    placed = longer.with_cameras(np.eye(4)[None].repeat(3, 0) + np.arange(3)[:, None, None] * np.eye(4, k=3))
+    placed.notes += ["about this one alone"]
+    assert (placed.static_camera, placed.poses_replaced, clip.static_camera) == (False, True, True)
+    assert clip.notes == longer.notes == notes
+    np.testing.assert_array_equal(clip.K, K)
+    np.testing.assert_array_equal(clip.original_K, original)
+    with pytest.raises(ValueError, match="finite poses"):
+        clip.with_cameras(np.full((3, 4, 4), np.nan))
+
+
 def test_max_size_never_enlarges(tmp_path):
     write_images(tmp_path, 1)
     clip = load_clip(tmp_path, ClipOptions(max_size=1000))

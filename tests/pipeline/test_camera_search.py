@@ -13,12 +13,14 @@ from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
-from endogs.pipeline.camera_search import between, find_cameras, spans, with_focal_length
+from endogs.pipeline.camera_search import find_cameras, spans, with_focal_length, without_gaps
 from endogs.scene.scene_file import load_scene
+from endogs.tracking import focal_length
 from endogs.tracking.camera_motion import camera_motion
+from endogs.tracking.trajectory import State, TrackedFrame, Trajectory
 
-FRAMES = 24
-BLACK = (10, 11, 12)
+FRAMES = 16
+BLACK = (5, 6, 7)
 TRUE = winding(FRAMES)
 
 
@@ -47,7 +49,7 @@ def test_a_moving_camera_is_found_and_a_resting_one_is_not_searched_for(moving, 
     assert found.unplaced == BLACK
     assert found.clip.units == "relative"
     assert percent_of_path(found.clip.world_to_camera, found.clip.pose_known) < 1.5
-    assert any("frames 10 to 12" in note and "neither fitted nor judged" in note for note in found.notes)
+    assert any("frames 5 to 7" in note and "neither fitted nor judged" in note for note in found.notes)
 
     still = find_cameras(read(resting), "auto")
     assert still.source == "still"
@@ -61,6 +63,10 @@ def test_a_choice_is_followed_or_refused(moving, resting):
         find_cameras(read(moving), "given")
     with pytest.raises(InputError, match="of 8 frames only"):
         find_cameras(read(resting), "track")
+    deep = read(moving)
+    deep.has_depth = True
+    with pytest.raises(InputError, match="COLMAP's path has no unit, and the clip's depth"):
+        find_cameras(deep, "colmap")
     placed = read(moving).with_cameras(TRUE)
     assert find_cameras(placed, "given").clip is placed
     assert find_cameras(placed, "auto").source == "given"
@@ -85,7 +91,7 @@ def test_a_turn_is_told_from_a_motion(tmp_path):
 def test_frames_without_a_pose_lie_between_others():
     poses = TRUE[:5].copy()
     poses[[0, 2, 4]] = np.nan
-    filled = between(poses, np.array([0.0, 1, 1.5, 3, 4]))
+    filled = without_gaps(poses, np.array([0.0, 1, 1.5, 3, 4]))
     assert (filled[0] == TRUE[1]).all()
     assert (filled[4] == TRUE[3]).all()
     centre = invert_rigid(filled)[:, :3, 3]
@@ -96,7 +102,7 @@ def test_frames_without_a_pose_lie_between_others():
 
 def test_reconstruct_fits_what_has_a_pose_and_evaluate_judges_with_the_found_cameras(moving, tmp_path, capsys):
     out = tmp_path / "out"
-    words = ["--iterations", "30", "--gaussians", "1500", "--deformation", "none", "--device", "cpu", "--masks", "none"]
+    words = ["--iterations", "12", "--gaussians", "500", "--deformation", "none", "--device", "cpu", "--masks", "none"]
     assert main(["reconstruct", str(moving), "--out", str(out), *words]) == 0
     scene = load_scene(out)
     assert scene.origin.cameras == "tracked"
@@ -105,13 +111,16 @@ def test_reconstruct_fits_what_has_a_pose_and_evaluate_judges_with_the_found_cam
     assert json.loads((out / "run.json").read_text())["camera"]["found"] == FRAMES - len(BLACK)
     assert len(read_tum(out / "trajectory.tum").times) == FRAMES - len(BLACK)
     after = json.loads((out / "metrics.json").read_text())
-    assert [row["frame"] for row in after["per_frame"]] == [1, 9, 17]
+    assert [row["frame"] for row in after["per_frame"]] == [1, 9]
+    assert after["poses"]["held_out"]["frames"] == 2
 
     capsys.readouterr()
     assert (
         main(["evaluate", str(out), "--split", "all", "--measures", "psnr", "--out", str(tmp_path / "all.json")]) == 0
     )
-    judged = [row["frame"] for row in json.loads((tmp_path / "all.json").read_text())["per_frame"]]
+    again = json.loads((tmp_path / "all.json").read_text())
+    assert "poses" not in again, "the folder has none, from which others could be away"
+    judged = [row["frame"] for row in again["per_frame"]]
     assert judged == [k for k in range(FRAMES) if k not in BLACK]
 
 
@@ -119,7 +128,7 @@ def test_track_writes_a_path_that_compare_poses_reads(moving, tmp_path, capsys):
     out = tmp_path / "poses.tum"
     assert main(["track", str(moving), "--out", str(out), "--masks", "none"]) == 0
     said = capsys.readouterr()
-    assert "21 of 24 frames" in said.out
+    assert "13 of 16 frames" in said.out
     assert "dark: 3" in said.out
     path = read_tum(out)
     assert len(path.times) == FRAMES - len(BLACK)
@@ -130,8 +139,9 @@ def test_track_writes_a_path_that_compare_poses_reads(moving, tmp_path, capsys):
     assert "no right views" in capsys.readouterr().err
 
 
-def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(moving, resting):
-    clip = read(moving)
+def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(resting, tmp_path, monkeypatch):
+    monkeypatch.setattr(focal_length, "FACTORS", (0.6, 0.775, 1.0))
+    clip = read(write_ball_clip(tmp_path / "clip", winding(28)[::2]))
     true = clip.K[0, 0, 0]
     guess = clip.with_intrinsics(clip.K * np.array([[1.3, 1, 1], [1, 1.3, 1], [1, 1, 1]]))
     guess.K_is_guess = True
@@ -148,9 +158,24 @@ def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(moving, res
     assert with_focal_length(clip) == (clip, ())
 
 
+def test_a_frame_whose_distances_nobody_measured_does_not_hide_what_others_say():
+    def path(*residuals):
+        return Trajectory(
+            tuple(TrackedFrame(k, k, np.eye(4), State.TRACKED, "", 400, one) for k, one in enumerate(residuals)),
+            (),
+            "relative",
+            (),
+        )
+
+    unknown = float("nan")
+    assert focal_length.disagreement(path(unknown, 0.5), 2) == focal_length.disagreement(path(0.5), 2)
+    assert focal_length.disagreement(path(unknown, 0.2), 2) < focal_length.disagreement(path(unknown, 0.5), 2)
+    assert focal_length.disagreement(path(unknown), 2) == np.inf
+
+
 def test_colmap_finds_the_same_path(tmp_path):
     pytest.importorskip("pycolmap")
-    true = winding(12)
+    true = winding(18)[::2]
     clip = read(write_ball_clip(tmp_path / "clip", true))
     found = find_cameras(clip, "colmap", held_out=(1,))
     assert found.source == "colmap"

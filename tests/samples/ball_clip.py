@@ -16,9 +16,9 @@ CENTRE_MM, RADIUS = np.array([0.0, 0, -30]), 80.0
 
 
 @cache
-def texture():
+def texture(seed=0):
     """(1024, 1024) float32 of smooth noise at three sizes."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     found = sum(
         cv2.resize(rng.normal(0, 1, (size, size)).astype(np.float32), (1024, 1024), interpolation=cv2.INTER_CUBIC)
         for size in (64, 128, 220)
@@ -26,8 +26,9 @@ def texture():
     return np.clip(128 + 32 * np.asarray(found), 0, 255).astype(np.float32)
 
 
-def shown(pose):
-    """Image (H, W, 3) and z-depth (H, W) in mm of the inside of the ball from a pose (4, 4) within it."""
+def shown(pose, seed=0):
+    """Image (H, W, 3) and z-depth (H, W) in mm of the inside of a ball, with the texture of a seed, from a pose (4, 4)
+    within it."""
     back = invert_rigid(pose)
     rays = pixel_rays(K, WIDTH, HEIGHT)
     ways, start = rays @ back[:3, :3].T, back[:3, 3] - CENTRE_MM
@@ -36,7 +37,7 @@ def shown(pose):
     points = start + ways * depth[..., None]
     flat = points[..., :2] / (points[..., 2:] + 1.2 * RADIUS) * 1.6
     at = ((flat + 1) * 512).astype(np.float32)
-    value = cv2.remap(texture(), at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    value = cv2.remap(texture(seed), at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     image = np.clip(value[..., None] * [0.95, 0.6, 0.55], 0, 255).astype(np.uint8)
     return np.ascontiguousarray(image), depth.astype(np.float32)
 

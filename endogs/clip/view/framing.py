@@ -89,3 +89,12 @@ class Framing:
         framed[..., 0, :] *= self.width / (self.x1 - self.x0)
         framed[..., 1, :] *= self.height / (self.y1 - self.y0)
         return framed
+
+    def original_intrinsics(self, K: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Intrinsics (..., 3, 3) before the crop and the resize, of those after them."""
+        original = np.array(K, np.float64)
+        original[..., 0, :] *= (self.x1 - self.x0) / self.width
+        original[..., 1, :] *= (self.y1 - self.y0) / self.height
+        original[..., 0, 2] += self.x0
+        original[..., 1, 2] += self.y0
+        return original
