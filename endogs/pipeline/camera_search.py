@@ -29,6 +29,9 @@ SMALL_PATH = 0.08
 to move a still camera by 0.05 to 0.06, and the smallest path of nine moving endoscopes is 0.10 wide."""
 SMALL_TURN = 5.0
 """Degrees that such a path may turn by."""
+TISSUE_PATH, TISSUE_TURN = 0.35, 30.0
+"""The same where tissue moves by itself: of a still camera before pulled tissue paths up to 0.22 wide are found, which
+turn by up to 16 degrees, and the smallest of moving ones before such tissue is 0.60 wide."""
 LEAST_FOUND = 0.1
 """Share of the frames whose pose must be found for a path to be worth anything."""
 ADVICE = "--camera still takes it to stand still, --start and --end choose another part"
@@ -104,17 +107,23 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
     if found.sum() < 2 or found.mean() < LEAST_FOUND:
         doubt = f"its pose was found in {found.mean():.0%} of the frames only"
     elif motion.verdict != "moving":
-        extent, turn = path_extent(trajectory)
-        if extent < SMALL_PATH and turn < SMALL_TURN:
-            doubt = (
-                f"the path that was found is {extent:.0%} of the tissue's distance wide and turns by {turn:.1f} degrees"
-                ", as tissue that breathes or is pulled looks too; --camera track takes it"
-            )
+        doubt = path_doubt(motion, *path_extent(trajectory))
     if doubt is None:
         return placed(focused, trajectory, (f"the camera moves: {motion.evidence}", *notes))
     said = f"the camera may move ({motion.evidence}), but {doubt}"
     rest = "it is taken to stand still, so that all motion is explained as tissue's"
     return FoundCameras(clip, "still", (said, rest))
+
+
+def path_doubt(motion: CameraMotion, extent: float, turn: float) -> str | None:
+    """Why a path (`path_extent`) of a camera that may move may be tissue's motion; None where it is too large for that."""
+    widest, most = (TISSUE_PATH, TISSUE_TURN) if motion.may_be_tissue else (SMALL_PATH, SMALL_TURN)
+    if extent >= widest or turn >= most:
+        return None
+    return (
+        f"the path that was found is {extent:.0%} of the tissue's distance wide and turns by {turn:.1f} degrees, as "
+        "tissue that breathes or is pulled looks too; --camera track takes it"
+    )
 
 
 def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, tuple[str, ...]]:

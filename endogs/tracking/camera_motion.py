@@ -1,6 +1,6 @@
 """Whether a clip's camera stands still, turns, or moves, by what followed points do in a few places of the clip.
 
-Tissue that is pulled moves fast in one place and for a moment; breathing moves all that is seen, slowly and not far. A
+Tissue that is pulled moves fast, but not as a rigid world would; breathing moves all that is seen, slowly and not far. A
 hand-held or driven endoscope keeps the whole picture moving, most of the time and faster. Between the two one eye
 cannot tell, and the verdict says so. The direction of the motion says nothing, as most endoscopes move along their
 axis.
@@ -24,12 +24,15 @@ PLACES = 9
 FEWEST_PLACES = 0.4
 """Share of them in which enough points must be followed."""
 FAST = 0.035
-"""Widths of the picture a second, median of the places, from which the camera moves. Tissue that two instruments pull
-reaches 0.027, and the slowest of seven moving endoscopes 0.046."""
-SLOW = 0.02
-"""Below this the camera stands still, for all that can be told: breathing stays below."""
-RIGID = 0.25
-"""Share of the motion that the best camera may leave unexplained; above, tissue moves by itself."""
+"""Widths of the picture a second, median of the places, from which the camera moves, if the world seems rigid. Tissue
+that two instruments pull reaches 0.06, so that speed alone says nothing."""
+SLOW = 0.012
+"""Below this the camera stands still, for all that can be told. Breathing reaches 0.009; a moving endoscope of which
+every fourth frame is kept falls to 0.018, since fast points are lost first."""
+RIGID = 0.08
+"""Share of the motion that the best camera may leave unexplained; above, tissue moves by itself, and the motion may be
+all tissue's. Three still cameras leave 0.09 to 0.24 at strides of 1 to 4, eight moving ones 0.02 to 0.07, and 0.14
+where the tissue deforms strongly or the motion is slow."""
 TURN = 0.05
 """Share of the motion that a mere turn may leave unexplained if the camera only turns..."""
 TURN_PIXELS = 0.6
@@ -51,6 +54,11 @@ class CameraMotion:
     """Share of the motion that the best motion of a camera through a rigid world leaves."""
     by_turning: float
     """Share of the motion that the best turn of the camera leaves."""
+
+    @property
+    def may_be_tissue(self) -> bool:
+        """Whether tissue that moves by itself is seen, so that a path may be made of its motion alone."""
+        return self.unexplained > RIGID
 
     @property
     def evidence(self) -> str:
