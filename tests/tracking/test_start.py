@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from endogs.geometry import rotation_about
 from endogs.tracking.config import TrackingConfig
 from endogs.tracking.projection import measured, seen_from
-from endogs.geometry import rotation_about
 from endogs.tracking.rigid_motion import centre, moved_by
 from endogs.tracking.startup import UNIT, parallax_of, start_from
 
