@@ -39,17 +39,19 @@ def invert_rigid(transform: Array) -> Array:
 
 
 def cross_matrix(vector: Array) -> Array:
-    """[v] (3, 3) of v (3,), with [v] x = v cross x."""
-    x, y, z = vector
-    return np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    """[v] (..., 3, 3) of vectors v (..., 3), with [v] x = v cross x."""
+    x, y, z = np.moveaxis(np.asarray(vector, np.float64), -1, 0)
+    zero = np.zeros_like(x)
+    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
+    return np.stack([np.stack(row, -1) for row in rows], -2)
 
 
 def rotation_about(vector: Array) -> Array:
-    """Rotation (3, 3) about `vector` (3,) by its length in radians (Rodrigues' formula)."""
-    turn, angle = cross_matrix(vector), float(np.linalg.norm(vector))
+    """Rotations (..., 3, 3) about vectors (..., 3) by their lengths in radians (Rodrigues' formula)."""
+    turn, angle = cross_matrix(vector), np.linalg.norm(vector, axis=-1)[..., None, None]
     # sin(a)/a and (1 - cos a)/a^2 without a division by 0; np.sinc(x) is sin(pi x)/(pi x).
     half = np.sinc(angle / (2 * np.pi))
-    return np.asarray(np.eye(3) + np.sinc(angle / np.pi) * turn + half * half / 2 * turn @ turn)
+    return np.asarray(np.eye(3) + np.sinc(angle / np.pi) * turn + half * half / 2 * turn @ turn, np.float64)
 
 
 def rotation_vector(rotation: Array) -> Array:

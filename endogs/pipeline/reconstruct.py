@@ -2,7 +2,8 @@
 
 import signal
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,7 +30,7 @@ from endogs.output import to_json
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
 from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
-from endogs.pipeline.camera_search import FoundCameras, find_cameras
+from endogs.pipeline.camera_search import with_cameras
 from endogs.pipeline.chain_fit import fit_chain
 from endogs.pipeline.held_out_poses import align_frames
 from endogs.pipeline.notes import (
@@ -170,8 +171,8 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
         clip = find_masks(clip, options)
         clip, plan, cameras = with_cameras(clip, plan)
         fingerprints = shown, given_fingerprint(clip)
-    fitted = _fit_whole if plan.pieces.one else _fit_segments
-    done = fitted(clip, plan, folder, fingerprints, checkpoint, watcher, clock)
+    run = _Run(clip, plan, folder, fingerprints, checkpoint, watcher, clock)
+    done = _fit_whole(run) if plan.pieces.one else _fit_segments(run)
     if cameras.trajectory is not None:
         write_trajectory(cameras.trajectory, folder.work)
         write_path_chart(folder.work / "trajectory.png", track_picture(cameras.trajectory))
@@ -199,6 +200,30 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
 
 
 @dataclass(frozen=True)
+class _Run:
+    """What a fit of a whole clip, or of its segments, works with."""
+
+    clip: Clip
+    plan: Plan
+    folder: RunFolder
+    fingerprints: tuple[str, str]
+    """Of the clip's pictures, and of what else is given with them."""
+    checkpoint: Checkpoint | None
+    watcher: Watcher | None
+    clock: StageClock
+
+    def begin(self, fit: Fit, metric: bool) -> None:
+        """Tells the watcher that a fit begins."""
+        if self.watcher is not None:
+            self.watcher.begin(fit, self.clip, metric)
+
+    @property
+    def on_step(self) -> Callable[[Fit], None] | None:
+        """What is called between steps."""
+        return None if self.watcher is None else self.watcher.on_step
+
+
+@dataclass(frozen=True)
 class _Fitted:
     """What a fit leaves, of a whole clip or of segments."""
 
@@ -214,55 +239,44 @@ class _Fitted:
         return Result(load_scene(out) if chain else self.scene.to("cpu"), out, metrics, record)
 
 
-def _fit_whole(
-    clip: Clip,
-    plan: Plan,
-    folder: RunFolder,
-    fingerprints: tuple[str, str],
-    checkpoint: Checkpoint | None,
-    watcher: Watcher | None,
-    clock: StageClock,
-) -> _Fitted:
+def _fit_whole(run: _Run) -> _Fitted:
     """Fit all frames at once, and write scene.safetensors and metrics.jsonl."""
-    with clock.stage("priors"):
-        priors = find_priors(clip, plan, folder)
-    with clock.stage("init"):
-        fit = start_fit(clip, plan, priors, fingerprints, checkpoint)
-    if checkpoint is None:
-        folder.forget_earlier()
-    if watcher is not None:
-        watcher.begin(fit, clip, priors.window.metric)
-    folder.fitting = True
-    with clock.stage("fit"):
-        run_fit(fit, folder.checkpoints, on_step=None if watcher is None else watcher.on_step)
-    with clock.stage("write"):
-        scene = write_scene(fit, clip, plan, priors, fingerprints[0], folder)
+    with run.clock.stage("priors"):
+        priors = find_priors(run.clip, run.plan, run.folder)
+    with run.clock.stage("init"):
+        fit = start_fit(run.clip, run.plan, priors, run.fingerprints, run.checkpoint)
+    if run.checkpoint is None:
+        run.folder.forget_earlier()
+    run.begin(fit, priors.window.metric)
+    run.folder.fitting = True
+    with run.clock.stage("fit"):
+        run_fit(fit, run.folder.checkpoints, on_step=run.on_step)
+    with run.clock.stage("write"):
+        scene = write_scene(fit, run.clip, run.plan, priors, run.fingerprints[0], run.folder)
     return _Fitted(scene, fit.stopped_by, fit.step, priors.depth.record(), priors.flows)
 
 
-def _fit_segments(
-    clip: Clip,
-    plan: Plan,
-    folder: RunFolder,
-    fingerprints: tuple[str, str],
-    checkpoint: Checkpoint | None,
-    watcher: Watcher | None,
-    clock: StageClock,
-) -> _Fitted:
+def _fit_segments(run: _Run) -> _Fitted:
     """Fit one segment after the other, and write their files, the one that names them, and metrics.jsonl."""
 
-    def begin(fit: Fit, metric: bool) -> None:
-        if watcher is not None:
-            watcher.begin(fit, clip, metric)
-
     def origin_of(frames: list[int], steps: int, kind: FittedDepth) -> Origin:
-        return origin(clip, plan, folder, fingerprints[0], frames, steps, kind)
+        return origin(run.clip, run.plan, run.folder, run.fingerprints[0], frames, steps, kind)
 
-    on_step = None if watcher is None else watcher.on_step
-    about = {"config": to_json(plan.options)}
-    done = fit_chain(clip, plan, folder, fingerprints, checkpoint, origin_of, about, begin, on_step, clock)
-    write_json_lines(done.log, folder.work / "metrics.jsonl")
-    return _Fitted(done.chain, done.stopped_by, done.steps, done.depth, ClipFlows(clip.image, most=FLOWS_KEPT))
+    done = fit_chain(
+        run.clip,
+        run.plan,
+        run.folder,
+        run.fingerprints,
+        run.checkpoint,
+        origin_of,
+        {"config": to_json(run.plan.options)},
+        run.begin,
+        run.on_step,
+        run.clock,
+    )
+    write_json_lines(done.log, run.folder.work / "metrics.jsonl")
+    flows = ClipFlows(run.clip.image, most=FLOWS_KEPT)
+    return _Fitted(done.chain, done.stopped_by, done.steps, done.depth, flows)
 
 
 def origin(
@@ -333,20 +347,6 @@ def find_masks(clip: Clip, options: Reconstruct) -> Clip:
     masked = with_instrument_masks(clip, options.masks, options.sam2)
     say(masked.notes[len(clip.notes) :])
     return masked
-
-
-def with_cameras(clip: Clip, plan: Plan) -> tuple[Clip, Plan, FoundCameras]:
-    """The clip with the cameras that `--camera` asks for, and the plan for it.
-
-    Raises InputError as `find_cameras` and `resolve` do.
-    """
-    found = find_cameras(clip, plan.options.camera, plan.split.unseen)
-    say(found.notes)
-    known = set(plan.notes)
-    if found.clip is not clip:
-        plan = resolve(plan.options, found.clip)
-        say([note for note in plan.notes if note not in known])
-    return found.clip, replace(plan, cameras=found.source), found
 
 
 def judge(

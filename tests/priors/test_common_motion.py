@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from endogs.priors.motion.common_motion import CommonMotion, common_motion
-from endogs.priors.motion.corner_tracks import CornerTracks, followed_corners
+from endogs.priors.motion.long_tracks import CornerTracks, followed_corners
 
 FRAMES, POINTS = 40, 80
 K = np.tile(np.array([[200.0, 0, 120], [0, 200, 96], [0, 0, 1]]), (FRAMES, 1, 1))

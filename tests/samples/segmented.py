@@ -27,5 +27,6 @@ def segmented(clip: Path, out: Path, **options: Any) -> Reconstruct:
         "segment_frames": MOST,
         "device": "cpu",
         "masks": "none",
+        "camera": "still",
     }
     return Reconstruct(clip, out=out, **(given | options))

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from endogs.evaluate.metrics.pose_alignment import align
+from endogs.geometry import invert_rigid
 from endogs.tracking.bundle import Bundle, _Step, adjust, chart_slopes
 from endogs.tracking.projection import measured, pose_slopes, seen_from, slopes
-from endogs.tracking.rigid_motion import centre, moved_by, similarity
+from endogs.tracking.rigid_motion import centre, moved_by
 
 K = np.array([[150.0, 0, 160], [0, 148, 120], [0, 0, 1]])
 
@@ -97,8 +99,8 @@ def test_truth_is_found_again_from_a_disturbed_start_with_outliers(depth):
     start = replace(truth, poses=poses, points=truth.points * rng.uniform(0.8, 1.2, (80, 1)), pixels=pixels)
     found = adjust(start, 30)
     a, b = centre(found.poses), centre(truth.poses)
-    scale, rotation, shift = similarity(a, b, scaled=not depth)
-    error = np.linalg.norm(scale * a @ rotation.T + shift - b, axis=1).max()
+    moved = align(invert_rigid(found.poses), invert_rigid(truth.poses), "rigid" if depth else "similarity").poses
+    error = np.linalg.norm(moved[:, :3, 3] - b, axis=1).max()
     assert error < 0.05, error
     assert np.median(found.residual[~bad]) < 0.2
     if depth:

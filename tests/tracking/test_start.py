@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from endogs.geometry import rotation_about
 from endogs.tracking.config import TrackingConfig
 from endogs.tracking.projection import measured, seen_from
-from endogs.tracking.rigid_motion import centre, moved_by, rotation_of
+from endogs.tracking.rigid_motion import centre, moved_by
 from endogs.tracking.startup import UNIT, parallax_of, start_from
 
 K = np.array([[150.0, 0, 160], [0, 150, 120], [0, 0, 1]])
@@ -60,7 +61,7 @@ def test_points_that_move_at_random_start_nothing():
 
 def test_turning_is_no_parallax_and_moving_is():
     points = tube(np.random.default_rng(4))
-    turned = points @ rotation_of(np.array([0.0, 0.1, 0.05])).T
+    turned = points @ rotation_about(np.array([0.0, 0.1, 0.05])).T
     a, b, c = (measured(p, K, np.zeros(len(p)))[:, :2] for p in (points, turned, points - [0, 0, 2]))
     assert parallax_of(a, b, K) < 1e-6
     assert parallax_of(a, c, K) > 1

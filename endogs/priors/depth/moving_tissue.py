@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from endogs.priors.depth.prediction import TissueMasks
 from endogs.priors.motion.common_motion import CommonMotion, common_motion
-from endogs.priors.motion.corner_tracks import followed_corners
+from endogs.priors.motion.long_tracks import followed_corners
 from endogs.priors.tissue import erode_tissue_mask
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.geometry import invert_rigid
-from endogs.priors.motion.corner_tracks import FEWEST_FRAMES, CornerTracks
+from endogs.priors.motion.long_tracks import FEWEST_FRAMES, CornerTracks
 
 Array = NDArray[np.float64]
 ROUNDS = 12
