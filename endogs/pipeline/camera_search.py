@@ -36,7 +36,9 @@ TISSUE_PATH, TISSUE_TURN = 0.35, 30.0
 turn by up to 16 degrees, and the smallest of moving ones before such tissue is 0.60 wide."""
 LEAST_FOUND = 0.1
 """Share of the frames whose pose must be found for a path to be worth anything."""
-ADVICE = "--camera still takes it to stand still, --start and --end choose another part"
+STILL_ADVICE = "--camera still takes it to stand still"
+SMALL_PICTURE = 300
+"""Pixels of the longer side below which too few corners are a matter of the picture's size."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
     found = trajectory.found
     doubt = None
     if found.sum() < 2 or found.mean() < LEAST_FOUND:
-        doubt = f"its pose was found in {found.mean():.0%} of the frames only"
+        why = "; ".join([lost_reasons(trajectory), *size_advice(clip)])
+        doubt = f"its pose was found in {found.mean():.0%} of the frames only ({why})"
     elif motion.verdict != "moving":
         doubt = path_doubt(motion, *path_extent(trajectory))
     if doubt is None:
@@ -132,7 +135,7 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
 
 
 def path_doubt(motion: CameraMotion, extent: float, turn: float) -> str | None:
-    """Why a path (`path_extent`) of a camera that may move may be tissue's motion; None where it is too large for that."""
+    """Why a path (`path_extent`) may be made of tissue's motion; None where it is too large for that."""
     widest, most = (TISSUE_PATH, TISSUE_TURN) if motion.may_be_tissue else (SMALL_PATH, SMALL_TURN)
     if extent >= widest or turn >= most:
         return None
@@ -180,17 +183,22 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
 
 
 def placed(
-    clip: Clip, trajectory: Trajectory, notes: tuple[str, ...], source: FittedCameras = "tracked"
+    clip: Clip,
+    trajectory: Trajectory,
+    notes: tuple[str, ...],
+    source: FittedCameras = "tracked",
+    advice: str = STILL_ADVICE,
 ) -> FoundCameras:
     """The clip with a trajectory's poses; frames that have none get one that lies between those of others.
 
-    Raises InputError where hardly any frame has a pose.
+    Raises InputError where hardly any frame has a pose, with `advice`.
     """
     found = trajectory.found
     if found.sum() < 2 or found.mean() < LEAST_FOUND:
+        why = lost_reasons(trajectory) or "; ".join(trajectory.notes)
         raise InputError(
-            f"{clip.source}: the camera's pose was found in {int(found.sum())} of {len(clip)} frames only "
-            f"({lost_reasons(trajectory)}); {ADVICE}"
+            f"{clip.source}: the camera's pose was found in {int(found.sum())} of {len(clip)} frames only ({why}); "
+            + "; ".join([*size_advice(clip), advice, "--start and --end choose another part"])
         )
     poses = without_gaps(trajectory.world_to_camera, clip.times)
     placed_clip = clip.with_cameras(poses, found, trajectory.units)
@@ -201,6 +209,15 @@ def placed(
             "they are neither fitted nor judged"
         )
     return FoundCameras(placed_clip, source, tuple(said), trajectory)
+
+
+def size_advice(clip: Clip) -> list[str]:
+    """What to do about corners that a picture made too small does not show; empty where it is not that small."""
+    if max(clip.width, clip.height) >= SMALL_PICTURE:
+        return []
+    shrunken = max(clip.original_size) > max(clip.width, clip.height) and clip.options.max_size is not None
+    remedy = "; a larger --max-size shows more" if shrunken else ""
+    return [f"pictures of {clip.width} x {clip.height} show few corners{remedy}"]
 
 
 def path_extent(trajectory: Trajectory) -> tuple[float, float]:

@@ -42,7 +42,7 @@ def run_track(config: Track) -> Trajectory:
         print(f"note: {plain(note)}", file=sys.stderr)
     clip, notes = with_focal_length(clip)
     trajectory = tracked(clip, depth=None if config.depth == "auto" else config.depth)
-    found = placed(clip, trajectory, notes)
+    found = placed(clip, trajectory, notes, advice="reconstruct --camera still fits it as one that stands still")
     for note in found.notes:
         print(plain(note))
     total = sum(one.milliseconds for one in trajectory.frames)

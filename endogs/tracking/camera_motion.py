@@ -1,7 +1,7 @@
 """Whether a clip's camera stands still, turns, or moves, by what followed points do in a few places of the clip.
 
-Tissue that is pulled moves fast, but not as a rigid world would; breathing moves all that is seen, slowly and not far. A
-hand-held or driven endoscope keeps the whole picture moving, most of the time and faster. Between the two one eye
+Tissue that is pulled moves fast, but not as a rigid world would; breathing moves all that is seen, slowly and not far.
+A hand-held or driven endoscope keeps the whole picture moving, most of the time and faster. Between the two one eye
 cannot tell, and the verdict says so. The direction of the motion says nothing, as most endoscopes move along their
 axis.
 """

@@ -183,3 +183,12 @@ def test_colmap_finds_the_same_path(tmp_path):
     compared = compare_paths(invert_rigid(found.clip.world_to_camera), invert_rigid(true)).absolute["sim3"]
     assert compared.percent_of_path < 2
     assert "COLMAP took the held-out frames too" in found.notes[0]
+
+
+def test_advice_is_about_what_can_be_done(tmp_path, capsys):
+    folder = write_ball_clip(tmp_path / "clip", TRUE[:1].repeat(6, 0))
+    assert main(["track", str(folder), "--max-size", "100", "--out", str(tmp_path / "a.tum")]) == 2
+    said = capsys.readouterr().err
+    assert "0 of 6 frames only (no parallax yet: 6)" in said
+    assert "a larger --max-size shows more" in said
+    assert "reconstruct --camera still" in said
