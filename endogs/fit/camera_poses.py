@@ -29,6 +29,8 @@ def current_poses(window: Window, given: Array, first: int = 0) -> Array:
         if not any(i in corrections for i in near):
             continue
         ends = [corrections.get(i, np.eye(4)) for i in near]
-        between = ends[0] if len(ends) == 1 else interpolate_rigid(*ends, (k - near[0]) / (near[1] - near[0]))
-        found[k] = between @ given[k]
+        correction = ends[0]
+        if len(ends) == 2:
+            correction = interpolate_rigid(ends[0], ends[1], (k - near[0]) / (near[1] - near[0]))
+        found[k] = correction @ given[k]
     return found
