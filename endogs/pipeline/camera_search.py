@@ -31,7 +31,8 @@ SMALL_TURN = 5.0
 """Degrees that such a path may turn by."""
 LEAST_FOUND = 0.1
 """Share of the frames whose pose must be found for a path to be worth anything."""
-ADVICE = "--camera still takes it to stand still, --start and --end choose another part"
+ADVICE = "reconstruct --camera still takes it to stand still, --start and --end choose another part"
+"""Said by `endogs track` too."""
 
 
 @dataclass(frozen=True)
