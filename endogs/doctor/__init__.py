@@ -32,6 +32,7 @@ EXTRAS = {
     "onnxruntime": ("learned", "depth models in ONNX files"),
     "pydicom": ("dicom", "DICOM files"),
     "OpenEXR": ("exr", "depth in EXR files"),
+    "pycolmap": ("colmap", "reconstruct --camera colmap"),
     "gsplat": ("gsplat", "render's --backend gsplat, on a GPU"),
 }
 """Optional libraries: the extra of endogs that installs each, and what it is for."""
