@@ -94,7 +94,7 @@ def interpolate_rigid(start: Array, end: Array, fraction: float) -> Array:
     angle = np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))
     # The eigenvector of eigenvalue 1 is the axis; unlike the antisymmetric part it is there at half a turn as well.
     axis = np.linalg.svd(turn - np.eye(3))[2][2] if angle > 1e-9 else np.zeros(3)
-    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    cross = cross_matrix(axis)
     if np.sum(cross * (turn - turn.T)) < 0:
         cross = -cross
     part = fraction * angle

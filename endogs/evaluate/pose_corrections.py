@@ -24,8 +24,9 @@ def pose_corrections(scene: Scene, clip: Clip, split: Split) -> dict[str, Any] |
     (`mean_pixels`).
     """
     given = np.asarray(clip.world_to_camera, np.float64)
-    replaced = scene.origin.cameras not in (None, "given")
-    if replaced != clip.poses_replaced or (scene.world_to_camera == given).all():
+    if (scene.world_to_camera == given).all():
+        return None
+    if clip.poses_replaced != (scene.origin.cameras not in (None, "given")):
         return None
     parts = {"training": split.train, "held_out": split.unseen}
     found: dict[str, Any] = {name: _of(scene, given, list(frames)) for name, frames in parts.items() if len(frames)}

@@ -1,5 +1,7 @@
 """The poses of a clip's frames as a fit has them now."""
 
+import numpy as np
+
 from endogs.fit.window import Window
 from endogs.geometry import Array, interpolate_rigid, invert_rigid
 
@@ -20,14 +22,15 @@ def current_poses(window: Window, given: Array, first: int = 0) -> Array:
             corrections[k] = found[k] @ invert_rigid(given[k])
     if not corrections:
         return found
-    inside = [frame.number - first for frame in window.frames]
-    for k in sorted(set(range(len(given))) - set(inside)):
-        before, after = [i for i in inside if i < k][-1:], [i for i in inside if i > k][:1]
-        near = [(i, corrections.get(i)) for i in (*before, *after)]
-        known = [(i, correction) for i, correction in near if correction is not None]
-        if len(known) == 2:
-            (a, start), (b, end) = known
-            found[k] = interpolate_rigid(start, end, (k - a) / (b - a)) @ given[k]
-        elif known:
-            found[k] = known[0][1] @ given[k]
+    inside = np.array([frame.number - first for frame in window.frames])
+    for k in np.setdiff1d(np.arange(len(given)), inside):
+        at = int(np.searchsorted(inside, k))
+        near = inside[max(at - 1, 0) : at + 1].tolist()
+        if not any(i in corrections for i in near):
+            continue
+        ends = [corrections.get(i, np.eye(4)) for i in near]
+        correction = ends[0]
+        if len(ends) == 2:
+            correction = interpolate_rigid(ends[0], ends[1], (k - near[0]) / (near[1] - near[0]))
+        found[k] = correction @ given[k]
     return found

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,6 @@ from endogs.clip.cameras.guessed_camera import still_poses
 from endogs.errors import InputError
 from endogs.geometry import interpolate_rigid
 from endogs.pipeline.options import CameraChoice
-from endogs.pipeline.plan import Plan, resolve
-from endogs.pipeline.prepared_fit import say
 from endogs.priors.depth.pair_doubt import pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
@@ -36,7 +34,7 @@ TISSUE_PATH, TISSUE_TURN = 0.35, 30.0
 turn by up to 16 degrees, and the smallest of moving ones before such tissue is 0.60 wide."""
 LEAST_FOUND = 0.1
 """Share of the frames whose pose must be found for a path to be worth anything."""
-STILL_ADVICE = "--camera still takes it to stand still"
+STILL_ADVICE = "reconstruct --camera still takes it to stand still"
 SMALL_PICTURE = 300
 """Pixels of the longer side below which too few corners are a matter of the picture's size."""
 
@@ -63,20 +61,6 @@ class FoundCameras:
         if self.trajectory is not None:
             about |= {"found": int(self.trajectory.found.sum()), "milliseconds": self.trajectory.milliseconds}
         return about
-
-
-def with_cameras(clip: Clip, plan: Plan) -> tuple[Clip, Plan, FoundCameras]:
-    """The clip with the cameras that `--camera` asks for, and the plan for it.
-
-    Raises InputError as `find_cameras` and `resolve` do.
-    """
-    found = find_cameras(clip, plan.options.camera, plan.split.unseen)
-    say(found.notes)
-    known = set(plan.notes)
-    if found.clip is not clip:
-        plan = resolve(plan.options, found.clip)
-        say([note for note in plan.notes if note not in known])
-    return found.clip, replace(plan, cameras=found.source), found
 
 
 def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ()) -> FoundCameras:

@@ -121,9 +121,8 @@ def fit_chain(
                 raise
             what = "show no tissue of known depth" if own.split.train else "have no pose"
             say([f"frames {segment.first} to {segment.last} {what}: the scene rests there"])
-            rests = _resting(
-                read_segment(folder.work, number - 1), clip, segment, origin_of(inside, 0, done.depth_kind)
-            )
+            of = own_origin(origin_of(inside, 0, done.depth_kind), segment)
+            rests = _resting(read_segment(folder.work, number - 1), clip, segment, done.poses, of)
             save_scene(rests, segment_file(folder.work, number))
             done.add(rests, segment)
             continue
@@ -143,8 +142,7 @@ def fit_chain(
         with clock.stage("fit"):
             run_fit(fit, folder.checkpoints, on_step=on_step)
         with clock.stage("write"):
-            of = origin_of(inside, fit.step, done.depth_kind)
-            of = replace(of, unplaced_frames=unplaced_in(segment, of.unplaced_frames))
+            of = own_origin(origin_of(inside, fit.step, done.depth_kind), segment)
             scene = _finished(fit, clip, segment, done, of, plan.split.unseen)
             save_scene(scene, segment_file(folder.work, number))
         done.add(scene, segment)
@@ -163,10 +161,10 @@ def fit_chain(
     return ChainFit(chain, stopped_by, done.depth or {}, log, done.steps)
 
 
-def unplaced_in(segment: SegmentFrames, frames: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """Frames of the clip without a pose, by the segment's own indices."""
-    inside = set(segment.frames)
-    return tuple(i - segment.first for i in frames or () if i in inside) or None
+def own_origin(origin: Origin, segment: SegmentFrames) -> Origin:
+    """The origin of a segment's scene, which names frames of the clip without a pose by the segment's own indices."""
+    inside = [i - segment.first for i in origin.unplaced_frames or () if i in segment.frames]
+    return replace(origin, unplaced_frames=tuple(inside) or None)
 
 
 def require_frames(train: list[int], segment: SegmentFrames) -> None:
@@ -213,9 +211,11 @@ def _finished(
     return scene.to("cpu")
 
 
-def _resting(before: Scene, clip: Clip, segment: SegmentFrames, origin: Origin) -> Scene:
-    """A segment in which nothing is seen: all stays as it was at the end of the segment before."""
+def _resting(before: Scene, clip: Clip, segment: SegmentFrames, known: Array, origin: Origin) -> Scene:
+    """A segment in which nothing is seen: all stays as it was at the end of the segment before, and so do the poses
+    `known` (f, 4, 4) of the clip's first frames."""
     frames = slice(segment.first, segment.last + 1)
+    poses = np.concatenate([known[segment.first :], clip.world_to_camera[len(known) : segment.last + 1]])
     unseen = Visibility.of(*np.zeros((2, len(before), len(segment)), bool))
     return replace(
         before,
@@ -223,7 +223,7 @@ def _resting(before: Scene, clip: Clip, segment: SegmentFrames, origin: Origin) 
         deformation=StaticDeformation(),
         times=clip.times[frames],
         K=clip.K[frames],
-        world_to_camera=clip.world_to_camera[frames],
+        world_to_camera=poses,
         visibility=unseen,
         origin=origin,
         file=None,

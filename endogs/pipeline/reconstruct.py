@@ -30,7 +30,7 @@ from endogs.output import to_json
 from endogs.pictures.find_visibility import find_visibility
 from endogs.pictures.preview import write_preview
 from endogs.pictures.source_clip import masks_in_use, options_as_json, path_from
-from endogs.pipeline.camera_search import with_cameras
+from endogs.pipeline.camera_plan import with_cameras
 from endogs.pipeline.chain_fit import fit_chain
 from endogs.pipeline.held_out_poses import align_frames
 from endogs.pipeline.notes import (

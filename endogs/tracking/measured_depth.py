@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.priors.depth.disparity import disparity_range, matched_disparity
+from endogs.priors.motion.flow import one_opencv_thread
 from endogs.tracking.config import TrackingConfig
 from endogs.tracking.corner_tracks import correlation
 from endogs.tracking.luma import Look
@@ -49,10 +50,11 @@ def pair_depth(look: Look, right: Look, baseline: float, pixels: Array, config: 
     nothing = np.zeros(len(pixels)), np.zeros(len(pixels))
     if not len(pixels):
         return nothing
-    span = disparity_range([(look.grey, right.grey)])
-    if span is None:
-        return nothing
-    dense = matched_disparity(look.grey, right.grey, *span)
+    with one_opencv_thread():  # what is matched depends on their number
+        span = disparity_range([(look.grey, right.grey)])
+        if span is None:
+            return nothing
+        dense = matched_disparity(look.grey, right.grey, *span)
     column = np.clip(pixels[:, 0].astype(int), 1, look.width - 2)
     row = np.clip(pixels[:, 1].astype(int), 1, look.height - 2)
     around = np.stack([dense[row + y, column + x] for y in (-1, 0, 1) for x in (-1, 0, 1)], 1)

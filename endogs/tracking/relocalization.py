@@ -27,6 +27,8 @@ MATCHES, AGREE = 15, 12
 """Matches with a keyframe, and those that agree on a pose, at least."""
 TRIED = 3
 """Keyframes with the most matches that are tried."""
+KEPT = 2 * (NEWEST + OLDER)
+"""Keyframes whose features are kept: those of one take 0.4 MB."""
 ERROR = 4.0
 """Pixels within which a match agrees with a pose: depths are rough."""
 
@@ -44,8 +46,7 @@ class Recognizer:
             return None
         candidates = []
         for number in self._candidates(len(world.keyframes)):
-            if number not in self._features:
-                self._features[number] = features(world.keyframes[number].look)
+            self._remember(number, world)
             here, there = matches(descriptors, self._features[number][1])
             if len(here) >= MATCHES:
                 candidates.append((len(here), number, here, there))
@@ -63,6 +64,13 @@ class Recognizer:
             if (np.linalg.norm(drawn - sightings.pixels, axis=1) < ERROR).sum() >= AGREE:
                 return number, pose
         return None
+
+    def _remember(self, number: int, world: SparseMap) -> None:
+        """Have the features of a keyframe at hand, and forget those that were not asked for the longest time."""
+        known = self._features.pop(number, None)
+        self._features[number] = features(world.keyframes[number].look) if known is None else known
+        while len(self._features) > KEPT:
+            del self._features[next(iter(self._features))]
 
     @staticmethod
     def _candidates(count: int) -> list[int]:

@@ -51,6 +51,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "pictures/drawing_device.py": tuple(verb for verb, options in VERBS.items() if "--backend" in options),
     "pipeline/": ("reconstruct",),
     "pipeline/inspect.py": ("inspect",),
+    "pipeline/track_command.py": ("track",),
     "priors/": ("reconstruct",),
     "priors/instruments/": READERS,
     "render/room.py": ("render", "export video", "export depth"),
@@ -59,6 +60,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "scene/": ("reconstruct",),
     "pictures/source_clip.py": ("evaluate", "export video"),
     "scene/relight.py": ("reconstruct",),
+    "tracking/": ("reconstruct",),
 }
 """By room or file, the commands that can print its sentences; the longest name that fits counts."""
 

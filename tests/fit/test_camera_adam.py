@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from endogs.camera import Camera
+from endogs.fit.camera_poses import current_poses
 from endogs.fit.config import PoseConfig
 from endogs.fit.optimize.camera_adam import CameraAdam, pose_gradient
 from endogs.gaussians import CHANNELS
@@ -116,3 +117,18 @@ def test_frames_that_are_held_do_not_move() -> None:
         cameras.step(packed, torch.ones_like(packed), k, 0.5)
     moved = [bool((frame.world_to_camera != np.eye(4)).any()) for frame in window.frames]
     assert moved == [False, False, True]
+
+
+def test_a_frame_beside_the_window_is_corrected_as_its_neighbours_are() -> None:
+    given = np.tile(np.eye(4), (8, 1, 1))
+    given[:, 2, 3] = np.arange(8)
+
+    def seen(number: int, shift: float) -> SimpleNamespace:
+        pose = given[number].copy()
+        pose[0, 3] += shift
+        return SimpleNamespace(number=number + 10, world_to_camera=pose)
+
+    window = SimpleNamespace(frames=[seen(1, 0.0), seen(2, 0.0), seen(4, 0.6), seen(6, 0.2)])
+    found = current_poses(window, given, first=10)
+    np.testing.assert_allclose(found[:, 0, 3], [0, 0, 0, 0.3, 0.6, 0.4, 0.2, 0.2], atol=1e-12)
+    np.testing.assert_array_equal(found[:3], given[:3])

@@ -23,6 +23,8 @@ from endogs.fit import checkpoint_clock
 from endogs.fit.config import PRESETS
 from endogs.fit.loop import Fit
 from endogs.pictures.scene_frames import picture
+from endogs.pipeline import camera_plan
+from endogs.pipeline.camera_search import FoundCameras
 from endogs.pipeline.reconstruct import Result, execute
 from endogs.pipeline.run_record import StageClock
 from endogs.scene import tensor_file
@@ -209,6 +211,24 @@ def test_a_blackout_longer_than_a_segment_is_rested_through(tmp_path, capsys):
     psnr = {row["frame"]: row["psnr"] for row in found.metrics["per_frame"]}
     assert min(psnr[frame] for frame in (1, 9)) > 25
     assert psnr[49] > 22, "what comes after the dark is fitted again"
+
+
+def test_a_segment_in_which_the_camera_was_lost_is_rested_through(clip_folder, tmp_path, monkeypatch, capsys):
+    lost = range(12, 44)
+
+    def without_some(clip: Any, *_: Any) -> FoundCameras:
+        known = ~np.isin(np.arange(FRAMES), lost)
+        return FoundCameras(clip.with_cameras(clip.world_to_camera, known), "tracked")
+
+    monkeypatch.setattr(camera_plan, "find_cameras", without_some)
+    found = execute(segmented(clip_folder, tmp_path / "out", iterations=60), StageClock())
+    assert "frames 16 to 39 have no pose: the scene rests there" in capsys.readouterr().err
+    chain = load_scene(found.out)
+    assert chain.origin.unplaced_frames == tuple(lost)
+    for number, one in enumerate(chain.segments):
+        inside = tuple(i - one.first for i in lost if one.first <= i <= one.last)
+        assert chain.segment(number).origin.unplaced_frames == inside
+    assert [row["frame"] for row in found.metrics["per_frame"]] == [1, 9, 49]
 
 
 def black_png() -> bytes:

@@ -100,9 +100,9 @@ def test_a_resumed_fit_finds_the_same_poses_to_the_bit(clip, refined, tmp_path):
 
 
 def test_segments_agree_on_the_poses_that_they_share(tmp_path):
-    given = off_by(true_poses(36), 0.6, 0.3)
+    given = off_by(true_poses(32), 0.6, 0.3)
     clip, out = write_posed_clip(tmp_path / "clip", given), tmp_path / "out"
-    result = execute(options(clip, out, segment_frames=24, iterations=150), StageClock())
+    result = execute(options(clip, out, segment_frames=24, iterations=110), StageClock())
     chain = load_scene(out)
     first, second = chain.segments
     before, after = (read_segment(out, number).world_to_camera for number in (0, 1))
@@ -110,4 +110,4 @@ def test_segments_agree_on_the_poses_that_they_share(tmp_path):
     np.testing.assert_array_equal(chain.world_to_camera, np.concatenate([before, after[len(first) - second.first :]]))
     assert (chain.world_to_camera != given).any((1, 2)).all()
     assert motion_error(chain.world_to_camera) < 0.7 * motion_error(given)
-    assert result.metrics["poses"]["held_out"]["moved"] == 5
+    assert result.metrics["poses"]["held_out"]["moved"] == 4

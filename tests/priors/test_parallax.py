@@ -133,19 +133,19 @@ def test_a_rigid_phantoms_depth(moving):
 
 
 def test_breathing_tissue_has_parallax_beside_its_own_motion(tmp_path):
-    options = {"breathing": 6, "peristalsis": 0, "pull": 0, "instruments": 0, "fps": 6}
+    options = {"breathing": 6, "peristalsis": 0, "pull": 0, "instruments": 0, "fps": 4}
     clip = load_clip(
-        write_phantom(Phantom(tmp_path / "clip", frames=24, width=160, height=128, camera="moving", **options)),
+        write_phantom(Phantom(tmp_path / "clip", frames=18, width=120, height=96, camera="moving", **options)),
         look=False,
     )
-    frames = list(range(24))
+    frames = list(range(18))
     prior = ParallaxDepth(PhotometricDepth())
     notes = prior.prepare(clip, frames, clip.tissue_mask)
     assert any("the tissue moves as a whole beside the poses, by" in note for note in notes)
     assert prior.tissue is not None
     assert np.ptp([prior.tissue.offset(frame) for frame in frames], axis=0).max() > 5
     ratios = []
-    for i in (2, 9, 15, 21):
+    for i in (1, 7, 11, 16):
         found = prior.predict(DepthInput.of(clip, i))
         sure = (found.confidence > 0.3) & (clip.depth(i) > 0)
         assert sure.mean() > 0.3
@@ -163,10 +163,11 @@ def test_every_frame_has_others_far_enough_away_in_a_clip_of_few(moving, monkeyp
     assert (prior.predict(DepthInput.of(moving, 4)).value > 0).any()
 
 
-def test_predictions_do_not_depend_on_who_asks_first(moving):
+def test_predictions_do_not_depend_on_who_asks_first(moving, monkeypatch):
+    monkeypatch.setattr("endogs.priors.depth.parallax.OFFSETS", (3,))
     frames = list(range(12))
     found = []
-    for order in (frames, frames[::-1]):
+    for order in ([5], [11, 4, 8, 6, 5]):
         prior = ParallaxDepth(PhotometricDepth())
         prior.prepare(moving, frames, moving.tissue_mask)
         predictions = {i: prior.predict(DepthInput.of(moving, i)) for i in order}

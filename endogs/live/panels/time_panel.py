@@ -104,6 +104,5 @@ class TimePanel:
 
 def camera_state(origin: Origin, frame: int) -> str:
     """How the camera of a frame was found, where it was searched for."""
-    if origin.cameras != "tracked":
-        return ""
-    return ", **no pose was found**" if frame in (origin.unplaced_frames or ()) else ", camera tracked"
+    found = {"tracked": ", camera tracked", "colmap": ", camera by COLMAP"}.get(origin.cameras or "", "")
+    return ", **no pose was found**" if found and frame in (origin.unplaced_frames or ()) else found

@@ -1,0 +1,22 @@
+"""A clip's cameras as `--camera` asks for them, and the plan of a fit with them."""
+
+from dataclasses import replace
+
+from endogs.clip import Clip
+from endogs.pipeline.camera_search import FoundCameras, find_cameras
+from endogs.pipeline.plan import Plan, resolve
+from endogs.pipeline.prepared_fit import say
+
+
+def with_cameras(clip: Clip, plan: Plan) -> tuple[Clip, Plan, FoundCameras]:
+    """The clip with the cameras that `--camera` asks for, and the plan for it.
+
+    Raises InputError as `find_cameras` and `resolve` do.
+    """
+    found = find_cameras(clip, plan.options.camera, plan.split.unseen)
+    say(found.notes)
+    known = set(plan.notes)
+    if found.clip is not clip:
+        plan = resolve(plan.options, found.clip)
+        say([note for note in plan.notes if note not in known])
+    return found.clip, replace(plan, cameras=found.source), found
