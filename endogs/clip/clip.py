@@ -89,6 +89,8 @@ class Clip:
         """True when every frame has the same pose."""
         self.poses_are_given = recording.poses_are_given
         """False when nothing said where the camera is, and it is only taken to stand still."""
+        self.poses_are_found = False
+        """True once other poses than those of the files were put in their place, as by a search for the camera."""
         self.pose_known: NDArray[np.bool_] = np.ones(len(recording.times), bool)
         """(F,) False where a search for the camera found no pose: such a frame has one that lies between others, and
         nobody learns from it or is judged by it."""
@@ -239,6 +241,7 @@ class Clip:
             raise ValueError(f"{len(self)} frames need as many finite poses (4, 4), not {poses.shape}")
         other = copy.copy(self)
         other.world_to_camera, other.static_camera, other.poses_are_given = poses, _is_static(poses), True
+        other.poses_are_found = True
         other.units = self.units if units is None else units
         other.pose_known = np.ones(len(self), bool) if pose_known is None else np.array(pose_known, bool)
         return other

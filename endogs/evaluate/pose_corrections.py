@@ -17,15 +17,15 @@ MOST_FRAMES = 64
 
 def pose_corrections(scene: Scene, clip: Clip, split: Split) -> dict[str, Any] | None:
     """A JSON object with `units`, `training` and `held_out` frames; None where all poses are the clip's, and where the
-    clip has none and its camera was searched for.
+    scene's came from elsewhere than its clip's files, in a world of their own: `--trajectory` compares such paths.
 
     Of each: how many `frames` there are and how many have another pose (`moved`), the mean of its turn (`mean_degrees`)
     and shift (`mean_shift`, world units), and the mean over frames of the scene's median motion in the picture
     (`mean_pixels`).
     """
     given = np.asarray(clip.world_to_camera, np.float64)
-    searched = scene.origin.cameras in ("tracked", "colmap") and not clip.poses_are_given
-    if searched or (scene.world_to_camera == given).all():
+    elsewhere = scene.origin.cameras in ("tracked", "colmap", "still") and not clip.poses_are_found
+    if elsewhere or (scene.world_to_camera == given).all():
         return None
     parts = {"training": split.train, "held_out": split.unseen}
     found: dict[str, Any] = {name: _of(scene, given, list(frames)) for name, frames in parts.items() if len(frames)}
