@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from endogs.clip.cameras.guessed_camera import still_poses
 from endogs.errors import InputError
 from endogs.geometry import interpolate_rigid
 from endogs.pipeline.options import CameraChoice
-from endogs.priors.depth.pair_doubt import pair_doubt
+from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
@@ -160,10 +160,18 @@ def with_focal(clip: Clip, factor: float) -> Clip:
 
 def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None = None) -> Trajectory:
     """The camera's path, found in the clip's pictures, and its depth or right views where it has any it can trust."""
-    if depth is None and not clip.has_depth and clip.has_right and pair_doubt(clip) is not None:
-        depth = "none"
+    unfit = unfit_pair(clip) if depth is None and not clip.has_depth else None
     with Progress("frame", bar="camera") as progress:
-        return track_clip(clip, frozenset(held_out), depth, progress)
+        trajectory = track_clip(clip, frozenset(held_out), "none" if unfit else depth, progress)
+    if unfit is None:
+        return trajectory
+    return replace(trajectory, notes=(*trajectory.notes, f"camera: the right views are not used, as {unfit}"))
+
+
+def unfit_pair(clip: Clip) -> str | None:
+    """Why no depth is to be had of a clip's right views, half a sentence; None where it is, or there are none."""
+    pair = checked_pair(clip) if clip.has_right else None
+    return None if pair is None else pair.fault or pair_doubt(clip)
 
 
 def placed(

@@ -7,7 +7,7 @@ from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.evaluate.path_chart import write_path_chart
 from endogs.evaluate.writable import check_outputs
-from endogs.pipeline.camera_search import placed, tracked, with_focal_length
+from endogs.pipeline.camera_search import placed, tracked, unfit_pair, with_focal_length
 from endogs.pipeline.config import Track
 from endogs.pipeline.track_picture import track_picture
 from endogs.plain_text import plain
@@ -34,6 +34,8 @@ def run_track(config: Track) -> Trajectory:
         raise InputError(f"{clip.source}: the clip has no depth files in a known unit; use --depth auto or none")
     if config.depth == "stereo" and not clip.has_right:
         raise InputError(f"{clip.source}: the clip has no right views; use --depth auto or none")
+    if config.depth == "stereo" and (unfit := unfit_pair(clip)) is not None:
+        raise InputError(f"{clip.source}: {unfit}; use --depth auto or none")
     for note in clip.notes:
         print(f"note: {plain(note)}", file=sys.stderr)
     said = set(clip.notes)

@@ -33,7 +33,8 @@ def colmap_clip(clip: Clip) -> tuple[Trajectory, float]:
     """
     if find_spec("pycolmap") is None:
         raise InputError(
-            "--camera colmap needs pycolmap, which is not installed; `pip install 'endogs[colmap]'`, or use --camera track"
+            "--camera colmap needs pycolmap, which is not installed; `pip install 'endogs[colmap]'`, or use --camera "
+            "track"
         )
     with tempfile.TemporaryDirectory(prefix="endogs-colmap-") as name:
         folder = Path(name)

@@ -60,7 +60,6 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "scene/": ("reconstruct",),
     "pictures/source_clip.py": ("evaluate", "export video"),
     "scene/relight.py": ("reconstruct",),
-    "tracking/": ("reconstruct",),
 }
 """By room or file, the commands that can print its sentences; the longest name that fits counts."""
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from samples.ball_clip import winding, write_ball_clip
+from scipy.spatial.transform import Rotation
 
 from endogs.cli import main
 from endogs.clip import load_clip
@@ -17,6 +18,7 @@ from endogs.pipeline.camera_search import find_cameras, spans, with_focal_length
 from endogs.scene.scene_file import load_scene
 from endogs.tracking import focal_length
 from endogs.tracking.camera_motion import camera_motion
+from endogs.tracking.rigid_motion import moved_by
 from endogs.tracking.trajectory import State, TrackedFrame, Trajectory
 
 FRAMES = 16
@@ -192,3 +194,19 @@ def test_advice_is_about_what_can_be_done(tmp_path, capsys):
     assert "0 of 6 frames only (no parallax yet: 6)" in said
     assert "a larger --max-size shows more" in said
     assert "reconstruct --camera still" in said
+
+
+def test_found_poses_are_not_measured_against_those_that_the_clip_came_with(tmp_path, capsys):
+    folder = write_ball_clip(tmp_path / "clip", TRUE[:12])
+    lines = []
+    for k, pose in enumerate(invert_rigid(moved_by(TRUE[:12], np.tile([30.0, 20, 0, 0, 0.4, 0], (12, 1))))):
+        quaternion = Rotation.from_matrix(pose[:3, :3]).as_quat()
+        lines.append(" ".join(str(x) for x in (k / 30, *pose[:3, 3], *quaternion)))
+    (folder / "poses.tum").write_text("\n".join(lines) + "\n")
+    words = ["--iterations", "10", "--gaussians", "500", "--deformation", "none", "--device", "cpu", "--masks", "none"]
+    for choice in ("track", "still"):
+        out = tmp_path / choice
+        assert main(["reconstruct", str(folder), "--camera", choice, "--out", str(out), *words]) == 0
+        capsys.readouterr()
+        assert main(["evaluate", str(out), "--measures", "psnr"]) == 0
+        assert "poses are not the clip's" not in capsys.readouterr().out
