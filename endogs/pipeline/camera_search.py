@@ -112,7 +112,8 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
     elif motion.verdict != "moving":
         doubt = path_doubt(motion, *path_extent(trajectory))
     if doubt is None:
-        return placed(focused, trajectory, (f"the camera moves: {motion.evidence}", *notes))
+        said = "the camera moves" if motion.verdict == "moving" else "the camera moves, by the path that was found"
+        return placed(focused, trajectory, (f"{said} ({motion.evidence})", *notes))
     said = f"the camera may move ({motion.evidence}), but {doubt}"
     rest = "it is taken to stand still, so that all motion is explained as tissue's"
     return FoundCameras(clip, "still", (said, rest))
