@@ -124,6 +124,11 @@ class Clip:
     def __len__(self) -> int:
         return len(self.times)
 
+    @property
+    def unplaced(self) -> tuple[int, ...]:
+        """Frames for which no pose was found, ascending."""
+        return tuple(int(i) for i in np.flatnonzero(~self.pose_known))
+
     def keep(self, megabytes: float) -> None:
         """Keep at most so much of what was decoded from now on; the rest is decoded again when it is asked for."""
         said = self._memory_notes()  # about the memory that is not taken any more

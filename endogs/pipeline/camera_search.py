@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from endogs.clip import Clip
 from endogs.clip.cameras.guessed_camera import still_poses
 from endogs.errors import InputError
-from endogs.geometry import interpolate_rigid
+from endogs.evaluate.metrics.pose_errors import path_length
+from endogs.geometry import interpolate_rigid, invert_rigid
 from endogs.pipeline.options import CameraChoice
 from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
 from endogs.tracking.colmap_poses import colmap_clip
-from endogs.tracking.focal_length import find_focal_length
+from endogs.tracking.focal_length import find_focal_length, with_focal_factor
+from endogs.tracking.rigid_motion import centre
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
 
@@ -49,11 +51,6 @@ class FoundCameras:
     """What was found or assumed, a sentence each."""
     trajectory: Trajectory | None = None
     """What the search found; None where nothing was searched for."""
-
-    @property
-    def unplaced(self) -> tuple[int, ...]:
-        """Frames without a pose, ascending."""
-        return tuple(int(i) for i in np.flatnonzero(~self.clip.pose_known))
 
     def record(self) -> dict[str, Any]:
         """For run.json."""
@@ -139,7 +136,7 @@ def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, t
     found = find_focal_length(clip, held_out)
     remedy = "--focal or --calibration says it"
     if found is None or not found.known:
-        left_open = "" if found is None else f", which leaves open {found.low * guess:.0f} to {found.high * guess:.0f}"
+        left_open = "" if found is None else f", which leaves open {found.left_open(guess)}"
         return clip, (
             f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{left_open}: depth "
             f"along the view may be off by as much; {remedy}",
@@ -154,9 +151,7 @@ def with_focal(clip: Clip, factor: float) -> Clip:
     """The clip with focal lengths times a factor; the same clip for 1."""
     if factor == 1:
         return clip
-    K = clip.K.copy()
-    K[:, [0, 1], [0, 1]] *= factor
-    return clip.with_intrinsics(K)
+    return clip.with_intrinsics(with_focal_factor(clip.K, factor))
 
 
 def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None = None) -> Trajectory:
@@ -216,7 +211,7 @@ def size_advice(clip: Clip) -> list[str]:
 def path_extent(trajectory: Trajectory) -> tuple[float, float]:
     """Width of the path by the points' median distance, and the largest turn from its first frame in degrees."""
     poses = trajectory.world_to_camera[trajectory.found]
-    centres = -np.einsum("fji,fj->fi", poses[:, :3, :3], poses[:, :3, 3])
+    centres = centre(poses)
     turns = np.einsum("fij,kj->fik", poses[:, :3, :3], poses[0, :3, :3])
     cosine = (np.trace(turns, axis1=1, axis2=2) - 1) / 2
     points = trajectory.landmarks.points if trajectory.landmarks is not None else np.zeros((0, 3))
@@ -226,9 +221,7 @@ def path_extent(trajectory: Trajectory) -> tuple[float, float]:
 
 def path_note(trajectory: Trajectory) -> str:
     """How long the path is, and how well points agree with it."""
-    poses = trajectory.world_to_camera[trajectory.found]
-    centres = -np.einsum("fji,fj->fi", poses[:, :3, :3], poses[:, :3, 3])
-    length = float(np.linalg.norm(np.diff(centres, axis=0), axis=1).sum())
+    length = path_length(invert_rigid(trajectory.world_to_camera[trajectory.found]))
     kept = [one for one in trajectory.frames if one.world_to_camera is not None and one.sub_map == trajectory.sub_map]
     residual, inliers = (
         float(np.nanmedian([getattr(one, name) for one in kept])) for name in ("residual_px", "inliers")

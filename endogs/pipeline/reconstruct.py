@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from endogs import native
@@ -300,7 +299,7 @@ def origin(
         split=plan.split.name,
         training_frames=tuple(training_frames),
         cameras=plan.cameras,
-        unplaced_frames=tuple(int(i) for i in np.flatnonzero(~clip.pose_known)) or None,
+        unplaced_frames=clip.unplaced or None,
         masks=masks_in_use(clip, options.masks),
         depth_kind=depth_kind,
         iterations=steps,

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.evaluate.line_chart import Line, line_chart
+from endogs.tracking.rigid_motion import centre
 from endogs.tracking.trajectory import Trajectory
 
 WIDTH, MAP_HEIGHT, STATE_HEIGHT = 1120, 460, 280
@@ -14,8 +15,7 @@ MOST_POINTS = 4000
 
 def track_picture(trajectory: Trajectory) -> NDArray[np.uint8]:
     """An RGB picture of the largest map's path, as `placed` poses see it, and of each frame's points that agree."""
-    poses = trajectory.world_to_camera
-    centres = -np.einsum("fji,fj->fi", poses[:, :3, :3], poses[:, :3, 3])
+    centres = centre(trajectory.world_to_camera)
     keyframes = np.array([one.keyframe for one in trajectory.frames], bool) & trajectory.found
     every = max(1, -(-len(centres) // MOST_POINTS))
     unit = "mm" if trajectory.units == "mm" else "units"

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from endogs.clip.checks.epipolar import smallest_error
-from endogs.clip.checks.followed_points import LookingView, Pair, followed_pairs
+from endogs.clip.checks.followed_points import LookingView, followed_pairs
 from endogs.clip.clip import Clip
+from endogs.tracking.two_view import turned
 
 Verdict = Literal["still", "turning", "moving", "unclear", "unseen"]
-Array = NDArray[np.float64]
 
 PLACES = 9
 """Places in the clip that are looked at."""
@@ -37,8 +36,6 @@ TURN = 0.05
 """Share of the motion that a mere turn may leave unexplained if the camera only turns..."""
 TURN_PIXELS = 0.6
 """... or pixels of the looking view, if that is more."""
-STEPS = 20
-"""Reweighted fits of a turn."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def camera_motion(clip: Clip) -> CameraMotion:
     for pair in pairs:
         motion = float(np.median(np.linalg.norm(pair.there - pair.here, axis=1)))
         seconds = float(clip.times[pair.second] - clip.times[pair.first])
-        turn = turn_error(clip.K, pair)
+        turn = turned(pair.here, pair.there, clip.K[pair.first], clip.K[pair.second])[1]
         speeds.append(motion / width / seconds)
         unexplained.append(min(1.0, smallest_error(clip.K, [pair]) / max(motion, 1e-9)))
         by_turning.append(min(1.0, turn / max(motion, 1e-9)))
@@ -102,27 +99,3 @@ def _verdict(speed: float, unexplained: float, turning_share: float) -> Verdict:
     if speed < FAST or unexplained > RIGID:
         return "unclear"
     return "turning" if turning_share > 0.5 else "moving"
-
-
-def turn_error(K: Array, pair: Pair) -> float:
-    """Median distance in pixels that the best rotation of the camera leaves between points of `pair`; `K` (F, 3, 3).
-
-    The rotation between rays is Kabsch's (1976), reweighted by Cauchy's function of the residuals.
-    """
-    first, second = _rays(K[pair.first], pair.here), _rays(K[pair.second], pair.there)
-    focal, centre = K[pair.second][[0, 1], [0, 1]], K[pair.second][:2, 2]
-    weight = np.ones(len(first))
-    for _ in range(STEPS):
-        left, _, right = np.linalg.svd((weight[:, None] * second).T @ first)
-        flip = np.array([1.0, 1.0, np.linalg.det(left @ right)])
-        seen = first @ ((left * flip) @ right).T
-        ahead = seen[:, 2] > 1e-6
-        pixels = seen[:, :2] / np.where(ahead, seen[:, 2], 1)[:, None] * focal + centre
-        error = np.where(ahead, np.linalg.norm(pixels - pair.there, axis=1), np.inf)
-        weight = 1 / (1 + np.square(error / (1.5 * np.median(error) + 1e-6)))
-    return float(np.median(error))
-
-
-def _rays(K: Array, points: Array) -> Array:
-    rays = np.concatenate([(points - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((len(points), 1))], 1)
-    return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))

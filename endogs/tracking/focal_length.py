@@ -49,14 +49,21 @@ class FocalLength:
 
     factor: float
     low: float
-    """Smallest factor that the pictures do not exclude."""
+    """Smallest factor that the pictures do not exclude; 0 where they exclude none of the smaller ones tried."""
     high: float
-    """Largest one."""
+    """Largest one; infinite where they exclude none of the larger ones."""
 
     @property
     def known(self) -> bool:
-        """Whether it is narrowed down enough to be used."""
-        return self.high / self.low < KNOWN
+        """Whether it is narrowed down enough, from both sides, to be used."""
+        return self.low > 0 and self.high / self.low < KNOWN
+
+    def left_open(self, guess: float) -> str:
+        """The range of focal lengths that is not excluded, of which `guess`, pixels, has the factor 1."""
+        low, high = f"{self.low * guess:.0f}", f"{self.high * guess:.0f}"
+        if self.low > 0 and np.isfinite(self.high):
+            return f"{low} to {high}"
+        return f"all from {low} on" if self.low > 0 else f"all up to {high}" if np.isfinite(self.high) else "all"
 
 
 def find_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> FocalLength | None:
@@ -70,11 +77,11 @@ def find_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> FocalLength |
     tried = {factor: _tracked(clip, frames, factor) for factor in FACTORS}
     miss = MISS * clip.width / 400
     best = min(FACTORS, key=lambda factor: disagreement(tried[factor], miss))
-    trajectory, found = tried[best], FocalLength(best, FACTORS[0], FACTORS[-1])
+    trajectory, found = tried[best], FocalLength(best, 0.0, np.inf)
     for _ in range(ROUNDS):
         if trajectory.landmarks is None or trajectory.found.sum() < 3:
             return None
-        bundle = _bundle(trajectory, trajectory.landmarks, _scaled(clip.K[frames[0]], found.factor))
+        bundle = _bundle(trajectory, trajectory.landmarks, with_focal_factor(clip.K[frames[0]], found.factor))
         if bundle is None:
             return None
         curve = _curve(bundle)
@@ -90,7 +97,7 @@ def _tracked(clip: Clip, frames: Sequence[int], factor: float) -> Trajectory:
     tracker = Tracker(config=TrackingConfig())
     for i in frames:
         frame = clip.frame(i)
-        tracker.feed(replace(frame, K=_scaled(frame.K, factor)))
+        tracker.feed(replace(frame, K=with_focal_factor(frame.K, factor)))
     return tracker.finish()
 
 
@@ -120,7 +127,7 @@ def lowest(factors: Array, costs: Array) -> FocalLength:
             at = logs[k] + float(np.clip(-b / (2 * a), logs[k - 1] - logs[k], logs[k + 1] - logs[k]))
             bottom = costs[k] - b * b / (4 * a)
     limit = bottom + ADMISSIBLE
-    low, high = logs[0], logs[-1]
+    low, high = -np.inf, np.inf
     for i in range(k, 0, -1):
         if costs[i - 1] >= limit:
             low = _crossing(logs[i], costs[i], logs[i - 1], costs[i - 1], limit)
@@ -137,9 +144,10 @@ def _crossing(inside: float, low: float, outside: float, high: float, limit: flo
     return float(inside + np.clip(part, 0, 1) * (outside - inside))
 
 
-def _scaled(K: Array, factor: float) -> Array:
+def with_focal_factor(K: Array, factor: float) -> Array:
+    """Intrinsics (..., 3, 3) with focal lengths times `factor`."""
     scaled = np.array(K, np.float64)
-    scaled[[0, 1], [0, 1]] *= factor
+    scaled[..., [0, 1], [0, 1]] *= factor
     return scaled
 
 
@@ -180,7 +188,7 @@ def _curve(bundle: Bundle) -> tuple[Array, Array]:
     for side in (1, -1):
         one = start
         for k in range(1, STEPS + 1):
-            one = replace(one, K=_scaled(bundle.K, STEP ** (side * k)))
+            one = replace(one, K=with_focal_factor(bundle.K, STEP ** (side * k)))
             found = adjust(one, ITERATIONS)
             one = replace(one, poses=found.poses, points=found.points)
             costs[side * k] = robust_cost(one, middle.scale)

@@ -17,9 +17,14 @@ ERROR = 1.0
 """Pixels within which points agree with a model."""
 
 
-def turned(here: Array, there: Array, K: Array) -> tuple[Array, float]:
-    """The rotation (3, 3) that best explains points (N, 2) in two pictures alone, and the median pixels it leaves."""
-    a, b = rays(here, K), rays(there, K)
+def turned(here: Array, there: Array, K: Array, K_there: Array | None = None) -> tuple[Array, float]:
+    """The rotation (3, 3) that best explains points (N, 2) in two pictures alone, and the median pixels it leaves.
+
+    `K` (3, 3) is of the first picture, and of the second where `K_there` is not given. The rotation between rays is
+    Kabsch's (1976), reweighted by Cauchy's function of the residuals.
+    """
+    first, K = K, K if K_there is None else K_there
+    a, b = rays(here, first), rays(there, K)
     a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
     weights = np.ones(len(a))
     rotation, left = np.eye(3), np.zeros(len(a))

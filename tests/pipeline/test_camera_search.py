@@ -48,7 +48,7 @@ def percent_of_path(found, known):
 def test_a_moving_camera_is_found_and_a_resting_one_is_not_searched_for(moving, resting):
     found = find_cameras(read(moving), "auto")
     assert found.source == "tracked"
-    assert found.unplaced == BLACK
+    assert found.clip.unplaced == BLACK
     assert found.clip.units == "relative"
     assert percent_of_path(found.clip.world_to_camera, found.clip.pose_known) < 1.5
     assert any("frames 5 to 7" in note and "neither fitted nor judged" in note for note in found.notes)
