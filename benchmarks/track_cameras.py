@@ -9,6 +9,9 @@ or by Sim(3) from one eye, in percent of the path and as a ratio to what a camer
 the poses as they were known when each frame came; the share of frames without a pose; and processor milliseconds a
 frame. Frames that are held out by the standard split are tracked against the map and never change it.
 
+For phantoms the error beside the tissue follows, whose motion as a whole, such as breathing, counts as the camera's:
+one eye cannot tell the two. --focal finds focal lengths instead, in parts of the true one.
+
 --peers adds what a user would have without endogs, on the same undistorted frames: OpenCV's essential matrix from frame
 to frame (one eye, every step as long as the true one, which it is given since it cannot know it) and OpenCV's RGB-D
 odometry where there is depth, with an OpenCV that has it (5); and pycolmap, where it is installed, on all frames
@@ -19,36 +22,52 @@ import argparse
 import csv
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.splits import split_frames
 from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
-from endogs.geometry import invert_rigid
+from endogs.geometry import invert_rigid, rigid
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.tracking.colmap_poses import colmap_clip
+from endogs.tracking.focal_length import find_focal_length, with_focal_factor
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
 
 Array = NDArray[np.float64]
-COLUMNS = ("clip", "frames", "method", "RMSE", "% of path", "of zero motion", "causal RMSE", "lost %", "ms a frame")
+COLUMNS = (
+    "clip",
+    "frames",
+    "method",
+    "RMSE",
+    "% of path",
+    "of zero motion",
+    "causal RMSE",
+    "beside the tissue",
+    "lost %",
+    "ms a frame",
+)
 GREY_SIZE = 400
 """Longer side of the pictures that the peers see, as the tracker's own."""
 
 
-def judged(clip: Clip, poses: Array, scaled: bool) -> tuple[float, float, float]:
-    """RMSE, percent of the path and ratio to zero motion of world-to-camera poses (F, 4, 4), NaN where lost."""
+def judged(clip: Clip, poses: Array, scaled: bool, true: Array | None = None) -> tuple[float, float, float]:
+    """RMSE, percent of the path and ratio to zero motion of world-to-camera poses (F, 4, 4), NaN where lost, against
+    `true` ones, by default the clip's."""
+    true = clip.world_to_camera if true is None else true
     known = np.isfinite(poses[:, 0, 0])
     if known.sum() < 3:
         return float("nan"), float("nan"), float("nan")
-    found = compare_paths(invert_rigid(poses[known]), invert_rigid(clip.world_to_camera[known]))
+    found = compare_paths(invert_rigid(poses[known]), invert_rigid(true[known]))
     one = found.absolute["sim3" if scaled else "se3"]
     return one.rmse, one.percent_of_path, one.ratio_to_zero_motion
 
@@ -72,7 +91,41 @@ def endogs_row(clip: Clip, source: DepthSource) -> list[object]:
     rmse, percent, ratio = judged(clip, poses, scaled)
     causal = judged(clip, causal_poses(trajectory), scaled)[0]
     lost = 100 * float((~trajectory.found).mean())
-    return [clip.name, len(clip), f"endogs, {NAMES[source]}", rmse, percent, ratio, causal, lost, spent]
+    tissue = beside_tissue(clip)
+    beside = float("nan") if tissue is None else judged(clip, poses, scaled, tissue)[0]
+    return [clip.name, len(clip), f"endogs, {NAMES[source]}", rmse, percent, ratio, causal, beside, lost, spent]
+
+
+def beside_tissue(clip: Clip) -> Array | None:
+    """World to camera (F, 4, 4) as the tissue sees it: what it does as a whole, by the phantom's true tracks, belongs
+    to the camera. None where there are no true tracks.
+
+    The tissue's motion is the rigid one of its points by least squares (W. Kabsch, 1976).
+    """
+    file = clip.source / "truth" / "tracks.npz"
+    if not file.is_file():
+        return None
+    points = np.load(file)["positions"][: len(clip)].astype(np.float64)
+    middle = points.mean(1, keepdims=True)
+    poses = np.array(clip.world_to_camera)
+    for k in range(len(clip)):
+        turn, _ = Rotation.align_vectors(points[k] - middle[k], points[0] - middle[0])
+        moved = rigid(turn.as_matrix(), middle[k, 0] - turn.apply(middle[0, 0]))
+        poses[k] = clip.world_to_camera[k] @ moved
+    return poses
+
+
+def focal_row(clip: Clip, off: float) -> str:
+    """What `find_focal_length` makes of a clip whose focal length is taken `off` times too long."""
+    guessed = clip.with_intrinsics(with_focal_factor(clip.K, off))
+    began = time.process_time()
+    found = find_focal_length(guessed, split_frames(len(clip)).unseen)
+    spent = time.process_time() - began
+    if found is None:
+        return f"| {clip.name} | {off:.3g} | nothing | | {spent:.0f} s |"
+    verdict = "taken" if found.known else "not taken"
+    left_open = f"{found.left_open(off * 100)} %, {verdict}"
+    return f"| {clip.name} | {off:.3g} | {found.factor * off:.3f} | {left_open} | {spent:.0f} s |"
 
 
 NAMES: dict[DepthSource, str] = {"none": "one eye", "stereo": "stereo", "given": "depth"}
@@ -86,42 +139,44 @@ def grey_of(clip: Clip, index: int) -> tuple[NDArray[np.uint8], float]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)), scale
 
 
-def essential_row(clip: Clip) -> list[object]:
-    """OpenCV from frame to frame: corners followed by flow, essential matrix, the true length of every step."""
+def frame_to_frame(clip: Clip, name: str, scaled: bool, step: Callable[[int], Array | None]) -> list[object]:
+    """One row: `step(i)` gives the motion (4, 4) from frame i - 1 to i, None where it fails, which is left out."""
     poses = np.tile(np.eye(4), (len(clip), 1, 1))
     began, failed = time.process_time(), 0
+    for i in range(1, len(clip)):
+        motion = step(i)
+        failed += motion is None
+        poses[i] = poses[i - 1] if motion is None else motion @ poses[i - 1]
+    spent = 1000 * (time.process_time() - began) / len(clip)
+    rmse, percent, ratio = judged(clip, poses, scaled)
+    return [clip.name, len(clip), name, rmse, percent, ratio, rmse, float("nan"), 100 * failed / len(clip), spent]
+
+
+def essential_row(clip: Clip) -> list[object]:
+    """OpenCV: corners followed by flow, essential matrix, the true length of every step."""
     centres = invert_rigid(clip.world_to_camera)[:, :3, 3]
     before, scale = grey_of(clip, 0)
-    for i in range(1, len(clip)):
-        now, _ = grey_of(clip, i)
-        step = np.eye(4)
-        corners = cv2.goodFeaturesToTrack(before, 800, 0.01, 6)
-        if corners is not None and len(corners) >= 8:
-            moved, ok, _ = cv2.calcOpticalFlowPyrLK(before, now, corners, np.zeros_like(corners))
-            here, there = corners[ok.ravel() > 0, 0] / scale, moved[ok.ravel() > 0, 0] / scale
-            K = clip.K[i]
-            essential, inliers = cv2.findEssentialMat(here, there, K, cv2.RANSAC, 0.999, 1.0 / scale)
-            if essential is not None and essential.shape == (3, 3):
-                _, turn, shift, _ = cv2.recoverPose(essential, here, there, K, mask=inliers)
-                step[:3, :3] = turn
-                step[:3, 3] = shift[:, 0] * np.linalg.norm(centres[i] - centres[i - 1])
-            else:
-                failed += 1
-        poses[i] = step @ poses[i - 1]
-        before = now
-    spent = 1000 * (time.process_time() - began) / len(clip)
-    rmse, percent, ratio = judged(clip, poses, True)
-    name = "OpenCV essential matrix, true step lengths"
-    return [clip.name, len(clip), name, rmse, percent, ratio, rmse, 100 * failed / len(clip), spent]
+
+    def step(i: int) -> Array | None:
+        nonlocal before
+        earlier, (before, _) = before, grey_of(clip, i)
+        corners = cv2.goodFeaturesToTrack(earlier, 800, 0.01, 6)
+        if corners is None or len(corners) < 8:
+            return None
+        moved, ok, _ = cv2.calcOpticalFlowPyrLK(earlier, before, corners, np.zeros_like(corners))
+        here, there = corners[ok.ravel() > 0, 0] / scale, moved[ok.ravel() > 0, 0] / scale
+        K = clip.K[i]
+        essential, inliers = cv2.findEssentialMat(here, there, K, cv2.RANSAC, 0.999, 1.0 / scale)
+        if essential is None or essential.shape != (3, 3):
+            return None
+        _, turn, shift, _ = cv2.recoverPose(essential, here, there, K, mask=inliers)
+        return rigid(turn, shift[:, 0] * np.linalg.norm(centres[i] - centres[i - 1]))
+
+    return frame_to_frame(clip, "OpenCV essential matrix, true step lengths", True, step)
 
 
 def odometry_row(clip: Clip) -> list[object]:
-    """OpenCV's RGB-D odometry from frame to frame, a step that fails left out.
-
-    Its limits are those of rooms, so lengths are scaled until the tissue is a metre away.
-    """
-    poses = np.tile(np.eye(4), (len(clip), 1, 1))
-    began, failed = time.process_time(), 0
+    """OpenCV's RGB-D odometry; its limits are those of rooms, so lengths are scaled until tissue is a metre away."""
     first = clip.depth(0)
     assert first is not None
     far = float(np.median(first[first > 0]))
@@ -136,24 +191,22 @@ def odometry_row(clip: Clip) -> list[object]:
         return cv2.OdometryFrame(metres, clip.image(i)[..., ::-1].copy())
 
     before = taken(0)
-    for i in range(1, len(clip)):
-        now = taken(i)
-        step = np.eye(4)
+
+    def step(i: int) -> Array | None:
+        nonlocal before
+        earlier, before = before, taken(i)
         try:
-            odometry.prepareFrames(before, now)
-            good, motion = odometry.compute(before, now)
+            odometry.prepareFrames(earlier, before)
+            good, motion = odometry.compute(earlier, before)
         except cv2.error:
-            good, motion = False, None
-        if good and motion is not None and np.isfinite(motion).all():
-            step = np.asarray(motion, np.float64)
-            step[:3, 3] *= far
-        else:
-            failed += 1
-        poses[i] = step @ poses[i - 1]
-        before = now
-    spent = 1000 * (time.process_time() - began) / len(clip)
-    rmse, percent, ratio = judged(clip, poses, False)
-    return [clip.name, len(clip), "OpenCV RGB-D odometry", rmse, percent, ratio, rmse, 100 * failed / len(clip), spent]
+            return None
+        if not good or motion is None or not np.isfinite(motion).all():
+            return None
+        motion = np.array(motion, np.float64)
+        motion[:3, 3] *= far
+        return motion
+
+    return frame_to_frame(clip, "OpenCV RGB-D odometry", False, step)
 
 
 def colmap_row(clip: Clip) -> list[object]:
@@ -163,11 +216,11 @@ def colmap_row(clip: Clip) -> list[object]:
         trajectory, _ = colmap_clip(clip)
     except InputError as error:
         print(error, file=sys.stderr)
-        return [clip.name, len(clip), "COLMAP", *(float("nan"),) * 4, 100.0, float("nan")]
+        return [clip.name, len(clip), "COLMAP", *(float("nan"),) * 5, 100.0, float("nan")]
     spent = 1000 * (time.perf_counter() - began) / len(clip)
     rmse, percent, ratio = judged(clip, trajectory.world_to_camera, True)
     lost = 100 * float((~trajectory.found).mean())
-    return [clip.name, len(clip), "COLMAP (wall time)", rmse, percent, ratio, float("nan"), lost, spent]
+    return [clip.name, len(clip), "COLMAP (wall time)", rmse, percent, ratio, *(float("nan"),) * 2, lost, spent]
 
 
 def text(value: object) -> str:
@@ -183,8 +236,16 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--end", type=float, help="seconds of each clip")
     parser.add_argument("--masks", default="auto", choices=["auto", "given", "color", "none"])
+    parser.add_argument("--focal", nargs="+", type=float, help="find the focal length, taken so many times too long")
     parser.add_argument("--csv", type=Path)
     chosen = parser.parse_args()
+    if chosen.focal:
+        print("| clip | taken for | found | left open | time |\n|---|---|---|---|---|", flush=True)
+        for path in chosen.clips:
+            clip = with_instrument_masks(load_clip(path, ClipOptions(end=chosen.end)), chosen.masks)
+            for off in chosen.focal:
+                print(focal_row(clip, off), flush=True)
+        return
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
     rows = []
     for path in chosen.clips:
