@@ -17,8 +17,6 @@ from endogs.geometry import invert_rigid, pixel_rays
 from endogs.priors.depth.triangulation import InverseDepth, fused
 from endogs.priors.pull_push import filled
 
-ROUNDS = 2
-"""The second one looks up where the first has put the depth."""
 FIRMEST = 0.01
 """Relative standard deviation that a frame's word has at least: frames share the pictures that they know it from."""
 INSIDE = 0.7
@@ -49,17 +47,12 @@ def agreed(own: FrameWord, others: Sequence[FrameWord]) -> tuple[Plane, Plane]:
     Where the frame says nothing, others speak for it as far as depth continued from around meets theirs. 0 and infinite
     where nobody says anything, or where they do not agree.
     """
-    if not (own.inverse > 0).any():
+    if not others or not (own.inverse > 0).any():
         return own.inverse, own.relative
-    value, deviation = own.inverse, own.relative
     guess = filled(own.inverse)
-    for _ in range(ROUNDS if others else 0):
-        value, deviation = fused([_own(own, guess), *(_told(own, guess, other) for other in others)])
-        if not (value > 0).any():
-            break
-        deviation = np.where(value > 0, deviation / np.where(value > 0, value, 1), np.inf).astype(np.float32)
-        guess = filled(value)
-    return value, deviation
+    value, deviation = fused([_own(own, guess), *(_told(own, guess, other) for other in others)])
+    relative = np.where(value > 0, deviation / np.where(value > 0, value, 1), np.inf).astype(np.float32)
+    return value, relative
 
 
 def _own(own: FrameWord, guess: Plane) -> InverseDepth:

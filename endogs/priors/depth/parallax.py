@@ -22,9 +22,9 @@ from endogs.geometry import invert_rigid
 from endogs.priors.depth.agreement import FrameWord, agreed
 from endogs.priors.depth.moving_tissue import MARGIN, MovingTissue
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
-from endogs.priors.depth.residual_flow import PosedFrame, sharpened
+from endogs.priors.depth.residual_flow import PosedFrame, quick_flow, sharpened
 from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
-from endogs.priors.motion.flow import consistency_mask, dis_flow
+from endogs.priors.motion.flow import consistency_mask
 from endogs.priors.pull_push import filled
 from endogs.priors.speculars import bright_mask
 from endogs.priors.tissue import erode_tissue_mask
@@ -46,8 +46,10 @@ LOOKED_AT = 6
 """Frames by which the offsets are chosen."""
 STEP = 2
 """Every second pixel, in rows and columns, is triangulated: the flow is no finer."""
-REFINEMENTS = 5
-"""Iterations of the flow's variational refinement: more takes twice the time and finds the same depth."""
+FIRST_STEP = 4
+"""Every fourth pixel is enough for the depth by which far frames are warped."""
+FIRST_PAIRS = 2
+"""Offsets on each side from which the first depth is triangulated."""
 PRECISE = 0.05
 """Relative standard deviation of depth at which the confidence is a half."""
 USEFUL = 0.2
@@ -154,7 +156,7 @@ class ParallaxDepth:
                 )
             self._serves = False
             return [*notes, f"no depth from parallax, though the camera moves: {found}."]
-        farther = (offset for offset in (2 * best, 4 * best) if offset < len(frames) / 2)
+        farther = (times * best for times in range(2, FIRST_PAIRS + 1) if times * best < len(frames) / 2)
         self._offsets = (best, *farther)
         most = max(1, min(OFFSETS[-1], len(frames) // 2))
         self._far = tuple(sorted({min(times * best, most) for times in FAR}))
@@ -172,8 +174,8 @@ class ParallaxDepth:
         neighbours = [self._sharper(other) for other in self._at(frame.number, NEIGHBOURS)]
         inverse, relative = agreed(self._sharper(frame.number), neighbours)
         weight = np.where(inverse > 0, 1 / (1 + np.square(relative / PRECISE)), 0).astype(np.float32)
-        weight[~erode_tissue_mask(frame.tissue_mask, MARGIN)[_sampled(height, width)]] = 0
-        weight[bright_mask(frame.image)[_sampled(height, width)]] *= 0.1
+        weight[~erode_tissue_mask(frame.tissue_mask, MARGIN)[_sampled((height, width))]] = 0
+        weight[bright_mask(frame.image)[_sampled((height, width))]] *= 0.1
         known = _enlarged(weight, (width, height))
         there = _enlarged(weight * inverse, (width, height))
         depth = np.divide(known, there, where=known > FAINT, out=np.zeros_like(known))
@@ -209,14 +211,14 @@ class ParallaxDepth:
         with self._lock:
             mask = self._masks(number)
         found = fused([self._pair(number, other) for other in self._at(number, self._offsets)])
-        return self._anchored(number, self._word(number, mask, *found))
+        return self._anchored(number, self._word(number, mask, *found, FIRST_STEP))
 
     def _anchored(self, number: int, word: FrameWord) -> FrameWord:
         """Where tissue moves, with the median depth of the corners: over a few frames, an error of its motion is one of
         all depths, and corners were seen for longer."""
         assert self._tissue is not None
         pixels, depth = self._tissue.corners(number)
-        column, row = (pixels.astype(np.intp) // STEP).T
+        column, row = (pixels.astype(np.intp) // word.step).T
         height, width = word.inverse.shape
         inverse = word.inverse[row.clip(0, height - 1), column.clip(0, width - 1)]
         ratio = 1 / (depth * np.where(inverse > 0, inverse, np.inf))
@@ -224,13 +226,18 @@ class ParallaxDepth:
         return word if len(ratio) < ANCHORS else replace(word, inverse=word.inverse * np.float32(np.median(ratio)))
 
     def _word(
-        self, number: int, mask: NDArray[np.bool_], inverse: NDArray[np.float32], deviation: NDArray[np.float32]
+        self,
+        number: int,
+        mask: NDArray[np.bool_],
+        inverse: NDArray[np.float32],
+        deviation: NDArray[np.float32],
+        step: int,
     ) -> FrameWord:
         inverse, relative = _without_outliers(inverse, deviation)
-        known = (inverse > 0) & erode_tissue_mask(mask, MARGIN)[_sampled(*mask.shape)]
+        known = (inverse > 0) & erode_tissue_mask(mask, MARGIN)[_sampled(mask.shape, step)]
         inverse, relative = np.where(known, inverse, 0), np.where(known, relative, np.inf)
         camera = self._clip.K[number], self._poses[number]
-        return FrameWord(inverse.astype(np.float32), relative.astype(np.float32), *camera, STEP)
+        return FrameWord(inverse.astype(np.float32), relative.astype(np.float32), *camera, step)
 
     def _sharpened(self, number: int) -> FrameWord:
         """What it finds once far frames are warped into it by what all have found first."""
@@ -240,13 +247,12 @@ class ParallaxDepth:
         if not (inverse > 0).any():
             return self._words(number)
         rough = _enlarged(filled(inverse), (width, height))
-        deviation = FIRST_WORD * relative * np.where(inverse > 0, inverse, 1)
-        told = [InverseDepth(inverse, deviation.astype(np.float32), 0.0)]
+        told = [_first_word(rough, inverse > 0, relative)]
         others = (self._posed(other) for other in self._at(number, self._far))
-        told += [sharpened(frame, other, rough, STEP, REFINEMENTS) for other in others]
+        told += [sharpened(frame, other, rough, STEP) for other in others]
         with self._lock:
             mask = self._masks(number)
-        return self._word(number, mask, *fused(told))
+        return self._word(number, mask, *fused(told), STEP)
 
     def _posed(self, number: int) -> PosedFrame:
         with self._lock:
@@ -260,7 +266,7 @@ class ParallaxDepth:
         for k in sorted({round(start) for start in starts}):
             a, b = self._frames[k], self._frames[k + offset]
             pair = self._triangulated(a, b)
-            tissue = self._masks(a)[_sampled(*self._masks(a).shape)]
+            tissue = self._masks(a)[_sampled(self._masks(a).shape, FIRST_STEP)]
             relative = np.where(pair.value > 0, pair.deviation / np.maximum(pair.value, 1e-12), np.inf)
             useful = relative[(relative < USEFUL) & tissue]
             deviation = float(np.median(useful)) if useful.size else np.inf
@@ -279,13 +285,13 @@ class ParallaxDepth:
         with self._lock:
             images = [self._clip.image(i) for i in (a, b)]
             tissue = [erode_tissue_mask(self._masks(i), MARGIN) for i in (a, b)]
-        flows = [dis_flow(*pair, iterations=REFINEMENTS) for pair in (images, images[::-1])]
+        flows = [quick_flow(*pair) for pair in (images, images[::-1])]
         poses, K = self._poses, self._clip.K
         found = []
         for one, other, i, j in ((0, 1, a, b), (1, 0, b, a)):
             usable = consistency_mask(flows[one], flows[other]) & tissue[one] & _there(tissue[other], flows[one])
             a_to_b = poses[j] @ invert_rigid(poses[i])
-            found.append(triangulated(flows[one], usable, (K[i], K[j]), a_to_b, STEP))
+            found.append(triangulated(flows[one], usable, (K[i], K[j]), a_to_b, FIRST_STEP))
         with self._lock:
             self._pairs[b, a] = found[1]
             while len(self._pairs) > 3 * OFFSETS[-1]:
@@ -315,8 +321,19 @@ class ParallaxDepth:
         return DepthPrediction(filled, "metric", np.maximum(confidence, FILLED * guess.confidence).astype(np.float32))
 
 
-def _sampled(height: int, width: int) -> tuple[slice, slice]:
-    return slice(STEP // 2, height, STEP), slice(STEP // 2, width, STEP)
+def _sampled(shape: tuple[int, ...], step: int = STEP) -> tuple[slice, slice]:
+    height, width = shape
+    return slice(step // 2, height, step), slice(step // 2, width, step)
+
+
+def _first_word(rough: NDArray[np.float32], known: NDArray[np.bool_], relative: NDArray[np.float32]) -> InverseDepth:
+    """The depth found first (H, W), at every STEP-th pixel, where it is known (h, w), beside what is found by it."""
+    inverse = rough[_sampled(rough.shape)]
+    size = inverse.shape[::-1]
+    there = _enlarged(known.astype(np.float32), size) > 0.5
+    spread = _enlarged(np.where(known, relative, 1).astype(np.float32), size)
+    deviation = np.where(there, FIRST_WORD * spread * inverse, np.inf)
+    return InverseDepth(np.where(there, inverse, 0), deviation.astype(np.float32), 0.0)
 
 
 def _there(tissue_mask: NDArray[np.bool_], flow: NDArray[np.float32]) -> NDArray[np.bool_]:
