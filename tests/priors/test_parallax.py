@@ -226,10 +226,10 @@ def test_a_rough_depth_is_sharpened_by_a_frame_far_away(moving):
     posed = [
         PosedFrame(moving.image(i), moving.tissue_mask(i), moving.K[i], moving.world_to_camera[i]) for i in (0, 11)
     ]
-    found = sharpened(*posed, rough, 2, 5)
+    found = sharpened(*posed, rough, 2)
     here, known = true[1::2, 1::2], (found.value > 0) & (true[1::2, 1::2] > 0)
     assert known.mean() > 0.5
     before, after = (np.median(np.abs(w[known] * here[known] - 1)) for w in (rough[1::2, 1::2], found.value))
     assert after < 0.8 * before
     nothing = replace(posed[1], tissue=np.zeros_like(posed[1].tissue))
-    assert not sharpened(posed[0], nothing, rough, 2, 5).value.any()
+    assert not sharpened(posed[0], nothing, rough, 2).value.any()
