@@ -280,11 +280,12 @@ def _told_to_client(order: Order, name: str) -> Callable[[dict[str, Any]], None]
     from distributed import get_worker
 
     worker = get_worker()
-    where = worker.name if isinstance(worker.name, str) else worker.address
+    name_of_worker = str(worker.name)
+    where = f"worker {name_of_worker}" if name_of_worker.isdecimal() else name_of_worker
 
     def tell(words: dict[str, Any]) -> None:
         with suppress(Exception):  # the connection to the scheduler may be gone; the fit goes on
-            worker.log_event(topic_of(order.run), {"name": name, "worker": str(where), **words})
+            worker.log_event(topic_of(order.run), {"name": name, "at": where, **words})
 
     return tell
 

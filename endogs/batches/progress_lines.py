@@ -77,11 +77,11 @@ class ProgressLines:
         """How far a clip is."""
         if words.get("stage") == "starts":
             before = self.running.get(name)
-            if before is not None and before[1].get("worker") != words.get("worker"):
-                self.say(f"{name}: its worker is gone; it goes on at {words.get('worker')}")
+            if before is not None:
+                self.say(f"{name}: its worker is gone; it goes on at {words.get('at')}")
+            elif not self.terminal:
+                self.say(f"{name}: begins at {words.get('at')}")
             self.running[name] = time.monotonic(), words
-            if not self.terminal:
-                self.say(f"{name}: begins at {words.get('worker')}")
         elif name in self.running:
             self.running[name] = self.running[name][0], words
 

@@ -18,6 +18,7 @@ function shown(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
   if (Number.isInteger(value)) return String(value);
+  if (Math.abs(value) < 0.1) return String(Number(value.toPrecision(3)));
   return value.toFixed(Math.abs(value) >= 1000 ? 0 : digits);
 }
 
@@ -27,20 +28,26 @@ const TITLES = { psnr: ["PSNR", 2], psnr_masked: ["PSNR, tissue", 2], psnr_basel
 const titleOf = name => (TITLES[name] || [name.replaceAll("_", " "), 3])[0];
 const digitsOf = name => (TITLES[name] || [name, 3])[1];
 
+const measureColumn = i => ({ title: titleOf(measures[i]), key: row => row.measures[i], down: true,
+  cell: row => made("td", shown(row.measures[i], digitsOf(measures[i]))) });
+const FIRST = ["psnr", "psnr_baseline", "ssim"].map(name => measures.indexOf(name)).filter(i => i >= 0);
+const OTHERS = measures.map((name, i) => i).filter(i => !FIRST.includes(i));
+const BEFORE = 3;  // columns that a failed clip has too, before its sentence
 const COLUMNS = [
   { title: "", key: null, cell: thumbnail },
   { title: "clip", key: row => row.name.toLowerCase(), cell: nameCell, text: true },
   { title: "state", key: row => RANKS[row.state], cell: row => made("td", row.state, "state text"), text: true },
-  ...measures.map((name, i) => ({ title: titleOf(name), key: row => row.measures[i], down: true,
-    cell: row => made("td", shown(row.measures[i], digitsOf(name))) })),
-  { title: "curves", key: null, cell: curves },
+  ...FIRST.map(measureColumn),
+  { title: "curves", key: null, cell: curves, text: true },
+  { title: "seconds", key: row => row.seconds, cell: row => made("td", shown(row.seconds, 0)), down: true },
+  { title: "files", key: null, cell: links, text: true },
+  ...OTHERS.map(measureColumn),
   { title: "frames", key: row => row.frames, cell: row => made("td", shown(row.frames)) },
   { title: "Gaussians", key: row => row.gaussians, cell: row => made("td", shown(row.gaussians)) },
-  { title: "seconds", key: row => row.seconds, cell: row => made("td", shown(row.seconds, 0)), down: true },
   { title: "MB", key: row => row.memory_mb, cell: row => made("td", shown(row.memory_mb, 0)), down: true },
   { title: "tries", key: row => row.attempts, cell: row => made("td", shown(row.attempts)), down: true },
-  { title: "files", key: null, cell: links, text: true },
 ];
+const FILES = COLUMNS.findIndex(column => column.title === "files");
 let order = { column: 2, up: true }, only = null, visible = rows.map((row, i) => i);
 
 function thumbnail(row) {
@@ -82,6 +89,7 @@ function curve(values, name, low, high, width, height) {
   const last = Math.max(1, values.length - 1);
   const points = values.flatMap((v, i) => v === null ? [] :
     [`${(2 + (width - 4) * i / last).toFixed(1)},${(height - 2 - (height - 4) * (v - low) / (high - low)).toFixed(1)}`]);
+  if (points.length === 1) points.push(points[0]);  // a dot
   line.setAttribute("points", points.join(" "));
   line.setAttribute("class", name);
   return line;
@@ -156,9 +164,12 @@ function rowOf(row) {
   line.classList.add(row.state in RANKS ? row.state : "waiting");
   if (row.state === "failed") {
     const error = made("td", "", "error");
-    error.colSpan = COLUMNS.length - 4;
+    error.colSpan = FILES - BEFORE;
     error.append(made("div", row.error));
-    line.append(...COLUMNS.slice(0, 3).map(column => column.cell(row)), error, links(row));
+    error.title = row.error;
+    const rest = made("td");
+    rest.colSpan = COLUMNS.length - FILES - 1;
+    line.append(...COLUMNS.slice(0, BEFORE).map(column => column.cell(row)), error, links(row), rest);
   } else line.append(...COLUMNS.map(column => column.cell(row)));
   return line;
 }
