@@ -12,7 +12,7 @@ from typing import Any
 from endogs.batches import found_clips
 from endogs.batches.config import Batch
 from endogs.batches.job import Job, job_for
-from endogs.batches.list_file import Row, is_list, read_list, shared_options
+from endogs.batches.list_file import MEMORY, Row, checked_memory, is_list, read_list, shared_options
 from endogs.bounded_files import exists, expanded, is_file
 from endogs.clip.load import VIDEO_SUFFIXES
 from endogs.errors import InputError
@@ -72,14 +72,15 @@ def rows_of(batch: Batch) -> tuple[list[Row], Path]:
 
 
 def rows_from(clips: Iterable[Any]) -> list[Row]:
-    """Rows from Python: paths, or dicts with "input", perhaps "name", and options. InputError for anything else."""
+    """Rows from Python: paths, or dicts with "input", perhaps "name" and "memory", and options. Raises InputError."""
     rows = []
     for clip in clips:
         if isinstance(clip, str | os.PathLike):
             rows.append(Row(Path(clip)))
         elif isinstance(clip, dict) and isinstance(clip.get("input"), str | os.PathLike):
-            own = {key: value for key, value in clip.items() if key not in ("input", "name")}
-            rows.append(Row(Path(clip["input"]), clip.get("name"), own))
+            own = {key: value for key, value in clip.items() if key not in ("input", "name", MEMORY)}
+            memory = checked_memory("clips", len(rows) + 1, clip.get(MEMORY))
+            rows.append(Row(Path(clip["input"]), clip.get("name"), own, memory))
         else:
             raise InputError('clips: each is a path, or a dict with "input" and options; correct the list.')
     if not rows:
@@ -102,7 +103,7 @@ def jobs_of(batch: Batch, rows: list[Row], base: Path) -> list[Job]:
         if name.lower() in jobs:
             raise InputError(f"{row.input}: stands twice in the list with the same options: leave one out.")
         clip = Path(os.path.abspath(expanded(row.input)))
-        jobs[name.lower()] = job_for(batch, name, clip, row.options, row.folder)
+        jobs[name.lower()] = job_for(batch, name, clip, row.options, row.folder, row.memory)
     return list(jobs.values())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -17,12 +18,13 @@ import psutil
 
 from endogs.batches.batch_folder import BatchFolder
 from endogs.batches.clip_process import GRACE, LARGER
-from endogs.batches.job import job_of
+from endogs.batches.job import job_of, option_values
 from endogs.batches.record import Record, read_record, write_record
 from endogs.file_lock import FileLock
 from endogs.plain_text import plain
 from endogs.version import __version__
 
+COMMAND = [sys.executable, "-m", "endogs.batches.clip_process"]
 POLL_SECONDS = 0.5
 MARGIN, LEAST_MARGIN = 1.5, 1e9
 """A fit may take so many times what was estimated for it, and at least so many bytes more."""
@@ -125,7 +127,7 @@ class ClipWatch:
             log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}, process {os.getpid()}\n".encode())
             log.flush()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "endogs.batches.clip_process"],
+                COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -232,6 +234,8 @@ class ClipWatch:
             error=error,
             stopped=record.stopped or code != 0,
             digest=job.digest,
+            options=option_values(job.options),
+            worker=platform.node(),
             memory_mb=round(self.peak / 1e6, 1),
             seconds=round(record.seconds + seconds, 2),
         )

@@ -9,6 +9,9 @@ from tyro.conf import Positional
 from endogs.options import Range
 from endogs.pipeline.options import FitOptions, Reconstruct
 
+MEMORY_RANGE = Range(0.1, 1e5)
+"""GB of a fit."""
+
 
 @dataclass(frozen=True)
 class Batch(FitOptions):
@@ -39,13 +42,13 @@ class Batch(FitOptions):
     """Without a scheduler: worker processes on this machine, by default up to 4."""
     cores: Annotated[int | None, Range(1, 1024)] = None
     """Cores of a fit; by default one, or more where there are more cores than clips. No two fits share one."""
-    memory: Annotated[float | None, Range(0.3, 1e5)] = None
+    memory: Annotated[float | None, MEMORY_RANGE] = None
     """Memory that a fit may take, in GB, instead of half as much again as is estimated for its clip; a fit that takes
     more is ended."""
     hours: Annotated[float, Range(0.001, 1e4)] = 24.0
     """Time that a clip may take before it is ended, with a checkpoint; then it counts as failed."""
 
-    def for_clip(self, clip: Path, **own: object) -> Reconstruct:
+    def for_clip(self, named: Path, /, **own: object) -> Reconstruct:
         """The options of one clip's reconstruction; `own` are fields that its row says. InputError for bad ones."""
         shared = {field.name: getattr(self, field.name) for field in fields(FitOptions)}
-        return Reconstruct(clip, **{**shared, **own})  # type: ignore[arg-type]
+        return Reconstruct(named, **{**shared, **own})  # type: ignore[arg-type]

@@ -88,11 +88,13 @@ def option_values(options: FitOptions) -> dict[str, Any]:
     return found
 
 
-def job_for(batch: Batch, name: str, clip: Path, own: dict[str, Any], folder: Path) -> Job:
+def job_for(batch: Batch, name: str, clip: Path, own: dict[str, Any], folder: Path, memory: float | None = None) -> Job:
     """The job of one row, whose `own` options go before the batch's; files that they name are looked for in `folder`,
-    and those of the batch in the current one. What is wrong with the options is kept in `said`.
+    and those of the batch in the current one; `memory`, GB, are its own too. What is wrong with the options is kept in
+    `said`.
     """
-    limits = Limits(batch.cores or 1, None if batch.memory is None else batch.memory * 1e9, batch.hours)
+    memory = batch.memory if memory is None else memory
+    limits = Limits(batch.cores or 1, None if memory is None else memory * 1e9, batch.hours)
     try:
         if not is_text(clip):
             raise InputError(f"{clip}: the name is not text in UTF-8: rename it.")

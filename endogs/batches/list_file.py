@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from endogs.batches.config import MEMORY_RANGE
 from endogs.bounded_files import LONGEST_TABLE, expanded, read_text, read_toml
 from endogs.errors import InputError
 from endogs.pipeline.recipe import load_recipe, scenes_folder
@@ -16,7 +17,9 @@ else:
     import tomli as tomllib
 
 OWN_KEYS = ("input", "name", "recipe")
-"""What a row may say beside options."""
+"""Texts that a row may say beside options."""
+MEMORY = "memory"
+"""The number that it may say: GB that this clip's fit may take, as --memory says for all."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Row:
     """What its results shall be called; by default after the clip."""
     options: dict[str, Any] = field(default_factory=dict)
     """Values by an option's name with underscores, those of the row's recipe included."""
+    memory: float | None = None
+    """GB that its fit may take."""
     folder: Path = Path()
     """Where files lie that the options name."""
 
@@ -35,9 +40,9 @@ class Row:
 def read_list(path: Path) -> list[Row]:
     """The rows of a .csv or .toml list; paths are relative to its folder.
 
-    CSV: a line of headings, `input` and perhaps `name`, `recipe` and options with underscores; a cell holds a value as
-    TOML writes it, or plain text, and an empty one says nothing. TOML: tables [[clip]] with the same keys. Raises
-    InputError for a list that is neither, or empty, and for a row without an input or with an unknown recipe.
+    CSV: a line of headings, `input` and perhaps `name`, `recipe`, `memory` and options with underscores; a cell holds a
+    value as TOML writes it, or plain text, and an empty one says nothing. TOML: tables [[clip]] with the same keys.
+    Raises InputError for a list that is neither, or empty, and for a row without an input or with an unknown recipe.
     """
     rows = _csv(path) if path.suffix.lower() == ".csv" else _toml(path)
     if not rows:
@@ -108,10 +113,20 @@ def _row(path: Path, number: int, values: dict[str, Any]) -> Row:
             raise InputError(f"{path}: {key} of row {number} must be a text: write one.")
     if own["input"] is None:
         raise InputError(f"{path}: row {number} has no input: name its clip.")
-    options = {key: value for key, value in values.items() if key not in OWN_KEYS}
+    options = {key: value for key, value in values.items() if key not in (*OWN_KEYS, MEMORY)}
     if own["recipe"] is not None:
         options = _recipe_values(path, own["recipe"]) | options
-    return Row(path.parent / expanded(Path(own["input"])), own["name"], options, path.parent)
+    memory = checked_memory(str(path), number, values.get(MEMORY))
+    return Row(path.parent / expanded(Path(own["input"])), own["name"], options, memory, path.parent)
+
+
+def checked_memory(named: str, number: int, value: Any) -> float | None:
+    """The memory of row `number`, GB. Raises InputError for what --memory would not take."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not MEMORY_RANGE.holds(value):
+        raise InputError(f"{named}: {MEMORY} of row {number} must be a number of GB, {MEMORY_RANGE}: correct it.")
+    return float(value)
 
 
 def _recipe_values(path: Path, named: str) -> dict[str, Any]:

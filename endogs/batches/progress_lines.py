@@ -38,6 +38,7 @@ class ProgressLines:
         self.waiting = 0
         self._begin = self._said = time.monotonic()
         self._live: Any = None
+        self._stopping = False
 
     def __enter__(self) -> "ProgressLines":
         if self.terminal:
@@ -112,6 +113,7 @@ class ProgressLines:
 
     def stopping(self, clips: int) -> None:
         """Somebody wants the batch to end."""
+        self._stopping = True
         what = f"{clips} running clip{'s save their checkpoints' if clips != 1 else ' saves its checkpoint'}"
         self.say(f"stopping: {what}; Ctrl-C again ends at once" if clips else "stopping")
 
@@ -122,7 +124,7 @@ class ProgressLines:
         parts += [f"{len(self.running)} running", f"{self.waiting} waiting"]
         done = self.finished + self.failed - self._before
         left = self.total - self.finished - self.failed
-        if done and left > 0:
+        if done and left > 0 and not self._stopping:
             parts.append(f"about {duration((time.monotonic() - self._begin) / done * left)} left")
         return ", ".join(parts)
 
