@@ -157,8 +157,9 @@ class ClipWatch:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(POLL_SECONDS)
         finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)  # itself, if this thread is ended, and what it has started
+            if os.name == "posix":
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)  # itself, if this thread is ended, and what it has started
             process.stdin.close()
             listener.join(5)
         return self._outcome(process.returncode, time.monotonic() - begin)
@@ -174,7 +175,7 @@ class ClipWatch:
             return
         self._killed_at = min(self._killed_at, time.monotonic() + GRACE)
         with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            process.kill() if kill else process.terminate()
 
     @property
     def limit(self) -> float:

@@ -1,4 +1,4 @@
-"""From a folder, a pattern, a list or a recipe to jobs: nothing is left out silently, and names do not depend on order."""
+"""From a folder, a pattern, a list or a recipe to jobs: nothing is left out, and names do not depend on the order."""
 
 from pathlib import Path
 
