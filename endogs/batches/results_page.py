@@ -39,10 +39,9 @@ SHOWN = (
     "label",
     "steps_psnr",
     "frames_psnr",
-    "thumbnail",
     "versions",
 )
-"""What the page has of each clip's record."""
+"""What the page has of each clip's record, beside its picture, measures and options."""
 LONGEST_TEXT = 600
 
 
@@ -65,7 +64,7 @@ def _shown(content: dict[str, Any], title: str) -> dict[str, Any]:
     columns = list(dict.fromkeys(name for clip in content["clips"] for name in clip["measures"]))
     clips = []
     for clip in content["clips"]:
-        row = {name: _text(clip[name]) for name in SHOWN}
+        row = {name: _text(clip[name]) for name in SHOWN} | {"thumbnail": clip["thumbnail"]}
         row["measures"] = [clip["measures"].get(name) for name in columns]
         row["options"] = _options(clip["options"])
         clips.append(row)
@@ -93,8 +92,7 @@ def _options(options: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> Any:
-    """A text on one line; pictures are long, and hold no such letters."""
-    return plain(value, max(LONGEST_TEXT, len(value))) if isinstance(value, str) else value
+    return plain(value, LONGEST_TEXT) if isinstance(value, str) else value
 
 
 def _harmless(text: str) -> str:

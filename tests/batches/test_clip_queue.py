@@ -1,4 +1,4 @@
-"""The queue over a real scheduler and workers, with a task that fits nothing: what it hands out, and what comes back."""
+"""The queue over a real scheduler and workers, with tasks that fit nothing: what it hands out, and what comes back."""
 
 import os
 import signal

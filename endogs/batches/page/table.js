@@ -17,8 +17,7 @@ function made(kind, text = "", name = "") {
 function shown(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
-  if (Number.isInteger(value)) return String(value);
-  if (Math.abs(value) < 0.1) return String(Number(value.toPrecision(3)));
+  if (value !== 0 && Math.abs(value) < 0.1) return String(Number(value.toPrecision(3)));
   return value.toFixed(Math.abs(value) >= 1000 ? 0 : digits);
 }
 
@@ -42,10 +41,10 @@ const COLUMNS = [
   { title: "seconds", key: row => row.seconds, cell: row => made("td", shown(row.seconds, 0)), down: true },
   { title: "files", key: null, cell: links, text: true },
   ...OTHERS.map(measureColumn),
-  { title: "frames", key: row => row.frames, cell: row => made("td", shown(row.frames)) },
-  { title: "Gaussians", key: row => row.gaussians, cell: row => made("td", shown(row.gaussians)) },
+  { title: "frames", key: row => row.frames, cell: row => made("td", shown(row.frames, 0)) },
+  { title: "Gaussians", key: row => row.gaussians, cell: row => made("td", shown(row.gaussians, 0)) },
   { title: "MB", key: row => row.memory_mb, cell: row => made("td", shown(row.memory_mb, 0)), down: true },
-  { title: "tries", key: row => row.attempts, cell: row => made("td", shown(row.attempts)), down: true },
+  { title: "tries", key: row => row.attempts, cell: row => made("td", shown(row.attempts, 0)), down: true },
 ];
 const FILES = COLUMNS.findIndex(column => column.title === "files");
 let order = { column: 2, up: true }, only = null, visible = rows.map((row, i) => i);
@@ -224,7 +223,7 @@ function begin() {
   find("summary").append(made("strong", said.join(", ")));
   if (results.measures.length)
     table("spread", "Over the finished clips", ["measure", "clips", "mean", "median", "worst", "worst clip"],
-      results.measures.map(one => [titleOf(one.measure), shown(one.clips),
+      results.measures.map(one => [titleOf(one.measure), shown(one.clips, 0),
         ...[one.mean, one.median, one.worst].map(value => shown(value, digitsOf(one.measure) + 1)), one.worst_clip]));
   if (results.comparison) {
     const other = results.comparison;
