@@ -22,7 +22,7 @@ from command import endogs
 from endogs.batches.local_workers import usable_cores
 
 SIZE = ("--frames", "8", "--width", "96", "--height", "80")
-FIT = ("--preset", "fast", "--iterations", "450", "--gaussians", "2000")
+FIT = ("--preset", "fast", "--iterations", "60", "--gaussians", "800")
 
 
 def phantoms(folder: Path, count: int) -> list[Path]:

@@ -83,7 +83,7 @@ def _work(folder: BatchFolder, job: Job, order: dict[str, Any], tell: Tell) -> i
 
     try:
         tell(stage="opens the clip")
-        signature = files_signature(job.input)
+        signature = files_signature(job.input, job.files)
         identity, about, needed = _look(job)
         tell(needs=needed)
         if order["memory"] is not None and needed > order["memory"]:
@@ -141,7 +141,7 @@ def _look(job: Job) -> tuple[Any, dict[str, Any], float]:
     size = len(clip), clip.width, clip.height
     pieces = pieces_of(*size, numbers, machine_bytes(), job.options.segment_frames)
     about = dict(zip(("frames", "width", "height"), size, strict=True))
-    return identity_of(clip, job.digest), about, fit_bytes(pieces.longest, clip.width, clip.height, numbers)
+    return identity_of(clip, job.digest, job.files), about, fit_bytes(pieces.longest, clip.width, clip.height, numbers)
 
 
 def _reconstruct(folder: BatchFolder, job: Job, on: bool, tell: Tell) -> dict[str, Any]:

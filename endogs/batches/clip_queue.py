@@ -193,8 +193,8 @@ class BatchQueue:
             cores = max(one.cores for one in places)
             said = (
                 f"it needs {memory / 1e9:.1f} GB and {job.limits.cores} cores, and the largest worker has "
-                f"{most / 1e9:.1f} GB and {cores}; make it lighter with --max-size, --stride or --preset fast, or ask "
-                "for fewer --cores or less --memory."
+                f"{most / 1e9:.1f} GB and {cores}; make it lighter with --max-size, --stride or --preset fast, ask for "
+                f"fewer --cores or less --memory, or use {'--workers 1' if self._own_cluster else 'larger workers'}."
             )
         return Record(job.name, str(job.input), state="failed", error=said, digest=job.digest)
 

@@ -26,6 +26,8 @@ from endogs.version import __version__
 
 COMMAND = [sys.executable, "-m", "endogs.batches.clip_process"]
 POLL_SECONDS = 0.5
+MEMORY_SECONDS = 1.0
+"""Between looks at a process's memory, which go through all processes of the machine."""
 MARGIN, LEAST_MARGIN = 1.5, 1e9
 """A fit may take so many times what was estimated for it, and at least so many bytes more."""
 TAIL = 4000
@@ -115,7 +117,7 @@ class ClipWatch:
         self.why: Why = ""
         self.needed = self.peak = 0.0
         self.earlier = False
-        self._killed_at = float("inf")
+        self._killed_at, self._looked = float("inf"), 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped_early = False
 
@@ -189,7 +191,9 @@ class ClipWatch:
             self.end(self.why, kill=True)
         if self.why:
             return
-        self.peak = max(self.peak, self._memory())
+        if time.monotonic() - self._looked >= MEMORY_SECONDS:
+            self._looked = time.monotonic()
+            self.peak = max(self.peak, self._memory())
         if self.peak > self.limit:
             self.end("memory", kill=True)
         elif seconds > 3600 * self.order.job["hours"]:

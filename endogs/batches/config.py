@@ -39,7 +39,8 @@ class Batch(FitOptions):
     Dask's own configuration, and where that names none, workers are started on this machine. Whoever reaches a
     scheduler runs code on its workers, so give only one that is yours."""
     workers: Annotated[int | None, Range(1, 1000)] = None
-    """Without a scheduler: worker processes on this machine, by default up to 4."""
+    """Without a scheduler: worker processes on this machine, by default up to 2. A fit takes
+    up to a worker's part of the memory."""
     cores: Annotated[int | None, Range(1, 1024)] = None
     """Cores of a fit; by default one, or more where there are more cores than clips. No two fits share one."""
     memory: Annotated[float | None, MEMORY_RANGE] = None

@@ -32,5 +32,5 @@ def sorted_out(folder: BatchFolder, jobs: list[Job], retry_failed: bool) -> tupl
 def _still_true(folder: BatchFolder, job: Job, record: Record, retry_failed: bool) -> bool:
     if record.state == "failed":
         return not retry_failed
-    unchanged = record.signature is not None and record.signature == files_signature(job.input)
+    unchanged = record.signature is not None and record.signature == files_signature(job.input, job.files)
     return unchanged and record.input == str(job.input) and is_whole(folder.result(job.name))

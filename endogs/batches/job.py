@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from endogs.batches.config import Batch
-from endogs.bounded_files import exists
+from endogs.bounded_files import exists, is_file
 from endogs.errors import InputError
 from endogs.output import to_json
 from endogs.pipeline.options import FitOptions, Reconstruct
@@ -49,6 +49,14 @@ class Job:
     def input(self) -> Path:
         """The clip, absolute."""
         return self.options.input
+
+    @property
+    def files(self) -> list[Path]:
+        """Files beside the clip that its options name, where they are there."""
+        clip = self.options.clip
+        named = [path for path in (clip.calibration, clip.ignore_mask) if path is not None]
+        named += [Path(mask.partition(":")[2]) for mask in self.options.sam2.sam2_mask]
+        return [path for path in named if is_file(path)]
 
     @property
     def digest(self) -> str:
@@ -113,4 +121,7 @@ def placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         path = values[name]
         if isinstance(path, str) and (name not in MAY_BE_NAMES or exists(folder / path)):
             found[name] = os.path.abspath(folder / path)
+    if isinstance(masks := values.get("sam2_mask"), list):
+        pairs = [str(mask).partition(":") for mask in masks]
+        found["sam2_mask"] = [f"{frame}{colon}{os.path.abspath(folder / path)}" for frame, colon, path in pairs]
     return found

@@ -16,8 +16,8 @@ from endogs.memory_budget import USABLE, available_bytes
 
 FEWEST_BYTES = 1.2e9
 """Memory below which no fit is begun beside another."""
-MOST_WORKERS = 4
-"""Processes that watch fits; each fit has a process of its own beside."""
+MOST_WORKERS = 2
+"""Processes that watch fits, each of which has one of its own beside; a fit may take all memory of its worker."""
 HERE = "127.0.0.1"
 
 

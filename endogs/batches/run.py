@@ -90,8 +90,8 @@ def execute(config: Batch, rows: list[Row], base: Path, client: "Client | None" 
             if job.said is not None:
                 write_record(folder.record(job.name), known[job.name])
 
-        def write(stopped_by: str | None = None) -> tuple[list[Record], Any]:
-            records = in_order(_latest(folder, job) for job in jobs)
+        def write(stopped_by: str | None = None, over: bool = False) -> tuple[list[Record], Any]:
+            records = in_order(_latest(folder, job, over) for job in jobs)
             comparison = None if others is None else compared(records, others, str(config.compare))
             write_results(folder, _about(config, begun, len(known), stopped_by), records, comparison)
             return records, comparison
@@ -101,9 +101,9 @@ def execute(config: Batch, rows: list[Row], base: Path, client: "Client | None" 
             try:
                 stopped_by = _run(config, folder, jobs, known, left, client, write)
             except InputError:
-                write()
+                write(over=True)
                 raise
-        records, comparison = write(stopped_by)
+        records, comparison = write(stopped_by, over=True)
     tell_end(folder, records, comparison)
     return BatchResult(folder.path, records, stopped_by)
 
@@ -141,12 +141,13 @@ def _say_before(lines: "ProgressLines", known: dict[str, Record], clips: int, le
         lines.say(f"note: of those done before some are of endogs {', '.join(older)}; another --out does them anew")
 
 
-def _latest(folder: BatchFolder, job: Job) -> Record:
-    """What is known of a job now; a record of other options is none of its own."""
+def _latest(folder: BatchFolder, job: Job, over: bool) -> Record:
+    """What is known of a job now; a record of other options is none of its own. When all is `over`, nothing runs."""
     found = read_record(folder.record(job.name))
     if found is None or (found.digest != job.digest and job.said is None):
         return Record(job.name, str(job.input), options=option_values(job.options), digest=job.digest)
-    return replace(found, name=job.name)
+    state = "interrupted" if over and found.state == "running" else found.state
+    return replace(found, name=job.name, state=state)
 
 
 def _about(config: Batch, begun: float, done_before: int, stopped_by: str | None) -> dict[str, Any]:
