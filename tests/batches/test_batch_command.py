@@ -137,7 +137,7 @@ def test_without_dask_the_extra_is_named(clips, tmp_path, monkeypatch, capsys):
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_a_process_whose_worker_dies_saves_a_checkpoint_and_another_goes_on_from_it(clips, tmp_path):
     with ClaimedFolder(tmp_path / "out") as folder:
-        batch = Batch(clips, out=tmp_path / "out", preset="fast", gaussians=300, iterations=1500, device="cpu")
+        batch = Batch(clips, out=tmp_path / "out", preset="fast", gaussians=300, iterations=700, device="cpu")
         [job] = jobs_of(batch, rows_from([clips / "one"]), clips)
         order = {"folder": str(folder.path), "job": job.as_json(), "gpu": False, "overwrite": False, "memory": None}
 
@@ -153,10 +153,9 @@ def test_a_process_whose_worker_dies_saves_a_checkpoint_and_another_goes_on_from
         while b'"step"' not in (line := first.stdout.readline()):
             assert line
         time.sleep(0.2)
-        first.stdin.close()  # as when a worker is killed; its successor begins at once, and waits
+        first.stdin.close()  # as when a worker is killed; its successor begins at once
         second = begun()
-        said = second.stdout.read().decode()
+        second.stdout.read()
         assert (first.wait(30), second.wait(60)) == (0, 0)
-        assert "waits for its earlier process to end" in said
         done = read_record(folder.record("one"))
-        assert (done.state, done.attempts, done.resumed, done.iterations) == ("finished", 2, 1, 1500)
+        assert (done.state, done.attempts, done.resumed, done.iterations) == ("finished", 2, 1, 700)

@@ -12,7 +12,7 @@ from samples.dask_there import require_dask
 
 require_dask()
 
-from endogs.batches import clip_task  # noqa: E402
+from endogs.batches import clip_process, clip_task  # noqa: E402
 from endogs.batches.batch_folder import ClaimedFolder  # noqa: E402
 from endogs.batches.clip_list import jobs_of, rows_from  # noqa: E402
 from endogs.batches.clip_process import LARGER  # noqa: E402
@@ -167,3 +167,19 @@ def test_a_record_of_somebody_who_holds_the_clip_is_left_alone(order, does):
     finally:
         holder.release()
     assert read_record(folder.record("a")) == theirs
+
+
+def test_a_process_waits_until_its_earlier_one_has_ended(order):
+    folder = clip_task.BatchFolder(clip_task.Path(order.folder))
+    holder, ours = (clip_task.FileLock(folder.clip_lock("a")) for _ in range(2))
+    assert holder.acquire() is None
+    heard = []
+
+    def tell(**words):
+        heard.append(words)
+        holder.release()
+
+    clip_process._wait_for(ours, tell)
+    assert heard == [{"stage": "waits for its earlier process to end"}]
+    assert holder.acquire() is not None, "it has the clip"
+    ours.release()
