@@ -9,6 +9,7 @@ from endogs.late_names import late_names
 from endogs.version import __version__
 
 if TYPE_CHECKING:
+    from endogs.batches.run import batch
     from endogs.camera import Camera
     from endogs.clip import load_clip
     from endogs.gaussians import Gaussians
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from endogs.render import rasterize
     from endogs.scene import Scene
 
-__all__ = ["Camera", "Gaussians", "Scene", "__version__", "load_clip", "rasterize", "reconstruct"]
+__all__ = ["Camera", "Gaussians", "Scene", "__version__", "batch", "load_clip", "rasterize", "reconstruct"]
 
 __getattr__ = late_names(
     __name__,
@@ -24,6 +25,7 @@ __getattr__ = late_names(
         "Camera": "endogs.camera",
         "Gaussians": "endogs.gaussians",
         "Scene": "endogs.scene",
+        "batch": "endogs.batches.run",
         "load_clip": "endogs.clip",
         "rasterize": "endogs.render",
         "reconstruct": "endogs.pipeline.reconstruct",

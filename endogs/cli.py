@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import tyro
 
 from endogs import standard_streams
+from endogs.batches.config import Batch
 from endogs.bounded_files import expanded
 from endogs.cli_words import IN_WORDS, spelled_out
 from endogs.doctor.config import Doctor
@@ -42,6 +43,7 @@ class Export:
 
 Verb = (
     Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[Batch, tyro.conf.subcommand("batch")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[RenderScene, tyro.conf.subcommand("render")]
     | Annotated[Export, tyro.conf.subcommand("export")]
@@ -55,6 +57,7 @@ Verb = (
 
 RUNNERS: dict[type, str] = {
     Reconstruct: "endogs.pipeline.reconstruct:run",
+    Batch: "endogs.batches.run:run_batch",
     View: "endogs.live.view_command:run_view",
     RenderScene: "endogs.pictures.render_command:run_render",
     Evaluate: "endogs.evaluate.evaluate_command:run_evaluate",
@@ -143,6 +146,16 @@ def follow_recipe(config: Reconstruct, arguments: Sequence[str]) -> Reconstruct:
     return replace(followed, input=expanded(config.data), data=None)
 
 
+def follow_list(config: Batch, arguments: Sequence[str]) -> Batch:
+    """The same command line with the options of a recipe or of a list's [options] as defaults. Raises InputError."""
+    shared = import_module("endogs.batches.clip_list").shared_defaults(config.input, config.data)
+    if not shared:
+        return config
+    default = Batch(config.input, out=config.out, **shared)
+    followed: Batch = parse(arguments, Annotated[Batch, tyro.conf.subcommand("batch", default=default)] | Doctor)
+    return followed
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the command line and runs the verb.
 
@@ -172,6 +185,8 @@ def obey(arguments: list[str]) -> int:
             config = config.what
         if isinstance(config, Reconstruct):
             config = follow_recipe(config, arguments)
+        if isinstance(config, Batch):
+            config = follow_list(config, arguments)
         run_verb(config)
     except InputError as error:
         print(f"endogs: {shown(error)}", file=sys.stderr)

@@ -33,6 +33,9 @@ EXTRAS = {
     "pydicom": ("dicom", "DICOM files"),
     "OpenEXR": ("exr", "depth in EXR files"),
     "pycolmap": ("colmap", "reconstruct's --camera colmap"),
+    "distributed": ("batch", "endogs batch: many clips on many machines"),
+    "bokeh": ("batch", "the charts of Dask's dashboard"),
+    "cryptography": ("batch", "workers of endogs batch on this machine"),
     "gsplat": ("gsplat", "render's --backend gsplat, on a GPU"),
 }
 """Optional libraries: the extra of endogs that installs each, and what it is for."""

@@ -1,4 +1,4 @@
-"""Options of `endogs reconstruct`. No torch here."""
+"""Options of `endogs reconstruct`, and those of them that `endogs batch` shares. No torch here."""
 
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
@@ -24,17 +24,10 @@ CameraChoice = Literal["auto", "given", "still", "track", "colmap"]
 
 
 @dataclass(frozen=True)
-class Reconstruct(Options):
-    """Turn a clip into a deformable 3D Gaussian scene."""
+class FitOptions(Options):
+    """How a clip is read, fitted and judged, wherever its result goes."""
 
-    input: Positional[Path]
-    """Video file, image folder or data set; with --data, a recipe: its name or its .toml file."""
     _: KW_ONLY
-    data: Path | None = None
-    """With a recipe in place of a clip: the folder of its data set. The recipe's options are then the defaults."""
-    out: Path | None = None
-    """Output folder; by default NAME_endogs in the current folder, after the clip's name, with a number where there is
-    one already."""
     preset: Preset = "balanced"
     """Speed against quality: fast, balanced and best take about 25 s, a minute and four for 63 frames of 640x512 on two
     cores, and more steps in proportion for more frames."""
@@ -109,17 +102,6 @@ class Reconstruct(Options):
     surface truer by a twentieth to a half, for up to 0.1 dB."""
     seed: Annotated[int, Range(0, LARGEST_SEED)] = 0
     """Seed of everything random."""
-    resume: bool = False
-    """Continue the run that was interrupted or killed on its way to the output folder, with the options it had."""
-    overwrite: bool = False
-    """Replace the result that the output folder holds, once the new one is complete, or an interrupted run; other files
-    in the folder stay."""
-    live: bool = False
-    """Watch the fit in the browser, at an address that is printed; afterwards the scene plays there until Ctrl-C."""
-    host: str = "127.0.0.1"
-    """With --live: address to serve at. Any but this machine's own asks for a token, which the URL holds."""
-    port: Annotated[int, Range(0, 65_535)] = 8080
-    """With --live: port to serve at; where it is taken, the next free one."""
 
     def fit_config(self, frames: int = 0) -> FitConfig:
         """The preset's numbers for a clip of so many frames, with this run's overrides.
@@ -143,6 +125,31 @@ class Reconstruct(Options):
         if self.gaussians is not None:
             config = replace(config, initial_gaussians=min(config.initial_gaussians, self.gaussians))
         return config
+
+
+@dataclass(frozen=True)
+class Reconstruct(FitOptions):
+    """Turn a clip into a deformable 3D Gaussian scene."""
+
+    input: Positional[Path]
+    """Video file, image folder or data set; with --data, a recipe: its name or its .toml file."""
+    _: KW_ONLY
+    data: Path | None = None
+    """With a recipe in place of a clip: the folder of its data set. The recipe's options are then the defaults."""
+    out: Path | None = None
+    """Output folder; by default NAME_endogs in the current folder, after the clip's name, with a number where there is
+    one already."""
+    resume: bool = False
+    """Continue the run that was interrupted or killed on its way to the output folder, with the options it had."""
+    overwrite: bool = False
+    """Replace the result that the output folder holds, once the new one is complete, or an interrupted run; other files
+    in the folder stay."""
+    live: bool = False
+    """Watch the fit in the browser, at an address that is printed; afterwards the scene plays there until Ctrl-C."""
+    host: str = "127.0.0.1"
+    """With --live: address to serve at. Any but this machine's own asks for a token, which the URL holds."""
+    port: Annotated[int, Range(0, 65_535)] = 8080
+    """With --live: port to serve at; where it is taken, the next free one."""
 
 
 WITH_APPEARANCE = ("spline", "none")

@@ -99,7 +99,7 @@ def load_recipe(path: Path) -> Recipe:
     if not isinstance(options, dict):
         raise InputError(f"{path}: options must be a table: write [options] above them.")
     texts = {key: " ".join(content[key].split()) for key in TEXTS}
-    return Recipe(path=path, layouts=tuple(layouts), options=_options(path, options), **texts)
+    return Recipe(path=path, layouts=tuple(layouts), options=options_of(path, options), **texts)
 
 
 def check_layout(recipe: Recipe, data: Path) -> None:
@@ -154,8 +154,11 @@ def option_types() -> dict[str, tuple[str | None, Any]]:
     return found
 
 
-def _options(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Values by field of `Reconstruct`."""
+def options_of(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Values by field of `Reconstruct`, of those that the file `path` gives by an option's name with underscores.
+
+    Raises InputError naming the file and the option for one that is unknown or of another type.
+    """
     kinds = option_types()
     plain: dict[str, Any] = {}
     grouped: dict[str, dict[str, Any]] = {}

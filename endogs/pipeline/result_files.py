@@ -108,6 +108,12 @@ def read_result(folder: Path) -> ResultFiles | None:
     return ResultFiles(run, result, replaces if isinstance(replaces, str) else None, complete, sizes)
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a complete result with all its files."""
+    found = read_result(folder)
+    return found is not None and found.complete and found.whole(folder)
+
+
 def move_over(names: list[str], old: Path, new: Path) -> list[str]:
     """Renames entries of the folder `old` into `new`, in the same file system; returns those whose name is taken."""
     kept = []

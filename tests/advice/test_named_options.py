@@ -18,6 +18,7 @@ HOUSE = Path(endogs.__file__).parent
 VERBS = verb_options()
 READERS = ("inspect", "reconstruct")
 SAID_BY: dict[str, tuple[str, ...]] = {
+    "batches/": ("batch",),
     "cli.py": ("reconstruct",),
     "cli_words.py": ("evaluate",),
     "tracking/": ("reconstruct",),
@@ -65,7 +66,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
 
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9.-]*[a-z0-9])(?:[ =]([a-z0-9][a-z0-9-]*))?")
 VERB = re.compile(
-    r"(?:endogs |of )(reconstruct|inspect|evaluate|compare-poses|render|view|phantom|export \w+)\b"
+    r"(?:endogs |of )(reconstruct|batch|inspect|evaluate|compare-poses|render|view|phantom|export \w+)\b"
     r"|\b(reconstruct|inspect|evaluate|compare-poses|render|phantom|export \w+)(?='s --| --)"
 )
 EVERYWHERE = ("--help", "--version")
