@@ -13,7 +13,10 @@ from endogs.clip.cameras.guessed_camera import still_poses
 from endogs.errors import InputError
 from endogs.evaluate.metrics.pose_errors import path_length
 from endogs.geometry import interpolate_rigid, invert_rigid
+from endogs.pipeline.fused_path import fused
 from endogs.pipeline.options import CameraChoice
+from endogs.pipeline.pose_prior import PosePrior
+from endogs.pipeline.spans import spans
 from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
@@ -60,14 +63,24 @@ class FoundCameras:
         return about
 
 
-def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ()) -> FoundCameras:
+def find_cameras(
+    clip: Clip, choice: CameraChoice, held_out: Sequence[int] = (), prior: PosePrior | None = None
+) -> FoundCameras:
     """The clip with the cameras that `choice` asks for; nothing of frames that are `held_out` changes others' poses.
 
     Whether the camera moves at all is asked of all frames, and COLMAP takes all. `auto` takes poses that came with the
     clip. Where none came, it asks what the pictures say of the camera: one that stands still is left as it is, and one
-    that moves is tracked. Raises InputError for given poses that are not there, for COLMAP with a clip whose depth has
-    a unit, and where a search that was asked for finds nothing.
+    that moves is tracked. With a `prior` the camera is tracked in any case, since the prior tells what the pictures
+    leave open. Raises InputError for given poses that are not there, for COLMAP with a clip whose depth has a unit,
+    where a search that was asked for finds nothing, and as `fused` does.
     """
+    if prior is not None:
+        if choice == "auto" and clip.poses_are_given:
+            raise InputError(
+                f"{clip.source}: it comes with poses, which --camera auto takes as they are; use --camera track for "
+                "--pose-prior"
+            )
+        choice = "track"
     if choice == "given" or (choice == "auto" and clip.poses_are_given):
         if not clip.poses_are_given:
             raise InputError(
@@ -79,7 +92,7 @@ def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ())
         return FoundCameras(still, "still")
     if choice == "track":
         focused, notes = with_focal_length(clip, held_out)
-        return placed(focused, tracked(focused, held_out), notes)
+        return placed(focused, with_prior(focused, tracked(focused, held_out), prior, held_out), notes)
     if choice == "colmap":
         if clip.has_depth or clip.baseline is not None:
             raise InputError(
@@ -164,6 +177,23 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
     return replace(trajectory, notes=(*trajectory.notes, f"camera: the right views are not used, as {unfit}"))
 
 
+def with_prior(
+    clip: Clip, trajectory: Trajectory, prior: PosePrior | None, held_out: Sequence[int] = (), depth: bool = True
+) -> Trajectory:
+    """The path `fused` with a prior, where there is one; `depth` says whether the clip's depth was looked at.
+
+    Raises InputError as `fused` does, and for depth without a unit.
+    """
+    if prior is None:
+        return trajectory
+    if depth and clip.has_depth and trajectory.units != "mm" and trajectory.found.any():
+        raise InputError(
+            f"{clip.source}: its depth has no unit, and poses of --pose-prior are in mm, so that they would not fit "
+            "together; leave --pose-prior out"
+        )
+    return fused(clip, trajectory, prior, held_out)
+
+
 def unfit_pair(clip: Clip) -> str | None:
     """Why no depth is to be had of a clip's right views, half a sentence; None where it is, or there are none."""
     pair = checked_pair(clip) if clip.has_right else None
@@ -241,14 +271,6 @@ def lost_reasons(trajectory: Trajectory) -> str:
             reason = "in another map" if one.world_to_camera is not None else one.reason or "no pose"
             reasons[reason] = reasons.get(reason, 0) + 1
     return ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
-
-
-def spans(chosen: NDArray[np.bool_], most: int = 8) -> str:
-    """Frames (F,) as "3 to 7, 12", cut after the first `most` spans."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
-    parts = [f"{a}" if b == a + 1 else f"{a} to {b - 1}" for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    more = f" and {len(parts) - most} more spans" if len(parts) > most else ""
-    return f"frames {', '.join(parts[:most])}{more}"
 
 
 def without_gaps(world_to_camera: Array, times: Array) -> Array:
