@@ -26,6 +26,7 @@ from endogs.tracking.focal_length import find_focal_length, with_focal_factor
 from endogs.tracking.rigid_motion import centre
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
+from endogs.tracking.turning import turning_path
 
 Array = NDArray[np.float64]
 
@@ -37,6 +38,10 @@ SMALL_TURN = 5.0
 TISSUE_PATH, TISSUE_TURN = 0.35, 30.0
 """The same where tissue moves by itself: of a still camera before pulled tissue paths up to 0.22 wide are found, which
 turn by up to 16 degrees, and the smallest of moving ones before such tissue is 0.60 wide."""
+TURNS = (
+    "the camera's directions were found and its place is held, as turning shows no parallax: how far tissue is comes "
+    "from brightness or a model, and motion that all tissue shares cannot be told from turning"
+)
 LEAST_FOUND = 0.1
 """Share of the frames whose pose must be found for a path to be worth anything."""
 STILL_ADVICE = "reconstruct --camera still takes it to stand still"
@@ -92,7 +97,10 @@ def find_cameras(
         return FoundCameras(still, "still")
     if choice == "track":
         focused, notes = with_focal_length(clip, held_out)
-        return placed(focused, with_prior(focused, tracked(focused, held_out), prior, held_out), notes)
+        trajectory = tracked(focused, held_out)
+        if prior is None and (turning := turned_path(focused, trajectory, held_out)) is not None:
+            return placed(focused, turning, (*notes, TURNS))
+        return placed(focused, with_prior(focused, trajectory, prior, held_out), notes)
     if choice == "colmap":
         if clip.has_depth or clip.baseline is not None:
             raise InputError(
@@ -115,6 +123,8 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
     focused, notes = with_focal_length(clip, held_out)
     trajectory = tracked(focused, held_out)
     found = trajectory.found
+    if motion.verdict == "turning" and (turning := turned_path(focused, trajectory, held_out, motion)) is not None:
+        return placed(focused, turning, (f"the camera only turns ({motion.evidence})", *notes, TURNS))
     doubt = None
     if found.sum() < 2 or found.mean() < LEAST_FOUND:
         why = "; ".join([lost_reasons(trajectory), *size_advice(clip)])
@@ -127,6 +137,22 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
     said = f"the camera may move ({motion.evidence}), but {doubt}"
     rest = "it is taken to stand still, so that all motion is explained as tissue's"
     return FoundCameras(clip, "still", (said, rest))
+
+
+def turned_path(
+    clip: Clip, trajectory: Trajectory, held_out: Sequence[int] = (), motion: CameraMotion | None = None
+) -> Trajectory | None:
+    """The path of a camera that only turns, where one eye found no parallax (`trajectory`); None where it does more, or
+    too few of its frames tell."""
+    metric = clip.has_depth or trajectory.units == "mm"
+    if metric or (trajectory.found.sum() >= 2 and trajectory.found.mean() >= LEAST_FOUND):
+        return None
+    motion = motion or camera_motion(clip)
+    if motion.verdict != "turning":
+        return None
+    with Progress("frame", bar="turns") as progress:
+        found = turning_path(clip, frozenset(held_out), progress)
+    return found if found.found.sum() >= 2 and found.found.mean() >= LEAST_FOUND else None
 
 
 def path_doubt(motion: CameraMotion, extent: float, turn: float) -> str | None:
@@ -253,6 +279,8 @@ def path_note(trajectory: Trajectory) -> str:
     """How long the path is, and how well points agree with it."""
     length = path_length(invert_rigid(trajectory.world_to_camera[trajectory.found]))
     kept = [one for one in trajectory.frames if one.world_to_camera is not None and one.sub_map == trajectory.sub_map]
+    if length == 0:
+        return f"camera's direction found in {len(kept)} of {len(trajectory.frames)} frames"
     residual, inliers = (
         float(np.nanmedian([getattr(one, name) for one in kept])) for name in ("residual_px", "inliers")
     )

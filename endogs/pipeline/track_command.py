@@ -7,7 +7,15 @@ from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.evaluate.path_chart import write_path_chart
 from endogs.evaluate.writable import check_outputs
-from endogs.pipeline.camera_search import placed, tracked, unfit_pair, with_focal_length, with_prior
+from endogs.pipeline.camera_search import (
+    TURNS,
+    placed,
+    tracked,
+    turned_path,
+    unfit_pair,
+    with_focal_length,
+    with_prior,
+)
 from endogs.pipeline.config import Track
 from endogs.pipeline.pose_prior import read_pose_prior
 from endogs.pipeline.track_picture import track_picture
@@ -47,6 +55,9 @@ def run_track(config: Track) -> Trajectory:
     prior = read_pose_prior(config.prior, clip)
     clip, notes = with_focal_length(clip)
     trajectory = tracked(clip, depth=None if config.depth == "auto" else config.depth)
+    turning = turned_path(clip, trajectory) if prior is None and config.depth in ("auto", "none") else None
+    if turning is not None:
+        trajectory, notes = turning, (*notes, TURNS)
     trajectory = with_prior(clip, trajectory, prior, depth=config.depth != "none")
     found = placed(clip, trajectory, notes, advice="reconstruct --camera still fits it as one that stands still")
     for note in found.notes:

@@ -41,6 +41,8 @@ TURNS = (0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0)
 """The same of its turn."""
 EXCESS = (1.0, 1.4, 2.0, 3.0, 4.5, 7.0)
 """Factors on the noise that was said which are tried."""
+NEAR = 3.0
+"""Factor by which a size may differ from the one chosen before."""
 STEPS = 5
 """Of the unknowns, after each choice of these numbers."""
 FIXED = 1e-6
@@ -319,6 +321,8 @@ class Fusion:
         rows = {best.excess: self._row_system(best)}
         likely = self._evidence(best, rows[best.excess])
         shifts = [(size * noise.place, memory) for memory in MEMORIES for size in SIZES]
+        if self._freedom == FREEDOMS[-1]:  # near what was chosen before
+            shifts = [one for one in shifts if 1 / NEAR < one[0] / best.smoothness.shift < NEAR]
         kinds: list[list[Callable[[Chosen], Chosen]]] = [
             [partial(_with_motion, shift=shift, memory=memory) for shift, memory in shifts],
             [partial(_with_motion, turn=size * noise.turn) for size in TURNS],
