@@ -10,7 +10,9 @@ the poses as they were known when each frame came; the share of frames without a
 frame. Frames that are held out by the standard split are tracked against the map and never change it.
 
 For phantoms the error beside the tissue follows, whose motion as a whole, such as breathing, counts as the camera's:
-one eye cannot tell the two. --focal finds focal lengths instead, in parts of the true one.
+one eye cannot tell the two. --pose-prior-mm and --pose-prior-deg add the same path joined with noisy poses, as of a
+robot's joints: the true ones with independent normal errors of these standard deviations, drawn from each of --seeds;
+and the noisy poses alone. --focal finds focal lengths instead, in parts of the true one.
 
 --peers adds what a user would have without endogs, on the same undistorted frames: OpenCV's essential matrix from frame
 to frame (one eye, every step as long as the true one, which it is given since it cannot know it) and OpenCV's RGB-D
@@ -37,9 +39,12 @@ from endogs.clip.splits import split_frames
 from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.geometry import invert_rigid, rigid
+from endogs.pipeline.fused_path import fused
+from endogs.pipeline.pose_prior import PosePrior
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.tracking.colmap_poses import colmap_clip
 from endogs.tracking.focal_length import find_focal_length, with_focal_factor
+from endogs.tracking.prior_fusion import Noise
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
 
@@ -81,19 +86,46 @@ def causal_poses(trajectory: Trajectory) -> Array:
     return found
 
 
-def endogs_row(clip: Clip, source: DepthSource) -> list[object]:
-    """One row: `endogs track` with this depth."""
+def endogs_rows(clip: Clip, source: DepthSource, priors: list[PosePrior]) -> list[list[object]]:
+    """One row: `endogs track` with this depth; and another for each prior."""
     held_out = frozenset(split_frames(len(clip)).unseen)
     began = time.process_time()
     trajectory = track_clip(clip, held_out, source)
     spent = 1000 * (time.process_time() - began) / len(clip)
-    poses, scaled = trajectory.world_to_camera, source == "none"
+    rows = [_endogs_row(clip, NAMES[source], trajectory, source == "none", spent)]
+    for prior in priors:
+        began = time.process_time()
+        joined = fused(clip, trajectory, prior, tuple(held_out))
+        more = 1000 * (time.process_time() - began) / len(clip)
+        rows.append(_endogs_row(clip, f"{NAMES[source]}, {prior.file}", joined, False, spent + more))
+    return rows
+
+
+def _endogs_row(clip: Clip, name: str, trajectory: Trajectory, scaled: bool, spent: float) -> list[object]:
+    """A path, judged after a similarity where `scaled`."""
+    poses = trajectory.world_to_camera
     rmse, percent, ratio = judged(clip, poses, scaled)
     causal = judged(clip, causal_poses(trajectory), scaled)[0]
     lost = 100 * float((~trajectory.found).mean())
     tissue = beside_tissue(clip)
     beside = float("nan") if tissue is None else judged(clip, poses, scaled, tissue)[0]
-    return [clip.name, len(clip), f"endogs, {NAMES[source]}", rmse, percent, ratio, causal, beside, lost, spent]
+    return [clip.name, len(clip), f"endogs, {name}", rmse, percent, ratio, causal, beside, lost, spent]
+
+
+def noisy_prior(clip: Clip, noise: Noise, seed: int) -> PosePrior:
+    """The clip's true poses with independent normal errors in each coordinate."""
+    random, poses = np.random.default_rng(seed), invert_rigid(clip.world_to_camera)
+    turns = Rotation.from_rotvec(random.normal(0, noise.turn, (len(poses), 3))).as_matrix()
+    poses[:, :3, :3] = poses[:, :3, :3] @ turns
+    poses[:, :3, 3] += random.normal(0, noise.place, (len(poses), 3))
+    name = f"poses off by {noise.place:g} mm and {np.degrees(noise.turn):g} degrees (seed {seed})"
+    return PosePrior(Path(name), poses, noise)
+
+
+def prior_row(clip: Clip, prior: PosePrior) -> list[object]:
+    """One row: noisy poses alone."""
+    scores = judged(clip, invert_rigid(prior.camera_to_world), False)
+    return [clip.name, len(clip), f"{prior.file}, alone", *scores, *(float("nan"),) * 2, 0.0, float("nan")]
 
 
 def beside_tissue(clip: Clip) -> Array | None:
@@ -237,8 +269,13 @@ def main() -> None:
     parser.add_argument("--end", type=float, help="seconds of each clip")
     parser.add_argument("--masks", default="auto", choices=["auto", "given", "color", "none"])
     parser.add_argument("--focal", nargs="+", type=float, help="find the focal length, taken so many times too long")
+    parser.add_argument("--pose-prior-mm", type=float, help="standard deviation of noisy poses, with --pose-prior-deg")
+    parser.add_argument("--pose-prior-deg", type=float)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the noise")
     parser.add_argument("--csv", type=Path)
     chosen = parser.parse_args()
+    if (chosen.pose_prior_mm is None) != (chosen.pose_prior_deg is None):
+        parser.error("--pose-prior-mm and --pose-prior-deg go together")
     if chosen.focal:
         print("| clip | taken for | found | left open | time |\n|---|---|---|---|---|", flush=True)
         for path in chosen.clips:
@@ -254,7 +291,14 @@ def main() -> None:
             raise SystemExit(f"{path}: its poses are not known, or it stands still: there is nothing to compare with")
         clip = with_instrument_masks(clip, chosen.masks)
         there = {"none": True, "stereo": clip.has_right, "given": clip.has_depth}
-        made = [endogs_row(clip, source) for source in NAMES if source in chosen.depth and there[source]]
+        priors = []
+        if chosen.pose_prior_mm is not None:
+            noise = Noise(chosen.pose_prior_mm, float(np.radians(chosen.pose_prior_deg)))
+            priors = [noisy_prior(clip, noise, seed) for seed in chosen.seeds]
+        made = [prior_row(clip, prior) for prior in priors]
+        for source in NAMES:
+            if source in chosen.depth and there[source]:
+                made += endogs_rows(clip, source, priors)
         if chosen.peers:
             made += [essential_row(clip), *([colmap_row(clip)] if find_spec("pycolmap") else [])]
             made += [odometry_row(clip)] if clip.has_depth and hasattr(cv2, "Odometry") else []

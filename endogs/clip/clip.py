@@ -16,6 +16,7 @@ from endogs.clip.recording import FrameReader, Recording
 from endogs.clip.view.framing import Framing
 from endogs.clip.view.ignored_area import ignored_area, little_left
 from endogs.errors import InputError
+from endogs.geometry import invert_rigid
 
 if TYPE_CHECKING:
     from endogs.camera import Camera
@@ -128,6 +129,14 @@ class Clip:
     def unplaced(self) -> tuple[int, ...]:
         """Frames for which no pose was found, ascending."""
         return tuple(int(i) for i in np.flatnonzero(~self.pose_known))
+
+    @property
+    def only_turns(self) -> bool:
+        """Whether the camera's poses differ in direction alone, so that nothing shows parallax."""
+        if self.static_camera:
+            return False
+        centres = invert_rigid(self.world_to_camera)[:, :3, 3]
+        return bool(np.ptp(centres, axis=0).max() < 1e-9)
 
     def keep(self, megabytes: float) -> None:
         """Keep at most so much of what was decoded from now on; the rest is decoded again when it is asked for."""

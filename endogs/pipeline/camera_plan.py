@@ -5,15 +5,17 @@ from dataclasses import replace
 from endogs.clip import Clip
 from endogs.pipeline.camera_search import FoundCameras, find_cameras
 from endogs.pipeline.plan import Plan, resolve
+from endogs.pipeline.pose_prior import read_pose_prior
 from endogs.pipeline.prepared_fit import say
 
 
 def with_cameras(clip: Clip, plan: Plan) -> tuple[Clip, Plan, FoundCameras]:
     """The clip with the cameras that `--camera` asks for, and the plan for it.
 
-    Raises InputError as `find_cameras` and `resolve` do.
+    Raises InputError as `read_pose_prior`, `find_cameras` and `resolve` do.
     """
-    found = find_cameras(clip, plan.options.camera, plan.split.unseen)
+    prior = read_pose_prior(plan.options.prior, clip)
+    found = find_cameras(clip, plan.options.camera, plan.split.unseen, prior)
     say(found.notes)
     known = set(plan.notes)
     if found.clip is not clip:

@@ -13,7 +13,10 @@ from endogs.clip.cameras.guessed_camera import still_poses
 from endogs.errors import InputError
 from endogs.evaluate.metrics.pose_errors import path_length
 from endogs.geometry import interpolate_rigid, invert_rigid
+from endogs.pipeline.fused_path import fused
 from endogs.pipeline.options import CameraChoice
+from endogs.pipeline.pose_prior import PosePrior
+from endogs.pipeline.spans import spans
 from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
@@ -23,6 +26,7 @@ from endogs.tracking.focal_length import find_focal_length, with_focal_factor
 from endogs.tracking.rigid_motion import centre
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
+from endogs.tracking.turning import turning_path
 
 Array = NDArray[np.float64]
 
@@ -34,6 +38,10 @@ SMALL_TURN = 5.0
 TISSUE_PATH, TISSUE_TURN = 0.35, 30.0
 """The same where tissue moves by itself: of a still camera before pulled tissue paths up to 0.22 wide are found, which
 turn by up to 16 degrees, and the smallest of moving ones before such tissue is 0.60 wide."""
+TURNS = (
+    "the camera's directions were found and its place is held, as turning shows no parallax: how far tissue is comes "
+    "from brightness or a model, and motion that all tissue shares cannot be told from turning"
+)
 LEAST_FOUND = 0.1
 """Share of the frames whose pose must be found for a path to be worth anything."""
 STILL_ADVICE = "reconstruct --camera still takes it to stand still"
@@ -60,14 +68,24 @@ class FoundCameras:
         return about
 
 
-def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ()) -> FoundCameras:
+def find_cameras(
+    clip: Clip, choice: CameraChoice, held_out: Sequence[int] = (), prior: PosePrior | None = None
+) -> FoundCameras:
     """The clip with the cameras that `choice` asks for; nothing of frames that are `held_out` changes others' poses.
 
     Whether the camera moves at all is asked of all frames, and COLMAP takes all. `auto` takes poses that came with the
     clip. Where none came, it asks what the pictures say of the camera: one that stands still is left as it is, and one
-    that moves is tracked. Raises InputError for given poses that are not there, for COLMAP with a clip whose depth has
-    a unit, and where a search that was asked for finds nothing.
+    that moves is tracked. With a `prior` the camera is tracked in any case, since the prior tells what the pictures
+    leave open. Raises InputError for given poses that are not there, for COLMAP with a clip whose depth has a unit,
+    where a search that was asked for finds nothing, and as `fused` does.
     """
+    if prior is not None:
+        if choice == "auto" and clip.poses_are_given:
+            raise InputError(
+                f"{clip.source}: it comes with poses, which --camera auto takes as they are; use --camera track for "
+                "--pose-prior"
+            )
+        choice = "track"
     if choice == "given" or (choice == "auto" and clip.poses_are_given):
         if not clip.poses_are_given:
             raise InputError(
@@ -79,7 +97,10 @@ def find_cameras(clip: Clip, choice: CameraChoice, held_out: Sequence[int] = ())
         return FoundCameras(still, "still")
     if choice == "track":
         focused, notes = with_focal_length(clip, held_out)
-        return placed(focused, tracked(focused, held_out), notes)
+        trajectory = tracked(focused, held_out)
+        if prior is None and (turning := turned_path(focused, trajectory, held_out)) is not None:
+            return placed(focused, turning, (*notes, TURNS))
+        return placed(focused, with_prior(focused, trajectory, prior, held_out), notes)
     if choice == "colmap":
         if clip.has_depth or clip.baseline is not None:
             raise InputError(
@@ -102,6 +123,8 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
     focused, notes = with_focal_length(clip, held_out)
     trajectory = tracked(focused, held_out)
     found = trajectory.found
+    if motion.verdict == "turning" and (turning := turned_path(focused, trajectory, held_out, motion)) is not None:
+        return placed(focused, turning, (f"the camera only turns ({motion.evidence})", *notes, TURNS))
     doubt = None
     if found.sum() < 2 or found.mean() < LEAST_FOUND:
         why = "; ".join([lost_reasons(trajectory), *size_advice(clip)])
@@ -114,6 +137,22 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCam
     said = f"the camera may move ({motion.evidence}), but {doubt}"
     rest = "it is taken to stand still, so that all motion is explained as tissue's"
     return FoundCameras(clip, "still", (said, rest))
+
+
+def turned_path(
+    clip: Clip, trajectory: Trajectory, held_out: Sequence[int] = (), motion: CameraMotion | None = None
+) -> Trajectory | None:
+    """The path of a camera that only turns, where one eye found no parallax (`trajectory`); None where it does more, or
+    too few of its frames tell."""
+    metric = clip.has_depth or trajectory.units == "mm"
+    if metric or (trajectory.found.sum() >= 2 and trajectory.found.mean() >= LEAST_FOUND):
+        return None
+    motion = motion or camera_motion(clip)
+    if motion.verdict != "turning":
+        return None
+    with Progress("frame", bar="turns") as progress:
+        found = turning_path(clip, frozenset(held_out), progress)
+    return found if found.found.sum() >= 2 and found.found.mean() >= LEAST_FOUND else None
 
 
 def path_doubt(motion: CameraMotion, extent: float, turn: float) -> str | None:
@@ -162,6 +201,23 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
     if unfit is None:
         return trajectory
     return replace(trajectory, notes=(*trajectory.notes, f"camera: the right views are not used, as {unfit}"))
+
+
+def with_prior(
+    clip: Clip, trajectory: Trajectory, prior: PosePrior | None, held_out: Sequence[int] = (), depth: bool = True
+) -> Trajectory:
+    """The path `fused` with a prior, where there is one; `depth` says whether the clip's depth was looked at.
+
+    Raises InputError as `fused` does, and for depth without a unit.
+    """
+    if prior is None:
+        return trajectory
+    if depth and clip.has_depth and trajectory.units != "mm" and trajectory.found.any():
+        raise InputError(
+            f"{clip.source}: its depth has no unit, and poses of --pose-prior are in mm, so that they would not fit "
+            "together; leave --pose-prior out"
+        )
+    return fused(clip, trajectory, prior, held_out)
 
 
 def unfit_pair(clip: Clip) -> str | None:
@@ -223,6 +279,8 @@ def path_note(trajectory: Trajectory) -> str:
     """How long the path is, and how well points agree with it."""
     length = path_length(invert_rigid(trajectory.world_to_camera[trajectory.found]))
     kept = [one for one in trajectory.frames if one.world_to_camera is not None and one.sub_map == trajectory.sub_map]
+    if length == 0:
+        return f"camera's direction found in {len(kept)} of {len(trajectory.frames)} frames"
     residual, inliers = (
         float(np.nanmedian([getattr(one, name) for one in kept])) for name in ("residual_px", "inliers")
     )
@@ -241,14 +299,6 @@ def lost_reasons(trajectory: Trajectory) -> str:
             reason = "in another map" if one.world_to_camera is not None else one.reason or "no pose"
             reasons[reason] = reasons.get(reason, 0) + 1
     return ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1]))
-
-
-def spans(chosen: NDArray[np.bool_], most: int = 8) -> str:
-    """Frames (F,) as "3 to 7, 12", cut after the first `most` spans."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
-    parts = [f"{a}" if b == a + 1 else f"{a} to {b - 1}" for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    more = f" and {len(parts) - most} more spans" if len(parts) > most else ""
-    return f"frames {', '.join(parts[:most])}{more}"
 
 
 def without_gaps(world_to_camera: Array, times: Array) -> Array:

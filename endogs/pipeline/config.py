@@ -8,6 +8,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
 from endogs.options import Options
+from endogs.pipeline.pose_prior_options import PosePriorOptions
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
 
@@ -43,6 +44,8 @@ class Track(Options):
     depth: Literal["auto", "given", "stereo", "none"] = "auto"
     """What gives distances, and with them the path's unit: the data set's depth (given), right views (stereo), or
     nothing but the motion (none: the path has no unit). auto takes the first that there is."""
+    prior: Annotated[PosePriorOptions, OmitArgPrefixes] = field(default_factory=PosePriorOptions)
+    """Poses from elsewhere, and how far they are off."""
     masks: MaskChoice = "auto"
     """Instrument masks, whose pixels are not followed: as --masks of reconstruct."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)

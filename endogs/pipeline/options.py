@@ -10,6 +10,7 @@ from endogs.clip.config import ClipOptions
 from endogs.errors import InputError
 from endogs.fit.config import PRESET_FRAMES, PRESETS, AppearanceConfig, Balance, ColorChoice, Density, FitConfig, Preset
 from endogs.options import LARGEST_SEED, Options, Range
+from endogs.pipeline.pose_prior_options import PosePriorOptions
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
 from endogs.scene.deformation.kinds import KINDS
 
@@ -49,6 +50,8 @@ class FitOptions(Options):
     """Where the camera is: as the clip's files say (given), at rest (still), or searched for in the pictures, by endogs
     (track) or by pycolmap where that is installed (colmap). auto takes poses that are given; without any it looks
     whether the camera moves, and tracks it then."""
+    prior: Annotated[PosePriorOptions, OmitArgPrefixes] = field(default_factory=PosePriorOptions)
+    """Poses from elsewhere, and how far they are off."""
     masks: MaskChoice = "auto"
     """Instrument masks: the data set's (given), found by colour, followed by SAM 2, or none; auto is given where there
     are any, else color."""
@@ -108,6 +111,7 @@ class FitOptions(Options):
 
         Raises InputError for options that do not go together.
         """
+        self.prior.check(self.camera)
         if self.rigidity_weight and self.deformation != "spline":
             raise InputError(f"--rigidity-weight needs --deformation spline, not {self.deformation}; leave it out.")
         if self.sh_degree is not None and self.colors != "sh":

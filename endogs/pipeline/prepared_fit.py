@@ -105,7 +105,7 @@ def find_priors(
     notes.say(depth.follow_tissue())
     return_freed_memory()
     window = whole_clip(clip, split.train, flows, depth, plan.fit, plan.device)
-    if not window.metric and not clip.static_camera:
+    if not window.metric and not clip.static_camera and not clip.only_turns:
         notes.say(
             [
                 "the camera moves but depth is only relative, so tissue and camera motion have different scales; "

@@ -7,8 +7,17 @@ from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.evaluate.path_chart import write_path_chart
 from endogs.evaluate.writable import check_outputs
-from endogs.pipeline.camera_search import placed, tracked, unfit_pair, with_focal_length
+from endogs.pipeline.camera_search import (
+    TURNS,
+    placed,
+    tracked,
+    turned_path,
+    unfit_pair,
+    with_focal_length,
+    with_prior,
+)
 from endogs.pipeline.config import Track
+from endogs.pipeline.pose_prior import read_pose_prior
 from endogs.pipeline.track_picture import track_picture
 from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
@@ -21,6 +30,7 @@ def run_track(config: Track) -> Trajectory:
     Poses that came with the clip are never looked at. Raises InputError for bad input, depth that is not there, and a
     clip in which hardly any frame's pose is found.
     """
+    config.prior.check()
     out = config.out
     if out is not None:
         if out.suffix.lower() != ".tum":
@@ -42,8 +52,13 @@ def run_track(config: Track) -> Trajectory:
     clip = with_instrument_masks(clip, config.masks, config.sam2)
     for note in (note for note in clip.notes if note not in said):
         print(f"note: {plain(note)}", file=sys.stderr)
+    prior = read_pose_prior(config.prior, clip)
     clip, notes = with_focal_length(clip)
     trajectory = tracked(clip, depth=None if config.depth == "auto" else config.depth)
+    turning = turned_path(clip, trajectory) if prior is None and config.depth in ("auto", "none") else None
+    if turning is not None:
+        trajectory, notes = turning, (*notes, TURNS)
+    trajectory = with_prior(clip, trajectory, prior, depth=config.depth != "none")
     found = placed(clip, trajectory, notes, advice="reconstruct --camera still fits it as one that stands still")
     for note in found.notes:
         print(plain(note))

@@ -21,6 +21,8 @@ class State(str, Enum):
     INITIAL = "initial"
     """The frame had no pose when it came, as before the map began; its pose was found afterwards."""
     LOST = "lost"
+    PRIOR = "prior"
+    """Lost, but poses that are known besides the pictures hold one of this frame; it is not taken for the frame's."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class TrackedFrame:
     keyframe: bool = False
     sub_map: int = 0
     """Poses of different sub-maps have nothing to do with each other: place, direction and, from one eye, scale."""
+    prior_world_to_camera: Array | None = None
+    """(4, 4) what poses that are known besides the pictures say of this frame, with all their noise."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ class Trajectory:
 def write_trajectory(trajectory: Trajectory, folder: Path, stem: str = "trajectory") -> list[Path]:
     """Write STEM.tum and STEM.json into `folder`, and STEM-map1.tum and so on for other sub-maps.
 
-    The TUM files hold camera to world; a frame without a pose is a comment, "# lost TIME REASON".
+    The TUM files hold camera to world; a frame without a pose is a comment, "# lost TIME REASON", or
+    "# prior TIME REASON" where the JSON file has a pose of it that was not found in the pictures.
     """
     maps = sorted({one.sub_map for one in trajectory.frames if one.world_to_camera is not None} | {trajectory.sub_map})
     written = []
@@ -125,7 +130,7 @@ def _tum_lines(trajectory: Trajectory, sub_map: int) -> list[str]:
     lines = [f"# time tx ty tz qx qy qz qw (T_world_camera, {trajectory.units})"]
     for one in trajectory.frames:
         if one.world_to_camera is None:
-            lines.append(f"# lost {one.time:.9f} {one.reason}")
+            lines.append(f"# {one.state.value} {one.time:.9f} {one.reason}")
         elif one.sub_map != sub_map:
             lines.append(f"# other map {one.time:.9f} {one.sub_map}")
         else:
@@ -152,6 +157,8 @@ def _as_json(trajectory: Trajectory) -> dict[str, Any]:
             "causal_world_to_camera": _listed(then.world_to_camera),
             "covariance": _listed(one.covariance),
         }
+        if one.prior_world_to_camera is not None:
+            entry["prior_world_to_camera"] = _listed(one.prior_world_to_camera)
         frames.append(entry)
     found = {
         "units": trajectory.units,

@@ -14,7 +14,8 @@ from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
-from endogs.pipeline.camera_search import find_cameras, spans, with_focal_length, without_gaps
+from endogs.pipeline.camera_search import find_cameras, with_focal_length, without_gaps
+from endogs.pipeline.spans import spans
 from endogs.scene.scene_file import load_scene
 from endogs.tracking import focal_length
 from endogs.tracking.camera_motion import camera_motion

@@ -28,9 +28,9 @@ def choose_depth_prior(
     """The prior called `name`: given, stereo, parallax, photometric, learned, or `auto`.
 
     `auto` takes what is known best: depth that came with the clip, else the right view where it is a pair with the
-    left one, else inverse depth that came with it, else parallax where the camera moves and its poses are known, else
-    brightness; a `model` means learned, and fills what parallax leaves open. `model` is a folder, an
-    ONNX file or a hub id, `model_output` what it predicts when its own configuration does not say, `device` where
+    left one, else inverse depth that came with it, else parallax where the camera moves, does more than turn and its
+    poses are known, else brightness; a `model` means learned, and fills what parallax leaves open. `model` is a folder,
+    an ONNX file or a hub id, `model_output` what it predicts when its own configuration does not say, `device` where
     torch runs it, `tissue` what the tissue does as a whole in a clip of which this is a part. Raises InputError for an
     unknown name, a model without use, and a prior that lacks its input.
     """
@@ -62,6 +62,6 @@ def choose_depth_prior(
         )
     by_model = name == "learned" or (name != "photometric" and model is not None)
     single = LearnedDepth(model, model_output, device) if by_model else PhotometricDepth()
-    if name == "parallax" or (name == "auto" and not clip.static_camera):
+    if name == "parallax" or (name == "auto" and not clip.static_camera and not clip.only_turns):
         return ParallaxDepth(single, name == "auto", tissue)
     return single
