@@ -13,7 +13,7 @@ from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.priors.instruments.config import Sam2Options
 from endogs.priors.instruments.prompts import read_prompts
-from endogs.priors.instruments.sam2 import IMAGENET_MEAN, IMAGENET_STD, _Frames, _normalization, follow_with_sam2
+from endogs.priors.instruments.sam2 import IMAGENET_MEAN, IMAGENET_STD, _Frames, follow_with_sam2, normalization_of
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
@@ -69,9 +69,9 @@ def test_frames_are_normalized_as_the_model_says(model_folder, clip, tmp_path):
     resized = cv2.resize(clip.image(4), (32, 32), interpolation=cv2.INTER_AREA)[..., 0] / 255
     np.testing.assert_allclose(frames[4][0].numpy(), (resized - 0.485) / 0.229, atol=1e-5)
     assert (len(frames), tuple(frames[0].shape)) == (5, (3, 32, 32))
-    assert _normalization(model_folder) == (IMAGENET_MEAN, IMAGENET_STD)
+    assert normalization_of(model_folder) == (IMAGENET_MEAN, IMAGENET_STD)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25] * 3}))
-    assert _normalization(tmp_path) == ((0.5,) * 3, (0.25,) * 3)
+    assert normalization_of(tmp_path) == ((0.5,) * 3, (0.25,) * 3)
 
 
 @pytest.mark.parametrize(
