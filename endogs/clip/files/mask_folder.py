@@ -165,7 +165,7 @@ def check_place(folder: Path, clip: "Clip") -> None:
     if others:
         raise InputError(
             f"{folder} holds other files than masks that endogs has written, such as {sorted(others)[0]}: name a new "
-            "folder with --masks-out."
+            "folder with inspect --masks-out."
         )
 
 

@@ -39,6 +39,10 @@ MIDDLE, HALFWAY = 2.0, 0.5
 elsewhere, is taken for less; from half of the depth on not."""
 MOST_CONTRAST = 40.0
 """Of an edge, in steps of colour."""
+SEPARATE = 0.02
+"""Part of the frame up to which a separate patch of a mask that is clicked in its middle goes whole."""
+NEARLY_ALL = 0.7
+"""Of a connected part of a mask: when so much goes, all goes."""
 LEVELS = 64
 """Distances that are tried."""
 SMALLEST, LARGEST = 0.0004, 0.35
@@ -82,10 +86,12 @@ def removed_patch(look: Look, x: float, y: float, mask: Mask, kept: Mask) -> Mas
     seed, inside = _seed(mask & ~kept, x, y)
     if not seed.any():
         return seed
+    if inside.sum() <= SEPARATE * inside.size and _centrality(inside, seed) == 1:
+        return inside
     nothing = np.zeros_like(seed)
     patch = _patch(_features(look), seed, nothing, inside, nothing.ravel())
-    # What would be left of a small thing is its rim.
-    return inside if patch.sum() > 0.7 * inside.sum() else patch
+    # What would be left of a thing that goes is its rim.
+    return inside if patch.sum() > NEARLY_ALL * inside.sum() else patch
 
 
 def _features(look: Look) -> Features:

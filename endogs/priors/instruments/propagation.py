@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.priors.instruments.masks import Mask, grown, shrunk
+from endogs.priors.instruments.patch_matching import matched_patch
 from endogs.priors.motion.flow import Flow, warp
 
 SAME = 14.0
@@ -55,18 +56,24 @@ def carried(
     colors = _Colors(image, patch)
     for index in range(frame + step, carriers.count if step > 0 else -1, step):
         flow, returns = carriers.flow(index, index - step)
-        there = warp(now.view(np.uint8) * np.uint8(255), flow) > 127
-        if not there.any():
-            return
         other = carriers.image(index)
+        there = warp(now.view(np.uint8) * np.uint8(255), flow) > 127
         change = cv2.blur(np.abs(warp(image, flow).astype(np.float32) - other).mean(2), (3, 3))
-        good = returns & (change < SAME)
-        if (there & good).sum() < BELIEVED * there.sum():
+        believed = _share(there, returns & (change < SAME))
+        matched = matched_patch(image, now, other)
+        if matched is not None and (alike := _share(matched, colors.inside(other))) > max(believed, BELIEVED):
+            there, believed = matched, alike
+        if believed < BELIEVED:
             return
         now, image = colors.outlined(other, there), other
         if now.sum() < LEAST * whole or stops(index, now):
             return
         yield index, now
+
+
+def _share(patch: Mask, good: Mask) -> float:
+    """Part of the patch (h, w) that is good (h, w); 0 for an empty one."""
+    return float((patch & good).sum() / max(int(patch.sum()), 1))
 
 
 class _Colors:
@@ -78,12 +85,19 @@ class _Colors:
         self._inside = _table(image, patch)
         self._outside = _table(image, around)
 
+    def inside(self, image: NDArray[np.uint8]) -> Mask:
+        """Pixels (h, w) that look rather like the clicked patch than like what was around it."""
+        return self._ratio(image) > 0
+
+    def _ratio(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        cells = _cells(image)
+        ratios = np.log((self._inside[cells] + 1e-5) / (self._outside[cells] + 1e-5)).astype(np.float32)
+        return np.asarray(cv2.GaussianBlur(ratios, (0, 0), 1.0), np.float32)
+
     def outlined(self, image: NDArray[np.uint8], patch: Mask) -> Mask:
         """`patch` (h, w) with the pixels near its border that look rather like inside, and not those like outside."""
         band = max(1, round(BAND * patch.shape[1]))
-        cells = _cells(image)
-        ratios = np.log((self._inside[cells] + 1e-5) / (self._outside[cells] + 1e-5)).astype(np.float32)
-        ratio = cv2.GaussianBlur(ratios, (0, 0), 1.0)
+        ratio = self._ratio(image)
         # What the flow says counts as well: to leave the patch, or to join it, takes more than a doubt.
         depth = cv2.distanceTransform(patch.view(np.uint8), cv2.DIST_L2, 3)
         beyond = cv2.distanceTransform((~patch).view(np.uint8), cv2.DIST_L2, 3)
