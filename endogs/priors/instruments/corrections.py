@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from endogs.priors.instruments.click_outline import Look, added_patch, removed_patch
 from endogs.priors.instruments.clicks import Click
-from endogs.priors.instruments.masks import InstrumentMasks, Mask
-from endogs.priors.instruments.propagation import Carriers, carried
+from endogs.priors.instruments.masks import InstrumentMasks, Mask, grown
+from endogs.priors.instruments.patch_following import Carriers, carried
 from endogs.priors.instruments.tissue_colors import Chroma
 from endogs.priors.motion.flow import Flow, consistency_mask, dis_flow
 
@@ -31,6 +31,8 @@ MOST_FLOWS = 600
 """Pairs of flows that are kept, half a megabyte each."""
 MOST_PICTURES = 200
 """Small frames that are kept."""
+ATTACHED = 0.01
+"""Widths of the frame between an instrument and what belongs to it."""
 COVERED = 0.6
 """A connected part of a mask of which so much is removed goes whole."""
 
@@ -110,9 +112,10 @@ class Corrections:
         """By frame, what a click changes, outlined on its frame and carried along the flow."""
         first = self._patch(click)
         patches = {click.frame: np.packbits(first)} if first.any() else {}
+        stops = self._implausible(click, first)
         if first.any():
             for step in (1, -1):
-                for index, patch in carried(self._carriers, click.frame, first, step, self._contradicted(click)):
+                for index, patch in carried(self._carriers, click.frame, first, step, stops):
                     patches[index] = np.packbits(patch if click.adds else self._whole(index, patch))
                     if progress is not None:
                         progress(len(patches), len(self.clip))
@@ -210,7 +213,14 @@ class Corrections:
                 cv2.circle(discs, (int(x), int(y)), radius, 1, -1)
         return discs.view(bool)
 
-    def _contradicted(self, click: Click) -> Callable[[int, Mask], bool]:
+    def _implausible(self, click: Click, first: Mask) -> Callable[[int, Mask], bool]:
+        """Says of a frame and the patch (h, w) carried there from `first` that it must be wrong.
+
+        So it is where a click says the contrary, and where a part of an instrument has come off it: then it was tissue
+        beside the instrument, from which that has moved away.
+        """
+        reach = max(1, round(ATTACHED * self._pixels))
+        is_part = click.adds and bool((self._small(click.frame) & grown(first, reach)).any())
         contrary: dict[int, list[tuple[float, float]]] = {}
         for other in self.clicks:
             if other.adds != click.adds:
@@ -218,7 +228,8 @@ class Corrections:
         last_row, last_column = self.size[1] - 1, self.size[0] - 1
 
         def stops(index: int, patch: Mask) -> bool:
-            return any(patch[min(int(y), last_row), min(int(x), last_column)] for x, y in contrary.get(index, []))
+            said = any(patch[min(int(y), last_row), min(int(x), last_column)] for x, y in contrary.get(index, []))
+            return said or (is_part and not (self._small(index) & grown(patch, reach)).any())
 
         return stops
 
