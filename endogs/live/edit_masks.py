@@ -27,25 +27,29 @@ class BrowserEditor:
     """Serves the editor until Ctrl-C."""
 
     def __init__(self, host: str, port: int, wait: Callable[[], object] | None = None) -> None:
-        """`wait` returns, or is interrupted, when the user has done; by default nothing but Ctrl-C ends it."""
-        self._host, self._port = host, port
+        """Serves at once, before there is anything to see. Raises InputError for a bad address.
+
+        `wait` returns, or is interrupted, when the user has done; by default nothing but Ctrl-C ends it.
+        """
+        self.server = LiveServer(host, port)
+        self._waiting = self.server.viser.gui.add_markdown("Reading the clip, looking for instruments…")
         self._wait = wait or threading.Event().wait
 
     def edit(self, corrections: Corrections, saving: Callable[[], str]) -> None:
-        """Serves until the user has done. Raises InputError for a bad address."""
-        server = LiveServer(self._host, self._port)
+        """Stays until the user has done."""
+        self._waiting.remove()
+        canvases = _Canvases(self.server.viser, MaskSession(corrections, saving))
         try:
-            session = MaskSession(corrections, saving)
-            canvases = _Canvases(server.viser, session)
-            try:
-                print(f"correct the masks at {server.url}, press Save there, and end with Ctrl-C here", flush=True)
-                self._wait()
-            except KeyboardInterrupt:
-                pass
-            finally:
-                canvases.stop()
+            print(f"correct the masks at {self.server.url}, press Save there, and end with Ctrl-C here", flush=True)
+            self._wait()
+        except KeyboardInterrupt:
+            pass
         finally:
-            server.stop()
+            canvases.stop()
+
+    def stop(self) -> None:
+        """Closes the port."""
+        self.server.stop()
 
 
 class _Canvases:

@@ -1,9 +1,12 @@
 """`endogs inspect --masks` with corrections: clicks from a file or from the browser, and masks that are saved."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.clip.files.mask_folder import LIST, check_place, write_mask_folder
@@ -13,6 +16,7 @@ from endogs.plain_text import plain
 from endogs.priors.instruments.click_evidence import instrument_odds
 from endogs.priors.instruments.clicks import Click, read_clicks, started_from, write_clicks
 from endogs.priors.instruments.corrections import Corrections
+from endogs.priors.tissue import PackedMask
 from endogs.progress import Progress
 
 
@@ -30,10 +34,8 @@ class Saving:
     def __init__(self, corrections: Corrections, out: Path, origin: str) -> None:
         """`origin` says which masks were corrected."""
         self._corrections, self.out, self._origin = corrections, out, origin
-        self.saved = 0
-        """Clicks that the saved masks are of."""
-        self.done = False
-        """Whether anything has been saved."""
+        self.saved: list[Click] | None = None
+        """The clicks that the saved masks are of, None before the first time."""
 
     def __call__(self) -> str:
         """Writes them; returns the sentence that says where. Raises InputError when the place is not writable."""
@@ -47,8 +49,20 @@ class Saving:
             made_by if clicks else self._origin,
             (lambda path: write_clicks(path, clicks, clip, self._origin)) if clicks else None,
         )
-        self.saved, self.done = len(clicks), True
-        return f"masks of {len(clip)} frames: {self.out}; other commands take them with --mask-folder {self.out}"
+        self.saved = clicks
+        return self.sentence
+
+    @property
+    def sentence(self) -> str:
+        """Where the masks are."""
+        count = len(self._corrections.clip)
+        return f"masks of {count} frames: {self.out}; other commands take them with --mask-folder {self.out}"
+
+    def keep_clicks(self) -> Path:
+        """Writes the clicks alone, beside the folder, and returns the file."""
+        file = self.out.with_name(f"{self.out.name}-clicks.json")
+        write_clicks(file, self._corrections.clicks, self._corrections.clip, self._origin)
+        return file
 
 
 def check_mask_options(config: Inspect) -> None:
@@ -82,8 +96,7 @@ def masks_place(config: Inspect, clip: Clip) -> Path | None:
             place, number = Path(f"{clip.name}_masks-{number}"), number + 1
     else:
         place = config.masks_out
-        corrects_itself = config.clip.mask_folder is not None and place.resolve() == config.clip.mask_folder.resolve()
-        if (place / LIST).is_file() and not corrects_itself:
+        if (place / LIST).is_file() and not _corrects_itself(config):
             raise InputError(
                 f"{place} holds masks already: name another folder with --masks-out, or correct those with "
                 f"--mask-folder {place}."
@@ -106,7 +119,8 @@ def corrected(
         from endogs.priors.instruments.sam2_clicks import Sam2Clicks
 
         sam2 = Sam2Clicks(clip, config.sam2)
-    corrections = Corrections(clip, clip.instrument, instrument_odds(clip) if clicks or editor else None, sam2)
+    start = _held(clip) if _corrects_itself(config) else clip.instrument
+    corrections = Corrections(clip, start, instrument_odds(clip) if clicks or editor else None, sam2)
     origin = _origin(clip, config)
     if config.clicks is not None and (before := started_from(config.clicks)) not in ("", origin):
         print(
@@ -117,14 +131,26 @@ def corrected(
         with Progress("click", bar="clicks") as progress:
             corrections.replay(clicks, progress)
     saving = Saving(corrections, out, origin)
-    if editor is not None:
+    if editor is None:
+        said = saving()
+    else:
         editor.edit(corrections, saving)
-    said = saving() if editor is None else ""
-    if editor is not None and saving.saved != len(corrections.clicks):
-        print(f"note: {_unsaved(saving, corrections)}", file=sys.stderr)
-    elif saving.done and editor is not None:
-        said = f"masks of {len(clip)} frames: {out}; other commands take them with --mask-folder {out}"
+        said = saving.sentence if saving.saved is not None else ""
+        if corrections.clicks != (saving.saved or []):
+            print(f"note: {_unsaved(saving, corrections)}", file=sys.stderr)
     return (clip.with_masks(corrections.masks()) if corrections.clicks else clip), said
+
+
+def _corrects_itself(config: Inspect) -> bool:
+    """Whether the masks go to the folder that they come from."""
+    source, out = config.clip.mask_folder, config.masks_out
+    return source is not None and out is not None and source.resolve() == out.resolve()
+
+
+def _held(clip: Clip) -> Callable[[int], NDArray[np.bool_]]:
+    """The instruments of all frames, kept: their files are replaced when the corrected ones are saved."""
+    kept = [PackedMask.of(clip.instrument(index)) for index in range(len(clip))]
+    return lambda index: kept[index].unpacked()
 
 
 def _origin(clip: Clip, config: Inspect) -> str:
@@ -137,7 +163,7 @@ def _origin(clip: Clip, config: Inspect) -> str:
 
 
 def _unsaved(saving: Saving, corrections: Corrections) -> str:
-    lost = len(corrections.clicks)
-    if saving.done:
-        return f"{plain(saving.out)} holds what was saved last, after {saving.saved} of {lost} clicks"
-    return f"{lost} clicks were not saved: press Save before Ctrl-C the next time"
+    file = saving.keep_clicks()
+    held = "" if saving.saved is None else f"; {plain(saving.out)} holds what was saved before"
+    count = len(corrections.clicks)
+    return f"{count} clicks as they were at the end are kept in {plain(file)}, for --clicks{held}"

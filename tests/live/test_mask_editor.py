@@ -12,7 +12,6 @@ from endogs.errors import InputError
 from endogs.live import edit_masks
 from endogs.live.frame_on_canvas import TINT, Placement, draw
 from endogs.live.mask_session import MaskSession, Tool
-from endogs.live.server import LiveServer
 from endogs.priors.instruments.corrections import Corrections
 
 
@@ -91,22 +90,14 @@ def test_a_save_that_fails_is_told_and_loses_nothing(clip):
     assert session.unsaved == 1
 
 
-def test_a_browser_clicks_and_sees_the_mask(clip, monkeypatch):
+def test_a_browser_clicks_and_sees_the_mask(clip):
     """Over viser's protocol, behind the gate: the picture of the frame, a click, and the tint that it brings."""
-    corrections, urls, done = fresh(clip), [], threading.Event()
-
-    class Told(LiveServer):
-        def __init__(self, *address):
-            super().__init__(*address)
-            urls.append(self.url)
-
-    monkeypatch.setattr(edit_masks, "LiveServer", Told)
+    corrections, done = fresh(clip), threading.Event()
     editor = edit_masks.BrowserEditor("127.0.0.1", 0, done.wait)
     thread = threading.Thread(target=editor.edit, args=(corrections, lambda: "saved"))
     thread.start()
     try:
-        until(lambda: urls)
-        client = LookingClient(urls[0])
+        client = LookingClient(editor.server.url)
         client.look(size=(320, 240))
         before = picture(client)
         assert before.shape == (240, 320, 3)
@@ -123,3 +114,4 @@ def test_a_browser_clicks_and_sees_the_mask(clip, monkeypatch):
     finally:
         done.set()
         thread.join()
+        editor.stop()

@@ -10,7 +10,7 @@ from endogs.cli import main
 from endogs.clip import ClipOptions, load_clip
 from endogs.pipeline.config import Inspect
 from endogs.pipeline.inspect import inspect
-from endogs.priors.instruments.clicks import Click
+from endogs.priors.instruments.clicks import Click, read_clicks
 
 
 @pytest.fixture
@@ -69,7 +69,29 @@ def test_what_the_editor_saved_is_said_and_what_it_did_not(in_folder, capsys):
     inspect(config, Hand(click))
     assert "masks of 3 frames: tool_masks" in capsys.readouterr().out
     inspect(config, Hand(after=[click]))
-    assert "tool_masks-2 holds what was saved last, after 0 of 1 clicks" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "1 clicks as they were at the end are kept in tool_masks-2-clicks.json, for --clicks" in told
+    assert "tool_masks-2 holds what was saved before" in told
+    clip = load_clip(in_folder / "tool", look=False)
+    assert [one.frame for one in read_clicks(in_folder / "tool_masks-2-clicks.json", clip)] == [1]
+
+
+def test_masks_that_correct_themselves_forget_what_is_taken_back(in_folder):
+    """The masks that were there at the start are what clicks correct, also after a save has replaced their files."""
+    main(["inspect", "tool", "--masks", "--masks-from", "none", "--masks-out", "m"])
+
+    class Changed(Hand):
+        def edit(self, corrections, saving):
+            corrections.apply(Click(1, 0.5, 0.2, True, 0.1))
+            saving()
+            corrections.undo()
+            saving()
+
+    folder = in_folder / "m"
+    reading = ClipOptions(mask_folder=folder)
+    inspect(Inspect(in_folder / "tool", reading, masks=True, edit=True, masks_out=folder), Changed())
+    clip = load_clip(in_folder / "tool", reading, look=False)
+    assert not any(clip.instrument(i).any() for i in range(3))
 
 
 @pytest.mark.parametrize("words", [["--edit"], ["--clicks", "c.json"], ["--masks-out", "m"]])
