@@ -67,6 +67,7 @@ class ColorSearch:
         views = [self.view] * len(images)
         self.tissue: TissueColors | None = fit_tissue_colors(images, views)
         self.table: ColorTable | None = None
+        """Log odds by colour that the clip's own instruments taught; None where they taught too little."""
         if self.tissue is not None and self.tissue.are_red:
             first = [colors_speak(image, self.view, self.tissue) for image in images]
             masks = [instrument_patches(seen, seen.log_odds, self.tissue, self.edge) for seen in first]
