@@ -163,7 +163,10 @@ def _origin(clip: Clip, config: Inspect) -> str:
 
 
 def _unsaved(saving: Saving, corrections: Corrections) -> str:
+    if not corrections.clicks:
+        return f"{plain(saving.out)} holds what was saved before the last clicks were taken back"
     file = saving.keep_clicks()
     held = "" if saving.saved is None else f"; {plain(saving.out)} holds what was saved before"
     count = len(corrections.clicks)
-    return f"{count} clicks as they were at the end are kept in {plain(file)}, for --clicks{held}"
+    clicks = f"{count} clicks as of the end" if count != 1 else "one click"
+    return f"not saved: {clicks}; kept in {plain(file)}, for inspect --clicks{held}"

@@ -70,7 +70,7 @@ def test_what_the_editor_saved_is_said_and_what_it_did_not(in_folder, capsys):
     assert "masks of 3 frames: tool_masks" in capsys.readouterr().out
     inspect(config, Hand(after=[click]))
     told = capsys.readouterr().err
-    assert "1 clicks as they were at the end are kept in tool_masks-2-clicks.json, for --clicks" in told
+    assert "not saved: one click; kept in tool_masks-2-clicks.json, for inspect --clicks" in told
     assert "tool_masks-2 holds what was saved before" in told
     clip = load_clip(in_folder / "tool", look=False)
     assert [one.frame for one in read_clicks(in_folder / "tool_masks-2-clicks.json", clip)] == [1]

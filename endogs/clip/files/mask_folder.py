@@ -199,12 +199,16 @@ def _listed(folder: Path) -> dict[str, Any] | None:
     content = content if isinstance(content, dict) else {}
     rows = content.get("frames")
     fits = content.get("format") == FORMAT and content.get("version") == VERSION
-    fits = fits and isinstance(content.get("size"), list)
+    fits = fits and _is_size(content.get("size"))
     if not fits or not isinstance(rows, list) or not all(_is_row(row) for row in rows):
         raise InputError(
             f"{file}: not a list of masks as endogs inspect writes it: remove it to have the masks paired in order."
         )
     return content
+
+
+def _is_size(size: Any) -> bool:
+    return isinstance(size, list) and len(size) == 2 and all(type(side) is int and 0 < side < 10**6 for side in size)
 
 
 def _is_row(row: Any) -> bool:

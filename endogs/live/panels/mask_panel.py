@@ -27,7 +27,9 @@ class MaskPanel:
                 "Number", min=0, max=last, step=1, initial_value=0, disabled=session.count < 2
             )
             self._buttons = gui.add_button_group("", (BACK, ON), disabled=session.count < 2)
-            self._whole = gui.add_button("Whole frame", hint="After the picture was enlarged.", visible=False)
+            self._whole = gui.add_button(
+                "Whole frame", color="gray", hint="After the picture was enlarged.", visible=False
+            )
             self._tint: Any = gui.add_checkbox("Masks tinted", True, hint="Off shows the bare frame.")
         with gui.add_folder("Correct"):
             self._tool: Any = gui.add_dropdown("A click", tuple(TOOLS), initial_value=ADD)
@@ -37,8 +39,8 @@ class MaskPanel:
                 initial_value=OUTLINE,
                 hint="Either way it is carried through the clip, as far as it can be followed.",
             )
-            self._undo = gui.add_button("Undo the last click")
-            self._clear = gui.add_button("Take back the clicks on this frame")
+            self._undo = gui.add_button("Undo the last click", color="gray")
+            self._clear = gui.add_button("Take back the clicks on this frame", color="gray")
             self._save = gui.add_button("Save", color="green")
         self._told = gui.add_markdown("")
         gui.add_markdown(

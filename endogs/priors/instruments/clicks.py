@@ -81,8 +81,8 @@ def read_clicks(path: Path, clip: "Clip") -> list[Click]:
     size, rows = content.get("size"), content.get("clicks")
     if size != list(clip.original_size):
         raise InputError(
-            f"{path}: the clicks are on frames of size {size}, but {clip.source} is {list(clip.original_size)}: give "
-            "the clip that they were made on."
+            f"{path}: its clicks are on frames of another size than those of {clip.source}, "
+            f"{clip.original_size[0]} x {clip.original_size[1]}: give the clip that they were made on."
         )
     if not isinstance(rows, list) or len(rows) > MOST:
         raise InputError(f"{path}: clicks should be a list of at most {MOST}: save them again.")
