@@ -71,15 +71,18 @@ RUNNERS: dict[type, str] = {
 
 
 def run_verb(config: Any) -> Any:
-    """Runs a verb's configuration with the function that belongs to it; `--live` puts somebody beside it."""
+    """Runs a verb's configuration with the function that belongs to it; with `--live` or `--edit` beside a browser."""
     place = RUNNERS[type(config)]
-    if not (isinstance(config, Reconstruct) and config.live):
+    if isinstance(config, Inspect) and config.masks and config.edit:
+        browser = import_module("endogs.live.edit_masks").BrowserEditor(config.host, config.port)
+    elif isinstance(config, Reconstruct) and config.live:
+        browser = import_module("endogs.live.fit_watch").FitWatch(config.host, config.port)
+    else:
         return at_place(place)(config)
-    watch = import_module("endogs.live.fit_watch").FitWatch(config.host, config.port)
     try:
-        return at_place(place)(config, watch)
+        return at_place(place)(config, browser)
     finally:
-        watch.stop()
+        browser.stop()
 
 
 MOST_READ = 100_000

@@ -216,6 +216,12 @@ class Clip:
         halo = getattr(self._found_masks, "halo", None)
         return None if halo is None else np.asarray(halo(self._checked(index)) & ~self.ignored)
 
+    def instrument(self, index: int) -> NDArray[np.bool_]:
+        """bool (H, W), True where the masks of frame `index` surely show an instrument."""
+        doubtful = self.doubtful(index)
+        sure = ~self.tissue_mask(index) & ~self.ignored
+        return np.asarray(sure if doubtful is None else sure & ~doubtful)
+
     def with_masks(self, masks: FrameReader | None) -> "Clip":
         """The same clip, sharing its cached frames, with other tissue masks (H, W), or none: then all is tissue."""
         other = copy.copy(self)

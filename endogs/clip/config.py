@@ -78,6 +78,9 @@ class ClipOptions(Options):
     mask_values: Annotated[tuple[str, ...], arg(metavar="instrument=A,B unknown=C")] = ()
     """What the values in mask files of several classes mean: instrument=, unknown= (left out) and tissue=, with numbers
     or colours such as #ff0000 between commas; values that are not named are tissue."""
+    mask_folder: Path | None = None
+    """A folder of instrument masks for the frames that are read, as endogs inspect --masks-out writes it, or one mask
+    image for each of these frames in order; used instead of masks beside the frames."""
     depth_is: Literal["depth", "inverse"] = "depth"
     """What depth files hold: distances along the optical axis (depth), or their inverse up to scale and offset, near =
     large, as networks such as MiDaS and Depth Anything write (inverse)."""

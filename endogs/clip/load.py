@@ -9,6 +9,7 @@ from endogs.clip.clip import Clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_families import UNREAD
 from endogs.clip.files.image_files import list_images
+from endogs.clip.files.mask_folder import check_mask_folder, with_mask_folder
 from endogs.clip.files.telling_files import beside_note, has_landmark, telling, unused_note
 from endogs.clip.layouts import (
     c3vd,
@@ -91,7 +92,8 @@ def load_clip(path: Path | str, options: ClipOptions | None = None, look: bool =
             _check_video_options(path, layout.KIND, options, layout is packed_video)
             with files_read() as used:
                 recording = with_pose_convention(with_pose_unit(layout.read(path, options), options), options)
-                clip = _checked(recording, options, look)
+                clip = _checked(with_mask_folder(recording, options), options, look)
+            check_mask_folder(clip)
             clip.notes += unused_note(path, used, clip.notes, options.calibration is not None)
             if layout is image_folder:
                 clip.notes += beside_note(path)

@@ -122,7 +122,10 @@ def clip_options(origin: Origin, folder: Path) -> ClipOptions:
                 f"the scene says that its clip was read with {name} = {plain(value, 100)}, which that option does not "
                 "take; fit the scene again"
             )
-        if value is not None and Path in get_args(kind):
+        if value is not None and name == "mask_folder":
+            # The scene keeps its masks itself, so that nothing is lost with a folder that has gone.
+            value = next((place for place in _named_files(str(value), folder, ()) if place.is_dir()), None)
+        elif value is not None and Path in get_args(kind):
             value = _option_file(name, str(value), folder)
         known[name] = value
     return ClipOptions(**known)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from endogs.clip.config import ClipOptions
-from endogs.options import Options
+from endogs.options import Options, Range
 from endogs.pipeline.pose_prior_options import PosePriorOptions
 from endogs.priors.instruments.config import MaskChoice, Sam2Options
 
@@ -28,6 +28,17 @@ class Inspect(Options):
     """Which masks these are: the same choice as --masks of reconstruct."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
     """What SAM 2 follows; F counts frames as they are read, X and Y are pixels of such a frame."""
+    edit: bool = False
+    """With --masks: correct the masks by clicks in the browser, at an address that is printed, and save them."""
+    clicks: Path | None = None
+    """With --masks: clicks that correct the masks, a clicks.json as --edit saves it beside them."""
+    masks_out: Path | None = None
+    """With --masks: folder to write the masks to, for --mask-folder of other commands; with --edit or --clicks by
+    default NAME_masks in the current folder, after the clip's name, with a number where there is one already."""
+    host: str = "127.0.0.1"
+    """With --edit: address to serve at. Any but this machine's own asks for a token, which the URL holds."""
+    port: Annotated[int, Range(0, 65_535)] = 8080
+    """With --edit: port to serve at; where it is taken, the next free one."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from endogs.clip import Clip, load_clip
 from endogs.clip.contact_sheet import contact_sheet, mask_overlay, write_png
 from endogs.clip.inspect import describe
 from endogs.clip.view.coverage import coverage
-from endogs.errors import InputError
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.pipeline.config import Inspect
+from endogs.pipeline.mask_corrections import Editor, check_mask_options, corrected, masks_place, wanted_clicks
 from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.tracking.camera_motion import Verdict, camera_motion
@@ -28,20 +28,23 @@ MOTIONS: dict[Verdict, str] = {
 """What `inspect` says of the camera's motion."""
 
 
-def inspect(config: Inspect) -> None:
+def inspect(config: Inspect, editor: Editor | None = None) -> None:
     """Print what the reader understood of `config.input` and write a contact sheet; InputError for bad input.
 
-    With `config.masks` also a video of all frames with what would be masked tinted.
+    With `config.masks` also a video of all frames with what would be masked tinted, and the masks themselves where the
+    options ask for it, corrected by clicks of a file or with `editor`.
     """
     from rich.console import Console
     from rich.table import Table
 
-    if not config.masks and config.masks_from != "auto":
-        raise InputError(f"--masks-from {config.masks_from} is not used without --masks; add --masks, or leave it out.")
+    check_mask_options(config)
     clip = load_clip(config.input, config.clip)
+    written = ""
     if config.masks:
+        place, clicks = masks_place(config, clip), wanted_clicks(config, clip)
         print("looking for instruments", file=sys.stderr, flush=True)
         clip = with_instrument_masks(clip, config.masks_from, config.sam2, option="--masks-from")
+        clip, written = corrected(clip, config, clicks, place, editor)
     seen = coverage(clip)
     motion = None if clip.poses_are_given else camera_motion(clip)
     console = Console(highlight=False, markup=False)
@@ -66,6 +69,8 @@ def inspect(config: Inspect) -> None:
         aspect = pixel_aspect(clip.K[0])
         write_video(video, _overlays(clip), frame_rate(clip.times), times=clip.times, pixel_aspect=aspect)
         console.print(f"masks over every frame: {plain(video)}", soft_wrap=True)
+    if written:
+        console.print(plain(written), soft_wrap=True)
 
 
 def _overlays(clip: Clip) -> Iterator[NDArray[np.uint8]]:

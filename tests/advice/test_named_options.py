@@ -52,6 +52,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "pictures/drawing_device.py": tuple(verb for verb, options in VERBS.items() if "--backend" in options),
     "pipeline/": ("reconstruct",),
     "pipeline/inspect.py": ("inspect",),
+    "pipeline/mask_corrections.py": ("inspect",),
     "pipeline/track_command.py": ("track",),
     "priors/": ("reconstruct",),
     "priors/instruments/": READERS,

@@ -11,9 +11,12 @@ from samples.tool_clip import HEIGHT, WIDTH, shaft, write_tool_clip
 
 from endogs.clip import load_clip
 from endogs.errors import InputError
+from endogs.priors.instruments.clicks import Click
 from endogs.priors.instruments.config import Sam2Options
+from endogs.priors.instruments.corrections import Corrections
 from endogs.priors.instruments.prompts import read_prompts
-from endogs.priors.instruments.sam2 import IMAGENET_MEAN, IMAGENET_STD, _Frames, _normalization, follow_with_sam2
+from endogs.priors.instruments.sam2 import IMAGENET_MEAN, IMAGENET_STD, _Frames, follow_with_sam2, normalization_of
+from endogs.priors.instruments.sam2_clicks import Sam2Clicks
 
 pytest.importorskip("transformers", reason="transformers is not installed")
 
@@ -69,9 +72,9 @@ def test_frames_are_normalized_as_the_model_says(model_folder, clip, tmp_path):
     resized = cv2.resize(clip.image(4), (32, 32), interpolation=cv2.INTER_AREA)[..., 0] / 255
     np.testing.assert_allclose(frames[4][0].numpy(), (resized - 0.485) / 0.229, atol=1e-5)
     assert (len(frames), tuple(frames[0].shape)) == (5, (3, 32, 32))
-    assert _normalization(model_folder) == (IMAGENET_MEAN, IMAGENET_STD)
+    assert normalization_of(model_folder) == (IMAGENET_MEAN, IMAGENET_STD)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25] * 3}))
-    assert _normalization(tmp_path) == ((0.5,) * 3, (0.25,) * 3)
+    assert normalization_of(tmp_path) == ((0.5,) * 3, (0.25,) * 3)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +114,28 @@ def test_folders_that_are_no_model_are_one_sentence(model_folder, clip, tmp_path
     (tmp_path / "config.json").unlink()
     with pytest.raises(InputError, match=r"config\.json"):
         follow_with_sam2(clip, Sam2Options(str(tmp_path)))
+
+
+def test_clicks_of_the_editor_go_to_sam2_and_what_it_gives_up_is_removed(model_folder, clip):
+    """An object for each added thing; a click that removes is a second point of it. Random weights find nothing to
+    speak of, so that the masks are a stand-in's."""
+    model, asked = Sam2Clicks(clip, Sam2Options(str(model_folder))), []
+    left = np.arange(WIDTH) < 30
+
+    class Noted:
+        def follow(self, click, against=()):
+            asked.append((click, tuple(against)))
+            assert [mask.shape for mask in model.follow(click, against)] == [(HEIGHT, WIDTH)] * 5
+            return [shaft(60 + 4 * i) & (left if against else ~left | left) for i in range(5)]
+
+    corrections = Corrections(clip, lambda i: np.zeros((HEIGHT, WIDTH), bool), None, Noted())
+    added, taken = Click(2, 40 / WIDTH, 62 / HEIGHT, True), Click(2, 50 / WIDTH, 57 / HEIGHT, False)
+    corrections.apply(added)
+    assert all(np.array_equal(corrections.instrument(i), shaft(60 + 4 * i)) for i in range(5))
+    corrections.apply(taken)
+    assert asked == [(added, ()), (added, (taken,))]
+    assert all(np.array_equal(corrections.instrument(i), shaft(60 + 4 * i) & left) for i in range(5))
+    # What SAM 2 did not add is taken away as without it.
+    corrections.apply(Click(4, 10 / WIDTH, 65 / HEIGHT, False, 5 / WIDTH))
+    assert len(asked) == 2
+    assert not corrections.instrument(4)[65, 10]

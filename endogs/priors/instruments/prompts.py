@@ -14,7 +14,7 @@ from endogs.priors.instruments.masks import Mask
 if TYPE_CHECKING:
     from endogs.clip import Clip
 
-FOREGROUND, BOX_START, BOX_END = 1, 2, 3
+BACKGROUND, FOREGROUND, BOX_START, BOX_END = 0, 1, 2, 3
 """Labels of SAM's points."""
 
 
@@ -29,7 +29,7 @@ class Prompt:
     points: NDArray[np.float32] | None = None
     """(P, 2) x, y."""
     labels: tuple[int, ...] = ()
-    """Of each point: on the instrument, or a box's corner."""
+    """Of each point: on the instrument, beside it, or a box's corner."""
     mask: Mask | None = None
     """(H, W), True = instrument."""
 

@@ -46,7 +46,7 @@ def follow_with_sam2(
     origin = f"{len(prompts)} prompt{'s' * (len(prompts) != 1)}"
     if not prompts:
         prompts, origin = _prompts_by_color(clip), "what colour shows"
-    instruments = track(model, clip, prompts, _normalization(folder), progress)
+    instruments = track(model, clip, prompts, normalization_of(folder), progress)
     halos = [tip_halo(mask, edge_of_view(~clip.ignored), beyond=0.0) & ~clip.ignored for mask in instruments]
     shown = sum(bool(mask.any()) for mask in instruments)
     note = f"SAM 2 followed instruments from {origin} through {shown} of {len(clip)} frames."
@@ -178,7 +178,7 @@ def _prompts_by_color(clip: "Clip") -> list[Prompt]:
     return [Prompt(i, 0, mask=masks.instrument(i)) for i in chosen]
 
 
-def _normalization(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalization_of(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation from the model's own files where they say so, ImageNet's otherwise.
 
     Raises InputError where they say something else than three numbers each, the deviations positive.

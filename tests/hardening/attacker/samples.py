@@ -244,10 +244,17 @@ def _files(root: Path) -> None:
     (root / "cameras.txt").write_text("# one camera\n1 OPENCV 24 16 21 22 11.5 8.25 -0.1 0.01 0 0\n")
     matrix = '<camera_matrix type_id="opencv-matrix"><data>21 0 11 0 22 7.75 0 0 1</data></camera_matrix>'
     (root / "camera.xml").write_text(f'<?xml version="1.0"?>\n<opencv_storage>{matrix}</opencv_storage>\n')
+    from endogs.clip.files.mask_folder import write_mask_folder
+    from endogs.clip.load import load_clip
+
     mask = np.zeros((16, 24), np.uint8)
     mask[:4, :6] = 255
     cv2.imwrite(str(root / "mask.png"), mask)
     write_images(root / "frames", 3, "{:03d}.png")
+    write_mask_folder(root / "given", load_clip(root / "frames", look=False), lambda index: mask > 0, "a sample")
+    click = {"frame": 1, "x": 12, "y": 8, "does": "add", "brush": 3}
+    clicks = {"format": "endogs-clicks", "version": 1, "size": [24, 16], "clicks": [click]}
+    (root / "clicks.json").write_text(json.dumps(clicks))
     model = root / "model"
     model.mkdir()
     (model / "config.json").write_text(json.dumps({"model_type": "depth_anything", "architectures": ["DepthAnything"]}))

@@ -19,6 +19,11 @@ KINDS = {
     "colmap-camera": ("cameras.txt", ("inspect", "frames", "--out", "sheet.png", "--calibration", "cameras.txt")),
     "opencv-xml": ("camera.xml", ("inspect", "frames", "--out", "sheet.png", "--calibration", "camera.xml")),
     "ignore-mask": ("mask.png", ("inspect", "clip", "--out", "sheet.png", "--ignore-mask", "mask.png")),
+    "clicks": (
+        "clicks.json",
+        ("inspect", "frames", "--out", "sheet.png", "--masks", "--masks-from", "none", "--clicks", "clicks.json"),
+    ),
+    "mask-list": ("given/masks.json", ("inspect", "frames", "--out", "sheet.png", "--mask-folder", "given")),
     "sam2-mask": (
         "mask.png",
         (
@@ -68,4 +73,5 @@ def damaged_file(at: Workplace) -> Case:
         said = harm_disk(random, at.folder, file)
     else:
         said = "; ".join(harm_file(random, file, at.canary) for _ in range(random.choice((1, 1, 2))))
-    return Case(f"{kind} {name}: {said}", arguments, (name, file.stem, "clip", "frames", "both.mp4", "out", "model"))
+    named = (name, file.stem, "clip", "frames", "both.mp4", "out", "model", "given")
+    return Case(f"{kind} {name}: {said}", arguments, named)
