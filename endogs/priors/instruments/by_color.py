@@ -66,11 +66,12 @@ class ColorSearch:
         images = [self.small(i) for i in chosen]
         views = [self.view] * len(images)
         self.tissue: TissueColors | None = fit_tissue_colors(images, views)
-        self._table: ColorTable | None = None
+        self.table: ColorTable | None = None
+        """Log odds by colour that the clip's own instruments taught; None where they taught too little."""
         if self.tissue is not None and self.tissue.are_red:
             first = [colors_speak(image, self.view, self.tissue) for image in images]
             masks = [instrument_patches(seen, seen.log_odds, self.tissue, self.edge) for seen in first]
-            self._table = learn_color_table(images, first, masks, views)
+            self.table = learn_color_table(images, first, masks, views)
 
     def small(self, index: int) -> NDArray[np.uint8]:
         """Frame `index`, uint8 RGB, at the size of the search."""
@@ -86,7 +87,7 @@ class ColorSearch:
         with ThreadPoolExecutor(1) as pool:
             for i in range(len(self._clip)):
                 image = self.small(i)
-                evidence = colors_speak(image, self.view, self.tissue, self._table)
+                evidence = colors_speak(image, self.view, self.tissue, self.table)
                 grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
                 odds = evidence.log_odds
                 if before is not None and min(grey.shape) >= 12:
