@@ -6,10 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from fields import Generator
 from numpy.typing import NDArray
-from samples import UNKNOWN
 from torch import Tensor
+
+from training.instruments.fields import Generator
+from training.instruments.samples import UNKNOWN
 
 CROP = (176, 224)
 """Rows and columns of a training picture: multiples of the network's stride."""

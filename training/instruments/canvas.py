@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from fields import Field, Generator, smooth
 from numpy.typing import NDArray
+
+from training.instruments.fields import Field, Generator, smooth
 
 CHANNELS = 8
 """Red, green, blue (linear), metal, gloss, roughness, and the normal's x and y."""

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from canvas import Canvas
-from fields import Field, Generator, blob, smooth
-from loose import LOOSE, LOOSE_SHARES
 from numpy.typing import NDArray
-from tools import draw_tool, entering
+
+from training.instruments.canvas import Canvas
+from training.instruments.fields import Field, Generator, blob, smooth
+from training.instruments.loose import LOOSE, LOOSE_SHARES
+from training.instruments.tools import draw_tool, entering
 
 
 @dataclass
@@ -43,10 +44,9 @@ def with_tools(rng: Generator, tissue: NDArray[np.float32]) -> Composed:
 
 
 def _over(rng: Generator, image: NDArray, cover: Field, canvas: Canvas) -> tuple[NDArray, Field]:
-    alpha = canvas.alpha
+    alpha = _overlapped(rng, canvas.alpha)
     if not (alpha > 0.5).any():
         return image, cover
-    alpha = _overlapped(rng, alpha)
     rows, columns = np.nonzero(alpha.max(1) > 0)[0], np.nonzero(alpha.max(0) > 0)[0]
     y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     painted = _shaded(rng, image, canvas.values[y0:y1, x0:x1], (y0, x0))

@@ -1,6 +1,6 @@
 """Draws samples side by side with their outlines: look at them before you train.
 
-python training/instruments/contact_sheet.py OUT.png [--first N] [--count 40] [--seed 0]
+python -m training.instruments.contact_sheet OUT.png [--first N] [--count 40] [--seed 0]
 """
 
 import argparse
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from samples import UNKNOWN, make_sample
+
+from training.instruments.samples import UNKNOWN, make_sample
 
 COLUMNS = 8
 

@@ -2,8 +2,9 @@
 
 import cv2
 import numpy as np
-from fields import Generator, blob, draw_line, smooth, walk
-from tissue import Surface
+
+from training.instruments.fields import Generator, blob, draw_line, smooth, walk
+from training.instruments.tissue import Surface
 
 
 def decorate(rng: Generator, surface: Surface) -> None:

@@ -1,9 +1,9 @@
 """How well the network alone finds instruments on real clips, frame by frame, and overlays to look at.
 
-    python training/instruments/evaluate.py CLIP... [--weights FILE] [--every 3] [--part all] [--sheet OUT.png]
+    python -m training.instruments.evaluate CLIP... [--weights FILE] [--every 3] [--part all] [--sheet OUT.png]
 
-A clip is anything that endogs reads. Where it has masks, IoU (mean over frames), the worst frame, precision, recall, and recall
-with the halo are printed; without masks, the share of the view that is marked.
+A clip is anything that endogs reads. Where it has masks, IoU (mean over frames), the worst frame, precision, recall,
+and recall with the halo are printed; without masks, the share of the view that is marked.
 """
 
 import argparse

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from canvas import Box, Canvas, Plate, Rod, Strand
-from fields import Generator, fractal, walk
-from materials import any_part, cloth, lacquer, metal, vivid
-from tools import Pose, curve, disc, entering
+
+from training.instruments.canvas import Box, Canvas, Plate, Rod, Strand
+from training.instruments.fields import Generator, fractal, walk
+from training.instruments.materials import any_part, cloth, lacquer, metal, vivid
+from training.instruments.tools import Pose, curve, disc, entering
 
 
 def _somewhere(rng: Generator, shape: tuple[int, int]) -> Pose:

@@ -1,6 +1,6 @@
 """Draws samples into a bank on the disk, in shards that several processes may write at once.
 
-python training/instruments/make_bank.py BANK [--first N] [--count 10000] [--seed 0]
+python -m training.instruments.make_bank BANK [--first N] [--count 10000] [--seed 0]
 """
 
 import argparse
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from samples import SHAPE, SHARED, make_sample, tissue_of
+
+from training.instruments.samples import SHAPE, SHARED, make_sample, tissue_of
 
 SHARD = 500
 """Samples of a shard; a multiple of `SHARED`."""

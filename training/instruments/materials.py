@@ -1,7 +1,7 @@
 """Materials of tools. Numbers are display values; a real picture's light and white balance come on top."""
 
-from canvas import Material
-from fields import Generator
+from training.instruments.canvas import Material
+from training.instruments.fields import Generator
 
 METALS = (
     (0.80, 0.81, 0.84),

@@ -2,10 +2,11 @@
 
 import cv2
 import numpy as np
-from details import decorate
-from fields import Field, Generator, draw_line, fractal, smooth, walk, wrinkles
 from numpy.typing import NDArray
-from tissue import Surface, lit, random_skin, skin_maps
+
+from training.instruments.details import decorate
+from training.instruments.fields import Field, Generator, draw_line, fractal, smooth, walk, wrinkles
+from training.instruments.tissue import Surface, lit, random_skin, skin_maps
 
 KINDS = ("organs", "sheet", "tube", "sinus")
 SHARES = (0.52, 0.18, 0.16, 0.14)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from composing import with_tools
 from numpy.typing import NDArray
-from places import tissue_picture
-from sensor import blurred, exposed, recorded, round_view, smoky, vignetted
-from whole_frames import black, dense_smoke, outside, smeared
+
+from training.instruments.composing import with_tools
+from training.instruments.places import tissue_picture
+from training.instruments.sensor import blurred, exposed, recorded, round_view, smoky, vignetted
+from training.instruments.whole_frames import black, dense_smoke, outside, smeared
 
 SHAPE = (256, 320)
 """Rows and columns of every sample."""

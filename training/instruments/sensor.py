@@ -2,9 +2,10 @@
 
 import cv2
 import numpy as np
-from composing import streak
-from fields import Field, Generator, smooth
 from numpy.typing import NDArray
+
+from training.instruments.composing import streak
+from training.instruments.fields import Field, Generator, smooth
 
 
 def exposed(rng: Generator, image: NDArray[np.float32], valid: Field | None = None) -> NDArray[np.float32]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from fields import Field, Generator, fractal, lobules, slope, smooth, vessel_tree, wrinkles
 from numpy.typing import NDArray
+
+from training.instruments.fields import Field, Generator, fractal, lobules, slope, smooth, vessel_tree, wrinkles
 
 PALETTE = {
     "muscle": (0.62, 0.22, 0.18),

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from canvas import Canvas, Material, Plate, Rod, Strand
-from fields import Generator
-from materials import any_part, ceramic, lacquer, metal, vivid
 from numpy.typing import NDArray
+
+from training.instruments.canvas import Canvas, Material, Plate, Rod, Strand
+from training.instruments.fields import Generator
+from training.instruments.materials import any_part, ceramic, lacquer, metal, vivid
 
 
 @dataclass(frozen=True)

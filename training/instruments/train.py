@@ -1,6 +1,6 @@
 """Trains the instrument network on a bank of drawn samples and writes its weights.
 
-python training/instruments/train.py BANK OUT.safetensors [--steps 9000] [--start WEIGHTS.safetensors]
+python -m training.instruments.train BANK OUT.safetensors [--steps 9000] [--start WEIGHTS.safetensors]
 
 On one thread of a CPU a step of the default batch takes about half a second. The same bank, options and number of
 threads give the same weights.
@@ -13,12 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from augment import Batch, Batches
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
 from endogs.priors.instruments.network_layers import InstrumentLayers
+from training.instruments.augment import Batch, Batches
 
 STATE_WEIGHT = 0.15
 DICE_WEIGHT = 0.5
@@ -84,7 +84,7 @@ def train(options: argparse.Namespace) -> None:
         optimizer.step()
         schedule.step()
         averaged(average, model, step)
-        recent.append(float(loss))
+        recent.append(float(loss.detach()))
         if (step + 1) % 100 == 0:
             print(f"step {step + 1}: loss {np.mean(recent[-100:]):.4f}, {time.time() - begin:.0f} s", flush=True)
         if (step + 1) % 500 == 0 or step + 1 == options.steps:

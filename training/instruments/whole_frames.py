@@ -2,9 +2,10 @@
 
 import cv2
 import numpy as np
-from fields import Generator, blob, fractal, smooth
 from numpy.typing import NDArray
-from sensor import smoky
+
+from training.instruments.fields import Generator, blob, fractal, smooth
+from training.instruments.sensor import smoky
 
 
 def outside(rng: Generator, shape: tuple[int, int]) -> NDArray[np.float32]:

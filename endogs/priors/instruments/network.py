@@ -45,7 +45,7 @@ class InstrumentNetwork:
         """Takes trained layers and folds their normalisation into the convolutions."""
         import torch
 
-        self._layers = layers.eval().folded().to(memory_format=torch.channels_last)
+        self._layers = layers.eval().folded().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @classmethod
     def load(cls, path: Path = WEIGHTS) -> "InstrumentNetwork":

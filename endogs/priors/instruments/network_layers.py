@@ -28,7 +28,10 @@ class Convolution(nn.Sequential):
 
     def folded(self) -> None:
         """Puts the normalisation into the convolution, which makes inference faster."""
-        self[0], self[1] = fuse_conv_bn_eval(self[0], self[1]), nn.Identity()
+        convolution, normalisation = self[0], self[1]
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(normalisation, nn.BatchNorm2d)
+        self[0], self[1] = fuse_conv_bn_eval(convolution, normalisation), nn.Identity()
 
 
 class Residual(nn.Module):
@@ -46,6 +49,7 @@ class Residual(nn.Module):
 
     def folded(self) -> None:
         """As `Convolution.folded`, for the second one."""
+        assert isinstance(self.scale, nn.BatchNorm2d)
         self.second, self.scale = fuse_conv_bn_eval(self.second, self.scale), nn.Identity()
 
 
