@@ -103,6 +103,8 @@ class Rod:
     """How far its ends are rounded by perspective, in radii."""
     marks: int = 0
     """Number of small printed signs along it."""
+    brushed: float = 0.0
+    """Strength of streaks along it."""
 
     def draw(self, canvas: Canvas) -> None:
         """Paints it."""
@@ -135,6 +137,11 @@ class Rod:
             place, size = canvas.rng.uniform(0, 1), canvas.rng.uniform(0.05, 0.5) * widest
             inside = (np.abs(along - place * length) < size) & (np.abs(s - canvas.rng.uniform(-0.6, 0.6)) < 0.12)
             tone = np.where(inside, np.float32(canvas.rng.choice([0.3, 2.5])), tone)
+        if self.brushed:
+            row = np.clip(along / 16 + 40, 0, canvas.shape[0] - 1).astype(np.float32)
+            column = np.clip(across / widest * 30 + canvas.shape[1] / 2, 0, canvas.shape[1] - 1).astype(np.float32)
+            streaks = cv2.remap(canvas.grain, column, row, cv2.INTER_LINEAR)
+            tone *= np.clip(1 + np.float32(self.brushed) * streaks, 0.2, 3)
         # The normal stands across the rod: the direction (-uy, ux) times s.
         canvas.paint(box, alpha, self.material, np.float32(-uy) * s, np.float32(ux) * s, tone)
 

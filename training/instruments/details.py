@@ -33,7 +33,7 @@ def _stain(rng: Generator, surface: Surface) -> None:
     """A thin film that tints: blood, bile, stool, dye."""
     shape = surface.height.shape
     colors = ((0.5, 0.08, 0.06), (0.6, 0.55, 0.15), (0.4, 0.28, 0.1), (0.2, 0.45, 0.4), (0.15, 0.25, 0.6))
-    color = colors[rng.choice(5, p=[0.55, 0.17, 0.12, 0.08, 0.08])]
+    color = colors[rng.choice(5, p=[0.62, 0.17, 0.15, 0.03, 0.03])]
     alpha = blob(rng, shape, float(rng.uniform(0.05, 0.4)), float(rng.uniform(8, 60)), 0.8)
     _paint(surface, color, alpha * float(rng.uniform(0.2, 0.8)))
 

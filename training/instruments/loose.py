@@ -146,7 +146,7 @@ def cap(canvas: Canvas) -> None:
     tone = 1 + np.float32(rng.uniform(0, 1.5)) * np.sin(radius * np.float32(rng.uniform(10, 60)))
     material = replace(lacquer(rng), gloss=1.0)
     if clear:
-        alpha = alpha * np.clip(0.45 + 0.3 * np.sin(radius * np.float32(rng.uniform(20, 80))), 0.3, 1)
+        alpha = alpha * np.float32(rng.uniform(0.6, 0.85))
         material = replace(material, color=(0.75, 0.75, 0.75))
     norm = np.maximum(np.hypot(u, v), 0.3)
     canvas.paint(Box(0, 0, w, h), alpha, material, -u / norm * 0.6, -v / norm * 0.6, np.clip(tone, 0.2, 3))

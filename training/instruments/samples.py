@@ -62,6 +62,7 @@ def make_sample(number: int, seed: int, tissue: NDArray[np.float32] | None = Non
         mask[:] = 0
     elif state == 3:
         display = dense_smoke(rng, display)
+        mask[mask == 1] = UNKNOWN  # nobody could tell
     elif state == 4:
         display = smeared(rng, display)
         mask[:] = UNKNOWN

@@ -48,13 +48,13 @@ def vignetted(rng: Generator, image: NDArray[np.float32]) -> NDArray[np.float32]
 def blurred(rng: Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Out of focus or moved, or sharpened by the camera."""
     pick = rng.random()
-    if pick < 0.35:
-        return cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 2.2)))
-    if pick < 0.43:
-        return np.asarray(cv2.filter2D(image, -1, streak(rng, int(rng.integers(3, 12)))), np.float32)
-    if pick < 0.65:
-        soft = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.7, 1.6)))
-        return np.clip(image + np.float32(rng.uniform(0.3, 1.5)) * (image - soft), 0, 1)
+    if pick < 0.2:
+        return cv2.GaussianBlur(image, (0, 0), float(rng.choice([0.6, 1.0, 2.0]) * rng.uniform(0.6, 1.1)))
+    if pick < 0.25:
+        return np.asarray(cv2.filter2D(image, -1, streak(rng, int(rng.integers(3, 10)))), np.float32)
+    if pick < 0.8:
+        soft = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.7, 2.0)))
+        return np.clip(image + np.float32(rng.uniform(0.3, 2.5)) * (image - soft), 0, 1)
     return image
 
 
@@ -112,11 +112,11 @@ def recorded(rng: Generator, image: NDArray[np.float32]) -> NDArray[np.uint8]:
     if rng.random() < 0.15:
         result = captioned(rng, result)
     pick = rng.random()
-    if pick < 0.3:  # a clip that was smaller
-        factor = float(rng.uniform(0.35, 0.9))
+    if pick < 0.2:  # a clip that was smaller
+        factor = float(rng.uniform(0.4, 0.9))
         small = cv2.resize(result, (max(8, int(w * factor)), max(8, int(h * factor))), interpolation=cv2.INTER_AREA)
         result = cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.6:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))]
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 97))]
         result = cv2.imdecode(cv2.imencode(".jpg", result, quality)[1], cv2.IMREAD_COLOR)
     return result

@@ -31,13 +31,13 @@ PALETTE = {
     "uterus": (0.82, 0.50, 0.48),
     "brain": (0.90, 0.74, 0.66),
     "lung": (0.66, 0.42, 0.44),
-    "mottled": (0.30, 0.24, 0.27),
+    "mottled": (0.32, 0.23, 0.27),
     "kidney": (0.50, 0.26, 0.22),
     "bluish": (0.58, 0.46, 0.55),
 }
 RARE = ("gallbladder", "mottled", "bluish", "bone", "fascia", "brain")
 LIKELY = {
-    "organs": tuple(name for name in PALETTE if name not in RARE) * 3 + RARE,
+    "organs": tuple(name for name in PALETTE if name not in RARE) * 5 + RARE,
     "sheet": ("mucosa", "bowel", "bowel purple", "fat", "orange fat", "fascia", "muscle", "pale mucosa", "uterus"),
     "tube": ("mucosa", "pale mucosa", "stomach", "orange fat", "muscle", "bowel"),
     "sinus": ("mucosa", "pale mucosa", "bone", "fascia", "muscle", "stomach"),
@@ -97,7 +97,7 @@ def skin_maps(rng: Generator, skin: Skin, shape: tuple[int, int]) -> tuple[NDArr
         mottle += float(rng.uniform(0.2, 1.2)) * noise
         relief = noise * np.float32(rng.uniform(0.05, 0.35))
     elif skin.kind == "grain":
-        relief = fractal(rng, shape, float(rng.uniform(2.5, 7)), 2)
+        relief = fractal(rng, shape, float(rng.uniform(1.6, 7)), 2)
         mottle += float(rng.uniform(0.1, 0.6)) * relief
         relief = relief * np.float32(rng.uniform(0.1, 0.5))
     else:
@@ -113,7 +113,7 @@ def skin_maps(rng: Generator, skin: Skin, shape: tuple[int, int]) -> tuple[NDArr
         vessels = vessel_tree(rng, shape, float(rng.uniform(0.7, 3.2)), int(rng.integers(1, 7)))
         dark = np.array([[0.75, 0.25, 0.25], [0.5, 0.2, 0.3], [0.35, 0.25, 0.4]], np.float32)[rng.integers(0, 3)]
         albedo *= 1 - (vessels * float(rng.uniform(0.3, 0.95)))[..., None] * (1 - dark)
-    if rng.random() < 0.25:
+    if rng.random() < 0.35:
         fine = vessel_tree(rng, shape, 0.8, int(rng.integers(8, 22)))
         albedo *= 1 - (fine * float(rng.uniform(0.3, 0.8)))[..., None] * np.array([0.3, 0.8, 0.7], np.float32)
     return np.clip(albedo, 0, 1), relief
@@ -150,12 +150,19 @@ def lit(rng: Generator, surface: Surface) -> NDArray[np.float32]:
     light = shade / (surface.distance**2 * (1 + float(rng.uniform(0, 1.2)) * (lx * lx + ly * ly)))
     image = surface.albedo * light[..., None]
     if surface.wetness.max() > 0:
-        bumps = fractal(rng, (h, w), float(rng.uniform(3, 14)), 2) * np.float32(rng.uniform(0.05, 0.5))
+        bumps = fractal(rng, (h, w), float(rng.uniform(1.8, 14)), 2) * np.float32(rng.uniform(0.05, 0.5))
+        if rng.random() < 0.3:  # highlights drawn out along fibres
+            reach = int(rng.integers(3, 12))
+            bumps = np.float32(2) * cv2.blur(bumps, (reach, 1) if rng.random() < 0.5 else (1, reach))
         bx, by = slope(bumps)
         gx, gy = steep_x + bx + lx * 0.5, steep_y + by + ly * 0.5
         tight = np.float32(rng.uniform(0.01, 0.08) ** 0.5)
         glint = np.exp(-(gx * gx + gy * gy) / (tight * tight)) * surface.wetness / surface.distance
         if rng.random() < 0.7:
             glint *= np.clip(smooth(rng, (h, w), float(rng.uniform(15, 60))) + 0.2, 0, 1.5)
-        image += (np.float32(rng.uniform(0.1, 1.6)) * glint)[..., None]
+        # From a dull sheen to saturated white or bluish patches with hard rims.
+        strength = np.float32(np.exp(rng.uniform(np.log(0.1), np.log(6.0))))
+        if strength > 0.8:  # strong ones lie in patches: a picture full of them is rare
+            glint *= np.clip(smooth(rng, (h, w), float(rng.uniform(15, 60))) - float(rng.uniform(0.3, 1.4)), 0, 1)
+        image += (strength * glint)[..., None] * np.array([1, 1, rng.uniform(1, 1.25)], np.float32)
     return image

@@ -59,7 +59,8 @@ def curve(control: list[tuple[float, float]], count: int = 16) -> NDArray[np.flo
 def entering(rng: Generator, shape: tuple[int, int]) -> Pose:
     """A tool that comes in from a border, points roughly inwards, and shows anything from a tip to a long shaft."""
     h, w = shape
-    scale = float(np.exp(rng.uniform(math.log(8), math.log(26) if rng.random() < 0.4 else math.log(80))))
+    low, high = ((8, 24), (20, 60), (35, 120))[int(rng.choice(3, p=[0.25, 0.5, 0.25]))]
+    scale = float(np.exp(rng.uniform(math.log(low), math.log(high))))
     around = rng.uniform(0, 2 * math.pi)
     direction = np.array([math.cos(around), math.sin(around)])
     # From the middle outwards to the border, and a tip somewhere on the way in, or just at the rim.
@@ -108,7 +109,7 @@ def draw_shaft(canvas: Canvas, pose: Pose, begin: float) -> None:
         marks = int(rng.integers(5, 40)) if rng.random() < 0.2 else 0
         Rod(
             points[0], points[1], radius * pose.width(first), radius * pose.width(last), material, rings,
-            float(rng.uniform(-0.5, 0.5)), marks,
+            float(rng.uniform(-0.5, 0.5)), marks, float(rng.choice([0.0, 0.0, 0.15, 0.4])),
         ).draw(canvas)  # fmt: skip
         if rng.random() < 0.6:
             material = lacquer(rng) if rng.random() < 0.6 else any_part(rng)
