@@ -8,6 +8,7 @@ from samples.tool_clip import HEIGHT, WIDTH, shaft, tissue, tool_frame, write_to
 from endogs.clip import load_clip
 from endogs.priors.instruments.by_fusion import InstrumentSearch, find_by_fusion, patches_of
 from endogs.priors.instruments.components import edge_of_view
+from endogs.priors.instruments.network import Sight
 
 
 def write(folder, images):
@@ -29,11 +30,18 @@ def says(answers, size=(WIDTH // 2, HEIGHT // 2)):
         assert image.shape == (HEIGHT, WIDTH, 3)
         return cv2.resize(np.where(next(waiting), 4.0, -4.0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
 
-    return speak
+    return StandIn(speak)
 
 
-def unsure(image):
-    return np.zeros((10, 10), np.float32)
+class StandIn:
+    def __init__(self, speak):
+        self.speak = speak
+
+    def look(self, image, view=None):
+        return Sight(self.speak(image), {"tissue": 1.0})
+
+
+unsure = StandIn(lambda image: np.zeros((10, 10), np.float32))
 
 
 NOTHING = np.zeros((HEIGHT, WIDTH), bool)
@@ -141,7 +149,7 @@ def test_doubt_beside_an_instrument_is_its_halo(tmp_path):
     def speak(image):
         return np.where(shaft(64), 4.0, np.where(streak, 1.0, -4.0)).astype(np.float32)
 
-    found = find_by_fusion(clip, network=speak)
+    found = find_by_fusion(clip, network=StandIn(speak))
     beside = streak.copy()
     beside[:, 50:] = False
     beside &= ~np.roll(shaft(64), 3, 0)

@@ -7,7 +7,7 @@ moves the outlines to the edges; and a halo holds what may be either. A self-che
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -24,9 +24,15 @@ from endogs.priors.instruments.propagation import LogOdds, SpokenFrame, spoken_f
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
+    from endogs.priors.instruments.network import Sight
 
-Speak = Callable[[NDArray[np.uint8]], LogOdds]
-"""Log odds (h, w) of any size, above 0 = rather instrument, of a uint8 RGB image (H, W, 3)."""
+
+class Network(Protocol):
+    """What looks at one frame, as `network.InstrumentNetwork` does."""
+
+    def look(self, image: NDArray[np.uint8], view: Mask | None = None) -> "Sight":
+        """Log odds (h, w) of any size, above 0 = rather instrument, of a uint8 RGB image (H, W, 3) within its view."""
+
 
 NETWORK, COLOR, MOTION = 1.0, 0.35, 0.5
 """How much each counts; log odds of the network and of colour are clipped to MOST before."""
@@ -48,7 +54,7 @@ DOUBTFUL, DOUBTFUL_REACH = -1.5, 0.03
 class InstrumentSearch:
     """The instruments of one clip, by its network and its colours."""
 
-    def __init__(self, clip: "Clip", network: Speak) -> None:
+    def __init__(self, clip: "Clip", network: Network) -> None:
         """Reads a few frames of `clip` to learn its colours."""
         self._clip, self._network = clip, network
         self.colors = ColorSearch(clip)
@@ -64,7 +70,7 @@ class InstrumentSearch:
     def alone(self, index: int, image: NDArray[np.uint8]) -> LogOdds:
         """What frame `index` says by itself, (h, w); `image` is the frame at that size."""
         size = image.shape[1::-1]
-        odds = self._network(self._clip.image(index))
+        odds = self._network.look(self._clip.image(index), ~self._clip.ignored).log_odds
         if odds.shape != self.view.shape:
             odds = np.asarray(cv2.resize(odds, size, interpolation=cv2.INTER_LINEAR), np.float32)
         total = NETWORK * np.clip(odds, -MOST, MOST)
@@ -140,7 +146,7 @@ def patches_of(odds: LogOdds, edge: Mask) -> Mask:
 
 
 def find_by_fusion(
-    clip: "Clip", progress: Callable[[int, int], None] | None = None, network: Speak | None = None
+    clip: "Clip", progress: Callable[[int, int], None] | None = None, network: Network | None = None
 ) -> Findings:
     """Instrument masks of every frame of `clip`; about 100 ms a frame of any size on one core.
 
@@ -148,6 +154,10 @@ def find_by_fusion(
     is found, and said so, when more than 45 % of the view would be hidden, or when the masked area jumps again and
     again.
     """
+    if network is None:
+        from endogs.priors.instruments.network import InstrumentNetwork
+
+        network = InstrumentNetwork.load()
     search = InstrumentSearch(clip, network)
     by = "by a network, colour and motion" if search.colors_tell else "by a network and motion, as tissue is not red,"
     remedy = "they count as tissue unless masks are given or reconstruct --masks sam2 is used"
