@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.priors.instruments.by_color import ColorSearch, Findings, unbelievable
-from endogs.priors.instruments.components import grown_into, without_holes
+from endogs.priors.instruments.components import grown_into, instrument_patches, without_holes
 from endogs.priors.instruments.evidence import colors_speak
 from endogs.priors.instruments.grabcut import refine
 from endogs.priors.instruments.halo import tip_halo
@@ -34,8 +34,13 @@ class Network(Protocol):
         """Log odds (h, w) of any size, above 0 = rather instrument, of a uint8 RGB image (H, W, 3) within its view."""
 
 
-NETWORK, COLOR, MOTION = 1.0, 0.35, 0.5
-"""How much each counts; log odds of the network and of colour are clipped to MOST before."""
+NETWORK, MOTION = 1.0, 0.5
+"""How much each counts; log odds of the network are clipped to MOST before."""
+COLOR_FOR, COLOR_AGAINST = 1.2, 0.15
+"""How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is one
+(precision .98), but metal that mirrors tissue looks like tissue."""
+BRIGHT = (200.0, 235.0)
+"""Grey levels of the brightest channel from which on colour finds less, and nothing."""
 MOST = 5.0
 SURE = 1.5
 """Log odds that some part of an instrument reaches."""
@@ -76,7 +81,12 @@ class InstrumentSearch:
         total = NETWORK * np.clip(odds, -MOST, MOST)
         if self.colors_tell and self.colors.tissue is not None:
             evidence = colors_speak(image, self.view, self.colors.tissue, self.colors.table)
-            total = total + COLOR * np.clip(evidence.log_odds, -MOST, MOST)
+            odds = np.clip(evidence.log_odds, -MOST, MOST)
+            found = instrument_patches(evidence, odds, self.colors.tissue, self.colors.edge)
+            # Near its highest level the sensor shows tissue too close to the light as pale as steel.
+            known = np.clip((BRIGHT[1] - cv2.blur(image.max(2), (5, 5)).astype(np.float32)) / (BRIGHT[1] - BRIGHT[0]), 0, 1)
+            told = np.where(found, COLOR_FOR * known * np.maximum(odds, 0), COLOR_AGAINST * np.minimum(odds, 0))
+            total = total + told
         return np.where(self.view, total, np.float32(-MOST)).astype(np.float32)
 
     def spoken(self, said: Mapping[int, LogOdds] | None = None) -> Iterator[SpokenFrame]:
