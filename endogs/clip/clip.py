@@ -204,8 +204,8 @@ class Clip:
 
         None for masks that leave nothing open.
         """
-        halo = getattr(self._found_masks, "halo", None)
-        return None if halo is None else np.asarray(halo(self._checked(index)) & ~self.ignored)
+        doubtful = getattr(self._found_masks, "doubtful", None)
+        return None if doubtful is None else np.asarray(doubtful(self._checked(index)) & ~self.ignored)
 
     def with_masks(self, masks: FrameReader | None) -> "Clip":
         """The same clip, sharing its cached frames, with other tissue masks (H, W), or none: then all is tissue."""

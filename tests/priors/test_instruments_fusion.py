@@ -91,7 +91,7 @@ def test_one_frame_that_the_network_misses_is_carried_by_its_neighbours(tmp_path
         answers[missed] = NOTHING
         whole = find_by_fusion(clip, network=says([shaft(60 + 4 * i) for i in range(6)])).masks
         search = InstrumentSearch(clip, says(answers))
-        odds = [frame for frame in search.spoken()]
+        odds = list(search.spoken())
         inside = shaft(60 + 4 * missed) & ~shaft(20)
         small = cv2.resize(inside.astype(np.uint8), search.view.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
         alone = odds[missed].own[small].mean()
@@ -134,7 +134,7 @@ def test_a_users_word_in_one_frame_holds_in_the_others(tmp_path, positive):
     said = np.zeros(search.view.shape, np.float32)
     where = cv2.resize(shaft(68).astype(np.uint8), said.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     said[where] = 6 if positive else -6
-    masks = [mask for mask, _ in search.masks({2: said})]
+    masks = [frame.instrument for frame in search.masks({2: said})]
     assert len(masks) == 6
     for mask in masks[1:5]:
         share = mask[where].mean()

@@ -5,8 +5,9 @@ is spread both ways along the flow; where instrument and tissue move differently
 moves the outlines to the edges; and a halo holds what may be either. A self-check judges the result, not its sources.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import cv2
@@ -21,6 +22,7 @@ from endogs.priors.instruments.halo import tip_halo
 from endogs.priors.instruments.masks import InstrumentMasks, Mask, disc, grown
 from endogs.priors.instruments.motion_signs import motion_log_odds
 from endogs.priors.instruments.propagation import LogOdds, SpokenFrame, spoken_frames, spread_both_ways
+from endogs.priors.instruments.rim_colors import unlike_tissue
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -56,6 +58,23 @@ DOUBTFUL, DOUBTFUL_REACH = -1.5, 0.03
 """The halo holds what is above these log odds within this part of the image's width."""
 
 
+@dataclass(frozen=True)
+class FoundFrame:
+    """What was found in one frame, bool (h, w) at the size of the search."""
+
+    instrument: Mask
+    halo: Mask
+    """What around it may be either."""
+    stained: Mask
+    """Of the halo, what is so unlike the tissue around that it is a rim, a shadow or a gleam of the instrument."""
+
+
+def as_masks(frames: Sequence[FoundFrame], width: int, height: int) -> InstrumentMasks:
+    """The masks of a clip of this size from what was found in each of its frames."""
+    instruments, halos, stained = ([getattr(frame, n) for frame in frames] for n in ("instrument", "halo", "stained"))
+    return InstrumentMasks(instruments, halos, width, height, stained)
+
+
 class InstrumentSearch:
     """The instruments of one clip, by its network and its colours."""
 
@@ -84,7 +103,8 @@ class InstrumentSearch:
             odds = np.clip(evidence.log_odds, -MOST, MOST)
             found = instrument_patches(evidence, odds, self.colors.tissue, self.colors.edge)
             # Near its highest level the sensor shows tissue too close to the light as pale as steel.
-            known = np.clip((BRIGHT[1] - cv2.blur(image.max(2), (5, 5)).astype(np.float32)) / (BRIGHT[1] - BRIGHT[0]), 0, 1)
+            brightest = cv2.blur(image.max(2), (5, 5)).astype(np.float32)
+            known = np.clip((BRIGHT[1] - brightest) / (BRIGHT[1] - BRIGHT[0]), 0, 1)
             told = np.where(found, COLOR_FOR * known * np.maximum(odds, 0), COLOR_AGAINST * np.minimum(odds, 0))
             total = total + told
         return np.where(self.view, total, np.float32(-MOST)).astype(np.float32)
@@ -94,13 +114,13 @@ class InstrumentSearch:
         frames = spoken_frames(len(self._clip), self.colors.small, self.alone, said or {})
         return spread_both_ways(frames, corrected=bool(said))
 
-    def masks(self, said: Mapping[int, LogOdds] | None = None) -> Iterator[tuple[Mask, Mask]]:
-        """Instrument and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile.
+    def masks(self, said: Mapping[int, LogOdds] | None = None) -> "Iterator[FoundFrame]":
+        """Instruments and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile.
 
         `said` is a user's word by frame: (h, w) log odds, positive where there is an instrument, negative where there
         is none, 0 where nothing is said. It is carried through the clip along the flow.
         """
-        waiting: list[Future[tuple[Mask, Mask]]] = []
+        waiting: list[Future[FoundFrame]] = []
         with ThreadPoolExecutor(1) as pool:
             for frame in self.spoken(said):
                 waiting.append(pool.submit(self._outline, frame))
@@ -109,7 +129,7 @@ class InstrumentSearch:
             for future in waiting:
                 yield future.result()
 
-    def _outline(self, frame: SpokenFrame) -> tuple[Mask, Mask]:
+    def _outline(self, frame: SpokenFrame) -> "FoundFrame":
         assert frame.odds is not None
         odds = frame.odds
         flows = [flow for flow in (frame.to_last, frame.to_next) if flow is not None]
@@ -120,7 +140,8 @@ class InstrumentSearch:
         if mask.any():
             mask = refine(frame.image, grown_into(mask, odds), odds)
             mask = without_holes(mask) & self.view
-        return mask, self._halo(mask, odds)
+        halo = self._halo(mask, odds)
+        return FoundFrame(mask, halo, unlike_tissue(frame.image, halo, self.view & ~mask & ~halo))
 
     def _halo(self, mask: Mask, odds: LogOdds) -> Mask:
         """The margin around `mask` (h, w), and what is doubtful and hangs together with it."""
@@ -171,22 +192,21 @@ def find_by_fusion(
     search = InstrumentSearch(clip, network)
     by = "by a network, colour and motion" if search.colors_tell else "by a network and motion, as tissue is not red,"
     remedy = "they count as tissue unless masks are given or reconstruct --masks sam2 is used"
-    instruments, halos = [], []
-    for done, (mask, halo) in enumerate(search.masks(), 1):
-        instruments.append(mask)
-        halos.append(halo)
+    frames: list[FoundFrame] = []
+    for done, frame in enumerate(search.masks(), 1):
+        frames.append(frame)
         if progress is not None:
             progress(done, len(clip))
-    shares = np.array([mask.sum() for mask in instruments]) / max(int(search.view.sum()), 1)
+    shares = np.array([frame.instrument.sum() for frame in frames]) / max(int(search.view.sum()), 1)
     doubt = unbelievable(shares)
     if doubt:
         return Findings(None, f"instruments found {by.rstrip(',')} are not used: {doubt}; {remedy}.")
     if not shares.any():
         return Findings(None, f"no instruments were found {by} : everything is taken as tissue.".replace(" :", ":"))
-    margin = float(np.mean(halos))
+    hidden, margin = (float(np.mean([getattr(frame, name) for frame in frames])) for name in ("instrument", "halo"))
     note = (
         f"instruments were found {by} in {np.count_nonzero(shares)} of {len(clip)} frames: "
-        f"{100 * np.mean(instruments):.1f} % of the picture, at most {100 * shares.max():.0f} % of a frame, and "
+        f"{100 * hidden:.1f} % of the picture, at most {100 * shares.max():.0f} % of a frame, and "
         f"{100 * margin:.1f} % around them that may be either. Thin tips and what mirrors tissue may be missed."
     )
-    return Findings(InstrumentMasks(instruments, halos, clip.width, clip.height), note)
+    return Findings(as_masks(frames, clip.width, clip.height), note)
