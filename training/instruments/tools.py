@@ -109,7 +109,7 @@ def draw_shaft(canvas: Canvas, pose: Pose, begin: float) -> None:
         marks = int(rng.integers(5, 40)) if rng.random() < 0.2 else 0
         Rod(
             points[0], points[1], radius * pose.width(first), radius * pose.width(last), material, rings,
-            float(rng.uniform(-0.5, 0.5)), marks, float(rng.choice([0.0, 0.0, 0.15, 0.4])),
+            float(rng.uniform(-0.5, 0.5)), marks, float(rng.choice([0.0, 0.15, 0.4])),
         ).draw(canvas)  # fmt: skip
         if rng.random() < 0.6:
             material = lacquer(rng) if rng.random() < 0.6 else any_part(rng)
