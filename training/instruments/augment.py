@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from endogs.priors.instruments.usual_colors import usual_colors
 from training.instruments.fields import Generator
 from training.instruments.samples import UNKNOWN
 
@@ -27,7 +28,7 @@ class Batch:
     """What one step sees."""
 
     images: Tensor
-    """(N, 3, h, w) in [-1, 1]."""
+    """(N, 3, h, w) as `usual_colors` gives them."""
     masks: Tensor
     """(N, h, w) 1 = instrument."""
     known: Tensor
@@ -72,10 +73,10 @@ class Batches:
             if state == 0 and self._rng.random() < 0.25:
                 self._lay_in(image, mask)
             image, mask = cropped(self._rng, image, mask)
-            images.append(recolored(self._rng, image))
+            images.append(usual_colors(recolored(self._rng, image)))
             masks.append(mask)
             states.append(state)
-        pixels = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1)
+        pixels = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2))
         values = torch.from_numpy(np.stack(masks))
         return Batch(pixels, (values == 1).float(), (values != UNKNOWN).float(), torch.tensor(states))
 

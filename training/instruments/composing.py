@@ -25,7 +25,7 @@ class Composed:
 def with_tools(rng: Generator, tissue: NDArray[np.float32]) -> Composed:
     """`tissue` (h, w, 3), linear, with a random number of tools, in up to two layers."""
     h, w = tissue.shape[:2]
-    count = int(rng.choice([1, 2, 3], p=[0.5, 0.38, 0.12]))
+    count = int(rng.choice([1, 2, 3], p=[0.4, 0.43, 0.17]))
     loose = int(rng.choice([0, 1, 2], p=[0.68, 0.24, 0.08]))
     if rng.random() < 0.12:
         count, loose = 0, max(1, loose)

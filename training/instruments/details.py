@@ -23,7 +23,7 @@ def _pool(rng: Generator, surface: Surface) -> None:
     shape = surface.height.shape
     alpha = blob(rng, shape, float(rng.uniform(0.02, 0.3)), float(rng.uniform(25, 90)), 0.06)
     colors = ((0.38, 0.03, 0.03), (0.5, 0.05, 0.04), (0.2, 0.02, 0.02), (0.45, 0.42, 0.1), (0.75, 0.68, 0.4))
-    color = colors[rng.choice(5, p=[0.4, 0.25, 0.15, 0.1, 0.1])]
+    color = colors[rng.choice(5, p=[0.45, 0.28, 0.17, 0.05, 0.05])]
     surface.height += (cv2.blur(surface.height, (31, 31)) - surface.height) * alpha
     surface.wetness += (np.float32(rng.uniform(0.5, 1.5)) - surface.wetness) * alpha
     _paint(surface, color, alpha * float(rng.uniform(0.6, 0.97)))
@@ -33,7 +33,7 @@ def _stain(rng: Generator, surface: Surface) -> None:
     """A thin film that tints: blood, bile, stool, dye."""
     shape = surface.height.shape
     colors = ((0.5, 0.08, 0.06), (0.6, 0.55, 0.15), (0.4, 0.28, 0.1), (0.2, 0.45, 0.4), (0.15, 0.25, 0.6))
-    color = colors[rng.choice(5, p=[0.62, 0.17, 0.15, 0.03, 0.03])]
+    color = colors[rng.choice(5, p=[0.74, 0.12, 0.1, 0.02, 0.02])]
     alpha = blob(rng, shape, float(rng.uniform(0.05, 0.4)), float(rng.uniform(8, 60)), 0.8)
     _paint(surface, color, alpha * float(rng.uniform(0.2, 0.8)))
 

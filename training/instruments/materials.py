@@ -16,8 +16,10 @@ METALS = (
 GOLD = ((0.85, 0.68, 0.30), (0.78, 0.60, 0.25), (0.80, 0.55, 0.40))
 BLACK = ((0.10, 0.10, 0.11), (0.16, 0.16, 0.18), (0.22, 0.22, 0.24), (0.06, 0.06, 0.07), (0.12, 0.13, 0.18))
 GREY = (
+    (0.20, 0.20, 0.20),
     (0.24, 0.24, 0.24),
     (0.28, 0.28, 0.28),
+    (0.32, 0.32, 0.32),
     (0.34, 0.34, 0.34),
     (0.40, 0.40, 0.40),
     (0.45, 0.46, 0.47),
@@ -44,7 +46,7 @@ VIVID = (
 def _tint(rng: Generator, colors: tuple[tuple[float, float, float], ...]) -> tuple[float, float, float]:
     color = np.array(colors[int(rng.integers(0, len(colors)))]) + rng.normal(0, 0.02, 3)
     # Steel and coatings are cool in one clip and as warm as brass in another, whatever the tissue's colours.
-    warmth = float(rng.normal(0.02, 0.09)) if colors is not VIVID else 0.0
+    warmth = float(rng.normal(0.05, 0.12)) if colors is not VIVID else 0.0
     r, g, b = np.clip(color * np.exp(warmth * np.array([1.0, 0.3, -1.0])), 0.02, 1)
     return float(r), float(g), float(b)
 
@@ -60,7 +62,7 @@ def lacquer(rng: Generator) -> Material:
     """Shafts and housings: black, grey, white or vivid plastic, or a coated tube."""
     pick = rng.random()
     colors = BLACK if pick < 0.38 else GREY if pick < 0.76 else WHITE if pick < 0.85 else VIVID
-    gloss = float(rng.choice([0.02, 0.15, 0.6, 1.2, 3.0], p=[0.25, 0.25, 0.2, 0.2, 0.1]) * rng.uniform(0.5, 1.3))
+    gloss = float(rng.choice([0.02, 0.15, 0.6, 1.2, 3.0], p=[0.35, 0.25, 0.15, 0.15, 0.1]) * rng.uniform(0.5, 1.3))
     weave = float(rng.uniform(0.1, 0.4)) if rng.random() < 0.12 else 0.0
     return Material(_tint(rng, colors), 0.0, gloss, float(rng.uniform(0.06, 0.5)), float(rng.uniform(0, 0.2)), weave)
 

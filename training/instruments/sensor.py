@@ -22,8 +22,8 @@ def exposed(rng: Generator, image: NDArray[np.float32], valid: Field | None = No
         image = np.clip(image, 1e-4, 1) ** np.float32(np.exp(rng.normal(0, 0.2)))
     if rng.random() < 0.5:
         grey = image.mean(2, keepdims=True)
-        image = grey + (image - grey) * np.float32(rng.uniform(0.6, 1.4))
-    if rng.random() < 0.06:  # narrow-band light, or a grey picture
+        image = grey + (image - grey) * np.float32(rng.uniform(0.75, 1.4))
+    if rng.random() < 0.045:  # narrow-band light, or a grey picture
         image = _narrow_band(rng, image)
     lift = float(rng.uniform(0, 0.06)) if rng.random() < 0.4 else 0.0
     return np.clip(lift + (1 - lift) * image, 0, 1)

@@ -31,17 +31,21 @@ PALETTE = {
     "uterus": (0.82, 0.50, 0.48),
     "brain": (0.90, 0.74, 0.66),
     "lung": (0.66, 0.42, 0.44),
-    "mottled": (0.32, 0.23, 0.27),
+    "mottled": (0.27, 0.20, 0.23),
     "kidney": (0.50, 0.26, 0.22),
     "bluish": (0.58, 0.46, 0.55),
 }
 RARE = ("gallbladder", "mottled", "bluish", "bone", "fascia", "brain")
 LIKELY = {
-    "organs": tuple(name for name in PALETTE if name not in RARE) * 5 + RARE,
+    "organs": tuple(name for name in PALETTE if name not in RARE) * 6 + RARE,
     "sheet": ("mucosa", "bowel", "bowel purple", "fat", "orange fat", "fascia", "muscle", "pale mucosa", "uterus"),
     "tube": ("mucosa", "pale mucosa", "stomach", "orange fat", "muscle", "bowel"),
     "sinus": ("mucosa", "pale mucosa", "bone", "fascia", "muscle", "stomach"),
 }
+
+
+PALEST = 0.24
+"""Tissue is rarely greyer than this saturation, (largest - smallest) / largest; steel and coatings are."""
 
 
 @dataclass
@@ -61,7 +65,10 @@ class Skin:
 def random_skin(rng: Generator, scene: str) -> Skin:
     """A skin that fits the scene."""
     name = str(rng.choice(LIKELY[scene]))
-    shade = np.array(PALETTE[name]) + rng.normal(0, 0.035, 3)
+    shade = np.clip(np.array(PALETTE[name]) + rng.normal(0, 0.035, 3), 0.04, 0.97)
+    largest, smallest = shade.max(), shade.min()
+    if largest - smallest < PALEST * largest and rng.random() < 0.9:
+        shade = largest - (largest - shade) * (PALEST * largest / max(largest - smallest, 0.01))
     if name.endswith("fat"):
         kind = str(rng.choice(["lobules", "lobules", "smooth", "fibres"]))
     elif scene == "organs" and name.startswith("bowel"):
@@ -69,7 +76,7 @@ def random_skin(rng: Generator, scene: str) -> Skin:
     else:
         kind = str(rng.choice(["smooth", "smooth", "grain", "fibres", "lobules", "wrinkles"]))
     return Skin(
-        (np.clip(shade, 0.04, 0.97) ** 2).astype(np.float32),
+        (np.clip(shade, 0.03, 0.97) ** 2).astype(np.float32),
         kind,
         float(np.exp(rng.uniform(np.log(5), np.log(26)))),
         float(rng.choice([0.0, 0.3, 0.8, 1.3]) * rng.uniform(0.4, 1.2)),

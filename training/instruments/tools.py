@@ -59,14 +59,14 @@ def curve(control: list[tuple[float, float]], count: int = 16) -> NDArray[np.flo
 def entering(rng: Generator, shape: tuple[int, int]) -> Pose:
     """A tool that comes in from a border, points roughly inwards, and shows anything from a tip to a long shaft."""
     h, w = shape
-    low, high = ((8, 24), (20, 60), (35, 120))[int(rng.choice(3, p=[0.25, 0.5, 0.25]))]
+    low, high = ((8, 24), (20, 60), (40, 130))[int(rng.choice(3, p=[0.17, 0.48, 0.35]))]
     scale = float(np.exp(rng.uniform(math.log(low), math.log(high))))
     around = rng.uniform(0, 2 * math.pi)
     direction = np.array([math.cos(around), math.sin(around)])
     # From the middle outwards to the border, and a tip somewhere on the way in, or just at the rim.
     reach = min(w / 2 / max(abs(direction[0]), 1e-6), h / 2 / max(abs(direction[1]), 1e-6))
     side = np.array([-direction[1], direction[0]])
-    depth = rng.uniform(-0.35, 0.95) if rng.random() < 0.8 else rng.uniform(0.85, 1.0)
+    depth = rng.uniform(-0.4, 0.75) if rng.random() < 0.85 else rng.uniform(0.75, 1.0)
     tip = np.array([w / 2, h / 2]) + direction * reach * depth + side * rng.normal(0, 0.18 * w)
     taper = float(rng.uniform(0, 0.004)) if rng.random() < 0.7 else 0.0
     return Pose((float(tip[0]), float(tip[1])), around + float(rng.normal(0, 0.35)), scale, taper)
@@ -109,7 +109,7 @@ def draw_shaft(canvas: Canvas, pose: Pose, begin: float) -> None:
         marks = int(rng.integers(5, 40)) if rng.random() < 0.2 else 0
         Rod(
             points[0], points[1], radius * pose.width(first), radius * pose.width(last), material, rings,
-            float(rng.uniform(-0.5, 0.5)), marks, float(rng.choice([0.0, 0.0, 0.15, 0.4])),
+            float(rng.uniform(-0.5, 0.5)), marks, float(rng.choice([0.0, 0.15, 0.4])),
         ).draw(canvas)  # fmt: skip
         if rng.random() < 0.6:
             material = lacquer(rng) if rng.random() < 0.6 else any_part(rng)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from endogs.errors import InputError
 from endogs.priors.instruments.masks import Mask
+from endogs.priors.instruments.usual_colors import usual_colors
 
 if TYPE_CHECKING:
     from endogs.priors.instruments.network_layers import InstrumentLayers
@@ -86,7 +87,7 @@ class InstrumentNetwork:
         method = cv2.INTER_AREA if seen.shape[0] * seen.shape[1] > rows * columns else cv2.INTER_LINEAR
         small = cv2.resize(np.ascontiguousarray(seen), (columns, rows), interpolation=method)
         with torch.inference_mode():
-            x = torch.from_numpy(small).permute(2, 0, 1)[None].float().div_(127.5).sub_(1)
+            x = torch.from_numpy(usual_colors(np.asarray(small, np.uint8))).permute(2, 0, 1)[None]
             odds, states = self._layers(x.contiguous(memory_format=torch.channels_last))
             log_odds = odds[0].clamp(-FARTHEST, FARTHEST).numpy()
             shares = states[0].softmax(0).tolist()

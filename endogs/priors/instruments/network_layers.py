@@ -101,7 +101,7 @@ class InstrumentLayers(nn.Module):
         self.frame = nn.Linear(2 * sixteenth, len(STATES))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """RGB (N, 3, h, w) in [-1, 1], h and w multiples of `STRIDE`, to log odds (N, h, w) and logits (N, 5)."""
+        """RGB (N, 3, h, w) in about [-1, 1], h and w multiples of `STRIDE`, to log odds (N, h, w) and logits (N, 5)."""
         half = self.to_halves(functional.pixel_unshuffle(x, 2))
         quarter = self.to_quarters(half)
         eighth = self.to_eighths(quarter)
