@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--depth", nargs="+", choices=list(NAMES), default=list(NAMES))
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--end", type=float, help="seconds of each clip")
-    parser.add_argument("--masks", default="auto", choices=["auto", "given", "color", "none"])
+    parser.add_argument("--masks", default="auto", choices=["auto", "given", "found", "color", "none"])
     parser.add_argument("--focal", nargs="+", type=float, help="find the focal length, taken so many times too long")
     parser.add_argument("--pose-prior-mm", type=float, help="standard deviation of noisy poses, with --pose-prior-deg")
     parser.add_argument("--pose-prior-deg", type=float)

@@ -213,8 +213,8 @@ class Clip:
 
         None for masks that leave nothing open.
         """
-        halo = getattr(self._found_masks, "halo", None)
-        return None if halo is None else np.asarray(halo(self._checked(index)) & ~self.ignored)
+        doubtful = getattr(self._found_masks, "doubtful", None)
+        return None if doubtful is None else np.asarray(doubtful(self._checked(index)) & ~self.ignored)
 
     def instrument(self, index: int) -> NDArray[np.bool_]:
         """bool (H, W), True where the masks of frame `index` surely show an instrument."""

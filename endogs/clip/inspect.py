@@ -109,7 +109,7 @@ def _masks(clip: Clip, seen: Coverage, searched: bool) -> str:
     if seen.instruments is None and searched:
         return "none: nothing is hidden"
     if seen.instruments is None:
-        return "none: reconstruct looks for instruments by colour; --masks shows what it finds"
+        return "none: reconstruct looks for instruments; --masks shows what it finds"
     low, mean, high = (100 * share for share in seen.instruments)
     meaning = ", ".join(clip.options.mask_values) or clip.mask_meaning or f"{clip.mask_instrument_value} = instrument"
     origin = meaning if clip.masks_are_given else "found, not given"

@@ -21,8 +21,9 @@ class Evaluate(Options):
     and masks, and their differences to the first are shown frame by frame."""
     clip: Path | None = None
     """The clip; by default the one the scene was fitted to, read with the same options."""
-    masks: Literal["fitted", "given", "color", "none"] = "fitted"
-    """Instruments: as the scene was fitted (fitted), those beside the clip, found by colour, or none."""
+    masks: Literal["fitted", "given", "found", "color", "none"] = "fitted"
+    """Instruments: as the scene was fitted (fitted), those beside the clip, found in the pictures
+    (found), by colour alone, or none."""
     split: Literal["standard", "gap", "novel-view", "all"] | None = None
     """Frames that are judged; by default those the fit held out."""
     measures: tuple[Measure, ...] = ("psnr", "ssim", "ms-ssim", "flip", "lpips", "depth", "temporal", "tracks")

@@ -132,8 +132,9 @@ class ExportVideo(Options):
     8."""
     clip: Path | None = None
     """The clip, for side-by-side and instruments-removed; by default the one that the scene was fitted to."""
-    masks: Literal["fitted", "given", "color", "none"] = "fitted"
-    """With instruments-removed: those of the fit (fitted), those beside the clip (given), by colour, or none."""
+    masks: Literal["fitted", "given", "found", "color", "none"] = "fitted"
+    """With instruments-removed: those of the fit (fitted), those beside the clip (given), found in the
+    pictures (found), by colour alone, or none."""
     device: Device = "auto"
     """Where pictures are drawn: an NVIDIA GPU when one can be used, or the processor."""
 

@@ -31,8 +31,8 @@ from endogs.priors.instruments.config import MaskChoice
 from endogs.scene.origin import FittedMasks, OptionValue, Origin
 from endogs.scene.scene import Scene
 
-JudgedMasks = Literal["fitted", "given", "color", "none"]
-"""Where a scene's instruments are looked up: its own masks, the clip's files, by colour, or nowhere."""
+JudgedMasks = Literal["fitted", "given", "found", "color", "none"]
+"""Where a scene's instruments are looked up: its own masks, the clip's files, the pictures, by colour, or nowhere."""
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://|[\\/]{2}")
 """How an address begins (RFC 3986, section 3.1), or a share of another machine."""
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
@@ -150,7 +150,7 @@ def masks_in_use(clip: Clip, asked: MaskChoice) -> FittedMasks:
     if not clip.has_masks or asked == "none":
         return "none"
     if asked == "auto":
-        return "given" if clip.masks_are_given else "color"
+        return "given" if clip.masks_are_given else "found"
     return asked
 
 
@@ -177,13 +177,13 @@ def judged_masks(
     scene: Scene,
     clip: Clip,
     masks: JudgedMasks = "fitted",
-    remedy: str = "give --masks given for masks beside the clip, --masks color or --masks none",
+    remedy: str = "give --masks given for masks beside the clip, --masks found or --masks none",
 ) -> Callable[[int], NDArray[np.bool_]]:
     """Tissue masks (H, W) by clip frame, not eroded: those that the scene holds, or what `masks` says instead.
 
-    A scene that holds none has them looked up as its fit did, in the clip's files or by colour. Raises InputError, with
-    what the user can do about it as its `remedy`, for masks that SAM 2 made and the scene does not hold: a scene's word
-    runs no model.
+    A scene that holds none has them looked up as its fit did, in the clip's files or in its pictures. Raises
+    InputError, with what the user can do about it as its `remedy`, for masks that SAM 2 made and the scene does not
+    hold: a scene's word loads no model from outside.
     """
     if masks == "fitted" and scene.masks is not None:
         return scene.tissue_mask

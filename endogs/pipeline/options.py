@@ -53,8 +53,8 @@ class FitOptions(Options):
     prior: Annotated[PosePriorOptions, OmitArgPrefixes] = field(default_factory=PosePriorOptions)
     """Poses from elsewhere, and how far they are off."""
     masks: MaskChoice = "auto"
-    """Instrument masks: the data set's (given), found by colour, followed by SAM 2, or none; auto is given where there
-    are any, else color."""
+    """Instrument masks: the data set's (given); found by a small network, colour and motion together (found), or by
+    colour alone (color); followed by SAM 2 (sam2); or none. auto is given where there are any, else found."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)
     """What SAM 2 follows; F counts frames as they are read, X and Y are pixels of such a frame."""
     deformation: Deformations = "spline"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast, get_args
 
-FittedMasks = Literal["given", "color", "sam2", "none"]
+FittedMasks = Literal["given", "found", "color", "sam2", "none"]
 """Which instrument masks a fit had."""
 FittedCameras = Literal["given", "still", "tracked", "colmap"]
 """Where a fit's camera poses came from: with the clip, taken to stand still, or found in its pictures."""

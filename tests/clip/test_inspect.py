@@ -57,7 +57,7 @@ def test_inspect_prints_guesses_and_notes(in_folder, capsys):
     text = capsys.readouterr().out
     assert "(a guess)" in text
     assert "note: the frame rate is unknown" in text
-    assert "none: reconstruct looks for instruments by colour" in text
+    assert "none: reconstruct looks for instruments" in text
     assert (in_folder / "new" / "sheet.png").is_file()
 
 

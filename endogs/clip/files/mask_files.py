@@ -120,7 +120,7 @@ def mask_files(
     if hidden == 0:
         notes.append(
             f"{folder.name}/ calls nothing instrument in the {len(looked_at)} of {len(paths)} masks looked at: if "
-            "instruments are seen, reconstruct --masks color looks for them."
+            "instruments are seen, reconstruct --masks found looks for them."
         )
     if hidden > HIDDEN_SUSPICIOUS:
         advice = "--mask-values names other values" if named else f"if that is the tissue, use {other}"

@@ -7,8 +7,8 @@ from tyro.conf import UseAppendAction, arg
 
 from endogs.options import Options
 
-MaskChoice = Literal["auto", "given", "color", "sam2", "none"]
-"""`auto` is `given` where the clip has masks, else `color`."""
+MaskChoice = Literal["auto", "given", "found", "color", "sam2", "none"]
+"""`auto` is `given` where the clip has masks, else `found`."""
 
 
 @dataclass(frozen=True)

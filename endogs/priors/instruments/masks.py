@@ -15,12 +15,23 @@ class InstrumentMasks:
     Kept at the size they were found at and enlarged when read. Serves a `Clip` as its reader of tissue masks.
     """
 
-    def __init__(self, instruments: Sequence[Mask], halos: Sequence[Mask], width: int, height: int) -> None:
-        """Masks (h, w) per frame, True = instrument, and the surroundings that may be instrument; the clip's size."""
+    def __init__(
+        self,
+        instruments: Sequence[Mask],
+        halos: Sequence[Mask],
+        width: int,
+        height: int,
+        stained: Sequence[Mask] | None = None,
+    ) -> None:
+        """Masks (h, w) per frame, True = instrument, and the surroundings that may be instrument; the clip's size.
+
+        `stained` is what of the surroundings shows a rim, a shadow or a gleam of the instrument, by default nothing.
+        """
         self.width, self.height = width, height
         self._shape = instruments[0].shape
         self._instruments = [np.packbits(mask) for mask in instruments]
         self._halos = [np.packbits(mask) for mask in halos]
+        self._stained = None if stained is None else [np.packbits(mask) for mask in stained]
 
     def __len__(self) -> int:
         return len(self._instruments)
@@ -30,8 +41,13 @@ class InstrumentMasks:
         return self._enlarged(self._instruments[index])
 
     def halo(self, index: int) -> Mask:
-        """bool (H, W), True = neither surely instrument nor surely tissue: nothing may be learned there."""
+        """bool (H, W), True = neither surely instrument nor surely tissue."""
         return self._enlarged(self._halos[index]) & ~self.instrument(index)
+
+    def doubtful(self, index: int) -> Mask:
+        """bool (H, W), True = of the halo what may be tissue, and is not stained by the instrument."""
+        halo = self.halo(index)
+        return halo if self._stained is None else halo & ~self._enlarged(self._stained[index])
 
     def read(self, index: int) -> Mask:
         """bool (H, W), True = tissue: neither instrument nor halo."""

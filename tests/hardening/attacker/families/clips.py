@@ -30,7 +30,7 @@ def damaged_clip(at: Workplace) -> Case:
         arguments = ("inspect", where, "--out", "sheet.png", *options, *at.random.choice(OPTIONS))
         return Case(about, arguments, tuple(names), call=_read_all(clip, options) if turn < 0.25 else None)
     if turn < 0.62:
-        masks = ("--masks", "--masks-from", at.random.choice(("auto", "given", "color")))
+        masks = ("--masks", "--masks-from", at.random.choice(("auto", "given", "found", "color")))
         return Case(about, ("inspect", where, "--out", "sheet.png", *options, *masks), tuple(names))
     arguments = ("reconstruct", where, "--out", "out", *SMALL_FIT, *options, *at.random.choice(OPTIONS))
     return Case(about, arguments, tuple(names), owned=("out",))

@@ -1,0 +1,212 @@
+"""Instruments found by all that tells them: a small network, colour, motion, and the frames before and after.
+
+Each frame speaks for itself, by the network's log odds and, where the clip's tissue is red, by colour. What frames say
+is spread both ways along the flow; where instrument and tissue move differently, motion decides between them; GrabCut
+moves the outlines to the edges; and a halo holds what may be either. A self-check judges the result, not its sources.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.priors.instruments.by_color import ColorSearch, Findings, unbelievable
+from endogs.priors.instruments.components import grown_into, instrument_patches, without_holes
+from endogs.priors.instruments.evidence import colors_speak
+from endogs.priors.instruments.grabcut import refine
+from endogs.priors.instruments.halo import tip_halo
+from endogs.priors.instruments.masks import InstrumentMasks, Mask, disc, grown
+from endogs.priors.instruments.motion_signs import motion_log_odds
+from endogs.priors.instruments.propagation import LogOdds, SpokenFrame, spoken_frames, spread_both_ways
+from endogs.priors.instruments.rim_colors import unlike_tissue
+
+if TYPE_CHECKING:
+    from endogs.clip import Clip
+    from endogs.priors.instruments.network import Sight
+
+
+class Network(Protocol):
+    """What looks at one frame, as `network.InstrumentNetwork` does."""
+
+    def look(self, image: NDArray[np.uint8], view: Mask | None = None) -> "Sight":
+        """Log odds (h, w) of any size, above 0 = rather instrument, of a uint8 RGB image (H, W, 3) within its view."""
+
+
+NETWORK, MOTION = 1.0, 0.5
+"""How much each counts; log odds of the network are clipped to MOST before."""
+COLOR_FOR, COLOR_AGAINST = 1.2, 0.15
+"""How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is one
+(precision .98), but metal that mirrors tissue looks like tissue."""
+BRIGHT = (200.0, 235.0)
+"""Grey levels of the brightest channel from which on colour finds less, and nothing."""
+MOST = 5.0
+SURE = 1.5
+"""Log odds that some part of an instrument reaches."""
+SURE_SHARE = 0.15
+"""That part."""
+SMALLEST = 0.0015
+"""Part of the image that a patch must cover."""
+SMALLEST_LOOSE = 0.004
+"""Part of it that a patch must cover which neither reaches the edge of the view nor lies near one that does."""
+REACH = 0.08
+"""How near that is, in image widths."""
+DOUBTFUL, DOUBTFUL_REACH = -1.5, 0.03
+"""The halo holds what is above these log odds within this part of the image's width."""
+
+
+@dataclass(frozen=True)
+class FoundFrame:
+    """What was found in one frame, bool (h, w) at the size of the search."""
+
+    instrument: Mask
+    halo: Mask
+    """What around it may be either."""
+    stained: Mask
+    """Of the halo, what is so unlike the tissue around that it is a rim, a shadow or a gleam of the instrument."""
+
+
+def as_masks(frames: Sequence[FoundFrame], width: int, height: int) -> InstrumentMasks:
+    """The masks of a clip of this size from what was found in each of its frames."""
+    instruments, halos, stained = ([getattr(frame, n) for frame in frames] for n in ("instrument", "halo", "stained"))
+    return InstrumentMasks(instruments, halos, width, height, stained)
+
+
+class InstrumentSearch:
+    """The instruments of one clip, by its network and its colours."""
+
+    def __init__(self, clip: "Clip", network: Network) -> None:
+        """Reads a few frames of `clip` to learn its colours."""
+        self._clip, self._network = clip, network
+        self.colors = ColorSearch(clip)
+        tissue = self.colors.tissue
+        self.colors_tell = tissue is not None and tissue.are_red
+        """Whether tissue is red enough for colour to have a say."""
+
+    @property
+    def view(self) -> Mask:
+        """(h, w), where there is a picture, at the size of the search."""
+        return self.colors.view
+
+    def alone(self, index: int, image: NDArray[np.uint8]) -> LogOdds:
+        """What frame `index` says by itself, (h, w); `image` is the frame at that size."""
+        size = image.shape[1::-1]
+        odds = self._network.look(self._clip.image(index), ~self._clip.ignored).log_odds
+        if odds.shape != self.view.shape:
+            odds = np.asarray(cv2.resize(odds, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        total = NETWORK * np.clip(odds, -MOST, MOST)
+        if self.colors_tell and self.colors.tissue is not None:
+            evidence = colors_speak(image, self.view, self.colors.tissue, self.colors.table)
+            odds = np.clip(evidence.log_odds, -MOST, MOST)
+            found = instrument_patches(evidence, odds, self.colors.tissue, self.colors.edge)
+            # Near its highest level the sensor shows tissue too close to the light as pale as steel.
+            brightest = cv2.blur(image.max(2), (5, 5)).astype(np.float32)
+            known = np.clip((BRIGHT[1] - brightest) / (BRIGHT[1] - BRIGHT[0]), 0, 1)
+            told = np.where(found, COLOR_FOR * known * np.maximum(odds, 0), COLOR_AGAINST * np.minimum(odds, 0))
+            total = total + told
+        return np.where(self.view, total, np.float32(-MOST)).astype(np.float32)
+
+    def spoken(self, said: Mapping[int, LogOdds] | None = None) -> Iterator[SpokenFrame]:
+        """Every frame, in order, with what it and its neighbours in time say; `said` as in `masks`."""
+        frames = spoken_frames(len(self._clip), self.colors.small, self.alone, said or {})
+        return spread_both_ways(frames, corrected=bool(said))
+
+    def masks(self, said: Mapping[int, LogOdds] | None = None) -> "Iterator[FoundFrame]":
+        """Instruments and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile.
+
+        `said` is a user's word by frame: (h, w) log odds, positive where there is an instrument, negative where there
+        is none, 0 where nothing is said. It is carried through the clip along the flow.
+        """
+        waiting: list[Future[FoundFrame]] = []
+        with ThreadPoolExecutor(1) as pool:
+            for frame in self.spoken(said):
+                waiting.append(pool.submit(self._outline, frame))
+                while waiting and (waiting[0].done() or len(waiting) > 4):
+                    yield waiting.pop(0).result()
+            for future in waiting:
+                yield future.result()
+
+    def _outline(self, frame: SpokenFrame) -> "FoundFrame":
+        assert frame.odds is not None
+        odds = frame.odds
+        flows = [flow for flow in (frame.to_last, frame.to_next) if flow is not None]
+        if flows:
+            moved = sum(motion_log_odds(odds, flow, self.view) for flow in flows) / np.float32(len(flows))
+            odds = np.asarray(odds + MOTION * moved, np.float32)
+        mask = patches_of(odds, self.colors.edge)
+        if mask.any():
+            mask = refine(frame.image, grown_into(mask, odds), odds)
+            mask = without_holes(mask) & self.view
+        halo = self._halo(mask, odds)
+        return FoundFrame(mask, halo, unlike_tissue(frame.image, halo, self.view & ~mask & ~halo))
+
+    def _halo(self, mask: Mask, odds: LogOdds) -> Mask:
+        """The margin around `mask` (h, w), and what is doubtful and hangs together with it."""
+        if not mask.any():
+            return mask.copy()
+        reach = max(2, round(DOUBTFUL_REACH * mask.shape[1]))
+        doubtful = grown_into(mask, odds, DOUBTFUL, reach)
+        return (tip_halo(mask, self.colors.edge) | doubtful) & self.view & ~mask
+
+
+def patches_of(odds: LogOdds, edge: Mask) -> Mask:
+    """The patches (h, w) of positive `odds` (h, w) that are instruments; `edge` from `components.edge_of_view`.
+
+    A patch must somewhere be sure. Smaller ones must reach the edge of the view, or lie near one that does.
+    """
+    height, width = odds.shape
+    opened = cv2.morphologyEx((odds > 0).view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    # Two pixels of gap, as a highlight or a joint makes, do not cut an instrument in two.
+    count, labels = cv2.connectedComponents(cv2.dilate(opened, disc(2)), connectivity=8)
+    labels = labels * opened
+
+    def sums(weight: NDArray) -> NDArray[np.float64]:
+        return np.bincount(labels.ravel(), weights=weight.ravel(), minlength=count).astype(np.float64)
+
+    area = sums(np.ones(odds.shape))
+    sure = sums(odds > SURE) > SURE_SHARE * np.maximum(area, 1)
+    sure &= area > SMALLEST * height * width
+    sure[0] = False
+    rooted = sure & (sums(edge) > 0.01 * width)
+    near = sums(grown(rooted[labels], round(REACH * width))) > 0 if rooted.any() else np.zeros(count, bool)
+    chosen = rooted | (sure & (near | (area > SMALLEST_LOOSE * height * width)))
+    return chosen[labels]
+
+
+def find_by_fusion(
+    clip: "Clip", progress: Callable[[int, int], None] | None = None, network: Network | None = None
+) -> Findings:
+    """Instrument masks of every frame of `clip`; about 100 ms a frame of any size on one core.
+
+    `progress(done, total)` is called after each frame; `network` is by default the one that comes with endogs. Nothing
+    is found, and said so, when more than 45 % of the view would be hidden, or when the masked area jumps again and
+    again.
+    """
+    if network is None:
+        from endogs.priors.instruments.network import InstrumentNetwork
+
+        network = InstrumentNetwork.load()
+    search = InstrumentSearch(clip, network)
+    by = "by a network, colour and motion" if search.colors_tell else "by a network and motion, as tissue is not red,"
+    remedy = "they count as tissue unless masks are given or reconstruct --masks sam2 is used"
+    frames: list[FoundFrame] = []
+    for done, frame in enumerate(search.masks(), 1):
+        frames.append(frame)
+        if progress is not None:
+            progress(done, len(clip))
+    shares = np.array([frame.instrument.sum() for frame in frames]) / max(int(search.view.sum()), 1)
+    doubt = unbelievable(shares)
+    if doubt:
+        return Findings(None, f"instruments found {by.rstrip(',')} are not used: {doubt}; {remedy}.")
+    if not shares.any():
+        return Findings(None, f"no instruments were found {by} : everything is taken as tissue.".replace(" :", ":"))
+    hidden, margin = (float(np.mean([getattr(frame, name) for frame in frames])) for name in ("instrument", "halo"))
+    note = (
+        f"instruments were found {by} in {np.count_nonzero(shares)} of {len(clip)} frames: "
+        f"{100 * hidden:.1f} % of the picture, at most {100 * shares.max():.0f} % of a frame, and "
+        f"{100 * margin:.1f} % around them that may be either. Thin tips and what mirrors tissue may be missed."
+    )
+    return Findings(as_masks(frames, clip.width, clip.height), note)
