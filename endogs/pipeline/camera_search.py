@@ -22,7 +22,7 @@ from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
 from endogs.tracking.colmap_poses import colmap_clip
-from endogs.tracking.focal_length import find_focal_length, with_focal_factor
+from endogs.tracking.focal_length import find_focal_length, focal_length_seen, with_focal_factor
 from endogs.tracking.rigid_motion import centre
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
@@ -198,9 +198,23 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
     unfit = unfit_pair(clip) if depth is None and not clip.has_depth else None
     with Progress("frame", bar="camera") as progress:
         trajectory = track_clip(clip, frozenset(held_out), "none" if unfit else depth, progress)
-    if unfit is None:
-        return trajectory
-    return replace(trajectory, notes=(*trajectory.notes, f"camera: the right views are not used, as {unfit}"))
+    doubts = [f"camera: the right views are not used, as {unfit}"] if unfit is not None else []
+    doubts += focal_doubt(clip, trajectory)
+    return replace(trajectory, notes=(*trajectory.notes, *doubts)) if doubts else trajectory
+
+
+def focal_doubt(clip: Clip, trajectory: Trajectory) -> list[str]:
+    """A sentence where the clip has a focal length that is no guess, and the motion excludes it; else nothing."""
+    seen = None if clip.K_is_guess else focal_length_seen(trajectory, clip.K[0])
+    if seen is None or not seen.known or seen.low <= 1 <= seen.high:
+        return []
+    focal = float(clip.K[0, 0, 0])
+    best, low, high = (f"{factor * focal:.0f}" for factor in (seen.factor, seen.low, seen.high))
+    return [
+        f"the focal length of {focal:.0f} pixels does not fit the camera's motion, which says {best} ({low} to "
+        f"{high}): see whether calibration and frames have the same size and crop, and the lens no distortion, or "
+        "depth along the view is off by as much"
+    ]
 
 
 def with_prior(

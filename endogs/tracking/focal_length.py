@@ -39,6 +39,8 @@ ROUNDS = 2
 """Times that the clip is tracked again under the answer, and the curve drawn anew."""
 KNOWN = 2.5
 """Ratio of the largest to the smallest admissible focal length from which on it is not known."""
+KEYFRAMES = 40
+"""Of a finished map, by which the focal length it was found under is checked."""
 MISS = 2.0
 """Pixels that a point which does not agree counts, at a width of 400 pixels."""
 
@@ -91,6 +93,28 @@ def find_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> FocalLength |
             break
         trajectory = _tracked(clip, frames, found.factor)
     return found
+
+
+def focal_length_seen(trajectory: Trajectory, K: Array) -> FocalLength | None:
+    """What a finished path says of the focal length it was found under; factor 1 where the pictures agree with it.
+
+    `K` (3, 3) are the intrinsics it was found with. Only the `KEYFRAMES` of the map in the middle of the clip are
+    adjusted. None where the map has too few points for an answer.
+    """
+    if trajectory.landmarks is None or trajectory.found.sum() < 3:
+        return None
+    bundle = _bundle(trajectory, _in_the_middle(trajectory.landmarks), K)
+    return None if bundle is None else lowest(*_curve(bundle))
+
+
+def _in_the_middle(landmarks: Landmarks) -> Landmarks:
+    """The sightings by the keyframes in the middle of a map."""
+    keyframes = np.unique(landmarks.seen_by)
+    first = max(0, (len(keyframes) - KEYFRAMES) // 2)
+    kept = np.isin(landmarks.seen_by, keyframes[first : first + KEYFRAMES])
+    return replace(
+        landmarks, seen_by=landmarks.seen_by[kept], point=landmarks.point[kept], pixels=landmarks.pixels[kept]
+    )
 
 
 def _tracked(clip: Clip, frames: Sequence[int], factor: float) -> Trajectory:

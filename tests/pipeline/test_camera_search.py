@@ -14,7 +14,7 @@ from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
-from endogs.pipeline.camera_search import find_cameras, with_focal_length, without_gaps
+from endogs.pipeline.camera_search import find_cameras, tracked, with_focal_length, without_gaps
 from endogs.pipeline.spans import spans
 from endogs.scene.scene_file import load_scene
 from endogs.tracking import focal_length
@@ -159,6 +159,15 @@ def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(resting, tm
     assert same is rests
     assert "is a guess, and the motion does not tell it" in notes[0]
     assert with_focal_length(clip) == (clip, ())
+
+
+def test_a_focal_length_that_the_motion_excludes_is_doubted(tmp_path):
+    clip = read(write_ball_clip(tmp_path / "clip", winding(40)))
+    wrong = clip.with_intrinsics(focal_length.with_focal_factor(clip.K, 1.3))
+    said = [note for note in tracked(wrong).notes if "does not fit the camera's motion" in note]
+    assert len(said) == 1
+    assert f"{1.3 * clip.K[0, 0, 0]:.0f} pixels" in said[0]
+    assert not any("does not fit" in note for note in tracked(clip).notes)
 
 
 def test_a_frame_whose_distances_nobody_measured_does_not_hide_what_others_say():
