@@ -26,6 +26,8 @@ class Session:
     """How colours are lit, in scenes that know their light."""
     cameras: bool = False
     """Whether the clip's cameras are drawn over free views."""
+    tracked: bool = False
+    """Whether the tracker's points are drawn over the endoscope's own view."""
     trails: list[MaterialPoint] = field(default_factory=list)
     """Points whose trajectories are drawn."""
     pair: list[MaterialPoint] = field(default_factory=list)
@@ -40,6 +42,11 @@ class Session:
     def show_cameras(self, shown: bool) -> None:
         """Draw the clip's cameras over free views, or not."""
         self.cameras = shown
+        self.changed()
+
+    def show_tracked(self, shown: bool) -> None:
+        """Draw the tracker's points over the endoscope's own view, or not."""
+        self.tracked = shown
         self.changed()
 
     def relight(self, light: Light) -> None:

@@ -19,9 +19,11 @@ from endogs.live.overlay import Overlay, draw_overlay
 from endogs.live.schedule import Schedule, Wish
 from endogs.live.session import Session
 from endogs.live.timeline import Timeline
+from endogs.live.tracked_overlay import draw_keyframes, draw_points
 from endogs.live.viewpoint import Orbit, Viewpoint, canvas_size, orbit_of_frame, pivot
 from endogs.plain_text import plain
 from endogs.scene import Scene
+from endogs.tracking.tracked_points import TrackedPoints
 
 log = logging.getLogger("endogs.live")
 FRAME_SECONDS = 1 / 30
@@ -57,8 +59,15 @@ class Studio:
     Everything else may be called from any thread.
     """
 
-    def __init__(self, scene: Scene, clip: Clip | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clip` has the frames that the scene was fitted to."""
+    def __init__(
+        self,
+        scene: Scene,
+        clip: Clip | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        tracked: TrackedPoints | None = None,
+    ) -> None:
+        """`clip` has the frames that the scene was fitted to, and `tracked` the points that its camera was found by."""
+        self.tracked = tracked
         self.scene, self.clip = scene, clip
         self.schedule = Schedule(clock)
         self.session = Session(Timeline(scene.times, clock), self.schedule.all_changed, since=float(scene.times[0]))
@@ -153,6 +162,11 @@ class Studio:
         image = self.painter.draw(view, now, session.layer, session.since, session.light)
         if session.cameras and view.free:
             draw_cameras(image, view, self._cameras(), session.timeline.frame)
+            if self.tracked is not None:
+                draw_keyframes(image, view, self._cameras().centres[self.tracked.keyframe])
+        if session.tracked and self.tracked is not None and not view.free:
+            frame = self.scene.nearest_frame(now)
+            draw_points(image, view, self.tracked, frame, (self.scene.width, self.scene.height))
         trails, pair = session.points()
         if trails or pair:
             unit = "mm" if self.scene.units == "mm" else "(relative)"

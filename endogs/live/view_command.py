@@ -12,6 +12,7 @@ from endogs.live.markdown_text import as_markdown
 from endogs.live.playback import Playback
 from endogs.live.server import LiveServer
 from endogs.live.studio import Studio
+from endogs.live.tracked_overlay import find_tracked_points
 from endogs.live.viewer_gui import ViewerGui
 from endogs.pictures.source_clip import load_source_clip
 from endogs.plain_text import plain
@@ -30,7 +31,7 @@ def show(config: View, wait: Callable[[], object]) -> None:
     if len(scene) == 0:
         raise InputError(f"{config.scene}: the scene has no Gaussians, so there is nothing to see.")
     clip = find_clip(scene, config.scene, config.clip)
-    studio = Studio(scene, clip)
+    studio = Studio(scene, clip, tracked=find_tracked_points(config.scene, len(scene.times)))
     server = LiveServer(config.host, config.port)
     try:
         ViewerGui(server.viser, studio, f"{describe(scene, clip)} · {len(scene):,} Gaussians")

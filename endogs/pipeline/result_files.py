@@ -23,7 +23,7 @@ KEY = "result"
 """Where a result describes itself in run.json."""
 CHECKPOINTS, PRIORS = "checkpoints", "priors"
 CHECKPOINT_FILE = f"{CHECKPOINTS}/{CHECKPOINT}"
-TRAJECTORY_FILES = ("trajectory.tum", "trajectory.json", "trajectory.png")
+TRAJECTORY_FILES = ("trajectory.tum", "trajectory.json", "trajectory.png", "trajectory-points.npz")
 PLAIN_FILES = (SCENE, "metrics.json", "metrics.jsonl", "preview.mp4", *TRAJECTORY_FILES, RECORD, CHECKPOINT_FILE)
 OWN_FOLDER = re.compile(rf"{CHECKPOINTS}|{SEGMENTS}|{PRIORS}(/depth-[0-9a-f]{{16}})?")
 SEGMENT_FILE = re.compile(rf"{SEGMENTS}/[0-9]{{6}}\.safetensors")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from endogs.tracking.config import TrackingConfig
 from endogs.tracking.landmarks import SparseMap
+from endogs.tracking.projection import measured, seen_from
 from endogs.tracking.refinement import FrameRecord, pose_again
 from endogs.tracking.rigidity import rigid_weight
 from endogs.tracking.trajectory import Landmarks, State, TrackedFrame
@@ -46,7 +47,22 @@ def final_frames(
             residual = float(np.median(again.residual[again.inliers]) / record.look.scale.mean())
             inliers = int(again.inliers.sum())
             found[k] = replace(found[k], inliers=inliers, residual_px=residual, covariance=again.covariance)
+        pixels, agree = _followed(record, world, pose, config)
+        found[k] = replace(found[k], pixels=pixels, agree=agree)
     return found
+
+
+def _followed(
+    record: FrameRecord, world: SparseMap, pose: Array, config: TrackingConfig
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Where a frame's points of the map are (n, 2), in pixels of the clip's frame, and which agree with its pose."""
+    seen = record.seen.only(world.placed(record.seen.ids))
+    inside = seen_from(pose, world.positions[seen.ids])
+    drawn = measured(inside, record.look.K, np.zeros(len(inside)))[:, :2]
+    agree = (np.linalg.norm(drawn - seen.pixels, axis=1) < config.gate) & (inside[:, 2] > 0)
+    rejected = np.zeros((0, 2)) if record.rejected is None else record.rejected
+    pixels = np.concatenate([seen.pixels, rejected]) / record.look.scale
+    return pixels, np.concatenate([agree, np.zeros(len(rejected), bool)])
 
 
 def notes_about(held: dict[int, int]) -> list[str]:

@@ -34,6 +34,8 @@ class FrameRecord:
     """(4, 4) from that keyframe's camera to the frame's, None where there was no pose."""
     keyframe: int
     """The keyframe that it became, or -1."""
+    rejected: Array | None = None
+    """(m, 2) pixels of the looking view where points were that did not agree, and are not among those seen."""
 
 
 def record_of(

@@ -209,7 +209,7 @@ class Tracker:
                 motion, seconds = between(base.pose, pose, 1.0), look.time - base.look.time
             piece.following = Following(look, tracks, reference, pose, motion, seconds)
         record = record_of(piece.number, look, maps, seen, world, pose, reference, keyframe)
-        self._records.append(record)
+        self._records.append(replace(record, rejected=located.seen.pixels[~kept]))
         if keyframe >= 0 and len(self._pieces) > 1 and keyframe % LOOKED_UP == 1:
             self._timed("reunite", partial(self._reunite, look, depths))
         agree = located.inliers

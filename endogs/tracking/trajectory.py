@@ -50,6 +50,10 @@ class TrackedFrame:
     """Poses of different sub-maps have nothing to do with each other: place, direction and, from one eye, scale."""
     prior_world_to_camera: Array | None = None
     """(4, 4) what poses that are known besides the pictures say of this frame, with all their noise."""
+    pixels: Array | None = None
+    """(n, 2) where the points that were followed are, in pixels of the clip's frames, centres at +0.5."""
+    agree: NDArray[np.bool_] | None = None
+    """(n,) which of them agree with the pose."""
 
 
 @dataclass(frozen=True)

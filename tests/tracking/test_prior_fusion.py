@@ -70,10 +70,15 @@ def test_breathing_is_told_from_the_camera_and_noise_is_smoothed(metric):
     assert size == pytest.approx(4.0, rel=0.25)
 
 
-def test_tissue_at_rest_leaves_the_path_as_the_pictures_show_it():
-    path = true_path()
-    seen = beside_tissue(path, 0.0)
-    fusion = solved(seen, noisy(path))
+@pytest.fixture(scope="module")
+def at_rest():
+    """What pictures show of tissue at rest, and its solution."""
+    seen = beside_tissue(true_path(), 0.0)
+    return seen, solved(seen, noisy(true_path()))
+
+
+def test_tissue_at_rest_leaves_the_path_as_the_pictures_show_it(at_rest):
+    path, (seen, fusion) = true_path(), at_rest
     assert rmse(places(fusion, seen), path) < 0.15
     assert fusion.state.similarities[0].scale == pytest.approx(SCALE, rel=0.02)
     assert fusion.scale_deviation(0) < 0.02
@@ -111,10 +116,9 @@ def test_what_the_prior_leaves_open_is_said():
     assert (np.linalg.norm(poses[:, :3, 3] - path[:, :3, 3], axis=1) < 4 * deviation).all()
 
 
-def test_a_pose_that_pictures_hardly_tell_follows_its_row():
-    path = true_path()
-    seen, given = beside_tissue(path, 0.0), noisy(path)
-    fusion = solved(seen, given)
+def test_a_pose_that_pictures_hardly_tell_follows_its_row(at_rest):
+    path, (seen, fusion) = true_path(), at_rest
+    given = noisy(path)
     wrong = seen[[40, 41]]
     wrong[:, :3, 3] += 100
     poor = np.tile(np.diag([1e4] * 3 + [1e-6] * 3), (2, 1, 1))

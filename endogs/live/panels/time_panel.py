@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from endogs.live.studio import Studio
 from endogs.live.timeline import SPEEDS
+from endogs.live.tracked_overlay import points_state
 from endogs.scene.origin import Origin
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class TimePanel:
         self._slider.value = now
         state = "playing" if timeline.playing else "paused"
         camera = camera_state(self._studio.scene.origin, timeline.frame)
+        camera += points_state(self._studio.tracked, timeline.frame)
         self._frame.content = f"frame **{timeline.frame}** of {len(timeline.times) - 1}, {now:.3f} s, {state}{camera}"
         labels = (BACK, PAUSE if timeline.playing else PLAY, ON)
         if tuple(self._buttons.options) != labels:

@@ -30,8 +30,17 @@ class ViewPanel:
             self._path = gui.add_checkbox(
                 "Camera path",
                 self._session.cameras,
-                hint="Over a free view: where the clip's cameras were and what they looked at, the present one yellow.",
+                hint="Over a free view: where the clip's cameras were and what they looked at, the present one yellow, "
+                "keyframes of the tracker white dots.",
             )
+            self._tracked: Any = None
+            if studio.tracked is not None:
+                self._tracked = gui.add_checkbox(
+                    "Tracked points",
+                    self._session.tracked,
+                    hint="Through the endoscope: the points by which the camera was found, green where they agree with "
+                    "the frame's pose and red where they do not.",
+                )
             self._since = gui.add_button(
                 "Count deformation and stretch from now",
                 hint="The time at which deformation is 0 and stretch is 1; at first the clip's beginning.",
@@ -48,6 +57,8 @@ class ViewPanel:
         self._since.on_click(lambda event: self._count_from_now())
         self._splats.on_update(self._toggled)
         self._path.on_update(self._path_toggled)
+        if self._tracked is not None:
+            self._tracked.on_update(self._tracked_toggled)
         for label, key, action in (
             ("Look through the endoscope", "V", browsers.endoscope),
             ("Reset the free view", "R", browsers.reset),
@@ -90,6 +101,10 @@ class ViewPanel:
     def _path_toggled(self, event: Any) -> None:
         if event.client is not None:
             self._session.show_cameras(bool(event.target.value))
+
+    def _tracked_toggled(self, event: Any) -> None:
+        if event.client is not None:
+            self._session.show_tracked(bool(event.target.value))
 
     def _toggled(self, event: Any) -> None:
         self.in_browser = bool(event.target.value)
