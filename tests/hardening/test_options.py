@@ -121,7 +121,7 @@ def test_paths_and_texts_that_cannot_be_such_are_refused(part, name):
 def line_of(verb: str, option: str, word: str) -> list[str]:
     out = [] if option == "--out" else ["--out", "b"]
     places = ["a", "b"] if verb == "compare-poses" else ["a"]
-    return [*verb.split(), *places, *(out if verb == "render" else []), option, word]
+    return [*verb.split(), *places, *(out if verb in ("render", "batch") else []), option, word]
 
 
 @pytest.mark.parametrize("word", WORDS)
