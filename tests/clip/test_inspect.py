@@ -147,7 +147,7 @@ def test_inspect_shows_the_masks_that_would_be_used(in_folder, capsys):
     inspect(Inspect(in_folder / "tool", masks=True))
     words = " ".join(capsys.readouterr().out.split())
     assert "masks found, not given; they hide" in words
-    assert "something like instruments was found by colour in 4 of 4 frames" in words
+    assert "instruments were found in 4 of 4 frames" in words
     sheet = cv2.imread("tool-inspect.png").astype(int)
     assert ((sheet[..., 1] - sheet[..., 2] > 60) & (sheet[..., 1] > 120)).sum() > 1000, "tinted green"
     with av.open("tool-inspect.mp4") as video:

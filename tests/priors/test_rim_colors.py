@@ -16,7 +16,7 @@ def test_a_grey_rim_and_a_shadow_are_unlike_the_tissue_and_the_rest_of_the_halo_
     image[rim] = (120, 118, 122)
     image[shadow] = image[shadow] // 3
     unlike = unlike_tissue(image, halo, ~mask & ~halo)
-    assert unlike[rim].mean() > 0.9
+    assert unlike[rim].mean() > 0.6, "the outermost pixels are mixed with tissue"
     assert unlike[shadow].mean() > 0.9
     clean = halo & ~grown(rim | shadow, 2)
     assert clean.sum() > 200

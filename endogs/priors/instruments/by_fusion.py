@@ -38,7 +38,7 @@ class Network(Protocol):
 
 NETWORK, MOTION = 1.0, 0.5
 """How much each counts; log odds of the network are clipped to MOST before."""
-COLOR_FOR, COLOR_AGAINST = 1.2, 0.15
+COLOR_FOR, COLOR_AGAINST = 1.2, 0.3
 """How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is one
 (precision .98), but metal that mirrors tissue looks like tissue."""
 BRIGHT = (200.0, 235.0)
@@ -67,6 +67,10 @@ class FoundFrame:
     """What around it may be either."""
     stained: Mask
     """Of the halo, what is so unlike the tissue around that it is a rim, a shadow or a gleam of the instrument."""
+    by_network: int
+    """Pixels of the instrument that the network sees by itself."""
+    by_color: int
+    """Those that colour finds by itself."""
 
 
 def as_masks(frames: Sequence[FoundFrame], width: int, height: int) -> InstrumentMasks:
@@ -85,6 +89,7 @@ class InstrumentSearch:
         tissue = self.colors.tissue
         self.colors_tell = tissue is not None and tissue.are_red
         """Whether tissue is red enough for colour to have a say."""
+        self._seen_by: dict[int, tuple[Mask, Mask]] = {}
 
     @property
     def view(self) -> Mask:
@@ -98,15 +103,17 @@ class InstrumentSearch:
         if odds.shape != self.view.shape:
             odds = np.asarray(cv2.resize(odds, size, interpolation=cv2.INTER_LINEAR), np.float32)
         total = NETWORK * np.clip(odds, -MOST, MOST)
+        by_network, by_color = odds > 0, np.zeros_like(self.view)
         if self.colors_tell and self.colors.tissue is not None:
             evidence = colors_speak(image, self.view, self.colors.tissue, self.colors.table)
             odds = np.clip(evidence.log_odds, -MOST, MOST)
-            found = instrument_patches(evidence, odds, self.colors.tissue, self.colors.edge)
+            by_color = instrument_patches(evidence, odds, self.colors.tissue, self.colors.edge)
             # Near its highest level the sensor shows tissue too close to the light as pale as steel.
             brightest = cv2.blur(image.max(2), (5, 5)).astype(np.float32)
             known = np.clip((BRIGHT[1] - brightest) / (BRIGHT[1] - BRIGHT[0]), 0, 1)
-            told = np.where(found, COLOR_FOR * known * np.maximum(odds, 0), COLOR_AGAINST * np.minimum(odds, 0))
+            told = np.where(by_color, COLOR_FOR * known * np.maximum(odds, 0), COLOR_AGAINST * np.minimum(odds, 0))
             total = total + told
+        self._seen_by[index] = by_network, by_color
         return np.where(self.view, total, np.float32(-MOST)).astype(np.float32)
 
     def spoken(self, said: Mapping[int, LogOdds] | None = None) -> Iterator[SpokenFrame]:
@@ -141,7 +148,9 @@ class InstrumentSearch:
             mask = refine(frame.image, grown_into(mask, odds), odds)
             mask = without_holes(mask) & self.view
         halo = self._halo(mask, odds)
-        return FoundFrame(mask, halo, unlike_tissue(frame.image, halo, self.view & ~mask & ~halo))
+        stained = unlike_tissue(frame.image, halo, self.view & ~mask & ~halo)
+        by_network, by_color = (int(np.count_nonzero(seen & mask)) for seen in self._seen_by.pop(frame.number))
+        return FoundFrame(mask, halo, stained, by_network, by_color)
 
     def _halo(self, mask: Mask, odds: LogOdds) -> Mask:
         """The margin around `mask` (h, w), and what is doubtful and hangs together with it."""
@@ -190,7 +199,6 @@ def find_by_fusion(
 
         network = InstrumentNetwork.load()
     search = InstrumentSearch(clip, network)
-    by = "by a network, colour and motion" if search.colors_tell else "by a network and motion, as tissue is not red,"
     remedy = "they count as tissue unless masks are given or reconstruct --masks sam2 is used"
     frames: list[FoundFrame] = []
     for done, frame in enumerate(search.masks(), 1):
@@ -200,13 +208,23 @@ def find_by_fusion(
     shares = np.array([frame.instrument.sum() for frame in frames]) / max(int(search.view.sum()), 1)
     doubt = unbelievable(shares)
     if doubt:
-        return Findings(None, f"instruments found {by.rstrip(',')} are not used: {doubt}; {remedy}.")
+        return Findings(None, f"the instruments that were found are not used: {doubt}; {remedy}.")
     if not shares.any():
-        return Findings(None, f"no instruments were found {by} : everything is taken as tissue.".replace(" :", ":"))
-    hidden, margin = (float(np.mean([getattr(frame, name) for frame in frames])) for name in ("instrument", "halo"))
-    note = (
-        f"instruments were found {by} in {np.count_nonzero(shares)} of {len(clip)} frames: "
-        f"{100 * hidden:.1f} % of the picture, at most {100 * shares.max():.0f} % of a frame, and "
-        f"{100 * margin:.1f} % around them that may be either. Thin tips and what mirrors tissue may be missed."
+        return Findings(None, "no instruments were found: everything is taken as tissue.")
+    return Findings(as_masks(frames, clip.width, clip.height), _note(frames, search.colors_tell))
+
+
+def _note(frames: Sequence[FoundFrame], colors_tell: bool) -> str:
+    """What was found and by what, and what it may miss, for the user."""
+    area = np.array([frame.instrument.sum() for frame in frames])
+    network, color = (
+        100 * sum(getattr(frame, by) for frame in frames) / area.sum() for by in ("by_network", "by_color")
     )
-    return Findings(as_masks(frames, clip.width, clip.height), note)
+    halo = np.mean([frame.halo for frame in frames])
+    by_color = f"colour {color:.0f} %" if colors_tell else "colour has no say, as tissue is not red"
+    return (
+        f"instruments were found in {np.count_nonzero(area)} of {len(frames)} frames: they hide "
+        f"{100 * area.mean() / frames[0].instrument.size:.1f} % of the picture (of single frames the network sees "
+        f"{network:.0f} % of that, {by_color}), and {100 * halo:.1f} % around them may be either. Thin jaws, and what "
+        "mirrors tissue, may be missed."
+    )
