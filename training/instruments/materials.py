@@ -67,6 +67,14 @@ def lacquer(rng: Generator) -> Material:
     return Material(_tint(rng, colors), 0.0, gloss, float(rng.uniform(0.06, 0.5)), float(rng.uniform(0, 0.2)), weave)
 
 
+def dull(rng: Generator) -> Material:
+    """Shafts of dark fibre or matt coating, which have no highlight to be known by."""
+    level = float(rng.uniform(0.14, 0.34))
+    color = np.array([level, level, level]) * np.exp(float(rng.normal(0.08, 0.08)) * np.array([1.0, 0.4, -1.0]))
+    r, g, b = map(float, color)
+    return Material((r, g, b), 0.0, float(rng.uniform(0, 0.06)), 0.5, float(rng.uniform(0, 0.25)))
+
+
 def ceramic(rng: Generator) -> Material:
     """White insulation."""
     return Material(_tint(rng, WHITE), 0.0, float(rng.uniform(0.2, 1.0)), float(rng.uniform(0.1, 0.4)), 0.05)

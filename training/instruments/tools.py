@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from training.instruments.canvas import Canvas, Material, Plate, Rod, Strand
 from training.instruments.fields import Generator
-from training.instruments.materials import any_part, ceramic, lacquer, metal, vivid
+from training.instruments.materials import any_part, ceramic, dull, lacquer, metal, vivid
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def draw_shaft(canvas: Canvas, pose: Pose, begin: float) -> None:
     for _ in range(int(rng.integers(0, 3))):
         ends.append(ends[-1] + float(rng.uniform(0.3, 3)))
     ends.append(ends[-1] + 40)
-    material = lacquer(rng) if rng.random() < 0.68 else metal(rng)
+    pick = rng.random()
+    material = dull(rng) if pick < 0.2 else lacquer(rng) if pick < 0.75 else metal(rng)
     for first, last in pairwise(ends):
         radius = 0.5 * float(rng.uniform(0.9, 1.08))
         rings = []
@@ -112,7 +113,8 @@ def draw_shaft(canvas: Canvas, pose: Pose, begin: float) -> None:
             float(rng.uniform(-0.5, 0.5)), marks, float(rng.choice([0.0, 0.15, 0.4])),
         ).draw(canvas)  # fmt: skip
         if rng.random() < 0.6:
-            material = lacquer(rng) if rng.random() < 0.6 else any_part(rng)
+            pick = rng.random()
+            material = dull(rng) if pick < 0.25 else lacquer(rng) if pick < 0.7 else any_part(rng)
 
 
 def draw_wrist(canvas: Canvas, pose: Pose, begin: float, end: float) -> None:
