@@ -29,7 +29,7 @@ from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.splits import split_frames
-from endogs.evaluate.evaluate import evaluate
+from endogs.evaluate.evaluate import evaluate_scene
 from endogs.phantom.judge import judge_phantom
 from endogs.phantom.visibility import PhantomTruth
 from endogs.priors.instruments.by_color import find_by_color
@@ -118,8 +118,9 @@ def fitted(case: Case, clip: Clip, masks: str, work: Path) -> str:
     scene = load_scene(out / "scene.safetensors")
     frames = list(range(0, len(clip), 4))
     left = residue(scene, clip, TissueRange.of(clip), frames)
-    found = evaluate(scene, clip, tissue_mask=clip.tissue_mask)
-    line = f"{found.psnr_masked:.2f} | {100 * left.behind:.1f} % | {100 * left.worst:.1f} % | {100 * left.seen:.1f} %"
+    found = evaluate_scene(scene, clip, tissue_mask=clip.tissue_mask)
+    psnr = found.mean["psnr_masked"]
+    line = f"{psnr:.2f} | {100 * left.behind:.1f} % | {100 * left.worst:.1f} % | {100 * left.seen:.1f} %"
     if not (case.folder / "truth" / "phantom.json").is_file():
         return f"{line} | - | -"
     truth = PhantomTruth.read(case.folder)
