@@ -22,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from command import endogs, make_phantom
+from command import PHANTOM, endogs, make_phantom
 from residue import TissueRange, residue, residue_of
 
 from endogs import native
@@ -55,6 +55,8 @@ class Case:
     start: float | None = None
     end: float | None = None
     """Seconds."""
+    whole: bool = False
+    """Whether --fits fits all of it, as a phantom's truth wants."""
     ignore_rows: tuple[str, ...] = ()
 
     def load(self) -> Clip:
@@ -63,7 +65,7 @@ class Case:
 
     def load_small(self) -> Clip:
         """What a scene with --fits is fitted to."""
-        options = ClipOptions(end=FIT_SECONDS, max_size=FIT_SIZE, ignore_rows=self.ignore_rows)
+        options = ClipOptions(end=None if self.whole else FIT_SECONDS, max_size=FIT_SIZE, ignore_rows=self.ignore_rows)
         return load_clip(self.folder, options)
 
 
@@ -112,7 +114,7 @@ def quality(clip: Clip, method: str) -> str:
 def fitted(case: Case, clip: Clip, masks: str, work: Path) -> str:
     """Fit `case` with `--masks masks`: PSNR over given tissue, residue, and a phantom's depth behind instruments."""
     out = work / f"{case.name.replace(' ', '-')}-{masks}"
-    how = ["--preset", "fast", "--max-size", str(FIT_SIZE), "--end", str(FIT_SECONDS)]
+    how = ["--preset", "fast", "--max-size", str(FIT_SIZE), *(() if case.whole else ("--end", str(FIT_SECONDS)))]
     how += [word for rows in case.ignore_rows for word in ("--ignore-rows", rows)]
     endogs("reconstruct", str(case.folder), *how, "--masks", masks, "--out", str(out))
     scene = load_scene(out / "scene.safetensors")
@@ -161,7 +163,10 @@ def main() -> None:
         return
     print("\n| scene | masks | PSNR, dB | residue | worst frame | elsewhere | depth behind (seen), mm | never seen |")
     print("|---|---|---|---|---|---|---|---|")
-    for case in (d4d, pulling, phantom):
+    small = Case("phantom", work / "phantom320", whole=True)
+    if not small.folder.exists():
+        endogs("phantom", str(small.folder), *PHANTOM, "--instruments", "2", "--width", "320", "--height", "256")
+    for case in (d4d, pulling, small):
         if not case.folder.exists():
             continue
         clip = case.load_small()
