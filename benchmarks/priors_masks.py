@@ -22,14 +22,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from command import endogs, make_phantom
+from command import PHANTOM, endogs, make_phantom
 from residue import TissueRange, residue, residue_of
 
 from endogs import native
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
 from endogs.clip.splits import split_frames
-from endogs.evaluate.evaluate import evaluate
+from endogs.evaluate.evaluate import evaluate_scene
 from endogs.phantom.judge import judge_phantom
 from endogs.phantom.visibility import PhantomTruth
 from endogs.priors.instruments.by_color import find_by_color
@@ -55,6 +55,8 @@ class Case:
     start: float | None = None
     end: float | None = None
     """Seconds."""
+    whole: bool = False
+    """Whether --fits fits all of it, as a phantom's truth wants."""
     ignore_rows: tuple[str, ...] = ()
 
     def load(self) -> Clip:
@@ -63,7 +65,7 @@ class Case:
 
     def load_small(self) -> Clip:
         """What a scene with --fits is fitted to."""
-        options = ClipOptions(end=FIT_SECONDS, max_size=FIT_SIZE, ignore_rows=self.ignore_rows)
+        options = ClipOptions(end=None if self.whole else FIT_SECONDS, max_size=FIT_SIZE, ignore_rows=self.ignore_rows)
         return load_clip(self.folder, options)
 
 
@@ -112,14 +114,15 @@ def quality(clip: Clip, method: str) -> str:
 def fitted(case: Case, clip: Clip, masks: str, work: Path) -> str:
     """Fit `case` with `--masks masks`: PSNR over given tissue, residue, and a phantom's depth behind instruments."""
     out = work / f"{case.name.replace(' ', '-')}-{masks}"
-    how = ["--preset", "fast", "--max-size", str(FIT_SIZE), "--end", str(FIT_SECONDS)]
+    how = ["--preset", "fast", "--max-size", str(FIT_SIZE), *(() if case.whole else ("--end", str(FIT_SECONDS)))]
     how += [word for rows in case.ignore_rows for word in ("--ignore-rows", rows)]
     endogs("reconstruct", str(case.folder), *how, "--masks", masks, "--out", str(out))
     scene = load_scene(out / "scene.safetensors")
     frames = list(range(0, len(clip), 4))
     left = residue(scene, clip, TissueRange.of(clip), frames)
-    found = evaluate(scene, clip, tissue_mask=clip.tissue_mask)
-    line = f"{found.psnr_masked:.2f} | {100 * left.behind:.1f} % | {100 * left.worst:.1f} % | {100 * left.seen:.1f} %"
+    found = evaluate_scene(scene, clip, tissue_mask=clip.tissue_mask)
+    psnr = found.mean["psnr_masked"]
+    line = f"{psnr:.2f} | {100 * left.behind:.1f} % | {100 * left.worst:.1f} % | {100 * left.seen:.1f} %"
     if not (case.folder / "truth" / "phantom.json").is_file():
         return f"{line} | - | -"
     truth = PhantomTruth.read(case.folder)
@@ -160,7 +163,10 @@ def main() -> None:
         return
     print("\n| scene | masks | PSNR, dB | residue | worst frame | elsewhere | depth behind (seen), mm | never seen |")
     print("|---|---|---|---|---|---|---|---|")
-    for case in (d4d, pulling, phantom):
+    small = Case("phantom", work / "phantom320", whole=True)
+    if not small.folder.exists():
+        endogs("phantom", str(small.folder), *PHANTOM, "--instruments", "2", "--width", "320", "--height", "256")
+    for case in (d4d, pulling, small):
         if not case.folder.exists():
             continue
         clip = case.load_small()

@@ -36,8 +36,10 @@ class Network(Protocol):
         """Log odds (h, w) of any size, above 0 = rather instrument, of a uint8 RGB image (H, W, 3) within its view."""
 
 
-NETWORK, MOTION = 1.0, 0.5
-"""How much each counts; log odds of the network are clipped to MOST before."""
+MOTION = 0.5
+"""How much motion counts against the network."""
+OFFSET = 0.5
+"""Log odds added to the network's, which are careful: they are within MOST then."""
 COLOR_FOR, COLOR_AGAINST = 1.2, 0.3
 """How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is one
 (precision .98), but metal that mirrors tissue looks like tissue."""
@@ -102,7 +104,7 @@ class InstrumentSearch:
         odds = self._network.look(self._clip.image(index), ~self._clip.ignored).log_odds
         if odds.shape != self.view.shape:
             odds = np.asarray(cv2.resize(odds, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        total = NETWORK * np.clip(odds, -MOST, MOST)
+        total = np.clip(odds + OFFSET, -MOST, MOST)
         by_network, by_color = odds > 0, np.zeros_like(self.view)
         if self.colors_tell and self.colors.tissue is not None:
             evidence = colors_speak(image, self.view, self.colors.tissue, self.colors.table)

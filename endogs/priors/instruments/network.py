@@ -56,7 +56,7 @@ class InstrumentNetwork:
 
         from endogs.priors.instruments.network_layers import InstrumentLayers
 
-        remedy = "install endogs again, or use --masks color"
+        remedy = "install endogs again, or let instruments be found by color alone"
         if not path.is_file():
             raise InputError(f"{path}: the weights of the instrument network are missing; {remedy}")
         layers = InstrumentLayers()

@@ -30,4 +30,4 @@ def unlike_tissue(image: NDArray[np.uint8], halo: Mask, tissue: Mask) -> Mask:
     unlike = (redness < expected_redness - PALER) | (np.abs(shade - expected_shade) > SHADE)
     # Single pixels are grain.
     opened = cv2.morphologyEx((unlike & halo).view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    return opened.view(bool)
+    return opened.view(bool) & halo
