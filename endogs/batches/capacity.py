@@ -72,7 +72,7 @@ def capacities(client: "Client") -> dict[str, Capacity]:
     """By address, what each worker of a scheduler has; those that have not declared it yet are left out."""
     try:
         about = client.scheduler_info(n_workers=-1)
-    except TypeError:  # before Dask 2025.4 all workers were told always
+    except TypeError:  # an older Dask always tells of all workers
         about = client.scheduler_info()
     found = {}
     for address, worker in about["workers"].items():
