@@ -84,3 +84,7 @@ def test_averaging_closes_loops_and_minds_no_wrong_pair():
     error = max(np.linalg.norm(Rotation.from_matrix(f @ t.T).as_rotvec()) for f, t in zip(found, true, strict=True))
     assert error < 0.002
     assert np.linalg.norm(Rotation.from_matrix(start[-1] @ true[-1].T).as_rotvec()) > 0.03
+
+
+def test_without_a_keyframe_there_is_nothing_to_average():
+    assert averaged([], []) == []
