@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-import pytest
 from samples.tool_clip import HEIGHT, WIDTH, shaft, tissue, tool_frame, write_tool_clip
 
 from endogs.clip import load_clip
@@ -125,20 +124,6 @@ def test_the_same_masks_twice(tmp_path):
     first, second = (find_by_fusion(clip, network=unsure).masks for _ in range(2))
     for i in range(len(clip)):
         np.testing.assert_array_equal(first.read(i), second.read(i))
-
-
-@pytest.mark.parametrize("positive", [True, False], ids=["add", "remove"])
-def test_a_users_word_in_one_frame_holds_in_the_others(tmp_path, positive):
-    clip = load_clip(write_tool_clip(tmp_path / "clip"))
-    search = InstrumentSearch(clip, says([NOTHING if positive else shaft(60 + 4 * i) for i in range(6)]))
-    said = np.zeros(search.view.shape, np.float32)
-    where = cv2.resize(shaft(68).astype(np.uint8), said.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    said[where] = 6 if positive else -6
-    masks = [frame.instrument for frame in search.masks({2: said})]
-    assert len(masks) == 6
-    for mask in masks[1:5]:
-        share = mask[where].mean()
-        assert share > 0.8 if positive else share < 0.2
 
 
 def test_doubt_beside_an_instrument_is_its_halo(tmp_path):

@@ -126,25 +126,27 @@ def find_by_color(clip: "Clip", progress: Callable[[int, int], None] | None = No
     if not search.tissue.are_red:
         reason = "the picture is grey or lit by a narrow band, where steel looks like tissue"
         return Findings(None, f"{off}: {reason}; {remedy}.")
-    instruments, halos = [], []
+    masks = InstrumentMasks([], [], clip.width, clip.height)
+    counts = []
     for done, (mask, halo) in enumerate(search.masks(), 1):
-        instruments.append(mask)
-        halos.append(halo)
+        masks.append(mask, halo)
+        counts.append((mask.sum(), halo.sum()))
         if progress is not None:
             progress(done, len(clip))
-    shares = np.array([mask.sum() for mask in instruments]) / max(int(search.view.sum()), 1)
+    pixels = np.array(counts, np.float64)
+    shares = pixels[:, 0] / max(int(search.view.sum()), 1)
     doubt = unbelievable(shares)
     if doubt:
         return Findings(None, f"instruments found by colour are not used: {doubt}; {remedy}.")
     if not shares.any():
         return Findings(None, "no instruments were found by colour: everything is taken as tissue.")
-    hidden = np.mean(instruments) + np.mean(halos)
+    hidden = pixels.sum() / (len(clip) * search.view.size)
     note = (
         f"something like instruments was found by colour in {np.count_nonzero(shares)} of {len(clip)} frames; with the "
         f"margin around it, it hides {100 * hidden:.1f} % of the picture. Thin, dark and mirroring parts are often "
         "missed."
     )
-    return Findings(InstrumentMasks(instruments, halos, clip.width, clip.height), note)
+    return Findings(masks, note)
 
 
 def unbelievable(shares: NDArray[np.float64]) -> str:

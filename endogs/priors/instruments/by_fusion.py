@@ -5,7 +5,7 @@ is spread both ways along the flow; where instrument and tissue move differently
 moves the outlines to the edges; and a halo holds what may be either. A self-check judges the result, not its sources.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -75,12 +75,6 @@ class FoundFrame:
     """Those that colour finds by itself."""
 
 
-def as_masks(frames: Sequence[FoundFrame], width: int, height: int) -> InstrumentMasks:
-    """The masks of a clip of this size from what was found in each of its frames."""
-    instruments, halos, stained = ([getattr(frame, n) for frame in frames] for n in ("instrument", "halo", "stained"))
-    return InstrumentMasks(instruments, halos, width, height, stained)
-
-
 class InstrumentSearch:
     """The instruments of one clip, by its network and its colours."""
 
@@ -118,27 +112,22 @@ class InstrumentSearch:
         self._seen_by[index] = by_network, by_color
         return np.where(self.view, total, np.float32(-MOST)).astype(np.float32)
 
-    def spoken(self, said: Mapping[int, LogOdds] | None = None) -> Iterator[SpokenFrame]:
-        """Every frame, in order, with what it and its neighbours in time say; `said` as in `masks`."""
-        frames = spoken_frames(len(self._clip), self.colors.small, self.alone, said or {})
-        return spread_both_ways(frames, corrected=bool(said))
+    def spoken(self) -> Iterator[SpokenFrame]:
+        """Every frame, in order, with what it and its neighbours in time say."""
+        return spread_both_ways(spoken_frames(len(self._clip), self.colors.small, self.alone))
 
-    def masks(self, said: Mapping[int, LogOdds] | None = None) -> "Iterator[FoundFrame]":
-        """Instruments and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile.
-
-        `said` is a user's word by frame: (h, w) log odds, positive where there is an instrument, negative where there
-        is none, 0 where nothing is said. It is carried through the clip along the flow.
-        """
+    def masks(self) -> Iterator[FoundFrame]:
+        """Instruments and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile."""
         waiting: list[Future[FoundFrame]] = []
         with ThreadPoolExecutor(1) as pool:
-            for frame in self.spoken(said):
+            for frame in self.spoken():
                 waiting.append(pool.submit(self._outline, frame))
                 while waiting and (waiting[0].done() or len(waiting) > 4):
                     yield waiting.pop(0).result()
             for future in waiting:
                 yield future.result()
 
-    def _outline(self, frame: SpokenFrame) -> "FoundFrame":
+    def _outline(self, frame: SpokenFrame) -> FoundFrame:
         assert frame.odds is not None
         odds = frame.odds
         flows = [flow for flow in (frame.to_last, frame.to_next) if flow is not None]
@@ -202,31 +191,35 @@ def find_by_fusion(
         network = InstrumentNetwork.load()
     search = InstrumentSearch(clip, network)
     remedy = "they count as tissue unless masks are given or reconstruct --masks sam2 is used"
-    frames: list[FoundFrame] = []
+    masks = InstrumentMasks([], [], clip.width, clip.height, [])
+    counts = []
     for done, frame in enumerate(search.masks(), 1):
-        frames.append(frame)
+        masks.append(frame.instrument, frame.halo, frame.stained)
+        counts.append((frame.instrument.sum(), frame.halo.sum(), frame.by_network, frame.by_color))
         if progress is not None:
             progress(done, len(clip))
-    shares = np.array([frame.instrument.sum() for frame in frames]) / max(int(search.view.sum()), 1)
+    pixels = np.array(counts, np.float64)
+    shares = pixels[:, 0] / max(int(search.view.sum()), 1)
     doubt = unbelievable(shares)
     if doubt:
         return Findings(None, f"the instruments that were found are not used: {doubt}; {remedy}.")
     if not shares.any():
         return Findings(None, "no instruments were found: everything is taken as tissue.")
-    return Findings(as_masks(frames, clip.width, clip.height), _note(frames, search.colors_tell))
+    return Findings(masks, _note(pixels, search.view.size, search.colors_tell))
 
 
-def _note(frames: Sequence[FoundFrame], colors_tell: bool) -> str:
-    """What was found and by what, and what it may miss, for the user."""
-    area = np.array([frame.instrument.sum() for frame in frames])
-    network, color = (
-        100 * sum(getattr(frame, by) for frame in frames) / area.sum() for by in ("by_network", "by_color")
-    )
-    halo = np.mean([frame.halo for frame in frames])
-    by_color = f"colour {color:.0f} %" if colors_tell else "colour has no say, as tissue is not red"
+def _note(pixels: NDArray[np.float64], size: int, colors_tell: bool) -> str:
+    """What was found and by what, and what it may miss, for the user.
+
+    `pixels` (F, 4) are those of frames of `size` pixels under instruments, under their halos, and of the instruments
+    those that the network and colour see by themselves.
+    """
+    area, halo, by_network, by_color = pixels.T
+    network, color = (100 * seen.sum() / area.sum() for seen in (by_network, by_color))
+    with_color = f"colour {color:.0f} %" if colors_tell else "colour has no say, as tissue is not red"
     return (
-        f"instruments were found in {np.count_nonzero(area)} of {len(frames)} frames: they hide "
-        f"{100 * area.mean() / frames[0].instrument.size:.1f} % of the picture (of single frames the network sees "
-        f"{network:.0f} % of that, {by_color}), and {100 * halo:.1f} % around them may be either. Thin jaws, and what "
-        "mirrors tissue, may be missed."
+        f"instruments were found in {np.count_nonzero(area)} of {len(pixels)} frames: they hide "
+        f"{100 * area.mean() / size:.1f} % of the picture (of single frames the network sees {network:.0f} % of that, "
+        f"{with_color}), and {100 * halo.mean() / size:.1f} % around them may be either. Thin jaws, and what mirrors "
+        "tissue, may be missed."
     )

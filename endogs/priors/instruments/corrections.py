@@ -86,15 +86,13 @@ class Corrections:
                 mask = (mask | patch) & ~self.clip.ignored if edit.click.adds else mask & ~patch
         return mask
 
-    def masks(self, progress: Progress | None = None) -> InstrumentMasks:
+    def masks(self) -> InstrumentMasks:
         """The masks of all frames, without halos: what a user has seen to is not left open."""
-        found = []
+        found = InstrumentMasks([], [], self.clip.width, self.clip.height)
         for index in range(len(self.clip)):
-            found.append(self.instrument(index))
-            if progress is not None:
-                progress(index + 1, len(self.clip))
-        nothing = np.zeros_like(found[0])
-        return InstrumentMasks(found, [nothing] * len(found), self.clip.width, self.clip.height)
+            mask = self.instrument(index)
+            found.append(mask, np.zeros_like(mask))
+        return found
 
     def apply(self, click: Click, progress: Progress | None = None) -> Edit:
         """Changes the masks by one more click; `progress(done, total)` counts frames that were reached.

@@ -26,15 +26,25 @@ class InstrumentMasks:
         """Masks (h, w) per frame, True = instrument, and the surroundings that may be instrument; the clip's size.
 
         `stained` is what of the surroundings shows a rim, a shadow or a gleam of the instrument, by default nothing.
+        Frames may be appended one by one, so that they are never all in memory but as bits.
         """
         self.width, self.height = width, height
-        self._shape = instruments[0].shape
-        self._instruments = [np.packbits(mask) for mask in instruments]
-        self._halos = [np.packbits(mask) for mask in halos]
-        self._stained = None if stained is None else [np.packbits(mask) for mask in stained]
+        self._shape: tuple[int, ...] = (height, width)
+        self._instruments: list[NDArray[np.uint8]] = []
+        self._halos: list[NDArray[np.uint8]] = []
+        self._stained: list[NDArray[np.uint8]] = []
+        for i, (instrument, halo) in enumerate(zip(instruments, halos, strict=True)):
+            self.append(instrument, halo, None if stained is None else stained[i])
 
     def __len__(self) -> int:
         return len(self._instruments)
+
+    def append(self, instrument: Mask, halo: Mask, stained: Mask | None = None) -> None:
+        """One more frame: masks (h, w) of one size for all frames, as of the constructor."""
+        self._shape = instrument.shape
+        self._instruments.append(np.packbits(instrument))
+        self._halos.append(np.packbits(halo))
+        self._stained.append(np.packbits(np.zeros_like(instrument) if stained is None else stained))
 
     def instrument(self, index: int) -> Mask:
         """bool (H, W), True = instrument."""
@@ -46,8 +56,7 @@ class InstrumentMasks:
 
     def doubtful(self, index: int) -> Mask:
         """bool (H, W), True = of the halo what may be tissue, and is not stained by the instrument."""
-        halo = self.halo(index)
-        return halo if self._stained is None else halo & ~self._enlarged(self._stained[index])
+        return self.halo(index) & ~self._enlarged(self._stained[index])
 
     def read(self, index: int) -> Mask:
         """bool (H, W), True = tissue: neither instrument nor halo."""

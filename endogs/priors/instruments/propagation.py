@@ -1,6 +1,6 @@
-"""What frames say of each other along the flow: evidence, and a user's corrections, spread both ways through a clip."""
+"""What frames say of each other along the flow: evidence spread both ways through a clip."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import cv2
@@ -17,10 +17,6 @@ SAME = 10.0
 """Grey levels by which a followed surface may change."""
 BLOCK, AHEAD = 64, 8
 """Frames that are smoothed together, and how many after them are looked at: MEMORY^8 is .002."""
-CORRECTED = 30.0
-"""How much a user's word weighs against what a frame says by itself."""
-LASTING = 0.96
-"""Part of that weight which is left in the next frame: after 80 frames it counts as much as the frame itself."""
 
 
 @dataclass
@@ -34,32 +30,21 @@ class SpokenFrame:
     """(h, w)."""
     own: LogOdds
     """(h, w), what the frame says by itself."""
-    said: LogOdds | None = None
-    """(h, w), positive where a user says instrument, negative where tissue, 0 where nothing is said."""
     to_last: Flow | None = None
     """Flow (h, w, 2) to the frame before; None at the first one, and where frames are too small for flow."""
     to_next: Flow | None = None
     """Flow (h, w, 2) to the frame after."""
-    forward: "Carried | None" = field(default=None, repr=False)
+    forward: LogOdds | None = field(default=None, repr=False)
+    """(h, w), with what comes from the frames before."""
     odds: LogOdds | None = None
     """(h, w), with what the neighbours say: set by `spread_both_ways`."""
 
 
-@dataclass(frozen=True)
-class Carried:
-    """What comes along the flow: the evidence, and the user's word with its weight (h, w)."""
-
-    odds: LogOdds
-    said: LogOdds | None
-    weight: LogOdds | None
-
-
-def spread_both_ways(frames: Iterable[SpokenFrame], corrected: bool = False) -> Iterator[SpokenFrame]:
+def spread_both_ways(frames: Iterable[SpokenFrame]) -> Iterator[SpokenFrame]:
     """The frames, in order, with `odds`: their own and those of the frames before and after, along the flow.
 
     Evidence from one step away counts MEMORY of what it does at home, from two steps the square of that; where the
-    picture along the flow is another one, nothing is carried. A user's word lasts longer (LASTING). With `corrected`,
-    which says that there is such a word, all frames are held at once; else BLOCK + AHEAD of them.
+    picture along the flow is another one, nothing is carried. BLOCK + AHEAD frames are held at once.
     """
     waiting: list[SpokenFrame] = []
     last: SpokenFrame | None = None
@@ -70,7 +55,7 @@ def spread_both_ways(frames: Iterable[SpokenFrame], corrected: bool = False) -> 
         frame.forward = _carried(frame, last, frame.to_last, last.forward if last is not None else None)
         waiting.append(frame)
         last = frame
-        if not corrected and len(waiting) == BLOCK + AHEAD:
+        if len(waiting) == BLOCK + AHEAD:
             _look_back(waiting)
             yield from waiting[:BLOCK]
             del waiting[:BLOCK]
@@ -82,50 +67,31 @@ def spread_both_ways(frames: Iterable[SpokenFrame], corrected: bool = False) -> 
 def _look_back(frames: list[SpokenFrame]) -> None:
     """Set `odds` of frames in order, from what was carried forward to each and what comes back from those after it."""
     after: SpokenFrame | None = None
-    backward: Carried | None = None
+    backward: LogOdds | None = None
     for frame in reversed(frames):
         backward = _carried(frame, after, frame.to_next, backward)
-        forward, after = frame.forward, frame
-        assert forward is not None
+        after = frame
+        assert frame.forward is not None
         # Each way holds the frame itself once; a constant stays what it is.
-        odds = (forward.odds + backward.odds - (1 - MEMORY) * frame.own) / (1 + MEMORY)
-        for way in (forward, backward):
-            if way.said is not None and way.weight is not None:
-                odds = (odds + way.weight * way.said) / (1 + way.weight)
+        odds = (frame.forward + backward - (1 - MEMORY) * frame.own) / (1 + MEMORY)
         frame.odds = odds.astype(np.float32)
 
 
-def _carried(frame: SpokenFrame, other: SpokenFrame | None, flow: Flow | None, before: Carried | None) -> Carried:
-    """What `frame` and, along `flow`, what was carried to the frame `other` beside it say together."""
+def _carried(frame: SpokenFrame, other: SpokenFrame | None, flow: Flow | None, before: LogOdds | None) -> LogOdds:
+    """What `frame` and, along `flow`, what was carried to the frame `other` beside it say together (h, w)."""
     if other is None or flow is None or before is None:
-        said = frame.said
-        return Carried(frame.own, said, None if said is None else CORRECTED * (said != 0).astype(np.float32))
+        return frame.own
     # What looks different along the flow was not followed: there the frame speaks for itself.
     change = cv2.blur(np.abs(warp(other.grey, flow).astype(np.float32) - frame.grey), (5, 5))
-    same = (change < SAME).astype(np.float32)
-    memory = MEMORY * same
-    odds = ((1 - memory) * frame.own + memory * warp(before.odds, flow)).astype(np.float32)
-    said, weight = frame.said, None
-    if before.said is not None and before.weight is not None:
-        weight = LASTING * same * warp(before.weight, flow)
-        said = warp(before.said, flow)
-        if frame.said is not None:
-            spoken = frame.said != 0
-            said, weight = np.where(spoken, frame.said, said), np.where(spoken, np.float32(CORRECTED), weight)
-    elif said is not None:
-        weight = CORRECTED * (said != 0).astype(np.float32)
-    return Carried(odds, said, weight)
+    memory = MEMORY * (change < SAME).astype(np.float32)
+    return np.asarray((1 - memory) * frame.own + memory * warp(before, flow), np.float32)
 
 
 def spoken_frames(
-    count: int,
-    image: Callable[[int], NDArray[np.uint8]],
-    own: Callable[[int, NDArray[np.uint8]], LogOdds],
-    said: Mapping[int, LogOdds],
+    count: int, image: Callable[[int], NDArray[np.uint8]], own: Callable[[int, NDArray[np.uint8]], LogOdds]
 ) -> Iterator[SpokenFrame]:
-    """The frames 0 to `count` - 1: `image(i)` is (h, w, 3) RGB, `own(i, image)` what it says (h, w), `said` a user's
-    word (h, w) by frame."""
+    """The frames 0 to `count` - 1: `image(i)` is (h, w, 3) RGB, `own(i, image)` what it says (h, w)."""
     for i in range(count):
         picture = image(i)
         grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
-        yield SpokenFrame(i, picture, grey, own(i, picture), said.get(i))
+        yield SpokenFrame(i, picture, grey, own(i, picture))
