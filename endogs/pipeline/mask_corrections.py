@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.bounded_files import expanded
 from endogs.clip import Clip
 from endogs.clip.files.mask_folder import LIST, check_place, write_mask_folder
 from endogs.errors import InputError
@@ -59,8 +60,10 @@ class Saving:
         return f"masks of {count} frames: {self.out}; other commands take them with --mask-folder {self.out}"
 
     def keep_clicks(self) -> Path:
-        """Writes the clicks alone, beside the folder, and returns the file."""
-        file = self.out.with_name(f"{self.out.name}-clicks.json")
+        """Writes the clicks alone, beside the folder, and returns the file, a new one: others hold clicks too."""
+        file, number = self.out.with_name(f"{self.out.name}-clicks.json"), 2
+        while file.exists():
+            file, number = self.out.with_name(f"{self.out.name}-clicks-{number}.json"), number + 1
         write_clicks(file, self._corrections.clicks, self._corrections.clip, self._origin)
         return file
 
@@ -144,7 +147,7 @@ def corrected(
 def _corrects_itself(config: Inspect) -> bool:
     """Whether the masks go to the folder that they come from."""
     source, out = config.clip.mask_folder, config.masks_out
-    return source is not None and out is not None and source.resolve() == out.resolve()
+    return source is not None and out is not None and expanded(source).resolve() == out.resolve()
 
 
 def _held(clip: Clip) -> Callable[[int], NDArray[np.bool_]]:

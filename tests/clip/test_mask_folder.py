@@ -116,6 +116,24 @@ def test_what_endogs_wrote_is_replaced_and_nothing_else(video, masks, tmp_path):
         write_mask_folder(tmp_path / "new", read(video, crop=(0, 0, 32, 32)), instrument, "cropped")
 
 
+def test_masks_of_frames_that_are_not_read_are_not_lost(video, masks):
+    """A part of the clip, read with the masks of all of it, must not take the whole folder's place."""
+    part = read(video, mask_folder=masks, stride=2)
+    with pytest.raises(InputError, match=r"holds masks of 8 frames, and 4 are read.* read all frames, or name a new"):
+        write_mask_folder(masks, part, instrument, "a part")
+    assert len(json.loads((masks / LIST).read_text())["frames"]) == FRAMES
+
+
+@pytest.mark.parametrize(("name", "value"), [("image", ["a"]), ("look", [1e300] * 16), ("look", [-1] * 16)])
+def test_rows_of_other_kinds_are_refused(video, masks, tmp_path, name, value):
+    content = json.loads((masks / LIST).read_text())
+    content["frames"][0][name] = value
+    cv2.imwrite(str(tmp_path / "0.png"), instrument(0).astype(np.uint8))
+    (tmp_path / LIST).write_text(json.dumps(content))
+    with pytest.raises(InputError, match="not a list of masks"):
+        read(video, mask_folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     "content",
     [[], {"format": "endogs-masks", "version": 1, "size": [64, 48], "frames": [{"file": "../x.png", "time": 0}]}, {}],

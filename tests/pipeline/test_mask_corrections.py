@@ -76,6 +76,22 @@ def test_what_the_editor_saved_is_said_and_what_it_did_not(in_folder, capsys):
     assert [one.frame for one in read_clicks(in_folder / "tool_masks-2-clicks.json", clip)] == [1]
 
 
+def test_clicks_that_were_kept_before_stay(in_folder, capsys):
+    """Two sessions that end without a save leave two files."""
+    for x in (0.25, 0.75):
+        config = Inspect(in_folder / "tool", masks=True, masks_from="none", edit=True, masks_out=in_folder / "m")
+
+        class Unsaved(Hand):
+            def edit(self, corrections, saving):
+                corrections.replay(self.clicks)
+
+        inspect(config, Unsaved(Click(1, x, 0.2, True, 0.1)))
+    assert "kept in" in capsys.readouterr().err
+    clip = load_clip(in_folder / "tool", look=False)
+    kept = [read_clicks(in_folder / name, clip)[0].x for name in ("m-clicks.json", "m-clicks-2.json")]
+    assert kept == [pytest.approx(0.25), pytest.approx(0.75)]
+
+
 def test_masks_that_correct_themselves_forget_what_is_taken_back(in_folder):
     """The masks that were there at the start are what clicks correct, also after a save has replaced their files."""
     main(["inspect", "tool", "--masks", "--masks-from", "none", "--masks-out", "m"])

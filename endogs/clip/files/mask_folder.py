@@ -103,7 +103,6 @@ def write_mask_folder(
     instrument: Callable[[int], NDArray[np.bool_]],
     made_by: str,
     clicks: Callable[[Path], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Writes the masks `instrument(i)` (H, W) of all frames as PNG files, 255 = instrument, in the frames' own size.
 
@@ -131,8 +130,6 @@ def write_mask_folder(
                 "look": [round(float(value)) for value in look_of(clip.image(index))],
             }
             rows.append(row | ({} if clip.file_names is None else {"image": clip.file_names[index]}))
-            if progress is not None:
-                progress(index + 1, len(clip))
         content = {
             "format": FORMAT,
             "version": VERSION,
@@ -151,7 +148,8 @@ def write_mask_folder(
 
 
 def check_place(folder: Path, clip: "Clip") -> None:
-    """Raises InputError where masks of `clip` cannot be written to `folder`: it was cropped, or holds other files."""
+    """Raises InputError where masks of `clip` cannot be written to `folder`: it was cropped, or holds other files, or
+    masks of more frames than the clip's, which would be lost."""
     if clip.options.crop is not None:
         raise InputError(
             "masks are written for whole frames, and --crop leaves parts of them out: leave --crop away here; when the "
@@ -166,6 +164,11 @@ def check_place(folder: Path, clip: "Clip") -> None:
         raise InputError(
             f"{folder} holds other files than masks that endogs has written, such as {sorted(others)[0]}: name a new "
             "folder with inspect --masks-out."
+        )
+    if content and len(content["frames"]) > len(clip):
+        raise InputError(
+            f"{folder} holds masks of {len(content['frames'])} frames, and {len(clip)} are read, so that the others' "
+            "would be lost: read all frames, or name a new folder with inspect --masks-out."
         )
 
 
@@ -214,8 +217,11 @@ def _is_size(size: Any) -> bool:
 def _is_row(row: Any) -> bool:
     if not isinstance(row, dict) or type(row.get("file")) is not str or type(row.get("time")) not in (int, float):
         return False
+    if type(row.get("image", "")) is not str:
+        return False
     look = row.get("look")
-    numbers = isinstance(look, list) and len(look) == TILES**2 and all(type(one) in (int, float) for one in look)
+    numbers = isinstance(look, list) and len(look) == TILES**2
+    numbers = numbers and all(type(one) in (int, float) and 0 <= one <= 255 for one in look)
     return numbers and Path(row["file"]).name == row["file"] and abs(row["time"]) < 1e9
 
 
