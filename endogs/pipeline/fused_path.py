@@ -12,6 +12,7 @@ from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 from endogs.pipeline.pose_prior import FEWEST, PosePrior
 from endogs.pipeline.spans import spans
+from endogs.tracking.outcome import APART
 from endogs.tracking.prior_alignment import Alignment, aligned
 from endogs.tracking.prior_fusion import DOUBTED, EXCESS, Fusion, Rows, start_of
 from endogs.tracking.trajectory import State as FrameState
@@ -33,8 +34,9 @@ def fused(clip: Clip, trajectory: Trajectory, prior: PosePrior, held_out: Sequen
     """The path with the prior: maps are joined in its world, lengths are mm, and tissue's common motion is taken off.
 
     Frames that are `held_out` change nothing for the others. A frame without a pose in the pictures that has a row gets
-    none, but the state "prior", and the row stands beside it. Raises InputError where the prior does not tell where the
-    maps are or how large, and where it and the pictures contradict each other.
+    none, but the state "prior", and the row stands beside it. From one eye, frames of maps that the prior does not
+    place lose theirs, which would have no unit. Raises InputError where the prior does not tell where the maps are or
+    how large, and where it and the pictures contradict each other.
     """
     if not trajectory.found.any():
         return replace(
@@ -85,21 +87,35 @@ def fused(clip: Clip, trajectory: Trajectory, prior: PosePrior, held_out: Sequen
         if one.world_to_camera is not None and k >= 0 and joined[k]:
             pose = invert_rigid(similarities[k].carried(invert_rigid(one.world_to_camera)[None])[0])
             one = replace(one, world_to_camera=pose, covariance=None, sub_map=trajectory.sub_map)
+        elif not metric:
+            one = replace(one, world_to_camera=None, covariance=None)
         causal.append(one)
+    if not metric:
+        frames = [_without_unit(one) if one.sub_map != trajectory.sub_map else one for one in frames]
     landmarks = trajectory.landmarks
     if landmarks is not None:
         landmarks = replace(landmarks, points=similarities[0].points(landmarks.points))
-    notes = _notes(trajectory, prior, fusion, at, open_scales[0], metric, int(joined.sum()))
+    notes = _notes(frames, prior, fusion, at, open_scales[0], metric, int(joined.sum()))
     apart = len({one.sub_map for one in frames if one.world_to_camera is not None}) > 1
+    before = [note for note in trajectory.notes if apart or not note.startswith(APART)]
     return Trajectory(
         tuple(frames),
         tuple(causal),
         "mm",
-        (*(trajectory.notes if apart or len(maps) == 1 else ()), *prior.notes, *notes),
+        (*before, *prior.notes, *notes),
         trajectory.milliseconds,
         landmarks,
         trajectory.sub_map,
     )
+
+
+def _without_unit(one: TrackedFrame) -> TrackedFrame:
+    """A frame of a map that the prior does not place, whose pose would stand in a path in mm and is not."""
+    if one.world_to_camera is None:
+        return one
+    state = FrameState.LOST if one.prior_world_to_camera is None else FrameState.PRIOR
+    reason = "in a map that the prior does not place"
+    return replace(one, world_to_camera=None, covariance=None, state=state, reason=reason)
 
 
 def with_rows(frames: Sequence[TrackedFrame], prior: PosePrior) -> list[TrackedFrame]:
@@ -216,7 +232,7 @@ def likelier_convention(rows: Rows) -> str | None:
 
 
 def _notes(
-    trajectory: Trajectory,
+    frames: Sequence[TrackedFrame],
     prior: PosePrior,
     fusion: Fusion,
     at: NDArray[np.intp],
@@ -244,7 +260,7 @@ def _notes(
             f"camera: the poses of {name} err by {excess:.2g} times what --pose-prior-mm and --pose-prior-deg say, and "
             "are believed that much less"
         )
-    doubted = np.zeros(len(trajectory.frames), bool)
+    doubted = np.zeros(len(frames), bool)
     doubted[at[fusion.squared > DOUBTED]] = True
     if doubted.any():
         notes.append(
@@ -258,10 +274,10 @@ def _notes(
             f"camera: the camera of {name} seems to be another by {place:.2g} mm and {np.degrees(turn):.2g} degrees, "
             "always, as after a hand-eye calibration that is off; this is taken off"
         )
-    lost = sum(known and one.world_to_camera is None for one, known in zip(trajectory.frames, prior.known, strict=True))
+    lost = sum(one.state is FrameState.PRIOR for one in frames)
     if lost:
         notes.append(
-            f"camera: {lost} frames without a pose in the pictures have one in {name}; it stands in the .json file "
+            f"camera: {lost} frames without a pose of the path have one in {name}; it stands in the .json file "
             'with the state "prior", and is not taken for theirs'
         )
     return notes

@@ -14,6 +14,8 @@ from endogs.tracking.rigidity import rigid_weight
 from endogs.tracking.trajectory import Landmarks, State, TrackedFrame
 
 Array = NDArray[np.float64]
+APART = "camera: the clip falls into"
+"""How the sentence about maps that stay apart begins."""
 
 
 def final_frames(
@@ -71,7 +73,7 @@ def notes_about(held: dict[int, int]) -> list[str]:
     if len(counts) < 2:
         return []
     return [
-        f"camera: the clip falls into {len(counts)} maps with {', '.join(counts)} frames, and where they are from each "
+        f"{APART} {len(counts)} maps with {', '.join(counts)} frames, and where they are from each "
         "other is not known."
     ]
 

@@ -132,13 +132,31 @@ def test_maps_that_stay_apart_are_joined(tmp_path, clip, path):
         pose = frames[k].world_to_camera.copy()
         pose[:3, 3] = 2.5 * pose[:3, 3] + 7
         frames[k] = replace(frames[k], world_to_camera=pose, sub_map=1)
-    apart = replace(path, frames=tuple(frames), sub_map=1, notes=("camera: the clip falls into 2 maps",))
+    notes = ("camera: the clip falls into 2 maps", "the focal length does not fit")
+    apart = replace(path, frames=tuple(frames), sub_map=1, notes=notes)
     found = fused(clip, apart, prior_of(tmp_path, clip, noisy()))
     assert found.found.sum() == path.found.sum()
     errors = compare_paths(invert_rigid(found.world_to_camera[found.found]), TRUE[found.found]).absolute
     assert errors["se3"].percent_of_path < 3
     assert not any("falls into" in note for note in found.notes)
+    assert notes[1] in found.notes, "other warnings stay"
     assert any("2 maps lie beside each other" in note for note in found.notes)
+
+
+def test_a_map_that_the_prior_does_not_place_has_no_poses_in_mm(tmp_path, clip, path):
+    """From one eye, poses of such a map have no unit, and the path is written in mm."""
+    frames = list(path.frames)
+    for k in range(11, FRAMES):
+        frames[k] = replace(frames[k], sub_map=1)
+    apart = replace(path, frames=tuple(frames), sub_map=0)
+    rows = np.arange(13)
+    found = fused(clip, apart, prior_of(tmp_path, clip, noisy()[rows], TIMES[rows]))
+    assert found.found[[k for k in range(11) if k not in BLACK]].all()
+    for one, known in zip(found.frames[11:], [True, True, False, False, False], strict=True):
+        assert one.world_to_camera is None
+        assert one.state is (State.PRIOR if known else State.LOST)
+        assert one.reason == "in a map that the prior does not place"
+    assert all(one.world_to_camera is None for one in found.causal if one.sub_map == 1)
 
 
 def test_a_prior_of_another_clip_is_refused(tmp_path, clip, path):
