@@ -98,10 +98,10 @@ def test_outside_the_view_there_are_no_instruments_and_inside_they_stay_in_place
 
 def test_a_black_frame_and_dense_smoke_are_named(network, phantom_views):
     image, _ = phantom_views[1]
-    assert likeliest(network.frame_state(image)) == "tissue"
-    assert likeliest(network.frame_state(np.full_like(image, 4))) == "black"
+    assert likeliest(network.look(image).states) == "tissue"
+    assert likeliest(network.look(np.full_like(image, 4)).states) == "black"
     smoke = np.clip(0.12 * image.astype(float) + 0.88 * np.array([140, 138, 135]), 0, 255).astype(np.uint8)
-    assert likeliest(network.frame_state(smoke)) == "smoke"
+    assert likeliest(network.look(smoke).states) == "smoke"
 
 
 def test_missing_damaged_and_foreign_weights_are_named(tmp_path):

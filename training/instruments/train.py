@@ -67,7 +67,10 @@ def train(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     model = InstrumentLayers().to(memory_format=torch.channels_last)
     if options.start:
-        model.load_state_dict({k: v.float() for k, v in load_file(options.start).items()}, strict=False)
+        weights = {name: value.float() for name, value in load_file(options.start).items()}
+        missing, unknown = model.load_state_dict(weights, strict=False)
+        if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
+            raise SystemExit(f"{options.start}: weights of another network")
     model.to(options.device).train()
     average = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), options.rate, weight_decay=1e-3)

@@ -34,7 +34,7 @@ class ViewPanel:
                 "keyframes of the tracker white dots.",
             )
             self._tracked: Any = None
-            if studio.tracked is not None:
+            if studio.tracked is not None and len(studio.tracked.pixels):
                 self._tracked = gui.add_checkbox(
                     "Tracked points",
                     self._session.tracked,

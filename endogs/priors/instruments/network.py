@@ -99,10 +99,6 @@ class InstrumentNetwork:
         """Log odds (h, w) of "instrument", see `look`."""
         return self.look(image, view).log_odds
 
-    def frame_state(self, image: NDArray[np.uint8], view: Mask | None = None) -> dict[str, float]:
-        """Probability of tissue, outside, black, smoke and smeared for the whole frame, see `look`."""
-        return self.look(image, view).states
-
 
 def input_size(height: int, width: int) -> tuple[int, int]:
     """Rows and columns, multiples of the network's stride, at which a picture of this size is looked at."""
