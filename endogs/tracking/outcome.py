@@ -73,8 +73,7 @@ def notes_about(held: dict[int, int]) -> list[str]:
     if len(counts) < 2:
         return []
     return [
-        f"{APART} {len(counts)} maps with {', '.join(counts)} frames, and where they are from each "
-        "other is not known."
+        f"{APART} {len(counts)} maps with {', '.join(counts)} frames, and where they are from each other is not known."
     ]
 
 

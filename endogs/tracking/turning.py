@@ -74,8 +74,8 @@ def turning_path(
 ) -> Trajectory:
     """Directions of a clip's camera that only turns; the first frame that is not lost looks along the world's axis.
 
-    Frames of `held_out` are compared with the others' keyframes and become none. A frame has no pose where too few
-    corners are followed, or where what they do is no turn.
+    Frames of `held_out` are compared with the others' keyframes and become none, and nothing of them reaches another
+    frame's pose. A frame has no pose where too few corners are followed, or where what they do is no turn.
     """
     config = config or TrackingConfig()
     size: tuple[int, int] | None = None
@@ -93,7 +93,8 @@ def turning_path(
         if not found and not keyframes:
             found = _first(keyframes, look, index, config) if index not in held_out else "before the first keyframe"
         elif not found:
-            found, last = _located(keyframes, pairs, look, index, last, index not in held_out, config)
+            found, turned_now = _located(keyframes, pairs, look, index, last, index not in held_out, config)
+            last = last if index in held_out else turned_now
         hung.append(found)
         spent.append(1000 * (clock.perf_counter() - began))
         if progress is not None:

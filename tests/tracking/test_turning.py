@@ -49,6 +49,24 @@ def test_directions_are_found_and_the_place_is_held(clip):
     assert np.ptp(Rotation.from_matrix(poses[:, :3, :3]).as_rotvec(True), axis=0).max() > 10
 
 
+def test_held_out_frames_change_nothing_for_the_others(clip):
+    """Another picture in the place of a held-out frame leaves every other pose as it was, to the bit."""
+
+    class Another:
+        times, K = clip.times, clip.K
+
+        def __len__(self):
+            return len(clip)
+
+        def frame(self, index):
+            return clip.frame(HELD_OUT + 2 if index == HELD_OUT else index)
+
+    one, other = (turning_path(some, frozenset([HELD_OUT])).world_to_camera for some in (clip, Another()))
+    others = np.arange(FRAMES) != HELD_OUT
+    np.testing.assert_array_equal(one[others], other[others])
+    assert not np.allclose(one[HELD_OUT], other[HELD_OUT])
+
+
 def test_auto_takes_the_directions_and_does_not_try_parallax(clip):
     found = find_cameras(clip, "auto")
     assert found.source == "tracked"

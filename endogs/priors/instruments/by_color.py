@@ -119,7 +119,7 @@ def find_by_color(clip: "Clip", progress: Callable[[int, int], None] | None = No
     more than 45 % of the view would be hidden, or when the masked area jumps again and again.
     """
     off = "instruments are not searched for by colour"
-    remedy = "they count as tissue unless masks are given or reconstruct --masks sam2 is used"
+    remedy = "they count as tissue unless masks are given or reconstruct --masks found or --masks sam2 is used"
     search = ColorSearch(clip)
     if search.tissue is None:
         return Findings(None, f"{off}: the frames are too dark or too bright; {remedy}.")
