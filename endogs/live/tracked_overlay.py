@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from endogs.errors import InputError
 from endogs.live.viewpoint import Viewpoint
 from endogs.plain_text import plain
-from endogs.tracking.tracked_points import TrackedPoints, read_points
+from endogs.tracking.tracked_points import FILE_NAME, TrackedPoints, read_points
 
-FILE_NAME = "trajectory-points.npz"
 AGREE_COLOR, OTHER_COLOR, KEYFRAME_COLOR = (90, 230, 120), (255, 90, 80), (255, 255, 255)
 """RGB of points that agree with the frame's pose, of others, and of keyframes."""
 

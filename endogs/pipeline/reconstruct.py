@@ -62,6 +62,7 @@ from endogs.scene.chain import SceneChain
 from endogs.scene.origin import FittedDepth, Origin
 from endogs.scene.scene_file import FILE_NAME, load_scene, save_scene
 from endogs.scene.stored_masks import StoredMasks
+from endogs.tracking.tracked_points import FILE_NAME as POINTS
 from endogs.tracking.tracked_points import TrackedPoints, write_points
 from endogs.tracking.trajectory import write_trajectory
 
@@ -176,7 +177,7 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
     if cameras.trajectory is not None:
         write_trajectory(cameras.trajectory, folder.work)
         if (points := TrackedPoints.of(cameras.trajectory.frames)) is not None:
-            write_points(points, folder.work / "trajectory-points.npz")
+            write_points(points, folder.work / POINTS)
         write_path_chart(folder.work / "trajectory.png", track_picture(cameras.trajectory))
     metrics: dict[str, Any] = {}
     if done.stopped_by is None:

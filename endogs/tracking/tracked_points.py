@@ -12,6 +12,8 @@ from endogs.errors import InputError
 from endogs.output import new_file
 from endogs.tracking.trajectory import TrackedFrame
 
+FILE_NAME = "trajectory-points.npz"
+"""Beside a scene."""
 FINE = 8
 """Steps of a pixel in which places are kept."""
 MOST_OF_FRAME, MOST = 300, 1_500_000

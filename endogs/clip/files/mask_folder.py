@@ -220,9 +220,10 @@ def _is_row(row: Any) -> bool:
     if type(row.get("image", "")) is not str:
         return False
     look = row.get("look")
-    numbers = isinstance(look, list) and len(look) == TILES**2
-    numbers = numbers and all(type(one) in (int, float) and 0 <= one <= 255 for one in look)
-    return numbers and Path(row["file"]).name == row["file"] and abs(row["time"]) < 1e9
+    if not isinstance(look, list) or len(look) != TILES**2:
+        return False
+    grey = all(type(one) in (int, float) and 0 <= one <= 255 for one in look)
+    return grey and Path(row["file"]).name == row["file"] and abs(row["time"]) < 1e9
 
 
 def _by_frame(recording: Recording, folder: Path, rows: list[dict[str, Any]]) -> list[Path]:

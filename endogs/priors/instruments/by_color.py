@@ -20,8 +20,9 @@ from endogs.priors.instruments.evidence import ColorTable, Evidence, colors_spea
 from endogs.priors.instruments.grabcut import refine
 from endogs.priors.instruments.halo import tip_halo
 from endogs.priors.instruments.masks import InstrumentMasks, Mask
+from endogs.priors.instruments.propagation import with_neighbour
 from endogs.priors.instruments.tissue_colors import Chroma, TissueColors, fit_tissue_colors
-from endogs.priors.motion.flow import dis_flow, warp
+from endogs.priors.motion.flow import dis_flow
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -30,10 +31,6 @@ LONGEST = 320
 """Pixels of the longer side at which instruments are looked for."""
 SAMPLES = 12
 """Frames from which colours are learned."""
-MEMORY = 0.45
-"""Share of the log odds that comes from the frame before, along the flow."""
-SAME = 10.0
-"""Grey levels by which a followed surface may change."""
 TOO_MUCH = 0.45
 """A larger part of the view under instruments is not believed."""
 JUMP = 3.0
@@ -91,11 +88,7 @@ class ColorSearch:
                 grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
                 odds = evidence.log_odds
                 if before is not None and min(grey.shape) >= 12:
-                    flow = dis_flow(grey, before[0], iterations=0)
-                    # What looks different along the flow was not followed: there the frame speaks for itself.
-                    change = cv2.blur(np.abs(warp(before[0], flow).astype(np.float32) - grey), (5, 5))
-                    memory = np.where(change < SAME, MEMORY, 0)
-                    odds = ((1 - memory) * odds + memory * warp(before[1], flow)).astype(np.float32)
+                    odds = with_neighbour(odds, grey, before[1], before[0], dis_flow(grey, before[0], iterations=0))
                 before = (grey, odds)
                 waiting.append(pool.submit(self._outline, image, evidence, odds))
                 while waiting and (waiting[0].done() or len(waiting) > 4):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from endogs.priors.instruments.click_outline import Look, added_patch, removed_patch
 from endogs.priors.instruments.clicks import Click
-from endogs.priors.instruments.masks import InstrumentMasks, Mask, grown
+from endogs.priors.instruments.masks import InstrumentMasks, Mask, enlarged, grown, unpacked
 from endogs.priors.instruments.patch_following import Carriers, carried
 from endogs.priors.instruments.tissue_colors import Chroma
 from endogs.priors.motion.flow import Flow, consistency_mask, dis_flow
@@ -149,7 +149,7 @@ class Corrections:
             return False
         width, height = self.size
         x, y = self._at(click)
-        patch = np.unpackbits(edit.patches[click.frame], count=width * height).reshape(height, width)
+        patch = unpacked(edit.patches[click.frame], (height, width))
         return bool(patch[min(int(y), height - 1), min(int(x), width - 1)])
 
     def _packed(self, masks: Sequence[Mask]) -> dict[int, NDArray[np.uint8]]:
@@ -244,12 +244,7 @@ class Corrections:
         return cv2.resize(mask, self.size, interpolation=cv2.INTER_AREA) > 127
 
     def _enlarged(self, bits: NDArray[np.uint8]) -> Mask:
-        width, height = self.size
-        patch = np.unpackbits(bits, count=width * height).reshape(height, width)
-        if (width, height) == (self.clip.width, self.clip.height):
-            return patch.view(np.bool_)
-        whole = (self.clip.width, self.clip.height)
-        return cv2.resize(patch * np.uint8(255), whole, interpolation=cv2.INTER_LINEAR) > 127
+        return enlarged(unpacked(bits, self.size[::-1]), self.clip.width, self.clip.height)
 
     def _picture(self, index: int) -> NDArray[np.uint8]:
         if index not in self._pictures:
@@ -274,7 +269,7 @@ class Corrections:
                 self._flows.popitem(last=False)
         kept, bits = self._flows[a, b]
         height, width = kept.shape[:2]
-        returns = np.unpackbits(bits, count=width * height).reshape(height, width)
+        returns = unpacked(bits, (height, width)).view(np.uint8)
         factor = np.array([self.size[0] / width, self.size[1] / height], np.float32)
         flow = cv2.resize(kept.astype(np.float32), self.size, interpolation=cv2.INTER_LINEAR) * factor
         return flow, cv2.resize(returns, self.size, interpolation=cv2.INTER_NEAREST).view(np.bool_)

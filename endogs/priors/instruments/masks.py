@@ -68,12 +68,19 @@ class InstrumentMasks:
         return any(bits.any() for bits in self._instruments)
 
     def _enlarged(self, bits: NDArray[np.uint8]) -> Mask:
-        h, w = self._shape
-        mask = np.unpackbits(bits, count=h * w).reshape(h, w)
-        if (h, w) == (self.height, self.width):
-            return mask.view(np.bool_)
-        # Linear between the pixels of the small mask, so that edges are slanted lines and not stairs.
-        return cv2.resize(mask * 255, (self.width, self.height), interpolation=cv2.INTER_LINEAR) > 127
+        return enlarged(unpacked(bits, self._shape), self.width, self.height)
+
+
+def unpacked(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> Mask:
+    """The mask (h, w) of this shape that `np.packbits` packed."""
+    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(np.bool_)
+
+
+def enlarged(mask: Mask, width: int, height: int) -> Mask:
+    """`mask` (h, w) at another size (height, width), by lines between its pixels: edges are slanted and not stairs."""
+    if mask.shape == (height, width):
+        return mask
+    return cv2.resize(mask.view(np.uint8) * np.uint8(255), (width, height), interpolation=cv2.INTER_LINEAR) > 127
 
 
 def disc(pixels: int) -> NDArray[np.uint8]:

@@ -81,10 +81,19 @@ def _carried(frame: SpokenFrame, other: SpokenFrame | None, flow: Flow | None, b
     """What `frame` and, along `flow`, what was carried to the frame `other` beside it say together (h, w)."""
     if other is None or flow is None or before is None:
         return frame.own
-    # What looks different along the flow was not followed: there the frame speaks for itself.
-    change = cv2.blur(np.abs(warp(other.grey, flow).astype(np.float32) - frame.grey), (5, 5))
+    return with_neighbour(frame.own, frame.grey, before, other.grey, flow)
+
+
+def with_neighbour(
+    own: LogOdds, grey: NDArray[np.uint8], others: LogOdds, other_grey: NDArray[np.uint8], flow: Flow
+) -> LogOdds:
+    """What a frame says by itself, `own` (h, w), and its neighbour in time, `others`, along the flow to it (h, w, 2).
+
+    Where the grey pictures (h, w) differ along the flow, nothing was followed, and the frame speaks for itself.
+    """
+    change = cv2.blur(np.abs(warp(other_grey, flow).astype(np.float32) - grey), (5, 5))
     memory = MEMORY * (change < SAME).astype(np.float32)
-    return np.asarray((1 - memory) * frame.own + memory * warp(before, flow), np.float32)
+    return np.asarray((1 - memory) * own + memory * warp(others, flow), np.float32)
 
 
 def spoken_frames(
