@@ -44,7 +44,7 @@ class InstrumentOnTheLeft:
         """Where frame `index` shows tissue."""
         return np.repeat((np.arange(WIDTH) >= 14)[None], HEIGHT, 0)
 
-    def halo(self, index: int) -> np.ndarray:
+    def doubtful(self, index: int) -> np.ndarray:
         """Nowhere is it in doubt."""
         return np.zeros((HEIGHT, WIDTH), bool)
 
