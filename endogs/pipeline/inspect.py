@@ -13,6 +13,7 @@ from endogs.clip.inspect import describe
 from endogs.clip.view.coverage import coverage
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
 from endogs.pipeline.config import Inspect
+from endogs.pipeline.frame_states import frame_states
 from endogs.pipeline.mask_corrections import Editor, check_mask_options, corrected, masks_place, wanted_clicks
 from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
@@ -55,6 +56,8 @@ def inspect(config: Inspect, editor: Editor | None = None) -> None:
         if name == "pose" and motion is not None:
             value = f"not given; {MOTIONS[motion.verdict]}: {motion.evidence}"
         table.add_row(name, plain(value), style=None)
+    if states := frame_states(clip):
+        table.add_row("no tissue", states)
     console.print(table)
     for note in clip.notes:
         console.print(f"note: {plain(note)}", style="yellow", soft_wrap=True)
