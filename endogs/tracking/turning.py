@@ -195,7 +195,7 @@ def _chained(count: int, pairs: list[Pair]) -> list[Array]:
 
 def averaged(rotations: list[Array], pairs: list[Pair]) -> list[Array]:
     """The rotations (3, 3) near `rotations` that agree best with all pairs; the first one stays."""
-    if len(pairs) < len(rotations):  # a chain has nothing to be averaged
+    if not rotations or len(pairs) < len(rotations):  # a chain has nothing to be averaged
         return rotations
     found = np.stack(rotations)
     first, second = (np.array([getattr(pair, name) for pair in pairs]) for name in ("first", "second"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from samples.ball_clip import winding, write_ball_clip
+from samples.sliding_clip import write_sliding_clip
 from scipy.spatial.transform import Rotation
 
 from endogs.clip import load_clip
@@ -84,3 +85,9 @@ def test_averaging_closes_loops_and_minds_no_wrong_pair():
     error = max(np.linalg.norm(Rotation.from_matrix(f @ t.T).as_rotvec()) for f, t in zip(found, true, strict=True))
     assert error < 0.002
     assert np.linalg.norm(Rotation.from_matrix(start[-1] @ true[-1].T).as_rotvec()) > 0.03
+
+
+def test_a_clip_without_a_keyframe_has_no_directions(tmp_path):
+    """Pictures that are too small for corners are lost, and do not end the search with an error."""
+    folder = write_sliding_clip(tmp_path / "clip", frames=4)
+    assert not turning_path(load_clip(folder, ClipOptions())).found.any()
