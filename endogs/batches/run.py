@@ -85,7 +85,7 @@ def execute(config: Batch, rows: list[Row], base: Path, client: "Client | None" 
     with ClaimedFolder(expanded(config.out)) as folder:
         begun = time.time()
         jobs = jobs_of(config, rows, base)
-        known, left = sorted_out(folder, jobs, config.retry_failed)
+        known, left = sorted_out(folder, jobs, config.retry_failed, config.overwrite)
         for job in jobs:
             if job.said is not None:
                 write_record(folder.record(job.name), known[job.name])

@@ -17,10 +17,11 @@ from samples.sliding_clip import write_sliding_clip
 require_dask()
 
 import endogs  # noqa: E402
-from endogs.batches.batch_folder import ClaimedFolder  # noqa: E402
+from endogs.batches.batch_folder import BatchFolder, ClaimedFolder  # noqa: E402
 from endogs.batches.clip_list import jobs_of, rows_from  # noqa: E402
 from endogs.batches.clip_task import COMMAND  # noqa: E402
 from endogs.batches.config import Batch  # noqa: E402
+from endogs.batches.done_before import sorted_out  # noqa: E402
 from endogs.batches.record import read_record, write_record  # noqa: E402
 from endogs.cli import main  # noqa: E402
 from endogs.errors import InputError  # noqa: E402
@@ -107,6 +108,10 @@ def test_what_changed_is_seen_and_not_replaced_unasked(clips, out, client):
     assert (refused.name, refused.state) == ("two", "failed")
     assert "holds a result of other options; --overwrite replaces it" in refused.error
     assert made == {name: (out / f"clips/{name}/run.json").read_bytes() for name in made}
+    jobs = jobs_of(Batch(Path("list"), out=out, **options), rows_from(rows), Path.cwd())
+    folder = BatchFolder(out)
+    assert sorted_out(folder, jobs, retry_failed=False)[1] == []
+    assert [job.name for job in sorted_out(folder, jobs, False, overwrite=True)[1]] == ["two"], "as its sentence says"
 
 
 @pytest.fixture(scope="module")

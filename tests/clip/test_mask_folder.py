@@ -136,7 +136,19 @@ def test_rows_of_other_kinds_are_refused(video, masks, tmp_path, name, value):
 
 @pytest.mark.parametrize(
     "content",
-    [[], {"format": "endogs-masks", "version": 1, "size": [64, 48], "frames": [{"file": "../x.png", "time": 0}]}, {}],
+    [
+        [],
+        {},
+        *(
+            {"format": "endogs-masks", "version": 1, "size": [64, 48], "frames": [row]}
+            for row in (
+                {"file": "../x.png", "time": 0, "look": [0] * 16},
+                {"file": "", "time": 0, "look": [0] * 16},
+                {"file": "0.png", "time": 0, "look": [0] * 16, "image": []},
+                {"file": "0.png", "time": 0, "look": [1e300] * 16},
+            )
+        ),
+    ],
 )
 def test_a_list_that_is_none_is_refused(video, masks, tmp_path, content):
     cv2.imwrite(str(tmp_path / "0.png"), instrument(0).astype(np.uint8))

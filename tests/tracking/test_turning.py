@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from samples.ball_clip import winding, write_ball_clip
+from samples.sliding_clip import write_sliding_clip
 from scipy.spatial.transform import Rotation
 
 from endogs.clip import load_clip
@@ -106,3 +107,9 @@ def test_averaging_closes_loops_and_minds_no_wrong_pair():
 
 def test_without_a_keyframe_there_is_nothing_to_average():
     assert averaged([], []) == []
+
+
+def test_a_clip_without_a_keyframe_has_no_directions(tmp_path):
+    """Pictures that are too small for corners are lost, and do not end the search with an error."""
+    folder = write_sliding_clip(tmp_path / "clip", frames=4)
+    assert not turning_path(load_clip(folder, ClipOptions())).found.any()

@@ -217,13 +217,13 @@ def _is_size(size: Any) -> bool:
 def _is_row(row: Any) -> bool:
     if not isinstance(row, dict) or type(row.get("file")) is not str or type(row.get("time")) not in (int, float):
         return False
+    look = row.get("look")
+    greys = isinstance(look, list) and len(look) == TILES**2
+    if not greys or not all(type(one) in (int, float) and 0 <= one <= 255 for one in look):
+        return False
     if type(row.get("image", "")) is not str:
         return False
-    look = row.get("look")
-    if not isinstance(look, list) or len(look) != TILES**2:
-        return False
-    grey = all(type(one) in (int, float) and 0 <= one <= 255 for one in look)
-    return grey and Path(row["file"]).name == row["file"] and abs(row["time"]) < 1e9
+    return Path(row["file"]).name == row["file"] != "" and abs(row["time"]) < 1e9
 
 
 def _by_frame(recording: Recording, folder: Path, rows: list[dict[str, Any]]) -> list[Path]:
