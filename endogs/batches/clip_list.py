@@ -78,9 +78,13 @@ def rows_from(clips: Iterable[Any]) -> list[Row]:
         if isinstance(clip, str | os.PathLike):
             rows.append(Row(Path(clip)))
         elif isinstance(clip, dict) and isinstance(clip.get("input"), str | os.PathLike):
+            for key in ("input", "name"):
+                value = clip.get(key, "a text")
+                if value is not None and not (isinstance(value, str | os.PathLike) and os.fspath(value)):
+                    raise InputError(f"clips: {key} of clip {len(rows) + 1} must be a text: write one.")
             own = {key: value for key, value in clip.items() if key not in ("input", "name", MEMORY)}
             memory = checked_memory("clips", len(rows) + 1, clip.get(MEMORY))
-            rows.append(Row(Path(clip["input"]), clip.get("name"), own, memory))
+            rows.append(Row(Path(clip["input"]), None if clip.get("name") is None else str(clip["name"]), own, memory))
         else:
             raise InputError('clips: each is a path, or a dict with "input" and options; correct the list.')
     if not rows:

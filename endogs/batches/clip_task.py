@@ -89,7 +89,8 @@ def run_clip(order: Order, key: str = "", tell: Callable[[dict[str, Any]], None]
     watch = ClipWatch(folder, order, tell or _told_to_client(order, name))
     with _all:
         if order.run in stopped:
-            return Outcome(read_record(folder.record(name)) or blank)
+            known = read_record(folder.record(name))
+            return Outcome(known if known is not None and known.digest == blank.digest else blank)
         running[key] = watch
     try:
         return watch.run(_is_wanted(key))

@@ -71,24 +71,31 @@ def layout_here(clips: int, asked_workers: int | None, asked_cores: int | None) 
 @contextmanager
 def local_client(layout: Layout) -> Iterator[Client]:
     """A client of workers that live as long as the block, and listen on this machine alone, behind certificates that
-    only they know: whoever else is on the machine can read the dashboard, and nothing more.
+    only they know: whoever else is on the machine can read the dashboard, and nothing more. Raises InputError where
+    they do not start.
     """
     try:
         security = Security.temporary()
     except ImportError as error:
         raise InputError('--out: workers need the package cryptography; pip install "endogs[batch]".') from error
     resources = {CORES: layout.cores, MEMORY: layout.memory, GPUS: layout.gpus}
-    cluster = LocalCluster(
-        n_workers=layout.workers,
-        threads_per_worker=layout.cores,
-        memory_limit=0,  # a worker itself takes little, and its fits are watched one by one
-        resources=resources,
-        host=HERE,
-        protocol="tls://",
-        security=security,
-        dashboard_address=f"{HERE}:0",
-        silence_logs=logging.CRITICAL,
-    )
+    try:
+        cluster = LocalCluster(
+            n_workers=layout.workers,
+            threads_per_worker=layout.cores,
+            memory_limit=0,  # a worker itself takes little, and its fits are watched one by one
+            resources=resources,
+            host=HERE,
+            protocol="tls://",
+            security=security,
+            dashboard_address=f"{HERE}:0",
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:  # a process that is spawned runs the script that spawned it once more
+        raise InputError(
+            f"the workers on this machine did not start ({error}); a Python script that calls endogs.batch must be a "
+            'file that does so below if __name__ == "__main__":, or give a client of its own.'
+        ) from error
     try:
         with Client(cluster, set_as_default=False) as client:
             yield client

@@ -87,8 +87,10 @@ class ProgressLines:
             self.running[name] = self.running[name][0], words
 
     def over(self, record: Record, earlier: bool) -> None:
-        """A clip is done with."""
+        """A clip is done with; nothing is said of one that had not begun when the batch was stopped."""
         self.running.pop(record.name, None)
+        if record.state == "waiting":
+            return
         self._count(record)
         if record.state == "failed":
             self.say(f"{record.name}: FAILED: {record.error}")

@@ -63,7 +63,7 @@ def fused(clip: Clip, trajectory: Trajectory, prior: PosePrior, held_out: Sequen
     )
     fusion.solve()
     distance = float(np.median(np.linalg.norm(tissue - np.median(rows.given[:, :3, 3], axis=0), axis=1)))
-    _check_motion(clip, prior, fusion, rows, metric, distance)
+    _check_motion(clip, prior, alignments[0], fusion, rows, metric, distance)
     open_scales = [0.0 if metric else fusion.scale_deviation(k) for k in range(len(maps))]
     if open_scales[0] > VAGUE:
         raise InputError(
@@ -191,29 +191,46 @@ def _check_alignment(clip: Clip, prior: PosePrior, found: Alignment, rows: Rows,
         )
 
 
-def _check_motion(clip: Clip, prior: PosePrior, fusion: Fusion, rows: Rows, metric: bool, distance: float) -> None:
-    """Raises InputError where tissue would have to move too much for both to be right."""
+def _check_motion(
+    clip: Clip, prior: PosePrior, found: Alignment, fusion: Fusion, rows: Rows, metric: bool, distance: float
+) -> None:
+    """Raises InputError where tissue would have to move too much for both to be right, and where most poses err by
+    more than was said, so that few of them would say where the path lies."""
     motion = fusion.common_motion() - fusion.common_motion().mean(0)
     shift, turn = (float(np.sqrt(np.square(part).sum(1).mean())) for part in (motion[:, :3], motion[:, 3:]))
-    if shift > WILD_MOTION * distance or np.degrees(turn) > WILD_TURN or fusion.chosen.excess >= EXCESS[-1]:
+    doubted, count, excess = int((fusion.squared > DOUBTED).sum()), len(fusion.at), fusion.chosen.excess
+    if shift > WILD_MOTION * distance or np.degrees(turn) > WILD_TURN:
         raise _contradiction(
             clip,
             prior,
             rows,
             metric,
             f"for both to be right, all tissue would have to move by {shift:.3g} mm and {np.degrees(turn):.0f} degrees "
-            f"(root mean squares), and the poses to err by {fusion.chosen.excess:.2g} times what is said",
+            f"(root mean squares), and the poses to err by {excess:.2g} times what is said",
+        )
+    if excess >= EXCESS[-1] or 2 * doubted > count:
+        raise _contradiction(
+            clip,
+            prior,
+            rows,
+            metric,
+            f"{doubted} of {count} poses err far more than the {prior.noise.place:g} mm and "
+            f"{np.degrees(prior.noise.turn):g} degrees that are said; laid over the path of the pictures they are off "
+            f"by {found.place:.2g} mm and {np.degrees(found.turn):.2g} degrees (medians)",
+            ", say with --pose-prior-mm and --pose-prior-deg that they err by so much",
         )
 
 
-def _contradiction(clip: Clip, prior: PosePrior, rows: Rows, metric: bool, what: str) -> InputError:
+def _contradiction(
+    clip: Clip, prior: PosePrior, rows: Rows, metric: bool, what: str, otherwise: str = ""
+) -> InputError:
     advice = "give poses of this clip, camera to world in OpenCV's axes, at the frames' times"
     convention = likelier_convention(rows) if metric else None
     if convention is not None:
         advice = f"its poses seem to be {convention}; give camera to world in OpenCV's axes"
     return InputError(
-        f"{prior.file} and the pictures of {clip.source} contradict each other: {what}; {advice}, or leave "
-        "--pose-prior out"
+        f"{prior.file} and the pictures of {clip.source} contradict each other: {what}; {advice}{otherwise}, "
+        "or leave --pose-prior out"
     )
 
 

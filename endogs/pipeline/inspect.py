@@ -43,7 +43,8 @@ def inspect(config: Inspect, editor: Editor | None = None) -> None:
     written = ""
     if config.masks:
         place, clicks = masks_place(config, clip), wanted_clicks(config, clip)
-        print("looking for instruments", file=sys.stderr, flush=True)
+        if config.masks_from not in ("none", "given") and not (config.masks_from == "auto" and clip.has_masks):
+            print("looking for instruments", file=sys.stderr, flush=True)
         clip = with_instrument_masks(clip, config.masks_from, config.sam2, option="--masks-from")
         clip, written = corrected(clip, config, clicks, place, editor)
     seen = coverage(clip)

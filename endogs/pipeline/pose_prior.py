@@ -56,10 +56,15 @@ def read_pose_prior(options: PosePriorOptions, clip: Clip) -> PosePrior | None:
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 2 * SAME_TIME
     frames, rows = match_times(times, found.times, min(SAME_TIME, usual / 2))
     if len(frames) < FEWEST:
+        if len(times) < FEWEST:
+            advice = "read more frames, with another --start, --end or --stride"
+        elif len(frames) == len(found.times):
+            advice = "give poses of more frames"
+        else:
+            advice = "give times in seconds from the input's first frame"
         raise InputError(
             f"{file}: {len(frames)} of its poses belong to a frame, and {FEWEST} are needed: it covers "
-            f"{covered(found.times)}, and {clip.source} {covered(times)}; give times in seconds from the input's first "
-            "frame."
+            f"{covered(found.times)}, and {clip.source} {covered(times)}; {advice}."
         )
     poses = np.full((len(clip), 4, 4), np.nan)
     poses[frames] = found.poses[rows]

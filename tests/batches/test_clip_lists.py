@@ -127,7 +127,7 @@ def test_names_that_would_be_the_same_do_not_depend_on_the_order(clips, tmp_path
     [job] = jobs_of(batch, odd, clips)
     assert set(job.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
     assert len(job.name) <= 100
-    for wrong in ([], [3], [{"seed": 1}]):
+    for wrong in ([], [3], [{"seed": 1}], [{"input": ""}], [{"input": "a", "name": 5}]):
         with pytest.raises(InputError, match="clips: "):
             rows_from(wrong)
 

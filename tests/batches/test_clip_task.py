@@ -130,6 +130,8 @@ def test_stopping_a_run_reaches_its_processes_once_and_keeps_others_from_beginni
     log = folder.log("a").read_text()
     again = run_clip(order, "key", heard.append)
     assert again.record.state == "interrupted"
+    write_record(folder.record("a"), replace(again.record, state="finished", digest="of other options"))
+    assert run_clip(order, "key", heard.append).record.state == "waiting", "it is not what other options gave"
     assert folder.log("a").read_text() == log, "no clip of a run that was stopped begins"
 
 

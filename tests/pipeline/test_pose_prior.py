@@ -1,6 +1,7 @@
 """`--pose-prior`: what is refused, and a path joined with noisy poses, in their world and in mm."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -70,6 +71,8 @@ def test_numbers_and_other_cameras_are_refused(tmp_path):
 def test_files_that_tell_nothing_are_refused(tmp_path, clip):
     with pytest.raises(InputError, match="0 of its poses belong to a frame"):
         prior_of(tmp_path, clip, TRUE, TIMES + 100)
+    with pytest.raises(InputError, match=r"3 of its poses .* give poses of more frames"):
+        prior_of(tmp_path, clip, TRUE[:3], TIMES[:3])
     with pytest.raises(InputError, match=r"all the same.*--camera still"):
         prior_of(tmp_path, clip, TRUE[:1].repeat(FRAMES, 0))
     metres = TRUE.copy()
@@ -166,6 +169,15 @@ def test_a_prior_of_another_clip_is_refused(tmp_path, clip, path):
     wrong[:, :3, 3] = np.cumsum(random.normal(0, 4, (FRAMES, 3)), 0)
     with pytest.raises(InputError, match="contradict each other"):
         fused(clip, path, prior_of(tmp_path, clip, wrong))
+
+
+def test_poses_that_err_far_more_than_was_said_are_refused_with_numbers_that_work(tmp_path, clip, path):
+    poses = noisy(0.5, 0.5)
+    with pytest.raises(InputError, match="say with --pose-prior-mm") as refused:
+        fused(clip, path, prior_of(tmp_path, clip, poses, mm=1e-4, deg=1e-4))
+    off = re.search(r"off by (\S+) mm and (\S+) degrees", str(refused.value))
+    found = fused(clip, path, prior_of(tmp_path, clip, poses, mm=float(off[1]), deg=float(off[2])))
+    assert not any("hardly count" in note for note in found.notes)
 
 
 def test_track_writes_the_joined_path(folder, tmp_path, capsys):

@@ -218,8 +218,9 @@ def _is_row(row: Any) -> bool:
     if not isinstance(row, dict) or type(row.get("file")) is not str or type(row.get("time")) not in (int, float):
         return False
     look = row.get("look")
-    greys = isinstance(look, list) and len(look) == TILES**2
-    if not greys or not all(type(one) in (int, float) and 0 <= one <= 255 for one in look):
+    if not isinstance(look, list) or len(look) != TILES**2:
+        return False
+    if not all(type(one) in (int, float) and 0 <= one <= 255 for one in look):
         return False
     if type(row.get("image", "")) is not str:
         return False
