@@ -19,8 +19,9 @@ from endogs.tracking.trajectory import State as FrameState
 from endogs.tracking.trajectory import TrackedFrame, Trajectory
 
 Array = NDArray[np.float64]
-OTHER_UNIT = 1.5
-"""Factor between the lengths of depth and of the prior from which units are the likelier reason than errors."""
+OTHER_UNIT = 6.0
+"""Factor between the lengths of depth and of the prior from which units are the likelier reason than breathing, which
+makes the lengths of a short path differ by 1.6."""
 WILD_TURN, WILD_MOTION = 30.0, 0.35
 """Degrees, and share of the tissue's distance, by which all tissue would have to move for both to be right, from which
 that is not believed."""

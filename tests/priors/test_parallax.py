@@ -114,6 +114,20 @@ class Seen:
         return False if name in ("has_depth", "has_right") else getattr(self.clip, name)
 
 
+def test_a_frame_that_shows_no_tissue_has_no_depth_and_hinders_no_other(moving):
+    def tissue_mask(i):
+        return np.zeros_like(moving.tissue_mask(i)) if i == 5 else moving.tissue_mask(i)
+
+    prior = ParallaxDepth(PhotometricDepth())
+    prior.prepare(moving, list(range(12)), tissue_mask)
+    assert not prior.predict(DepthInput.of(moving, 5, tissue_mask(5))).confidence.any()
+    beside = prior.predict(DepthInput.of(moving, 6))
+    truth = moving.depth(6)
+    sure = (beside.confidence > 0.3) & (truth > 0)
+    assert sure.mean() > 0.3
+    assert np.abs(beside.value[sure] / truth[sure] - 1).mean() < 0.1
+
+
 def test_a_rigid_phantoms_depth(moving):
     frames = list(range(12))
     prior = ParallaxDepth(PhotometricDepth())

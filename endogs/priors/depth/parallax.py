@@ -245,7 +245,8 @@ class ParallaxDepth:
         frame = self._posed(number)
         height, width = frame.tissue.shape
         if not (inverse > 0).any():
-            return self._words(number)
+            nothing = np.zeros((height, width), np.float32)[_sampled((height, width))]
+            return FrameWord(nothing, np.full_like(nothing, np.inf), frame.K, frame.world_to_camera, STEP)
         rough = _enlarged(filled(inverse), (width, height))
         told = [_first_word(rough, inverse > 0, relative)]
         others = (self._posed(other) for other in self._at(number, self._far))
