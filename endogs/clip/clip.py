@@ -217,7 +217,7 @@ class Clip:
         return None if doubtful is None else np.asarray(doubtful(self._checked(index)) & ~self.ignored)
 
     def instrument(self, index: int) -> NDArray[np.bool_]:
-        """bool (H, W), True where the masks of frame `index` surely show an instrument."""
+        """bool (H, W), True where the masks of frame `index` show an instrument, or its rim, shadow or gleam."""
         doubtful = self.doubtful(index)
         sure = ~self.tissue_mask(index) & ~self.ignored
         return np.asarray(sure if doubtful is None else sure & ~doubtful)

@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from samples.tool_clip import HEIGHT, WIDTH, shaft, tissue, tool_frame
+from samples.tool_clip import HEIGHT, WIDTH, overlap, shaft, tissue, tool_frame
 
 from endogs.priors.instruments.click_outline import Look, added_patch, removed_patch
 
@@ -11,10 +11,6 @@ NOTHING = np.zeros((HEIGHT, WIDTH), bool)
 
 def look(image):
     return Look(image, np.zeros(image.shape[:2], np.float32))
-
-
-def overlap(a, b):
-    return (a & b).sum() / (a | b).sum()
 
 
 def test_a_click_on_a_shaft_adds_the_shaft_and_leaves_the_tissue():

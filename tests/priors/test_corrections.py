@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from samples.tool_clip import shaft, write_tool_clip
+from samples.tool_clip import overlap, shaft, write_tool_clip
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.errors import InputError
@@ -22,10 +22,6 @@ def clip(tmp_path_factory):
 
 def nothing(index):
     return np.zeros((120, 160), bool)
-
-
-def overlap(a, b):
-    return (a & b).sum() / max((a | b).sum(), 1)
 
 
 def overlaps(corrections):

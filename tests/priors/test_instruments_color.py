@@ -3,26 +3,20 @@
 import cv2
 import numpy as np
 import pytest
-from samples.tool_clip import HEIGHT, WIDTH, shaft, tissue, tool_frame, write_tool_clip
+from samples.tool_clip import HEIGHT, WIDTH, overlap, shaft, tissue, tool_frame, write_images, write_tool_clip
 
 from endogs.clip import load_clip
 from endogs.errors import InputError
-from endogs.priors.instruments.by_color import find_by_color, unbelievable
+from endogs.priors.instruments.by_color import find_by_color
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.instruments.components import edge_of_view, without_holes
+from endogs.priors.instruments.findings import unbelievable
 from endogs.priors.instruments.halo import tip_halo
 from endogs.priors.instruments.masks import InstrumentMasks
 
 
 def write(folder, images):
-    folder.mkdir()
-    for i, image in enumerate(images):
-        cv2.imwrite(str(folder / f"{i:03d}.png"), image[..., ::-1])
-    return load_clip(folder)
-
-
-def overlap(mask, truth):
-    return (mask & truth).sum() / max((mask | truth).sum(), 1)
+    return load_clip(write_images(folder, images))
 
 
 def test_a_grey_shaft_is_found_and_highlights_are_not(tmp_path):

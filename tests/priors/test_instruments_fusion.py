@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from samples.tool_clip import HEIGHT, WIDTH, shaft, tissue, tool_frame, write_tool_clip
+from samples.tool_clip import HEIGHT, WIDTH, overlap, shaft, tissue, tool_frame, write_images, write_tool_clip
 
 from endogs.clip import load_clip
 from endogs.priors.instruments.by_fusion import InstrumentSearch, find_by_fusion, patches_of
@@ -11,14 +11,7 @@ from endogs.priors.instruments.network import Sight
 
 
 def write(folder, images):
-    folder.mkdir()
-    for i, image in enumerate(images):
-        cv2.imwrite(str(folder / f"{i:03d}.png"), image[..., ::-1])
-    return load_clip(folder)
-
-
-def overlap(mask, truth):
-    return (mask & truth).sum() / max((mask | truth).sum(), 1)
+    return load_clip(write_images(folder, images))
 
 
 def says(answers, size=(WIDTH // 2, HEIGHT // 2)):

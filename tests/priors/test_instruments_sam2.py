@@ -57,7 +57,7 @@ def test_clicks_and_boxes_are_instruments_of_their_own(model_folder, clip):
     assert found.masks.instrument(0).shape == (HEIGHT, WIDTH)
 
 
-def test_without_a_prompt_sam2_follows_what_is_found_by_colour(model_folder, clip, tmp_path):
+def test_without_a_prompt_sam2_follows_what_is_found(model_folder, clip, tmp_path):
     found = follow_with_sam2(clip, Sam2Options(str(model_folder)))
     shown = [found.masks.instrument(i) for i in range(5)]
     best = max((m & shaft(60 + 4 * i)).sum() / (m | shaft(60 + 4 * i)).sum() for i, m in enumerate(shown))

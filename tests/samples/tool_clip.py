@@ -40,3 +40,16 @@ def write_tool_clip(folder: Path, frames: int = 6, instrument: bool = True) -> P
         image = tool_frame(60 + 4 * i if instrument else None)
         cv2.imwrite(str(folder / f"{i:03d}.png"), image[..., ::-1])
     return folder
+
+
+def write_images(folder: Path, images: list[np.ndarray]) -> Path:
+    """PNG files of RGB images (H, W, 3), in their order, in a new folder."""
+    folder.mkdir()
+    for i, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{i:03d}.png"), image[..., ::-1])
+    return folder
+
+
+def overlap(mask: np.ndarray, truth: np.ndarray) -> float:
+    """Intersection over union of two masks."""
+    return float((mask & truth).sum() / max((mask | truth).sum(), 1))

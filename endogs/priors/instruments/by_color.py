@@ -7,19 +7,18 @@ all off where colour cannot tell (narrow-band light, grey pictures) or the resul
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.priors.instruments.components import edge_of_view, grown_into, instrument_patches, without_holes
+from endogs.priors.instruments.components import edge_of_view, instrument_patches
 from endogs.priors.instruments.evidence import ColorTable, Evidence, colors_speak, learn_color_table
-from endogs.priors.instruments.grabcut import refine
+from endogs.priors.instruments.findings import Findings, gathered
 from endogs.priors.instruments.halo import tip_halo
-from endogs.priors.instruments.masks import InstrumentMasks, Mask
+from endogs.priors.instruments.masks import Mask
+from endogs.priors.instruments.outlines import beside, outlined
 from endogs.priors.instruments.propagation import with_neighbour
 from endogs.priors.instruments.tissue_colors import Chroma, TissueColors, fit_tissue_colors
 from endogs.priors.motion.flow import dis_flow
@@ -31,20 +30,6 @@ LONGEST = 320
 """Pixels of the longer side at which instruments are looked for."""
 SAMPLES = 12
 """Frames from which colours are learned."""
-TOO_MUCH = 0.45
-"""A larger part of the view under instruments is not believed."""
-JUMP = 3.0
-"""Nor is a masked area that changes by this factor from one frame to the next, again and again."""
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Masks of a clip, or why there are none."""
-
-    masks: InstrumentMasks | None
-    """None when the self-check switched the search off, or nothing was found."""
-    note: str
-    """A sentence for the user."""
 
 
 class ColorSearch:
@@ -78,30 +63,26 @@ class ColorSearch:
 
     def masks(self) -> Iterator[tuple[Mask, Mask]]:
         """Instrument and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile."""
+        return beside(self._looked(), self._outline)
+
+    def _looked(self) -> Iterator[tuple[NDArray[np.uint8], Evidence, Chroma]]:
+        """Every frame, what its colours say, and what they and those of the frame before say together (h, w)."""
         assert self.tissue is not None
         before: tuple[NDArray[np.uint8], Chroma] | None = None
-        waiting: list[Future[tuple[Mask, Mask]]] = []
-        with ThreadPoolExecutor(1) as pool:
-            for i in range(len(self._clip)):
-                image = self.small(i)
-                evidence = colors_speak(image, self.view, self.tissue, self.table)
-                grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-                odds = evidence.log_odds
-                if before is not None and min(grey.shape) >= 12:
-                    odds = with_neighbour(odds, grey, before[1], before[0], dis_flow(grey, before[0], iterations=0))
-                before = (grey, odds)
-                waiting.append(pool.submit(self._outline, image, evidence, odds))
-                while waiting and (waiting[0].done() or len(waiting) > 4):
-                    yield waiting.pop(0).result()
-            for future in waiting:
-                yield future.result()
+        for i in range(len(self._clip)):
+            image = self.small(i)
+            evidence = colors_speak(image, self.view, self.tissue, self.table)
+            grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+            odds = evidence.log_odds
+            if before is not None and min(grey.shape) >= 12:
+                odds = with_neighbour(odds, grey, before[1], before[0], dis_flow(grey, before[0], iterations=0))
+            before = (grey, odds)
+            yield image, evidence, odds
 
-    def _outline(self, image: NDArray[np.uint8], evidence: Evidence, odds: Chroma) -> tuple[Mask, Mask]:
+    def _outline(self, looked: tuple[NDArray[np.uint8], Evidence, Chroma]) -> tuple[Mask, Mask]:
         assert self.tissue is not None
-        mask = instrument_patches(evidence, odds, self.tissue, self.edge)
-        if mask.any():
-            mask = refine(image, grown_into(mask, odds), odds)
-            mask = without_holes(mask) & self.view
+        image, evidence, odds = looked
+        mask = outlined(image, instrument_patches(evidence, odds, self.tissue, self.edge), odds, self.view)
         return mask, tip_halo(mask, self.edge) & self.view
 
 
@@ -119,37 +100,16 @@ def find_by_color(clip: "Clip", progress: Callable[[int, int], None] | None = No
     if not search.tissue.are_red:
         reason = "the picture is grey or lit by a narrow band, where steel looks like tissue"
         return Findings(None, f"{off}: {reason}; {remedy}.")
-    masks = InstrumentMasks([], [], clip.width, clip.height)
-    counts = []
-    for done, (mask, halo) in enumerate(search.masks(), 1):
-        masks.append(mask, halo)
-        counts.append((mask.sum(), halo.sum()))
-        if progress is not None:
-            progress(done, len(clip))
-    pixels = np.array(counts, np.float64)
-    shares = pixels[:, 0] / max(int(search.view.sum()), 1)
-    doubt = unbelievable(shares)
-    if doubt:
-        return Findings(None, f"instruments found by colour are not used: {doubt}; {remedy}.")
-    if not shares.any():
+    frames = ((instrument, halo, None) for instrument, halo in search.masks())
+    found = gathered(frames, (clip.width, clip.height), search.view, progress, len(clip))
+    if found.doubt:
+        return Findings(None, f"instruments found by colour are not used: {found.doubt}; {remedy}.")
+    if found.nothing:
         return Findings(None, "no instruments were found by colour: everything is taken as tissue.")
-    hidden = pixels.sum() / (len(clip) * search.view.size)
+    hidden = found.pixels.sum() / (len(clip) * search.view.size)
+    shown = np.count_nonzero(found.pixels[:, 0])
     note = (
-        f"something like instruments was found by colour in {np.count_nonzero(shares)} of {len(clip)} frames; with the "
-        f"margin around it, it hides {100 * hidden:.1f} % of the picture. Thin, dark and mirroring parts are often "
-        "missed."
+        f"something like instruments was found by colour in {shown} of {len(clip)} frames; with the margin around it, "
+        f"it hides {100 * hidden:.1f} % of the picture. Thin, dark and mirroring parts are often missed."
     )
-    return Findings(masks, note)
-
-
-def unbelievable(shares: NDArray[np.float64]) -> str:
-    """Why masks that hide these shares (F,) of the view are not believed; empty when they are."""
-    crowded = int(np.count_nonzero(shares > TOO_MUCH))
-    if crowded > 0.1 * len(shares):
-        return f"they would hide more than {100 * TOO_MUCH:.0f} % of the view in {crowded} of {len(shares)} frames"
-    smaller, larger = np.minimum(shares[:-1], shares[1:]), np.maximum(shares[:-1], shares[1:])
-    # An instrument may come or go quickly; flicker is what cannot be. Patches below 1 % are too small to judge by.
-    jumps = int(np.count_nonzero((larger > 0.01) & (larger > JUMP * np.maximum(smaller, 1e-9))))
-    if jumps > max(2, 0.1 * (len(shares) - 1)):
-        return f"their area jumps more than threefold {jumps} times in {len(shares)} frames"
-    return ""
+    return Findings(found.masks, note)

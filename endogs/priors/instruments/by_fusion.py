@@ -6,7 +6,6 @@ moves the outlines to the edges; and a halo holds what may be either. A self-che
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,13 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.priors.instruments.by_color import ColorSearch, Findings, unbelievable
-from endogs.priors.instruments.components import grown_into, instrument_patches, without_holes
+from endogs.priors.instruments.by_color import ColorSearch
+from endogs.priors.instruments.components import grown_into, instrument_patches
 from endogs.priors.instruments.evidence import colors_speak
-from endogs.priors.instruments.grabcut import refine
+from endogs.priors.instruments.findings import Findings, gathered
 from endogs.priors.instruments.halo import tip_halo
-from endogs.priors.instruments.masks import InstrumentMasks, Mask, disc, grown
+from endogs.priors.instruments.masks import Mask, disc, grown
 from endogs.priors.instruments.motion_signs import motion_log_odds
+from endogs.priors.instruments.outlines import beside, outlined
 from endogs.priors.instruments.propagation import LogOdds, SpokenFrame, spoken_frames, spread_both_ways
 from endogs.priors.instruments.rim_colors import unlike_tissue
 
@@ -118,14 +118,7 @@ class InstrumentSearch:
 
     def masks(self) -> Iterator[FoundFrame]:
         """Instruments and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile."""
-        waiting: list[Future[FoundFrame]] = []
-        with ThreadPoolExecutor(1) as pool:
-            for frame in self.spoken():
-                waiting.append(pool.submit(self._outline, frame))
-                while waiting and (waiting[0].done() or len(waiting) > 4):
-                    yield waiting.pop(0).result()
-            for future in waiting:
-                yield future.result()
+        return beside(self.spoken(), self._outline)
 
     def _outline(self, frame: SpokenFrame) -> FoundFrame:
         assert frame.odds is not None
@@ -134,10 +127,7 @@ class InstrumentSearch:
         if flows:
             moved = sum(motion_log_odds(odds, flow, self.view) for flow in flows) / np.float32(len(flows))
             odds = np.asarray(odds + MOTION * moved, np.float32)
-        mask = patches_of(odds, self.colors.edge)
-        if mask.any():
-            mask = refine(frame.image, grown_into(mask, odds), odds)
-            mask = without_holes(mask) & self.view
+        mask = outlined(frame.image, patches_of(odds, self.colors.edge), odds, self.view)
         halo = self._halo(mask, odds)
         stained = unlike_tissue(frame.image, halo, self.view & ~mask & ~halo)
         by_network, by_color = (int(np.count_nonzero(seen & mask)) for seen in self._seen_by.pop(frame.number))
@@ -179,7 +169,7 @@ def patches_of(odds: LogOdds, edge: Mask) -> Mask:
 def find_by_fusion(
     clip: "Clip", progress: Callable[[int, int], None] | None = None, network: Network | None = None
 ) -> Findings:
-    """Instrument masks of every frame of `clip`; about 100 ms a frame of any size on one core.
+    """Instrument masks of every frame of `clip`; about 150 ms a frame of any size on one core.
 
     `progress(done, total)` is called after each frame; `network` is by default the one that comes with endogs. Nothing
     is found, and said so, when more than 45 % of the view would be hidden, or when the masked area jumps again and
@@ -191,21 +181,20 @@ def find_by_fusion(
         network = InstrumentNetwork.load()
     search = InstrumentSearch(clip, network)
     remedy = "they count as tissue unless masks are given or reconstruct --masks sam2 is used"
-    masks = InstrumentMasks([], [], clip.width, clip.height, [])
-    counts = []
-    for done, frame in enumerate(search.masks(), 1):
-        masks.append(frame.instrument, frame.halo, frame.stained)
-        counts.append((frame.instrument.sum(), frame.halo.sum(), frame.by_network, frame.by_color))
-        if progress is not None:
-            progress(done, len(clip))
-    pixels = np.array(counts, np.float64)
-    shares = pixels[:, 0] / max(int(search.view.sum()), 1)
-    doubt = unbelievable(shares)
-    if doubt:
-        return Findings(None, f"the instruments that were found are not used: {doubt}; {remedy}.")
-    if not shares.any():
+    seen: list[tuple[int, int]] = []
+
+    def frames() -> Iterator[tuple[Mask, Mask, Mask]]:
+        for frame in search.masks():
+            seen.append((frame.by_network, frame.by_color))
+            yield frame.instrument, frame.halo, frame.stained
+
+    found = gathered(frames(), (clip.width, clip.height), search.view, progress, len(clip))
+    if found.doubt:
+        return Findings(None, f"the instruments that were found are not used: {found.doubt}; {remedy}.")
+    if found.nothing:
         return Findings(None, "no instruments were found: everything is taken as tissue.")
-    return Findings(masks, _note(pixels, search.view.size, search.colors_tell))
+    pixels = np.column_stack([found.pixels, np.array(seen, np.float64)])
+    return Findings(found.masks, _note(pixels, search.view.size, search.colors_tell))
 
 
 def _note(pixels: NDArray[np.float64], size: int, colors_tell: bool) -> str:

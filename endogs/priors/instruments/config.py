@@ -18,7 +18,7 @@ class Sam2Options(Options):
     sam2_model: str = "facebook/sam2.1-hiera-tiny"
     """Folder or Hugging Face name of a SAM 2 video model, for --masks sam2."""
     sam2_click: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="F:X,Y")] = ()
-    """A point on an instrument. Without click, box or mask SAM 2 follows what is found by colour."""
+    """A point on an instrument. Without click, box or mask SAM 2 follows what --masks found finds."""
     sam2_box: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="F:X0,Y0,X1,Y1")] = ()
     """A box around an instrument."""
     sam2_mask: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="F:FILE")] = ()

@@ -13,9 +13,10 @@ import numpy as np
 
 from endogs.bounded_files import read_json
 from endogs.errors import InputError
-from endogs.priors.instruments.by_color import Findings, find_by_color
+from endogs.priors.instruments.by_fusion import find_by_fusion
 from endogs.priors.instruments.components import edge_of_view
 from endogs.priors.instruments.config import Sam2Options
+from endogs.priors.instruments.findings import Findings
 from endogs.priors.instruments.halo import tip_halo
 from endogs.priors.instruments.masks import InstrumentMasks, Mask
 from endogs.priors.instruments.prompts import Prompt, read_prompts
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MODEL_TYPES = ("sam2_video", "sam2")
 PROMPTED_FRAMES = 3
-"""Frames whose masks by colour are given to SAM 2 when the user points at nothing."""
+"""Frames whose found masks are given to SAM 2 when the user points at nothing."""
 
 
 def follow_with_sam2(
@@ -45,7 +46,7 @@ def follow_with_sam2(
     prompts = read_prompts(options, clip)
     origin = f"{len(prompts)} prompt{'s' * (len(prompts) != 1)}"
     if not prompts:
-        prompts, origin = _prompts_by_color(clip), "what colour shows"
+        prompts, origin = _prompts_by_search(clip), "what colour shows"
     instruments = track(model, clip, prompts, normalization_of(folder), progress)
     halos = [tip_halo(mask, edge_of_view(~clip.ignored), beyond=0.0) & ~clip.ignored for mask in instruments]
     shown = sum(bool(mask.any()) for mask in instruments)
@@ -163,9 +164,9 @@ def _mask_of(logits: "torch.Tensor", clip: "Clip") -> Mask:
     return (cv2.resize(best, (clip.width, clip.height), interpolation=cv2.INTER_LINEAR) > 0) & ~clip.ignored
 
 
-def _prompts_by_color(clip: "Clip") -> list[Prompt]:
-    """The masks by colour of the frames where they are largest, at most three far apart, as one instrument."""
-    found = find_by_color(clip)
+def _prompts_by_search(clip: "Clip") -> list[Prompt]:
+    """The masks that are found in the frames where they are largest, at most three far apart, as one instrument."""
+    found = find_by_fusion(clip)
     masks = found.masks
     if masks is None:
         raise InputError(
