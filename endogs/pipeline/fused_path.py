@@ -19,9 +19,11 @@ from endogs.tracking.trajectory import State as FrameState
 from endogs.tracking.trajectory import TrackedFrame, Trajectory
 
 Array = NDArray[np.float64]
-OTHER_UNIT = 6.0
-"""Factor between the lengths of depth and of the prior from which units are the likelier reason than breathing, which
-makes the lengths of a short path differ by 1.6."""
+OTHER_UNIT = 1.5
+"""Factor between the lengths of depth and of the prior from which units are the likelier reason than errors."""
+SURELY = 8.0
+"""Standard deviations that such a factor must be away from 1: breathing repeats itself, and so looks like a short path
+by more than chance, which reaches 4.5 on a path of 13 mm beside breathing of 4."""
 WILD_TURN, WILD_MOTION = 30.0, 0.35
 """Degrees, and share of the tissue's distance, by which all tissue would have to move for both to be right, from which
 that is not believed."""
@@ -59,10 +61,18 @@ def fused(clip: Clip, trajectory: Trajectory, prior: PosePrior, held_out: Sequen
     tissue = first.points(points if len(points) else seen[mine[there] == 0][:, :3, 3])
     middle = np.median(tissue, axis=0)
     _check_alignment(clip, prior, alignments[0], rows, metric)
-    fusion = Fusion(
-        trajectory.times, rows, at, prior.noise, start_of([one.similarity for one in alignments]), middle, metric
-    )
-    fusion.solve()
+
+    def solved(start: list[Alignment], metric: bool) -> Fusion:
+        similarities = start_of([one.similarity for one in start])
+        found = Fusion(trajectory.times, rows, at, prior.noise, similarities, middle, metric)
+        found.solve()
+        return found
+
+    doubt = []
+    if metric and not 1 / OTHER_UNIT < alignments[0].free_scale < OTHER_UNIT:
+        free = solved(_alignments(trajectory, prior, set(held_out), False)[1], False)
+        doubt = _unit_doubt(prior, free, rows)
+    fusion = solved(alignments, metric)
     distance = float(np.median(np.linalg.norm(tissue - np.median(rows.given[:, :3, 3], axis=0), axis=1)))
     _check_motion(clip, prior, alignments[0], fusion, rows, metric, distance)
     open_scales = [0.0 if metric else fusion.scale_deviation(k) for k in range(len(maps))]
@@ -103,7 +113,7 @@ def fused(clip: Clip, trajectory: Trajectory, prior: PosePrior, held_out: Sequen
         tuple(frames),
         tuple(causal),
         "mm",
-        (*before, *prior.notes, *notes),
+        (*before, *prior.notes, *notes, *doubt),
         trajectory.milliseconds,
         landmarks,
         trajectory.sub_map,
@@ -178,18 +188,35 @@ def _poses(
 
 
 def _check_alignment(clip: Clip, prior: PosePrior, found: Alignment, rows: Rows, metric: bool) -> None:
-    """Raises InputError where directions do not fit, or lengths are in another unit."""
+    """Raises InputError where directions do not fit."""
     width = float(np.ptp(rows.given[:, :3, 3], axis=0).max())
     off, angle = found.free_scale, np.degrees(found.turn)
     if angle > WILD_TURN:
         raise _contradiction(clip, prior, rows, metric, f"directions are {angle:.0f} degrees apart (median) at best")
     if width > 10 * prior.noise.place and off <= 0:
         raise _contradiction(clip, prior, rows, metric, "by their directions the paths go opposite ways")
-    if metric and width > 10 * prior.noise.place and not 1 / OTHER_UNIT < off < OTHER_UNIT:
+
+
+def _unit_doubt(prior: PosePrior, free: Fusion, rows: Rows) -> list[str]:
+    """What to say of a prior whose lengths are others than depth's, where that may be breathing; InputError where its
+    unit is surely another.
+
+    `free` is the fusion in which the scale is open: breathing alone makes the lengths of a short path differ, which its
+    common motion takes up, and the scale is then near 1 or not well known.
+    """
+    scale, deviation = free.state.similarities[0].scale, free.scale_deviation(0)
+    if 1 / OTHER_UNIT < scale < OTHER_UNIT:
+        return []
+    width = float(np.ptp(rows.given[:, :3, 3], axis=0).max())
+    if abs(np.log(scale)) > SURELY * deviation and width > 10 * prior.noise.place:
         raise InputError(
-            f"{prior.file}: lengths are {off:.3g} times those of the clip's depth; give positions in mm"
-            f"{', that is those in metres times 1000' if 0.0003 < off < 0.003 else ''}"
+            f"{prior.file}: lengths are {scale:.3g} times those of the clip's depth; give positions in mm"
+            f"{', that is those in metres times 1000' if 0.0003 < scale < 0.003 else ''}"
         )
+    return [
+        f"camera: lengths of {prior.file.name} seem {scale:.2g} times those of the clip's depth, which is taken for "
+        "breathing beside a short path; see whether its positions are in mm"
+    ]
 
 
 def _check_motion(

@@ -171,6 +171,18 @@ def test_a_prior_of_another_clip_is_refused(tmp_path, clip, path):
         fused(clip, path, prior_of(tmp_path, clip, wrong))
 
 
+def test_lengths_of_another_unit_than_depths_are_refused(tmp_path, clip, path):
+    """A path in mm, as of depth, beside the same poses in other units."""
+    metric = fused(clip, path, prior_of(tmp_path, clip, noisy()))
+    assert metric.units == "mm"
+    assert fused(clip, metric, prior_of(tmp_path, clip, noisy())).units == "mm"
+    for factor in (0.4, 10.0):
+        other = noisy()
+        other[:, :3, 3] *= factor
+        with pytest.raises(InputError, match=r"times those of the clip's depth; give positions in mm"):
+            fused(clip, metric, prior_of(tmp_path, clip, other, mm=0.05 * factor))
+
+
 def test_poses_that_err_far_more_than_was_said_are_refused_with_numbers_that_work(tmp_path, clip, path):
     poses = noisy(0.5, 0.5)
     with pytest.raises(InputError, match="say with --pose-prior-mm") as refused:
