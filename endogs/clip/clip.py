@@ -213,11 +213,11 @@ class Clip:
 
         None for masks that leave nothing open.
         """
-        doubtful = getattr(self._found_masks, "doubtful", None)
-        return None if doubtful is None else np.asarray(doubtful(self._checked(index)) & ~self.ignored)
+        halo = getattr(self._found_masks, "halo", None)
+        return None if halo is None else np.asarray(halo(self._checked(index)) & ~self.ignored)
 
     def instrument(self, index: int) -> NDArray[np.bool_]:
-        """bool (H, W), True where the masks of frame `index` show an instrument, or its rim, shadow or gleam."""
+        """bool (H, W), True where the masks of frame `index` surely show an instrument."""
         doubtful = self.doubtful(index)
         sure = ~self.tissue_mask(index) & ~self.ignored
         return np.asarray(sure if doubtful is None else sure & ~doubtful)

@@ -300,9 +300,9 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
 
     class Found:
         def read(self, index):
-            return ~self.doubtful(index) & (np.arange(48) >= 4)[None]
+            return ~self.halo(index) & (np.arange(48) >= 4)[None]
 
-        def doubtful(self, index):
+        def halo(self, index):
             return np.repeat((np.arange(48) // 4 == 1)[None], 40, 0)
 
     spot = np.zeros((40, 48), bool)

@@ -100,8 +100,7 @@ def find_by_color(clip: "Clip", progress: Callable[[int, int], None] | None = No
     if not search.tissue.are_red:
         reason = "the picture is grey or lit by a narrow band, where steel looks like tissue"
         return Findings(None, f"{off}: {reason}; {remedy}.")
-    frames = ((instrument, halo, None) for instrument, halo in search.masks())
-    found = gathered(frames, (clip.width, clip.height), search.view, progress, len(clip))
+    found = gathered(search.masks(), (clip.width, clip.height), search.view, progress, len(clip))
     if found.doubt:
         return Findings(None, f"instruments found by colour are not used: {found.doubt}; {remedy}.")
     if found.nothing:

@@ -22,7 +22,6 @@ from endogs.priors.instruments.masks import Mask, disc, grown
 from endogs.priors.instruments.motion_signs import motion_log_odds
 from endogs.priors.instruments.outlines import beside, outlined
 from endogs.priors.instruments.propagation import LogOdds, SpokenFrame, spoken_frames, spread_both_ways
-from endogs.priors.instruments.rim_colors import unlike_tissue
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -67,8 +66,6 @@ class FoundFrame:
     instrument: Mask
     halo: Mask
     """What around it may be either."""
-    stained: Mask
-    """Of the halo, what is so unlike the tissue around that it is a rim, a shadow or a gleam of the instrument."""
     by_network: int
     """Pixels of the instrument that the network sees by itself."""
     by_color: int
@@ -129,9 +126,8 @@ class InstrumentSearch:
             odds = np.asarray(odds + MOTION * moved, np.float32)
         mask = outlined(frame.image, patches_of(odds, self.colors.edge), odds, self.view)
         halo = self._halo(mask, odds)
-        stained = unlike_tissue(frame.image, halo, self.view & ~mask & ~halo)
         by_network, by_color = (int(np.count_nonzero(seen & mask)) for seen in self._seen_by.pop(frame.number))
-        return FoundFrame(mask, halo, stained, by_network, by_color)
+        return FoundFrame(mask, halo, by_network, by_color)
 
     def _halo(self, mask: Mask, odds: LogOdds) -> Mask:
         """The margin around `mask` (h, w), and what is doubtful and hangs together with it."""
@@ -183,10 +179,10 @@ def find_by_fusion(
     remedy = "they count as tissue unless masks are given or reconstruct --masks sam2 is used"
     seen: list[tuple[int, int]] = []
 
-    def frames() -> Iterator[tuple[Mask, Mask, Mask]]:
+    def frames() -> Iterator[tuple[Mask, Mask]]:
         for frame in search.masks():
             seen.append((frame.by_network, frame.by_color))
-            yield frame.instrument, frame.halo, frame.stained
+            yield frame.instrument, frame.halo
 
     found = gathered(frames(), (clip.width, clip.height), search.view, progress, len(clip))
     if found.doubt:

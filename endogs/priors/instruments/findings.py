@@ -38,19 +38,19 @@ class Gathered:
 
 
 def gathered(
-    found: Iterable[tuple[Mask, Mask, Mask | None]],
+    found: Iterable[tuple[Mask, Mask]],
     size: tuple[int, int],
     view: Mask,
     progress: Callable[[int, int], None] | None,
     frames: int,
 ) -> Gathered:
-    """Instrument, halo and what of it is stained (h, w) of each of so many `frames`, kept for a clip of `size` (W, H).
+    """Instrument and halo (h, w) of each of so many `frames`, kept for a clip of `size` (W, H).
 
     `view` (h, w) is True where there is a picture; `progress(done, total)` is called after each frame.
     """
     masks, counts = InstrumentMasks([], [], *size), []
-    for done, (instrument, halo, stained) in enumerate(found, 1):
-        masks.append(instrument, halo, stained)
+    for done, (instrument, halo) in enumerate(found, 1):
+        masks.append(instrument, halo)
         counts.append((instrument.sum(), halo.sum()))
         if progress is not None:
             progress(done, frames)

@@ -15,36 +15,26 @@ class InstrumentMasks:
     Kept at the size they were found at and enlarged when read. Serves a `Clip` as its reader of tissue masks.
     """
 
-    def __init__(
-        self,
-        instruments: Sequence[Mask],
-        halos: Sequence[Mask],
-        width: int,
-        height: int,
-        stained: Sequence[Mask] | None = None,
-    ) -> None:
+    def __init__(self, instruments: Sequence[Mask], halos: Sequence[Mask], width: int, height: int) -> None:
         """Masks (h, w) per frame, True = instrument, and the surroundings that may be instrument; the clip's size.
 
-        `stained` is what of the surroundings shows a rim, a shadow or a gleam of the instrument, by default nothing.
         Frames may be appended one by one, so that they are never all in memory but as bits.
         """
         self.width, self.height = width, height
         self._shape: tuple[int, ...] = (height, width)
         self._instruments: list[NDArray[np.uint8]] = []
         self._halos: list[NDArray[np.uint8]] = []
-        self._stained: list[NDArray[np.uint8]] = []
-        for i, (instrument, halo) in enumerate(zip(instruments, halos, strict=True)):
-            self.append(instrument, halo, None if stained is None else stained[i])
+        for instrument, halo in zip(instruments, halos, strict=True):
+            self.append(instrument, halo)
 
     def __len__(self) -> int:
         return len(self._instruments)
 
-    def append(self, instrument: Mask, halo: Mask, stained: Mask | None = None) -> None:
+    def append(self, instrument: Mask, halo: Mask) -> None:
         """One more frame: masks (h, w) of one size for all frames, as of the constructor."""
         self._shape = instrument.shape
         self._instruments.append(np.packbits(instrument))
         self._halos.append(np.packbits(halo))
-        self._stained.append(np.packbits(np.zeros_like(instrument) if stained is None else stained))
 
     def instrument(self, index: int) -> Mask:
         """bool (H, W), True = instrument."""
@@ -53,10 +43,6 @@ class InstrumentMasks:
     def halo(self, index: int) -> Mask:
         """bool (H, W), True = neither surely instrument nor surely tissue."""
         return self._enlarged(self._halos[index]) & ~self.instrument(index)
-
-    def doubtful(self, index: int) -> Mask:
-        """bool (H, W), True = of the halo what may be tissue, and is not stained by the instrument."""
-        return self.halo(index) & ~self._enlarged(self._stained[index])
 
     def read(self, index: int) -> Mask:
         """bool (H, W), True = tissue: neither instrument nor halo."""
