@@ -69,6 +69,8 @@ def at_rest(browser, studio):
 def similarity(browser, studio):
     """SSIM of the page and our own picture, over the part of the canvas where the scene is drawn."""
 
+    seen_last = []
+
     def compared():
         shot, free = at_rest(browser, studio)
         (number,) = studio.schedule.browsers()
@@ -78,10 +80,18 @@ def similarity(browser, studio):
         drawn[row : row + own.view.camera.height, column : column + own.view.camera.width] = True
         seen = free & drawn
         # The sheet is smooth, and SSIM forgives smooth pictures a small shift; their difference does not.
-        close = np.abs(shot.astype(int) - own.image)[seen].mean() < 2
-        return close and (ssim_masked(shot, own.image, seen),)
+        difference = np.abs(shot.astype(int) - own.image)[seen].mean()
+        seen_last[:] = [f"{difference:.1f} grey levels apart, canvas mean {shot[seen].mean():.0f}"]
+        return difference < 2 and (ssim_masked(shot, own.image, seen),)
 
-    return browser.until(compared, "the page shows our rasterizer's picture")[0]
+    try:
+        return browser.until(compared, "the page shows our rasterizer's picture", seconds=60)[0]
+    except AssertionError as late:
+        lost = browser.run("document.querySelector('canvas').getContext('webgl2')?.isContextLost()")
+        said = browser.run("document.body.innerText.slice(0, 400)")
+        raise AssertionError(
+            f"{late}; {seen_last}, WebGL lost: {lost}, the page says {said!r}, {browser.trouble}"
+        ) from late
 
 
 def test_the_endoscopes_view_is_our_rasterizers_picture_now_and_later(page):

@@ -23,6 +23,9 @@ FLAGS = (
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    "--disable-gpu-watchdog",  # it kills a renderer, and with it the canvas, that two busy cores keep waiting
+    "--disable-renderer-backgrounding",
+    "--disable-background-timer-throttling",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
