@@ -17,6 +17,7 @@ from endogs.errors import InputError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="closed streams and /dev/full are POSIX's")
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
 NOBODY = """
 import pwd, sys
 def nobody(_):
@@ -43,7 +44,7 @@ def endogs(
 ) -> subprocess.CompletedProcess:
     """A process with next to nothing in its environment."""
     start = [sys.executable, "-c", code] if code else [sys.executable, "-m", "endogs"]
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     if not streams:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [*start, *map(str, arguments)]
