@@ -7,7 +7,7 @@ from typing import Any
 from endogs.batches.batch_folder import BatchFolder
 from endogs.batches.compare import Comparison, comparison_csv, comparison_lines
 from endogs.batches.record import Record
-from endogs.batches.results import JSON, csv_text, results_json, spreads_of
+from endogs.batches.results import JSON, csv_text, has_comparison, results_json, spreads_of
 from endogs.batches.results_page import page_of
 from endogs.output import new_file, write_json
 from endogs.plain_text import plain
@@ -21,8 +21,11 @@ def write_results(
 ) -> None:
     """Writes the table as JSON, CSV and a page, and the comparison where there is one, each whole or not at all.
 
+    A comparison that an earlier run of this batch wrote and this one does not make is removed: it is of other results.
     Raises InputError where that cannot be done.
     """
+    if comparison is None and (folder.path / COMPARISON).is_file() and has_comparison(folder.path):
+        (folder.path / COMPARISON).unlink()
     content = results_json(about, records, None if comparison is None else comparison.as_json())
     write_json(folder.path / JSON, content)
     texts = {CSV: csv_text(records), PAGE: page_of(content)}

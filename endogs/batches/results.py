@@ -117,6 +117,13 @@ def read_results(folder: Path) -> list[Record]:
     return [record for record in found if record is not None]
 
 
+def has_comparison(folder: Path) -> bool:
+    """Whether the results in a batch's folder were compared with another's. Raises InputError for unreadable ones."""
+    path = folder / JSON
+    content = read_json(path, LONGEST) if path.is_file() else None
+    return isinstance(content, dict) and content.get("format") == FORMAT and "comparison" in content
+
+
 def _cell(value: Any) -> Any:
     """A cell as text on one line that no spreadsheet takes for a formula; numbers as they are."""
     if value is None or isinstance(value, int | float):

@@ -17,7 +17,7 @@ from endogs.priors.instruments.corrections import Corrections
 
 log = logging.getLogger("endogs.live")
 MOST_JOBS = 20
-"""Clicks and presses that wait; what comes beyond is not heard."""
+"""Clicks and presses that wait; what comes beyond is not done, and the user is told."""
 
 
 @dataclass
@@ -50,6 +50,8 @@ class MaskSession:
     """Frames that a click has reached so far, and all; None while none is carried."""
     unsaved: int = 0
     """Changes since the last save."""
+    refused: int = 0
+    """Clicks and presses that came while too many waited, since the last thing that was done."""
 
     def __post_init__(self) -> None:
         """The queue of what is to be done."""
@@ -105,6 +107,8 @@ class MaskSession:
         if len(self._jobs) < MOST_JOBS:
             self._jobs.append(job)
             self.woken.set()
+        else:
+            self.refused += 1
 
     def work(self) -> bool:
         """Does what waits longest; False when nothing does. Errors are logged and told."""
@@ -116,6 +120,9 @@ class MaskSession:
             self.told = f"⚠ {plain(error)}"
             if not isinstance(error, InputError):
                 log.warning("correcting masks: %s", plain(error), exc_info=error)
+        if self.refused:
+            self.told += f"; {self.refused} more came while {MOST_JOBS} waited and were not done: repeat them"
+            self.refused = 0
         self.reached = None
         self.changed()
         return True

@@ -69,7 +69,7 @@ class Saving:
 
 
 def check_mask_options(config: Inspect) -> None:
-    """InputError for options of masks without --masks, and for those that contradict each other."""
+    """InputError for options that nothing uses: those of masks without --masks, those of the editor without --edit."""
     without = [
         name
         for name, used in (
@@ -82,6 +82,9 @@ def check_mask_options(config: Inspect) -> None:
     ]
     if without and not config.masks:
         raise InputError(f"{without[0]} is not used without --masks; add --masks, or leave it out.")
+    for name, value, default in (("--host", config.host, Inspect.host), ("--port", config.port, Inspect.port)):
+        if value != default and not config.edit:
+            raise InputError(f"{name} {value} is not used without --edit; add --masks --edit, or leave it out.")
 
 
 def wanted_clicks(config: Inspect, clip: Clip) -> list[Click]:

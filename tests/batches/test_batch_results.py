@@ -121,6 +121,11 @@ def test_results_are_written_and_read_back(tmp_path, capsys):
         "results.json", "results.csv", "results.html", "comparison.csv"
     }  # fmt: skip
     assert read_results(tmp_path) == records
+    write_results(folder, ABOUT, records, None)
+    assert not (tmp_path / "comparison.csv").exists(), "it was of other results"
+    (tmp_path / "comparison.csv").write_text("somebody's")
+    write_results(folder, ABOUT, records, None)
+    assert (tmp_path / "comparison.csv").read_text() == "somebody's"
     tell_end(folder, records, None)
     said = capsys.readouterr()
     assert "1 of 2 clips finished" in said.out

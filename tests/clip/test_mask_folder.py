@@ -109,6 +109,10 @@ def test_what_endogs_wrote_is_replaced_and_nothing_else(video, masks, tmp_path):
     write_mask_folder(place, clip, lambda i: instrument(0), "second")
     assert json.loads((place / LIST).read_text())["made_by"] == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["masks"]
+    place.with_name("masks.new").mkdir()  # as a save leaves it that is killed once the new masks are in place
+    (place.with_name("masks.new") / LIST).write_bytes((place / LIST).read_bytes())
+    write_mask_folder(place, clip, instrument, "after a kill")
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
     (place / "mine.png").write_bytes(b"mine")
     with pytest.raises(InputError, match=r"such as mine.png: name a new folder with inspect --masks-out"):
         write_mask_folder(place, clip, instrument, "third")

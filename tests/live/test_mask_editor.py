@@ -11,7 +11,7 @@ from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.live import edit_masks
 from endogs.live.frame_on_canvas import TINT, Placement, draw
-from endogs.live.mask_session import MaskSession, Tool
+from endogs.live.mask_session import MOST_JOBS, MaskSession, Tool
 from endogs.priors.instruments.corrections import Corrections
 
 
@@ -88,6 +88,16 @@ def test_a_save_that_fails_is_told_and_loses_nothing(clip):
         pass
     assert session.told == "⚠ the disk is full; make room."
     assert session.unsaved == 1
+
+
+def test_presses_that_come_too_fast_are_counted(clip):
+    session = MaskSession(fresh(clip), lambda: "saved")
+    for _ in range(MOST_JOBS + 3):
+        session.undo()
+    assert session.work()
+    assert session.told.endswith(f"; 3 more came while {MOST_JOBS} waited and were not done: repeat them")
+    assert session.work()
+    assert session.told == "there is no click to take back"
 
 
 def test_a_browser_clicks_and_sees_the_mask(clip):

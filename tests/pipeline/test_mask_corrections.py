@@ -116,6 +116,12 @@ def test_options_of_masks_need_masks(in_folder, capsys, words):
     assert f"{words[0]} is not used without --masks" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--port", "9000"]])
+def test_where_to_serve_needs_the_editor(in_folder, capsys, words):
+    assert main(["inspect", "tool", *words]) == 2
+    assert f"{' '.join(words)} is not used without --edit" in capsys.readouterr().err
+
+
 def test_clicks_that_do_not_fit_leave_nothing_behind(in_folder, capsys):
     clicks = clicks_file(in_folder / "c.json", {"frame": 7, "x": 40, "y": 62, "does": "add"})
     assert main(["inspect", "tool", "--masks", "--clicks", str(clicks)]) == 2

@@ -113,12 +113,17 @@ def write_mask_folder(
     import shutil
 
     from endogs.clip.contact_sheet import write_png
-    from endogs.folder_swap import swap_in
+    from endogs.folder_swap import mend, swap_in
     from endogs.output import new_folder, write_json
 
     check_place(folder, clip)
     replaces = folder.exists() and any(folder.iterdir())
     place = folder.with_name(f"{folder.name}.new") if replaces else folder
+    if replaces:
+        mend(place, folder)
+        if place.exists():  # the masks of before a save that was killed at its very end
+            check_place(place, clip)
+            shutil.rmtree(place)
     names = _mask_names(clip)
     with new_folder(place) as partial:
         rows = []
