@@ -91,8 +91,9 @@ class Clip:
         self.poses_are_given = recording.poses_are_given
         """False when nothing said where the camera is, and it is only taken to stand still."""
         self.pose_known: NDArray[np.bool_] = np.ones(len(recording.times), bool)
-        """(F,) False where a search for the camera found no pose: such a frame has one that lies between others, and
-        nobody learns from it or is judged by it."""
+        """(F,) False where no pose was found and one between others stands: nobody learns from it or judges by it."""
+        self.tissueless: tuple[int, ...] = ()
+        """Frames that look like no tissue, ascending: nobody learns from them or is judged by them."""
         self.poses_replaced = False
         """True when the poses are not those of the input, but others (`with_cameras`)."""
         self.pose_check: PoseCheck | None = None
@@ -228,6 +229,12 @@ class Clip:
         other._found_masks, other.has_masks, other.masks_are_given = masks, masks is not None, False
         return other
 
+    def with_tissueless(self, frames: tuple[int, ...]) -> "Clip":
+        """The same clip, sharing its cached frames, with other frames, ascending, that look like no tissue."""
+        other = copy.copy(self)
+        other.tissueless = frames
+        return other
+
     def depth(self, index: int) -> NDArray[np.float32] | None:
         """float32 (H, W) z-depth in world units, 0 = unknown, None when the clip has no depth.
 
@@ -261,8 +268,7 @@ class Clip:
             raise ValueError(f"{len(self)} frames need as many finite poses (4, 4), not {poses.shape}")
         other = copy.copy(self)
         other.world_to_camera, other.static_camera, other.poses_are_given = poses, _is_static(poses), True
-        other.poses_replaced, other.pose_check = True, None
-        other.notes = list(self.notes)
+        other.poses_replaced, other.pose_check, other.notes = True, None, list(self.notes)
         other.units = self.units if units is None else units
         other.pose_known = np.ones(len(self), bool) if pose_known is None else np.array(pose_known, bool)
         return other

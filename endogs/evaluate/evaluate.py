@@ -82,7 +82,7 @@ def evaluate_scene(
     """Render the split's test frames and compare them with the clip; the baselines are judged on the same pixels.
 
     `tissue_mask(i)` is (H, W) of frame i, not eroded, by default as the fit's `--masks` said. The scene's own cameras
-    are used, and frames for which no pose was found are left out. `flows` shares a cache of optical flow.
+    are used, and frames without a pose or tissue are left out. `flows` shares a cache of optical flow.
     `progress(done, total)` is called after each frame. `measures` are names of `endogs.evaluate.measures.EVERY_FRAME`;
     beyond those of a fit, the baselines get the same ones. On the novel-view split the right camera's image is judged
     where the left view shows tissue of known depth. Raises InputError for a clip that is not the scene's, a split
@@ -90,7 +90,7 @@ def evaluate_scene(
     """
     check_frames(scene, clip)
     split = split_frames(len(clip), split) if isinstance(split, str) else split
-    split = without(split, scene.origin.unplaced_frames or ())
+    split = without(split, scene.origin.left_out)
     check_split(clip, split)
     right = split.test_view == "right"
     masks = judged_masks(scene, clip) if tissue_mask is None else tissue_mask

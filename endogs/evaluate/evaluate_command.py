@@ -46,8 +46,8 @@ def run_evaluate(config: Evaluate) -> list[Metrics]:
     device = drawing_device(config.device, config.backend)
     scenes = [load_scene(path).to(device) for path in config.scenes]
     clip = load_source_clip(scenes[0], config.scenes[0], config.clip)
-    unplaced = {frame for scene in scenes for frame in scene.origin.unplaced_frames or ()}
-    split = without(split_frames(len(clip), chosen_split(config, scenes)), unplaced)
+    left_out = {frame for scene in scenes for frame in scene.origin.left_out}
+    split = without(split_frames(len(clip), chosen_split(config, scenes)), left_out)
     truths = read_truths(config, clip, scenes)
     # Several scenes share the flows of a short clip; those of a long one do not fit into memory.
     masks = judged_masks(scenes[0], clip, config.masks)

@@ -162,9 +162,12 @@ def fit_chain(
 
 
 def own_origin(origin: Origin, segment: SegmentFrames) -> Origin:
-    """The origin of a segment's scene, which names frames of the clip without a pose by the segment's own indices."""
-    inside = [i - segment.first for i in origin.unplaced_frames or () if i in segment.frames]
-    return replace(origin, unplaced_frames=tuple(inside) or None)
+    """The origin of a segment's scene, which names frames without a pose or tissue by the segment's own indices."""
+
+    def own(frames: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        return tuple(i - segment.first for i in frames or () if i in segment.frames) or None
+
+    return replace(origin, unplaced_frames=own(origin.unplaced_frames), tissueless_frames=own(origin.tissueless_frames))
 
 
 def require_frames(train: list[int], segment: SegmentFrames) -> None:

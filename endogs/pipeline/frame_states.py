@@ -1,13 +1,17 @@
-"""Frames that show no tissue, or hardly any, as the instrument network sees whole frames."""
+"""Frames that show no tissue, or hardly any, as the instrument network sees whole frames: named."""
+
+from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.pipeline.spans import spans
 from endogs.priors.instruments.network import InstrumentNetwork
 
 LOOKED_AT = 60
-"""Frames at most that are looked at, evenly spaced; each stands for those up to the next."""
+"""Frames at most that `inspect` looks at, evenly spaced."""
 SURE = 0.8
 """Probability from which a state is named."""
 WORDS = {
@@ -20,15 +24,46 @@ WORDS = {
 
 def frame_states(clip: Clip, network: InstrumentNetwork | None = None) -> str:
     """Which frames look like something other than tissue, in words; empty where none does."""
-    network = network or InstrumentNetwork.load()
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(len(clip), LOOKED_AT)).round().astype(int))
+    said = in_words(states_of(clip, chosen, network))
+    return said and f"{said}, by the look of {len(chosen)} frames; reconstruct leaves such frames out"
+
+
+def states_of(
+    clip: Clip, chosen: NDArray[np.int_], network: InstrumentNetwork | None = None
+) -> dict[str, NDArray[np.bool_]]:
+    """By state other than tissue, the frames (F,) that are in it, from the look of the frames `chosen`, ascending.
+
+    Between two that differ the border is looked for by halving; what lies between two that agree is like them.
+    """
+    network = network or InstrumentNetwork.load()
+    known: dict[int, str] = {}
+
+    def state(index: int) -> str:
+        if index not in known:
+            states = network.look(clip.image(index), ~clip.ignored).states
+            name = max(states, key=lambda one: states[one])
+            known[index] = name if name in WORDS and states[name] > SURE else ""
+        return known[index]
+
+    for a, b in pairwise(chosen):
+        _halve(int(a), int(b), state)
     found = {name: np.zeros(len(clip), bool) for name in WORDS}
-    for k, index in enumerate(chosen):
-        states = network.look(clip.image(int(index)), ~clip.ignored).states
-        name = max(states, key=lambda one: states[one])
-        if name in found and states[name] > SURE:
-            found[name][index : chosen[k + 1] if k + 1 < len(chosen) else len(clip)] = True
-    parts = [f"{WORDS[name]} in {spans(frames)}" for name, frames in found.items() if frames.any()]
-    if not parts:
-        return ""
-    return f"{'; '.join(parts)}, by the look of {len(chosen)} frames; --start and --end leave them out"
+    looked_at = sorted(known) or [int(one) for one in chosen]
+    for k, index in enumerate(looked_at):
+        if name := state(index):
+            found[name][index : looked_at[k + 1] if k + 1 < len(looked_at) else len(clip)] = True
+    return found
+
+
+def _halve(a: int, b: int, state: Callable[[int], str]) -> None:
+    """Looks at frames between `a` and `b` until every change lies between two neighbours."""
+    if state(a) != state(b) and b - a > 1:
+        middle = (a + b) // 2
+        _halve(a, middle, state)
+        _halve(middle, b, state)
+
+
+def in_words(states: dict[str, NDArray[np.bool_]]) -> str:
+    """Which frames are in which state, as `states_of` returns it; empty where none is."""
+    return "; ".join(f"{WORDS[name]} in {spans(frames)}" for name, frames in states.items() if frames.any())

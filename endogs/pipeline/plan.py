@@ -51,7 +51,7 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
     """
     numbers = options.fit_config(len(clip))
     numbers = replace(numbers, form=form_of(numbers))
-    split = without(split_frames(len(clip), options.split), clip.unplaced)
+    split = without(split_frames(len(clip), options.split), {*clip.unplaced, *clip.tissueless})
     numbers = numbers if clip.static_camera else by_poses(numbers, options, clip.times[split.train])
     judges_right_view = split.test_view == "right"
     if judges_right_view and not (clip.has_right and clip.has_depth):

@@ -52,6 +52,7 @@ from endogs.pipeline.run_record import (
     software_versions,
     write_json_lines,
 )
+from endogs.pipeline.tissueless_frames import without_tissueless
 from endogs.pipeline.track_picture import track_picture
 from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
@@ -170,6 +171,7 @@ def _execute(options: Reconstruct, folder: RunFolder, clock: StageClock, watcher
         check_disk(plan, folder.work)
     with clock.stage("priors"):
         clip = find_masks(clip, options)
+        clip, plan = without_tissueless(clip, plan)
         clip, plan, cameras = with_cameras(clip, plan)
         fingerprints = shown, given_fingerprint(clip)
     run = _Run(clip, plan, folder, fingerprints, checkpoint, watcher, clock)
@@ -304,6 +306,7 @@ def origin(
         training_frames=tuple(training_frames),
         cameras=plan.cameras,
         unplaced_frames=clip.unplaced or None,
+        tissueless_frames=clip.tissueless or None,
         masks=masks_in_use(clip, options.masks),
         depth_kind=depth_kind,
         iterations=steps,

@@ -51,6 +51,8 @@ class Origin:
     """Where the camera poses came from."""
     unplaced_frames: tuple[int, ...] | None = None
     """Indices of the frames for which no pose was found, ascending: they have one that lies between others."""
+    tissueless_frames: tuple[int, ...] | None = None
+    """Indices of the frames that looked like no tissue, ascending: nothing was learned from them."""
     depth_kind: FittedDepth | None = None
     """What the depth was that the scene was fitted to."""
     iterations: int | None = None
@@ -59,6 +61,11 @@ class Origin:
     """Seed of everything random."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of endogs and of what its numbers depend on, by name."""
+
+    @property
+    def left_out(self) -> set[int]:
+        """Indices of the frames without a pose or tissue, which are neither learned from nor judged."""
+        return {*(self.unplaced_frames or ()), *(self.tissueless_frames or ())}
 
     def as_json(self) -> dict[str, Any]:
         """JSON's types by field, without what is not known."""
@@ -160,6 +167,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "training_frames": _frames,
     "cameras": _one_of(get_args(FittedCameras)),
     "unplaced_frames": _frames,
+    "tissueless_frames": _frames,
     "masks": _one_of(get_args(FittedMasks)),
     "depth_kind": _one_of(get_args(FittedDepth)),
     "iterations": _whole,

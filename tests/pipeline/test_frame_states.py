@@ -1,22 +1,43 @@
-"""What inspect says of frames that show no tissue."""
+"""Frames that show no tissue: what inspect says of them, and that a fit leaves them out."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
-from endogs.pipeline.frame_states import frame_states
+from endogs.cli import main
+from endogs.clip import load_clip
+from endogs.pipeline.frame_states import frame_states, states_of
+from endogs.pipeline.options import Reconstruct
+from endogs.pipeline.plan import resolve
+from endogs.pipeline.tissueless_frames import LOOK_SECONDS, looks, without_tissueless
+from endogs.scene.scene_file import load_scene
+
+BLACK = (8, 9, 10)
+
+
+@pytest.fixture(scope="module")
+def dark_between(tmp_path_factory):
+    """A phantom whose light fails for three frames, one of them a test frame of the standard split."""
+    folder = tmp_path_factory.mktemp("dark") / "clip"
+    size = ["--frames", "14", "--width", "96", "--height", "80", "--instruments", "0"]
+    assert main(["phantom", str(folder), *size, "--blackout", "8:11"]) == 0
+    return folder
 
 
 class Clip:
     ignored = np.zeros((4, 4), bool)
 
-    def __init__(self, levels):
-        self.levels = levels
+    def __init__(self, levels, fps=30.0):
+        self.levels, self.times = levels, np.arange(len(levels)) / fps
+        self.looked_at = []
 
     def __len__(self):
         return len(self.levels)
 
     def image(self, index):
+        self.looked_at.append(index)
         return np.full((4, 4, 3), self.levels[index], np.uint8)
 
 
@@ -33,8 +54,43 @@ def test_black_frames_are_named_and_doubtful_ones_are_not():
     assert frame_states(Clip([100] * 3), Network()) == ""
 
 
-def test_a_frame_that_was_looked_at_stands_for_those_up_to_the_next():
-    levels = [100] * 60 + [0] * 60
-    said = frame_states(Clip(levels), Network())
-    assert "by the look of 60 frames" in said
-    assert "frames 61 to 119" in said
+def test_the_border_between_frames_that_were_looked_at_is_found():
+    clip = Clip([100] * 60 + [0] * 61 + [100] * 59)
+    assert "frames 60 to 120, by the look of 60 frames" in frame_states(clip, Network())
+    assert len(clip.looked_at) < 70, "each change is looked for by halving"
+    found = states_of(Clip([0] * 3), np.array([0]), Network())["black"]
+    assert found.all(), "what comes after the last look is like it"
+
+
+def test_looks_are_spaced_in_time_and_reach_the_end():
+    assert list(looks(np.arange(5) * LOOK_SECONDS)) == [0, 1, 2, 3, 4]
+    assert list(looks(np.arange(10) / 10)) == [0, 2, 4, 6, 8, 9]
+    assert list(looks(np.zeros(1))) == [0]
+
+
+def test_a_fit_leaves_them_out_and_says_so(dark_between, tmp_path, capsys):
+    words = ["--iterations", "3", "--gaussians", "300", "--masks", "none", "--device", "cpu"]
+    assert main(["reconstruct", str(dark_between), "--out", str(tmp_path / "a"), *words]) == 0
+    assert "no tissue: black in frames 8 to 10; these 3 frames are neither" in capsys.readouterr().err
+    origin = load_scene(tmp_path / "a").origin
+    assert origin.tissueless_frames == BLACK
+    assert not set(BLACK) & set(origin.training_frames)
+    assert [row["frame"] for row in json.loads((tmp_path / "a" / "metrics.json").read_text())["per_frame"]] == [1]
+    assert main(["evaluate", str(tmp_path / "a"), "--split", "all", "--out", str(tmp_path / "all.json")]) == 0
+    judged = [row["frame"] for row in json.loads((tmp_path / "all.json").read_text())["per_frame"]]
+    assert judged == [i for i in range(14) if i not in BLACK]
+
+
+def test_every_frame_is_fitted_where_the_user_says_so_or_most_look_wrong(dark_between, capsys):
+    clip = load_clip(dark_between)
+    plan = resolve(Reconstruct(dark_between, every_frame=True), clip)
+    assert without_tissueless(clip, plan, Network()) == (clip, plan)
+    plan = resolve(Reconstruct(dark_between), clip)
+    same, whole = without_tissueless(clip, plan, Everywhere())
+    assert (same.tissueless, whole.split) == ((), plan.split)
+    assert "most frames do not look like tissue (black in frames 0 to 13); all are fitted" in capsys.readouterr().err
+
+
+class Everywhere:
+    def look(self, image, view):
+        return SimpleNamespace(states={"tissue": 0.0, "black": 1.0})

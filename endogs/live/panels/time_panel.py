@@ -78,6 +78,7 @@ class TimePanel:
         self._slider.value = now
         state = "playing" if timeline.playing else "paused"
         camera = camera_state(self._studio.scene.origin, timeline.frame)
+        camera += ", **no tissue**" if timeline.frame in (self._studio.scene.origin.tissueless_frames or ()) else ""
         camera += points_state(self._studio.tracked, timeline.frame)
         self._frame.content = f"frame **{timeline.frame}** of {len(timeline.times) - 1}, {now:.3f} s, {state}{camera}"
         labels = (BACK, PAUSE if timeline.playing else PLAY, ON)
