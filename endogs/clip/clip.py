@@ -134,10 +134,8 @@ class Clip:
     @property
     def only_turns(self) -> bool:
         """Whether the camera's poses differ in direction alone, so that nothing shows parallax."""
-        if self.static_camera:
-            return False
         centres = invert_rigid(self.world_to_camera)[:, :3, 3]
-        return bool(np.ptp(centres, axis=0).max() < 1e-9)
+        return not self.static_camera and bool(np.ptp(centres, axis=0).max() < 1e-9)
 
     def keep(self, megabytes: float) -> None:
         """Keep at most so much of what was decoded from now on; the rest is decoded again when it is asked for."""
