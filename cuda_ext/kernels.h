@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "align_math.h"
+#include "parallax_math.h"
 #include "pixel_math.h"
 #include "projection_math.h"
 
@@ -68,6 +69,20 @@ struct Kernels {
     // The Gauss-Newton system of a frame over points (6, count), as kAlignSums sums; `residuals` (count) may be null.
     void (*align_system)(const float* points, int64_t count, const float* frame, const AlignView& view, double* sums,
                          float* residuals);
+
+    // Depth from parallax; pictures are (height, width), flows and places (height, width, 2), masks bytes, 0 or not.
+    // The picture of another camera as this one would see it at an inverse depth, `stand_in` where it shows nothing.
+    void (*warp_by_depth)(const float* inverse, const unsigned char* image, const unsigned char* tissue,
+                          const unsigned char* stand_in, const Epipolar& epipolar, int width, int height,
+                          unsigned char* warped, unsigned char* shown, float* places);
+    // Writes 5 planes of every step-th pixel; `back` and `places` may be null.
+    void (*triangulate_flow)(const float* flow, const float* back, const unsigned char* tissue,
+                             const unsigned char* other_tissue, const float* places, const Epipolar& epipolar,
+                             const FlowRule& rule, int width, int height, int step, float* out);
+    // What `estimates` planes and the words of others agree on, near a guess that may be null without words.
+    void (*agree_on_depth)(const float* const* values, const float* const* deviations, int estimates,
+                           const DepthWord* words, int word_count, const float* guess, const WordRule& rule, int width,
+                           int height, float* value, float* deviation);
 
     double (*peak_fma)(int64_t iterations);
 };

@@ -16,6 +16,7 @@
 #include "fork.h"
 #include "forward_state.h"
 #include "kernels.h"
+#include "module_parallax.h"
 #include "parallel.h"
 
 #ifdef ENDOGS_HAS_CUDA
@@ -49,11 +50,6 @@ std::vector<const Kernels*> supported_kernels() {  // widest first
 #endif
     found.push_back(&kernels_portable());
     return found;
-}
-
-const Kernels*& active() {
-    static const Kernels* table = supported_kernels().front();
-    return table;
 }
 
 void use_instruction_set(const std::string& name) {
@@ -309,6 +305,11 @@ std::string cuda_self_check() {
 
 }  // namespace
 
+const Kernels*& endogs::active() {
+    static const Kernels* table = supported_kernels().front();
+    return table;
+}
+
 NB_MODULE(_native, m) {
     survive_forks();
     m.doc() = "Compiled kernels of endogs. See endogs/native.py for the typed face.";
@@ -354,4 +355,5 @@ NB_MODULE(_native, m) {
     m.attr("align_sums") = kAlignSums;
     m.def("align_system", &align_system, "points"_a, "frame"_a, "motion"_a, "K"_a, "gain"_a, "bias"_a, "inverse_cut"_a,
           "sums"_a.noconvert(), "residuals"_a.none().noconvert());
+    bind_parallax(m);
 }

@@ -6,6 +6,7 @@
 #include "cpu/layout.h"
 #include "cpu/loss.h"
 #include "cpu/optimize.h"
+#include "cpu/parallax.h"
 #include "cpu/project.h"
 #include "cpu/rasterize.h"
 
@@ -42,6 +43,9 @@ const Kernels& ENDOGS_JOIN(kernels_, ENDOGS_ISA)() {
         .ssim_loss = isa::ssim_loss,
         .ssim_scratch_floats = isa::ssim_scratch_floats,
         .align_system = isa::align_system,
+        .warp_by_depth = isa::warp_by_depth,
+        .triangulate_flow = isa::triangulate_flow,
+        .agree_on_depth = isa::agree_on_depth,
         .peak_fma = isa::peak_fma,
     };
     return table;

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,6 +23,7 @@ from endogs.priors.motion.flow import ClipFlows
 WIDTH, HEIGHT = 60, 44
 K = np.array([[55.0, 0, 31], [0, 53, 21], [0, 0, 1]])
 STILL = np.eye(4)
+SEEN = (np.ones((HEIGHT, WIDTH), bool),) * 2
 
 
 def pose(x=0.0, y=0.0, z=0.0):
@@ -45,7 +47,7 @@ def exact_flow(depth, a, b):
 @pytest.mark.parametrize("to", [pose(4), pose(0, -3), pose(1, 1, 9), pose(-2, 0, -6)])
 def test_depth_of_an_exact_flow_is_exact(to):
     depth = bumpy()
-    found = triangulated(exact_flow(depth, STILL, to), np.ones((HEIGHT, WIDTH), bool), (K, K), to)
+    found = triangulated(exact_flow(depth, STILL, to), None, SEEN, (K, K), to)
     firm = found.deviation < 0.05 * found.value
     assert firm.mean() > 0.4
     np.testing.assert_allclose(1 / found.value[firm], depth[firm], rtol=2e-3)
@@ -54,7 +56,7 @@ def test_depth_of_an_exact_flow_is_exact(to):
 def test_the_deviation_is_that_of_a_noisy_flow():
     depth, to = bumpy(), pose(4, 1)
     noise = np.random.default_rng(0).normal(0, 0.3, (HEIGHT, WIDTH, 2)).astype(np.float32)
-    found = triangulated(exact_flow(depth, STILL, to) + noise, np.ones((HEIGHT, WIDTH), bool), (K, K), to)
+    found = triangulated(exact_flow(depth, STILL, to) + noise, None, SEEN, (K, K), to)
     assert found.noise == pytest.approx(0.3, rel=0.1)
     known = found.value > 0
     errors = (found.value - 1 / depth)[known] / found.deviation[known]
@@ -65,7 +67,7 @@ def test_what_moves_across_the_epipolar_line_is_left_out():
     depth, to = bumpy(), pose(4)
     flow = exact_flow(depth, STILL, to)
     flow[10:20, 10:20, 1] += 2
-    found = triangulated(flow, np.ones((HEIGHT, WIDTH), bool), (K, K), to)
+    found = triangulated(flow, None, SEEN, (K, K), to)
     assert not found.value[10:20, 10:20].any()
     assert np.isinf(found.deviation[10:20, 10:20]).all()
     assert (found.value[25:] > 0).mean() > 0.9
@@ -77,7 +79,7 @@ def test_a_camera_that_turns_fixes_no_depth():
     turned[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
     flow = exact_flow(bumpy(), STILL, turned)
     flow += np.random.default_rng(0).normal(0, 0.1, flow.shape).astype(np.float32)
-    found = triangulated(flow, np.ones((HEIGHT, WIDTH), bool), (K, K), turned)
+    found = triangulated(flow, None, SEEN, (K, K), turned)
     assert not (found.deviation < found.value).any()
 
 
@@ -92,6 +94,10 @@ def test_estimates_that_agree_outvote_one_that_does_not():
     value, deviation = fused([said(0), said(0)])
     assert not value.any()
     assert np.isinf(deviation).all()
+
+
+def grey(image):
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +244,8 @@ def test_a_rough_depth_is_sharpened_by_a_frame_far_away(moving):
         "f4"
     )
     posed = [
-        PosedFrame(moving.image(i), moving.tissue_mask(i), moving.K[i], moving.world_to_camera[i]) for i in (0, 11)
+        PosedFrame(grey(moving.image(i)), moving.tissue_mask(i), moving.K[i], moving.world_to_camera[i])
+        for i in (0, 11)
     ]
     found = sharpened(*posed, rough, 2)
     here, known = true[1::2, 1::2], (found.value > 0) & (true[1::2, 1::2] > 0)

@@ -9,12 +9,13 @@ depth maps under visibility is done since P. Merrell et al., "Real-time visibili
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.geometry import invert_rigid, pixel_rays
-from endogs.priors.depth.triangulation import InverseDepth, fused
+from endogs.geometry import invert_rigid
+from endogs.priors.depth.depth_words import DepthWord, WordRule
+from endogs.priors.depth.parallax_kernels import agree_on_depth, epipolar_matrix
+from endogs.priors.depth.triangulation import APART
 from endogs.priors.pull_push import filled
 
 FIRMEST = 0.01
@@ -50,39 +51,24 @@ def agreed(own: FrameWord, others: Sequence[FrameWord]) -> tuple[Plane, Plane]:
     if not others or not (own.inverse > 0).any():
         return own.inverse, own.relative
     guess = filled(own.inverse)
-    value, deviation = fused([_own(own, guess), *(_told(own, guess, other) for other in others)])
-    relative = np.where(value > 0, deviation / np.where(value > 0, value, 1), np.inf).astype(np.float32)
-    return value, relative
+    # All deviations are parts of one guess, or what is farther would weigh more.
+    deviation = np.where(own.inverse > 0, np.maximum(own.relative, FIRMEST) * guess, np.inf).astype(np.float32)
+    words = [DepthWord(other.inverse, other.relative, _between_samples(own, other)) for other in others]
+    value, deviation = agree_on_depth([own.inverse], [deviation], words, guess, WordRule(INSIDE, FIRMEST, APART))
+    return value, np.divide(deviation, value, out=np.full_like(value, np.inf), where=value > 0)
 
 
-def _own(own: FrameWord, guess: Plane) -> InverseDepth:
-    """What a frame says itself. All deviations are parts of one guess (h, w), or what is farther would weigh more."""
-    known = own.inverse > 0
-    deviation = np.where(known, np.maximum(own.relative, FIRMEST) * guess, np.inf)
-    return InverseDepth(own.inverse, deviation.astype(np.float32), 0.0)
+def _between_samples(own: FrameWord, other: FrameWord) -> NDArray[np.float64]:
+    """The epipolar matrix (3, 4) from samples of a frame to those of another."""
+    move = other.world_to_camera @ invert_rigid(own.world_to_camera)
+    return epipolar_matrix(_of_samples(own), _of_samples(other), move)
 
 
-def _told(own: FrameWord, guess: Plane, other: FrameWord) -> InverseDepth:
-    """What another frame says about the frame's inverse depth, near a guess (h, w) of it, all of which is > 0."""
-    step = own.step
-    height, width = guess.shape
-    rays = pixel_rays(own.K, width * step, height * step)[step // 2 :: step, step // 2 :: step].astype(np.float32)
-    move = (other.world_to_camera @ invert_rigid(own.world_to_camera)).astype(np.float32)
-    points = rays / guess[..., None] @ move[:3, :3].T + move[:3, 3]
-    z = points[..., 2]
-    before = z > 1e-3 / guess
-    seen = points @ other.K.astype(np.float32).T
-    pixels = seen[..., :2] / np.where(before, z, 1)[..., None]
-    place = (pixels - 0.5 - step // 2) / step
-    known = other.inverse > 0
-    relative = np.where(known, np.maximum(other.relative, FIRMEST), 0).astype(np.float32)
-    share, inverse, spread = (
-        cv2.remap(plane, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-        for plane in (known.astype(np.float32), other.inverse, relative)
-    )
-    told = before & (share > INSIDE)
-    share = np.where(told, share, 1)
-    # The other frame's depth by that of the moved point is what the guess of the depth is to be multiplied by.
-    value = np.where(told, guess * (inverse / share) * z, 0).astype(np.float32)
-    deviation = np.where(told & (value > 0), guess * spread / share, np.inf).astype(np.float32)
-    return InverseDepth(value, deviation, 0.0)
+def _of_samples(word: FrameWord) -> NDArray[np.float64]:
+    """The intrinsics (3, 3) of the picture that samples make, their centres at +0.5."""
+    small = word.K.copy()
+    small[0, 2] -= word.step // 2 + 0.5
+    small[1, 2] -= word.step // 2 + 0.5
+    small[:2] /= word.step
+    small[:2, 2] += 0.5
+    return small

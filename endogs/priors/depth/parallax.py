@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 from endogs.priors.depth.agreement import FrameWord, agreed
+from endogs.priors.depth.hole_filling import filled_holes, halved
 from endogs.priors.depth.moving_tissue import MARGIN, MovingTissue
-from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
+from endogs.priors.depth.photometric import PhotometricDepth
+from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks
 from endogs.priors.depth.residual_flow import PosedFrame, quick_flow, sharpened
 from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
-from endogs.priors.motion.flow import consistency_mask
 from endogs.priors.pull_push import filled
 from endogs.priors.speculars import bright_mask
 from endogs.priors.tissue import erode_tissue_mask
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 OFFSETS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 """How many training frames away a frame is tried as the other view."""
-NEIGHBOURS = (1, 2, 3, 4, 6, 8)
+NEIGHBOURS = (1, 2, 4, 8)
 """How many training frames away, before and after, frames are asked for what they found."""
 FAR = (2, 4)
 """How many times as far as the nearest offset lie the frames that are warped by the depth found first."""
@@ -48,8 +49,6 @@ STEP = 2
 """Every second pixel, in rows and columns, is triangulated: the flow is no finer."""
 FIRST_STEP = 4
 """Every fourth pixel is enough for the depth by which far frames are warped."""
-FIRST_PAIRS = 2
-"""Offsets on each side from which the first depth is triangulated."""
 PRECISE = 0.05
 """Relative standard deviation of depth at which the confidence is a half."""
 USEFUL = 0.2
@@ -61,12 +60,8 @@ APART = 0.25
 FAINT = 0.02
 """Confidence up to which the other prior fills in: 0.15 takes out more specks, but lets the scale of single frames of a
 real clip wander by 4.2 % instead of 2.2."""
-FILLED = 0.15
-"""Confidence of depth from the other prior, beside that of parallax."""
 ANCHORS = 12
 """Corners that a frame must show to be brought to their depth."""
-NEAR = 0.06
-"""Standard deviation, of the frame's width, of the window in which the other prior is brought to the parallax."""
 
 
 class Remembered:
@@ -156,8 +151,7 @@ class ParallaxDepth:
                 )
             self._serves = False
             return [*notes, f"no depth from parallax, though the camera moves: {found}."]
-        farther = (times * best for times in range(2, FIRST_PAIRS + 1) if times * best < len(frames) / 2)
-        self._offsets = (best, *farther)
+        self._offsets = (best,)
         most = max(1, min(OFFSETS[-1], len(frames) // 2))
         self._far = tuple(sorted({min(times * best, most) for times in FAR}))
         return [
@@ -167,9 +161,8 @@ class ParallaxDepth:
 
     def predict(self, frame: DepthInput) -> DepthPrediction:
         """Z-depth (H, W) in the poses' units, kind `metric`; 0 is unknown, such as a frame without any parallax."""
-        guess = self._fill.predict(frame)
         if not self._serves:
-            return guess
+            return self._fill.predict(frame)
         height, width = frame.tissue_mask.shape
         neighbours = [self._sharper(other) for other in self._at(frame.number, NEIGHBOURS)]
         inverse, relative = agreed(self._sharper(frame.number), neighbours)
@@ -179,7 +172,9 @@ class ParallaxDepth:
         known = _enlarged(weight, (width, height))
         there = _enlarged(weight * inverse, (width, height))
         depth = np.divide(known, there, where=known > FAINT, out=np.zeros_like(known))
-        return self._filled(depth, np.where(depth > 0, known, 0), guess)
+        small = isinstance(self._fill, PhotometricDepth)
+        guess = self._fill.predict(halved(frame) if small else frame)
+        return filled_holes(depth, np.where(depth > 0, known, np.float32(0)), guess, frame.tissue_mask)
 
     def about(self) -> dict[str, Any]:
         """JSON."""
@@ -257,8 +252,9 @@ class ParallaxDepth:
 
     def _posed(self, number: int) -> PosedFrame:
         with self._lock:
-            image, tissue = self._clip.image(number), erode_tissue_mask(self._masks(number), MARGIN)
-        return PosedFrame(image, tissue, self._clip.K[number], self._poses[number])
+            image, mask = self._clip.image(number), self._masks(number)
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+        return PosedFrame(grey, erode_tissue_mask(mask, MARGIN), self._clip.K[number], self._poses[number])
 
     def _score(self, offset: int) -> tuple[float, float, float, float]:
         """How good frames so far apart are, their share of useful parallax, its deviation, and the flow's noise."""
@@ -283,43 +279,19 @@ class ParallaxDepth:
 
     def _triangulated(self, a: int, b: int) -> InverseDepth:
         """What frames `a` and `b` say about `a`; what they say about `b` is kept until it is asked for."""
-        with self._lock:
-            images = [self._clip.image(i) for i in (a, b)]
-            tissue = [erode_tissue_mask(self._masks(i), MARGIN) for i in (a, b)]
-        flows = [quick_flow(*pair) for pair in (images, images[::-1])]
-        poses, K = self._poses, self._clip.K
-        found = []
-        for one, other, i, j in ((0, 1, a, b), (1, 0, b, a)):
-            usable = consistency_mask(flows[one], flows[other]) & tissue[one] & _there(tissue[other], flows[one])
-            a_to_b = poses[j] @ invert_rigid(poses[i])
-            found.append(triangulated(flows[one], usable, (K[i], K[j]), a_to_b, FIRST_STEP))
+        one, other = self._posed(a), self._posed(b)
+        there, back = quick_flow(one.grey, other.grey), quick_flow(other.grey, one.grey)
+        a_to_b = other.world_to_camera @ invert_rigid(one.world_to_camera)
+        tissue, K = (one.tissue, other.tissue), (one.K, other.K)
+        found = (
+            triangulated(there, back, tissue, K, a_to_b, FIRST_STEP),
+            triangulated(back, there, tissue[::-1], K[::-1], invert_rigid(a_to_b), FIRST_STEP),
+        )
         with self._lock:
             self._pairs[b, a] = found[1]
             while len(self._pairs) > 3 * OFFSETS[-1]:
                 self._pairs.popitem(last=False)
         return found[0]
-
-    def _filled(
-        self, depth: NDArray[np.float32], confidence: NDArray[np.float32], guess: DepthPrediction
-    ) -> DepthPrediction:
-        """Depth (H, W), 0 where parallax says nothing, with the other prior's guess in its holes."""
-        shape = to_depth(guess, 1.0)
-        both = (depth > 0) & (shape > 0)
-        if not both.any():
-            return DepthPrediction(depth, "metric", confidence)
-        weight = np.where(both, confidence, 0).astype(np.float32)
-        ratio = np.log(np.where(both, depth, 1) / np.where(both, shape, 1)).astype(np.float32)
-        middle = float(np.median(ratio[both]))
-        small = [
-            cv2.resize(plane, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
-            for plane in (weight, weight * ratio)
-        ]
-        support, total = (cv2.GaussianBlur(plane, (0, 0), NEAR * depth.shape[1] / 8) for plane in small)
-        # Where there is no parallax around, the frame's median ratio is the best that is known.
-        local = (total + 0.01 * middle) / (support + 0.01)
-        scale = np.exp(cv2.resize(local, depth.shape[::-1], interpolation=cv2.INTER_LINEAR))
-        filled = np.where(depth > 0, depth, shape * scale).astype(np.float32)
-        return DepthPrediction(filled, "metric", np.maximum(confidence, FILLED * guess.confidence).astype(np.float32))
 
 
 def _sampled(shape: tuple[int, ...], step: int = STEP) -> tuple[slice, slice]:
@@ -335,14 +307,6 @@ def _first_word(rough: NDArray[np.float32], known: NDArray[np.bool_], relative: 
     spread = _enlarged(np.where(known, relative, 1).astype(np.float32), size)
     deviation = np.where(there, FIRST_WORD * spread * inverse, np.inf)
     return InverseDepth(np.where(there, inverse, 0), deviation.astype(np.float32), 0.0)
-
-
-def _there(tissue_mask: NDArray[np.bool_], flow: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether the pixel that a pixel went to shows tissue."""
-    height, width = tissue_mask.shape
-    columns = np.rint(np.arange(width, dtype=np.float32) + flow[..., 0]).astype(np.intp).clip(0, width - 1)
-    rows = np.rint(np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]).astype(np.intp).clip(0, height - 1)
-    return tissue_mask[rows, columns]
 
 
 def _without_outliers(

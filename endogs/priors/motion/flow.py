@@ -23,6 +23,7 @@ Flow = NDArray[np.float32]
 _thread_count_lock = threading.Lock()
 _thread_count_users = 0
 _thread_count_before = 0
+_own_dis = threading.local()
 
 
 @contextmanager
@@ -67,14 +68,22 @@ def dis_flow(
             f"frames of {a.shape[1]} x {a.shape[0]} pixels are too small for optical flow: at least {max(12, least)} "
             "are needed; raise --max-size or widen --crop"
         )
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    grey = [image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (a, b)]
+    with one_opencv_thread():
+        flow = _dis(iterations, finest_scale, patch_stride, descents)
+        return flow.calc(grey[0], grey[1], None)  # type: ignore[call-overload]
+
+
+def _dis(iterations: int, finest_scale: int, patch_stride: int, descents: int) -> cv2.DISOpticalFlow:
+    """This thread's own, whose memory serves flow after flow: mapped anew each time it is a fifth of the work."""
+    flow = getattr(_own_dis, "flow", None)
+    if flow is None:
+        flow = _own_dis.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow.setVariationalRefinementIterations(iterations)
     flow.setFinestScale(finest_scale)
     flow.setPatchStride(patch_stride)
     flow.setGradientDescentIterations(descents)
-    grey = [image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (a, b)]
-    with one_opencv_thread():
-        return flow.calc(grey[0], grey[1], None)  # type: ignore[call-overload]
+    return flow
 
 
 def warp(image: NDArray, flow: Flow) -> NDArray:
