@@ -134,7 +134,7 @@ def fitted(path: Path, source: DepthSource, end: float | None, hold: bool) -> Ar
             gaussians=30_000,
             masks="none",
         )
-    return np.asarray(result.scene.world_to_camera.cpu(), np.float64)
+    return np.asarray(result.scene.world_to_camera, np.float64)
 
 
 def rows_of(path: Path, source: DepthSource, end: float | None, fits: bool, seed: int) -> list[list[object]]:
