@@ -4,8 +4,8 @@
 
 A CLIP is one of `track_cameras.py`: it has poses of its own, which the tracker never looks at. Rows are
 
-- the tracker as it is, and without: aligning keyframes by their pictures at the end; weights by how likely a point is
-  rigid; bundle adjustment of keyframes (points are placed and frames found as before); only that at the end
+- the tracker as it is, and without: weights by how likely a point is rigid; bundle adjustment of keyframes (points are
+  placed and frames found as before); only that at the end
 - noise doubled: as much noise is added to the pictures as doubles the deviation of what they have (J. Immerkaer, "Fast
   noise variance estimation", 1996), independent in every pixel and channel
 - half the frame rate: every other frame
@@ -41,7 +41,6 @@ Array = NDArray[np.float64]
 COLUMNS = ("clip", "depth", "what", "RMSE", "% of path", "beside the tissue", "lost %")
 CONFIGS = {
     "as it is": TrackingConfig(),
-    "without aligning keyframes": TrackingConfig(aligned=0),
     "without weights of rigidity": TrackingConfig(evidence=0),
     "without bundle adjustment": TrackingConfig(adjustment=0, final_adjustment=0),
     "without the last bundle adjustment": TrackingConfig(final_adjustment=0),

@@ -82,8 +82,6 @@ class TrackingConfig:
     """Newest keyframes that bundle adjustment moves."""
     held: int = 6
     """Older keyframes that see the same points and hold them in place."""
-    aligned: int = 3
-    """Keyframes before and after each one with whose pictures it is aligned at the end; 0 for none."""
     triangulated: float = 0.8
     """Degrees between rays from which on a point is placed."""
     start_points: int = 50

@@ -118,7 +118,7 @@ def _in_the_middle(landmarks: Landmarks) -> Landmarks:
 
 
 def _tracked(clip: Clip, frames: Sequence[int], factor: float) -> Trajectory:
-    tracker = Tracker(config=TrackingConfig(aligned=0))  # costs are those of the adjustment
+    tracker = Tracker(config=TrackingConfig())
     for i in frames:
         frame = clip.frame(i)
         tracker.feed(replace(frame, K=with_focal_factor(frame.K, factor)))

@@ -39,13 +39,6 @@ class Piece:
     waited: int = 0
     """Frames without a map."""
 
-    def beside_keyframe(self) -> Array | None:
-        """(4, 4) from the camera of the keyframe that is followed to that of the last frame; None without one."""
-        if self.following is None:
-            return None
-        keyframe = self.world.keyframes[self.following.reference]
-        return np.asarray(self.following.pose @ np.linalg.inv(keyframe.world_to_camera))
-
 
 def new_piece(number: int, prior: float, config: TrackingConfig) -> Piece:
     """A piece without a map; `prior` is the logarithm of the odds that a point deforms."""

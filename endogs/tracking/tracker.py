@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from endogs.clip.clip import Clip
 from endogs.clip.frame_source import Frame
 from endogs.tracking.config import TrackingConfig
-from endogs.tracking.keyframe_alignment import aligned_frames
 from endogs.tracking.landmarks import Observations, SparseMap
 from endogs.tracking.locating import Following, Located, Tracks, followed, locate, recognized, unusable
 from endogs.tracking.luma import Look, look_at, looking_size
@@ -150,17 +149,20 @@ class Tracker:
                 last = found
 
     def finish(self) -> Trajectory:
-        """The path so far, after all keyframes were adjusted and aligned together; feeding may go on."""
-        hung = [piece.beside_keyframe() for piece in self._pieces]
-        worlds = {piece.number: piece.world for piece in self._pieces if piece.world.keyframes}
-        for world in worlds.values():
-            self._timed("adjust all", partial(adjust_all, world, self.config))
-        frames = self._timed("poses again", lambda: final_frames(self._causal, self._records, worlds, self.config))
-        frames = self._timed("align", partial(aligned_frames, frames, worlds, self.config))
-        for piece, beside in zip(self._pieces, hung, strict=True):
-            if piece.following is not None and beside is not None:
+        """The path so far, after all keyframes were adjusted together; feeding may go on."""
+        for piece in self._pieces:
+            if not piece.world.keyframes:
+                continue
+            hung = None
+            if piece.following is not None:
                 keyframe = piece.world.keyframes[piece.following.reference]
-                piece.following = replace(piece.following, pose=beside @ keyframe.world_to_camera)
+                hung = piece.following.pose @ np.linalg.inv(keyframe.world_to_camera)
+            self._timed("adjust all", partial(adjust_all, piece.world, self.config))
+            if piece.following is not None and hung is not None:
+                keyframe = piece.world.keyframes[piece.following.reference]
+                piece.following = replace(piece.following, pose=hung @ keyframe.world_to_camera)
+        worlds = {piece.number: piece.world for piece in self._pieces if piece.world.keyframes}
+        frames = self._timed("poses again", lambda: final_frames(self._causal, self._records, worlds, self.config))
         held = dict.fromkeys(worlds, 0)
         for one in frames:
             if one.world_to_camera is not None:
