@@ -74,6 +74,10 @@ class TrackingConfig:
     """Frames for which that holds."""
     longest_wait: int = 45
     """Frames after which there is another keyframe."""
+    adjustment: int = 5
+    """Iterations of bundle adjustment at each keyframe; 0 leaves poses and points as they are."""
+    final_adjustment: int = 8
+    """The same at the end, when all keyframes are adjusted together."""
     adjusted: int = 8
     """Newest keyframes that bundle adjustment moves."""
     held: int = 6
@@ -95,6 +99,8 @@ class TrackingConfig:
     """Lost frames after which another map is begun."""
     prior_deforming: float = 0.15
     """Probability that a point deforms before anything is known."""
+    evidence: float = 0.2
+    """Most that a frame adds to or takes from the logarithm of the odds of deforming; 0 lets all points count alike."""
     forgotten: float = 60.0
     """Frames after which evidence of deforming has faded."""
 

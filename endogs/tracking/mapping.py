@@ -19,8 +19,6 @@ from endogs.tracking.rigidity import smooth
 Array = NDArray[np.float64]
 LOOKED_BACK = 12
 """Newest keyframes whose points are looked for again, and that place new ones."""
-ITERATIONS = 5
-"""Of the adjustment at each keyframe."""
 
 
 def wants_keyframe(world: SparseMap, look: Look, located: Located, frames_since: int, config: TrackingConfig) -> bool:
@@ -66,7 +64,7 @@ def insert_keyframe(
     return Tracks(whole.ids, whole.pixels, whole.pixels)
 
 
-def adjust_newest(world: SparseMap, config: TrackingConfig, iterations: int = ITERATIONS) -> None:
+def adjust_newest(world: SparseMap, config: TrackingConfig) -> None:
     """Bundle adjustment of the newest keyframes, with the older ones that see the same points held in place."""
     count = len(world.keyframes)
     if count < 2:
@@ -80,7 +78,7 @@ def adjust_newest(world: SparseMap, config: TrackingConfig, iterations: int = IT
     found = world.bundle(moving, held)
     if found is not None:
         bundle, ids, numbers = found
-        adjusted = adjust(bundle, iterations, settled=0.002)
+        adjusted = adjust(bundle, config.adjustment, settled=0.002)
         world.take(bundle, adjusted, ids, numbers, max(config.gate, 5 * adjusted.scale))
 
 

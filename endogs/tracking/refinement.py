@@ -13,7 +13,7 @@ from endogs.tracking.luma import Look
 from endogs.tracking.resection import Resection
 
 Array = NDArray[np.float64]
-ROUNDS, ITERATIONS = 2, 8
+ROUNDS = 2
 """Of the adjustment; between rounds what disagrees is forgotten."""
 
 
@@ -60,7 +60,7 @@ def adjust_all(world: SparseMap, config: TrackingConfig) -> None:
         if found is None:
             return
         bundle, ids, numbers = found
-        adjusted = adjust(bundle, ITERATIONS)
+        adjusted = adjust(bundle, config.final_adjustment)
         world.take(bundle, adjusted, ids, numbers, max(config.gate, 5 * adjusted.scale))
 
 

@@ -16,8 +16,6 @@ LIMITS = 0.02, 0.98
 """Probabilities of deforming that are never left."""
 WIDER = 4.0
 """How many times farther off a point is that deforms."""
-STEP = 0.2
-"""Most that one frame adds to or takes from the logarithm of the odds."""
 NEIGHBOURS = 8
 SHARED = 0.3
 """Share of the neighbours' mean that a point takes over at a keyframe: tissue deforms in regions."""
@@ -33,16 +31,17 @@ def rigid_weight(odds: Array) -> Array:
     return np.asarray(1 - np.clip(1 / (1 + np.exp(-odds)), *LIMITS), np.float64)
 
 
-def gather(odds: Array, ids: Ids, residual: Array, scale: float, prior: float, forgotten: float) -> None:
+def gather(odds: Array, ids: Ids, residual: Array, scale: float, prior: float, forgotten: float, most: float) -> None:
     """Add what one frame says to `odds` (M,) in place: `ids` (n,) were `residual` (n,) pixels off, `scale` is noise.
 
-    The ratio of two 2D normal densities, one WIDER than the other; `forgotten` is in frames, `prior` a logarithm.
+    The ratio of two 2D normal densities, one WIDER than the other; `forgotten` is in frames, `prior` a logarithm, as is
+    what one frame says at `most`.
     """
     squared = np.square(residual / scale)
     evidence = 0.5 * squared * (1 - 1 / WIDER**2) - 2 * np.log(WIDER)
     low, high = log_odds(LIMITS[0]), log_odds(LIMITS[1])
     faded = prior + (odds[ids] - prior) * (1 - 1 / forgotten)
-    odds[ids] = np.clip(faded + np.clip(evidence, -STEP, STEP), low, high)
+    odds[ids] = np.clip(faded + np.clip(evidence, -most, most), low, high)
 
 
 def smooth(odds: Array, positions: Array, ids: Ids) -> None:

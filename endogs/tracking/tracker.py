@@ -197,7 +197,7 @@ class Tracker:
         if maps:
             placed = np.isfinite(located.residual)
             ids, residual = located.seen.ids[placed], located.residual[placed]
-            gather(world.log_odds, ids, residual, located.scale, self._prior, config.forgotten)
+            gather(world.log_odds, ids, residual, located.scale, self._prior, config.forgotten, config.evidence)
             piece.since_keyframe += 1
             if not self._spoilt(look) and wants_keyframe(world, look, located, piece.since_keyframe, config):
                 tracks = self._timed("keyframe", partial(insert_keyframe, world, look, pose, seen, depths, config))

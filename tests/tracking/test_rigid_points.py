@@ -13,7 +13,7 @@ PRIOR = log_odds(0.15)
 def after(residual, frames, start=PRIOR):
     odds = np.array([start])
     for _ in range(frames):
-        gather(odds, np.array([0]), np.array([residual]), 1.0, PRIOR, 60.0)
+        gather(odds, np.array([0]), np.array([residual]), 1.0, PRIOR, 60.0, 0.2)
     return float(rigid_weight(odds)[0])
 
 
@@ -41,6 +41,6 @@ def test_neighbours_share_what_they_know():
 
 def test_points_that_were_not_seen_keep_their_odds():
     odds = np.array([1.0, 2.0])
-    gather(odds, np.array([1]), np.array([0.0]), 1.0, PRIOR, 60.0)
+    gather(odds, np.array([1]), np.array([0.0]), 1.0, PRIOR, 60.0, 0.2)
     assert odds[0] == 1.0
     assert odds[1] == pytest.approx(2.0 + (PRIOR - 2.0) / 60 - 0.2)
