@@ -7,6 +7,7 @@ from endogs.pipeline.camera_search import FoundCameras, find_cameras
 from endogs.pipeline.plan import Plan, resolve
 from endogs.pipeline.pose_prior import read_pose_prior
 from endogs.pipeline.prepared_fit import say
+from endogs.tracking.tracker import DepthSource
 
 
 def with_cameras(clip: Clip, plan: Plan) -> tuple[Clip, Plan, FoundCameras]:
@@ -15,7 +16,9 @@ def with_cameras(clip: Clip, plan: Plan) -> tuple[Clip, Plan, FoundCameras]:
     Raises InputError as `read_pose_prior`, `find_cameras` and `resolve` do.
     """
     prior = read_pose_prior(plan.options.prior, clip)
-    found = find_cameras(clip, plan.options.camera, plan.split.unseen, prior)
+    # A fit that measures depth with right views, as if there were no depth files, finds its camera so too.
+    depth: DepthSource | None = "stereo" if plan.options.depth == "stereo" and clip.has_right else None
+    found = find_cameras(clip, plan.options.camera, plan.split.unseen, prior, depth)
     say(found.notes)
     known = set(plan.notes)
     if found.clip is not clip:

@@ -69,15 +69,20 @@ class FoundCameras:
 
 
 def find_cameras(
-    clip: Clip, choice: CameraChoice, held_out: Sequence[int] = (), prior: PosePrior | None = None
+    clip: Clip,
+    choice: CameraChoice,
+    held_out: Sequence[int] = (),
+    prior: PosePrior | None = None,
+    depth: DepthSource | None = None,
 ) -> FoundCameras:
     """The clip with the cameras that `choice` asks for; nothing of frames that are `held_out` changes others' poses.
 
     Whether the camera moves at all is asked of all frames, and COLMAP takes all. `auto` takes poses that came with the
     clip. Where none came, it asks what the pictures say of the camera: one that stands still is left as it is, and one
     that moves is tracked. With a `prior` the camera is tracked in any case, since the prior tells what the pictures
-    leave open. Raises InputError for given poses that are not there, for COLMAP with a clip whose depth has a unit,
-    where a search that was asked for finds nothing, and as `fused` does.
+    leave open. `depth` is where a search takes distances from, by default the best that there is. Raises InputError for
+    given poses that are not there, for COLMAP with a clip whose depth has a unit, where a search that was asked for
+    finds nothing, and as `fused` does.
     """
     if prior is not None:
         if choice == "auto" and clip.poses_are_given:
@@ -97,7 +102,7 @@ def find_cameras(
         return FoundCameras(still, "still")
     if choice == "track":
         focused, notes = with_focal_length(clip, held_out)
-        trajectory = tracked(focused, held_out)
+        trajectory = tracked(focused, held_out, depth)
         if prior is None and (turning := turned_path(focused, trajectory, held_out)) is not None:
             return placed(focused, turning, (*notes, TURNS))
         return placed(focused, with_prior(focused, trajectory, prior, held_out), notes)
@@ -115,13 +120,13 @@ def find_cameras(
     motion = camera_motion(clip)
     if motion.verdict == "still":
         return FoundCameras(clip, "still", (f"the camera stands still, for all that can be seen: {motion.evidence}",))
-    return _auto(clip, motion, held_out)
+    return _auto(clip, motion, held_out, depth)
 
 
-def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int]) -> FoundCameras:
+def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int], depth: DepthSource | None) -> FoundCameras:
     """Cameras of a clip whose camera does not clearly stand still."""
     focused, notes = with_focal_length(clip, held_out)
-    trajectory = tracked(focused, held_out)
+    trajectory = tracked(focused, held_out, depth)
     found = trajectory.found
     if motion.verdict == "turning" and (turning := turned_path(focused, trajectory, held_out, motion)) is not None:
         return placed(focused, turning, (f"the camera only turns ({motion.evidence})", *notes, TURNS))
@@ -198,9 +203,12 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
     unfit = unfit_pair(clip) if depth is None and not clip.has_depth else None
     with Progress("frame", bar="camera") as progress:
         trajectory = track_clip(clip, frozenset(held_out), "none" if unfit else depth, progress)
-    doubts = [f"camera: the right views are not used, as {unfit}"] if unfit is not None else []
-    doubts += focal_doubt(clip, trajectory)
-    return replace(trajectory, notes=(*trajectory.notes, *doubts)) if doubts else trajectory
+    said = [f"camera: the right views are not used, as {unfit}"] if unfit is not None else []
+    if trajectory.units == "mm":
+        given = depth == "given" or (depth is None and clip.has_depth)
+        said.append(f"camera: its distances are those of the {'depth files' if given else 'right views'}")
+    said += focal_doubt(clip, trajectory)
+    return replace(trajectory, notes=(*trajectory.notes, *said)) if said else trajectory
 
 
 def focal_doubt(clip: Clip, trajectory: Trajectory) -> list[str]:

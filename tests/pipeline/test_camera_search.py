@@ -14,7 +14,11 @@ from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
+from endogs.pipeline import camera_search
+from endogs.pipeline.camera_plan import with_cameras
 from endogs.pipeline.camera_search import find_cameras, tracked, with_focal_length, without_gaps
+from endogs.pipeline.options import Reconstruct
+from endogs.pipeline.plan import resolve
 from endogs.pipeline.spans import spans
 from endogs.scene.scene_file import load_scene
 from endogs.tracking import focal_length
@@ -73,6 +77,28 @@ def test_a_choice_is_followed_or_refused(moving, resting):
     placed = read(moving).with_cameras(TRUE)
     assert find_cameras(placed, "given").clip is placed
     assert find_cameras(placed, "auto").source == "given"
+
+
+@pytest.mark.parametrize(
+    ("depth", "source", "said"),
+    [("auto", None, "depth files"), ("stereo", "stereo", "right views"), ("parallax", None, "depth files")],
+)
+def test_distances_of_the_path_are_those_of_the_fit_and_it_says_which(moving, monkeypatch, depth, source, said):
+    """A clip with depth files and right views, fitted as if it had no depth files."""
+    clip = read(moving)
+    clip.has_depth = clip.has_right = True
+    clip.baseline, clip.units, asked = 4.0, "mm", []
+
+    def found(clip, held_out, depth, progress):
+        asked.append(depth)
+        poses = [TrackedFrame(k, float(t), TRUE[k], State.TRACKED) for k, t in enumerate(clip.times)]
+        return Trajectory(tuple(poses), tuple(poses), "mm", ())
+
+    monkeypatch.setattr(camera_search, "track_clip", found)
+    plan = resolve(Reconstruct(moving, depth=depth, camera="track"), clip)
+    _, _, cameras = with_cameras(clip, plan)
+    assert asked == [source]
+    assert any(f"its distances are those of the {said}" in note for note in cameras.notes)
 
 
 def test_motion_is_measured_whatever_poses_say(moving, resting):
