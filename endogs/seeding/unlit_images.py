@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from endogs.priors.pull_push import filled
 from endogs.scene.appearance import Appearance, HeadlightColors
+from endogs.scene.appearance.headlight import OFFSET
 from endogs.seeding.exposure_estimate import without_exposure
 from endogs.seeding.observations import Observations
 
@@ -18,7 +19,8 @@ def take_off(observations: Observations, lost: Appearance) -> None:
     for k, (log_gain, bias) in enumerate(lost.exposure.values.double().numpy()):
         gain = np.exp(log_gain)
         if lost.headlight is not None:
-            gain = gain * light_on_image(observations, lost.headlight, k)[..., None]
+            light = light_on_image(observations, lost.headlight, k)[..., None]
+            gain, bias = gain * light, bias + gain * OFFSET * (light - 1)
         observations.images[k] = without_exposure(observations.images[k], gain, bias)
 
 

@@ -184,7 +184,9 @@ def test_a_headlight_is_the_equation_and_is_taken_off_again():
     u, v = np.clip(x / z / 0.5, -1.2, 1.2), np.clip(y / z / 0.4, -1.2, 1.2)
     terms = [np.ones_like(u), -np.log(np.sqrt(x * x + y * y + z * z) / 50), u, v, u * u, v * v, u * v]
     factor = np.exp(np.stack(terms, 1) @ beam.numpy())[:, None]
-    np.testing.assert_allclose(appearance.colors.colors(base, CAMERA), base[:, COLORS] * factor, rtol=1e-4)
+    np.testing.assert_allclose(
+        appearance.colors.colors(base, CAMERA), (base[:, COLORS] + 0.055) * factor - 0.055, rtol=1e-4
+    )
     assert torch.allclose(appearance.unshown(appearance.shown(base, CAMERA, 0.02), CAMERA, 0.02), base, atol=1e-5)
 
 

@@ -38,7 +38,9 @@ def wall(places=PLACES, light=LIGHT, gains=GAINS):
         x, y = (column - K[0, 2]) / K[0, 0] * z, (row - K[1, 2]) / K[1, 1] * z
         points = torch.from_numpy(np.stack([x, y, np.full_like(x, z)], -1))
         shade = (light.features(points) @ light.beam.double()).exp().numpy()[..., None]
-        image = np.rint(np.clip(albedo(x + place[0], y + place[1]) * shade * gains[k], 0, 1) * 255).astype(np.uint8)
+        image = np.rint(
+            np.clip((albedo(x + place[0], y + place[1]) + 0.055) * shade * gains[k] - 0.055, 0, 1) * 255
+        ).astype(np.uint8)
         frames.append(Frame(k, 0.1 * k, image, np.ones((HEIGHT, WIDTH), bool), K, pose))
         depths.append(np.full((HEIGHT, WIDTH), z, np.float32))
     return Observations(frames, ClipFlows(lambda i: frames[i].image), lambda k: depths[k], True)
@@ -57,7 +59,6 @@ def test_light_and_exposures_are_found_up_to_one_factor():
     ]
     np.testing.assert_allclose(ratios / np.mean(ratios, (0, 1, 2)), 1, atol=0.06)
     assert np.std(ratios) / np.mean(ratios) < 0.02
-    assert not found.exposure.values[:, 1].any()
 
 
 def test_images_without_their_light_agree_where_they_show_the_same():

@@ -1,15 +1,16 @@
 """Colours under the light that an endoscope carries: dimmer with the distance and away from the middle of its beam.
 
-A Gaussian at (x, y, z) in the camera's axes, d away from it, shows its colour times exp(g), in sRGB:
+A Gaussian of colour c at (x, y, z) in the camera's axes, d away from it, shows, in sRGB,
 
+    (c + 0.055) exp(g) - 0.055
     g = b0 - b1 log(d / d0) + b2 u + b3 v + b4 u^2 + b5 v^2 + b6 u v         u = x / (z rx),  v = y / (z ry)
 
-with rx, ry the tangents from the optical axis to the sides of the picture. Above its toe sRGB is a power of linear
-light (IEC 61966-2-1), so that factors of light are factors of sRGB: of the inverse square, b1 is 2 / 2.4. The quadratic
-in the picture stands for the beam's profile, where the lamps sit beside the lens, and the lens's vignetting together;
-nothing that a clip shows tells them apart. Lamp at the lens and inverse square are those of LightNeuS (Batlle et al.
-2023), light bound to the camera in the loss that of NFL-BA (Beltran et al. 2024). Geometry gets no gradient from light:
-it would bend to explain it.
+with rx, ry the tangents from the optical axis to the sides of the picture. Above its toe sRGB plus 0.055 is a power of
+linear light (IEC 61966-2-1), so that factors of light are factors of it: of the inverse square, b1 is 2 / 2.4. The
+quadratic in the picture stands for the beam's profile, where the lamps sit beside the lens, and the lens's vignetting
+together; nothing that a clip shows tells them apart. Lamp at the lens and inverse square are those of LightNeuS (Batlle
+et al. 2023), light bound to the camera in the loss that of NFL-BA (Beltran et al. 2024). Geometry gets no gradient from
+light: it would bend to explain it.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from endogs.gaussians import COLORS, MEANS
 from endogs.scene.appearance.color_model import ColorModel
 from endogs.scene.deformation.settings import usable_number
 
+OFFSET = 0.055
+"""Of sRGB from a power of linear light."""
 TERMS = 7
 """Numbers of a beam."""
 OUTERMOST = 1.2
@@ -33,8 +36,8 @@ NEAREST, FARTHEST = 0.05, 20.0
 
 @dataclass(frozen=True)
 class HeadlightColors(ColorModel):
-    """The light is the whole clip's; the Gaussians' colour columns are what they show at d0 on the optical axis, less
-    exp(b0)."""
+    """The light is the whole clip's; the Gaussians' colour columns are what they show at d0 on the optical axis where
+    b0 is 0."""
 
     kind: ClassVar[str] = "headlight"
     trained: ClassVar[tuple[str, ...]] = ("beam",)
@@ -71,13 +74,13 @@ class HeadlightColors(ColorModel):
 
     def colors(self, packed: Tensor, camera: Camera) -> Tensor:
         """(N, 3) sRGB in this light."""
-        return packed[:, COLORS] * self.gain(packed, camera)
+        return (packed[:, COLORS] + OFFSET) * self.gain(packed, camera) - OFFSET
 
     @torch.no_grad()
     def encode(self, base: Tensor, camera: Camera) -> Tensor:
         """The Gaussians that this light shows to `camera` in the colours that `base` has."""
         base = base.clone()
-        base[:, COLORS] /= self.gain(base, camera)
+        base[:, COLORS] = (base[:, COLORS] + OFFSET) / self.gain(base, camera) - OFFSET
         return base
 
     def extend(self, base: Tensor) -> "HeadlightColors":
