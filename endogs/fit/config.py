@@ -38,8 +38,9 @@ ColorChoice = Literal["plain", "sh", "lit"]
 class AppearanceConfig:
     """Colours that depend on more than time, and their step sizes."""
 
-    colors: ColorChoice = "plain"
-    """The colour model."""
+    colors: ColorChoice | Literal["headlight"] = "plain"
+    """The colour model. The headlight is the plan's choice, where a camera moves with known poses; it is left out where
+    depth is not in the poses' units."""
     sh_degree: int = 2
     """Of the spherical harmonics, 1 to 3."""
     exposure: bool = False
@@ -50,6 +51,8 @@ class AppearanceConfig:
     """Of log reflectance and the roughness's logit, per step."""
     lamp_rate: float = 1e-2
     """Of the lamp's two numbers, per step."""
+    beam_rate: float = 1e-3
+    """Of the headlight's numbers, per step."""
     exposure_rate: float = 3e-3
     """Of log gain and bias, per step that sees their frame."""
     final: float = 0.1
@@ -66,6 +69,7 @@ class AppearanceConfig:
             "colors.rest": self.sh_rate,
             "colors.gloss": self.gloss_rate,
             "colors.lamp": self.lamp_rate,
+            "colors.beam": self.beam_rate,
             "exposure": self.exposure_rate,
         }
 

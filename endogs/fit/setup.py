@@ -21,18 +21,20 @@ from endogs.fit.settling import settled
 from endogs.fit.window import Window
 from endogs.gaussians import CHANNELS
 from endogs.scene import Knots, Scene, SplineDeformation
-from endogs.scene.appearance import Appearance, Exposure, HarmonicColors, LitColors
+from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors, HeadlightColors, LitColors
 from endogs.scene.appearance.color_model import ColorModel
 from endogs.scene.deformation.clip_time import ClipTime
 from endogs.scene.deformation.form import Start as DeformationStart
 from endogs.scene.deformation.registry import DEFORMATIONS
 from endogs.scene.origin import Origin
-from endogs.seeding.exposure_estimate import estimate_exposure, without_exposure
+from endogs.seeding.exposure_estimate import estimate_exposure
 from endogs.seeding.initialization import initialize
 from endogs.seeding.knots import clip_knots
+from endogs.seeding.light_estimate import estimate_light
 from endogs.seeding.placement import StartStyle
 from endogs.seeding.posed_start import initialize_by_poses
 from endogs.seeding.spline_fit import fit_control
+from endogs.seeding.unlit_images import take_off
 
 FOOTPRINT_FRAMES = 9
 """Frames of a moving camera by which the width of a pixel is found."""
@@ -69,14 +71,14 @@ def new_optimizer(
             f"{clip.source}: two frames have the same time, so no exposure can be found for each; leave out "
             "--exposure, or correct the times."
         )
-    exposure = start_exposure(window, config, device)
+    seen = start_light(window, config, device)
     base, control = torch.zeros(0, CHANNELS), None
     if checkpoint is None:
         start = start or STARTS[config.initialization]
         base, control = start(window, config, knots if tracked else None, seed)
     base, footprint = base.to(device), pixel_footprint(window)
     control = None if control is None else control.to(device)
-    appearance = new_appearance(base, window, config, exposure)
+    appearance = new_appearance(base, window, config, seen)
     if appearance is not None:
         base, control = appearance.encode_start(base, control)
     motion = None if control is None or knots is None else SplineDeformation(control, knots)
@@ -113,35 +115,42 @@ STARTS: dict[str, Start] = {"tissue": start_on_tissue, "poses": start_by_poses}
 """Where the first Gaussians go, by the name in `FitConfig.initialization`."""
 
 
-def start_exposure(window: Window, config: FitConfig, device: torch.device) -> Exposure | None:
-    """The exposure that a fit starts from, which the images that new Gaussians are coloured by lose; None without one.
+def start_light(window: Window, config: FitConfig, device: torch.device) -> Appearance:
+    """The headlight and the exposures that a fit starts from, which the images that new Gaussians are coloured by lose;
+    each None where the fit has none.
 
-    Lit colours start from neutral exposures: the lamp is to explain as much as it can.
+    Lit colours start from neutral exposures: the lamp is to explain as much as it can. A headlight needs depth in the
+    poses' units.
     """
     observations = window.observations
-    observations.images = [frame.image for frame in observations.frames]  # a window may serve several fits
+    take_off(observations, PLAIN)  # a window may serve several fits
     if not config.appearance.exposure:
-        return None
+        return PLAIN
     if config.appearance.colors == "lit":
-        return Exposure.neutral(observations.times, device)
-    exposure = estimate_exposure(observations)
-    for k, (log_gain, bias) in enumerate(exposure.values.double().numpy()):
-        observations.images[k] = without_exposure(observations.images[k], np.exp(log_gain), bias)
-    return exposure.to(device)
+        return Appearance(None, Exposure.neutral(observations.times, device))
+    if config.appearance.colors == "headlight" and window.metric:
+        camera = window.real[window.reference].camera.to("cpu")
+        distance = pixel_footprint(window) * float(camera.K[0, 0])
+        seen = estimate_light(observations, HeadlightColors.even(distance, camera))
+    else:
+        seen = Appearance(None, estimate_exposure(observations))
+    take_off(observations, seen)
+    return seen.to(device)
 
 
-def new_appearance(base: Tensor, window: Window, config: FitConfig, exposure: Exposure | None) -> AppearanceAdam | None:
-    """What is trained between Gaussians that begin as `base` (N, 14) and the picture; None where colours are plain."""
+def new_appearance(base: Tensor, window: Window, config: FitConfig, seen: Appearance) -> AppearanceAdam | None:
+    """What is trained between Gaussians that begin as `base` (N, 14) and the picture, from the light and exposures that
+    were `seen`; None where colours are plain."""
     appearance = config.appearance
     if appearance.plain:
         return None
     camera = window.real[window.reference].camera
-    colors: ColorModel | None = None
+    colors: ColorModel | None = seen.colors
     if appearance.colors == "sh":
         colors = HarmonicColors.at_rest(len(base), appearance.sh_degree, base.device)
     elif appearance.colors == "lit":
         colors = LitColors.start(base, pixel_footprint(window) * float(camera.K[0, 0]))
-    return AppearanceAdam(Appearance(colors, exposure), camera, appearance)
+    return AppearanceAdam(Appearance(colors, seen.exposure), camera, appearance)
 
 
 def new_rest_pull(window: Window, config: FitConfig, knots: Knots | None) -> RestPull | None:

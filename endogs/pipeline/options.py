@@ -62,15 +62,17 @@ class FitOptions(Options):
     Deform3DGS, ColorGS); planes of features (hexplane: EndoGaussian); a network (mlp: SurgicalGaussian; for GPUs); few
     trajectories that all share (lowrank); or not at all (none)."""
     colors: ColorChoice = "plain"
-    """What colours depend on: time alone; the direction of view (sh, for moving cameras); or the endoscope's lamp
-    (lit), which leaves an albedo and can be relit."""
+    """What colours depend on: time alone (plain); the direction of view (sh, for moving cameras); or the endoscope's
+    lamp (lit), which leaves an albedo and can be relit. Where the camera moves and its poses are known, plain colours
+    dim with the distance from the camera and towards the rim of the picture, as its light does."""
     sh_degree: Annotated[Literal[1, 2, 3] | None, Range(1, 3)] = None
     """Degree of the spherical harmonics of --colors sh, by default 2."""
     exposure: Annotated[bool, FlagCreatePairsOff] = False
     """Give every frame a gain and a bias per channel, for videos with automatic exposure or white balance. Where the
     camera moves and its poses are known, so that its light moves too, every frame gets them anyway."""
     even_exposure: bool = False
-    """Give no frame its own gain and bias, also where the camera moves."""
+    """Give no frame its own gain and bias, also where the camera moves, and take its light to be the same
+    everywhere."""
     hold_poses: bool = False
     """Take the poses of a moving camera as they were given. Otherwise they are refined during the fit, by pixels, and
     each frame that is kept for testing is aligned to the finished scene before it is judged."""

@@ -26,8 +26,9 @@ from endogs.scene.tensor_file import TensorFile, broken, write_tensor_file
 from endogs.scene.visibility import Visibility
 
 FORMAT = "endogs-scene"
-VERSION = 2
-"""The newest version that can be read: 1 is a scene, 2 a segment of a chain, or the file that names its segments."""
+VERSION = 3
+"""The newest version that can be read: 1 is a scene, 2 a segment of a chain, or the file that names its segments, and 3
+what holds a headlight."""
 SEGMENTS = "segments"
 """Folder of a chain's segments, beside the file that names them."""
 FILE_NAME = "scene.safetensors"
@@ -63,7 +64,7 @@ def save_scene(scene: Scene, path: Path | str) -> None:
     }
     if not scene.appearance.plain:
         metadata |= {"appearance": scene.appearance.description()}
-    version = 1 if scene.identity is None else 2
+    version = 3 if scene.appearance.headlight is not None else 1 if scene.identity is None else 2
     write_tensor_file(path, tensors | _mask_tensors(scene), about_scene(scene, version) | metadata)
 
 

@@ -115,6 +115,10 @@ def _image_colors(observations: Observations, before: Scene, at: int) -> Tensor:
     image, plain = observations.frames[at].image, observations.images[at]
     if plain is image:
         return shown
+    if observations.lost is not None and observations.lost.headlight is not None:
+        own = before.packed_at(time).cpu()
+        own[:, COLORS] = shown
+        return observations.lost.unshown(own, camera.to("cpu"), float(observations.times[at]))[:, COLORS]
     # The images lost their exposure, an affine map of each channel: found again from the two, and taken off here too.
     found = shown.clone()
     for c in range(3):

@@ -16,6 +16,7 @@ from endogs.geometry import invert_rigid
 from endogs.priors.motion.flow import ClipFlows, dis_flow, one_opencv_thread
 from endogs.priors.tissue import PackedMask, erode_tissue_mask
 from endogs.priors.tissue_image import tissue_image
+from endogs.scene.appearance import Appearance
 from endogs.seeding.carried_motion import Grid, carried_motion, grid_lookup, rim_pixels
 from endogs.seeding.gap_closing import close_gaps
 
@@ -50,7 +51,9 @@ class Observations:
         """
         self.frames: list[Frame] = []
         self.images: list[NDArray[np.uint8]] = []
-        """What new Gaussians are coloured by (H, W, 3): the frames' images, or those without their exposures."""
+        """What new Gaussians are coloured by (H, W, 3): the frames' images, or those without light and exposure."""
+        self.lost: Appearance | None = None
+        """The light and exposures that these images lost."""
         self.masks: list[NDArray[np.bool_]] = []
         """Tissue masks (H, W)."""
         self.depth = depth

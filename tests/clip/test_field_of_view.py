@@ -54,6 +54,22 @@ def test_a_round_view_is_found_with_the_text_beside_it():
     assert outside[disc(104)].mean() == 0
 
 
+def test_glare_beside_a_bright_wall_is_no_part_of_the_view_and_a_dark_fold_is():
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    far = np.hypot(x - 160, y - 120)
+    glare = (far >= 113) & (far < 130) & (x > 200) & (y > 120)
+    fold = disc() & (np.abs(y - 120) < 8) & (x > 200)
+    images = with_round_view(frames(8))
+    for k, image in enumerate(images):
+        wall = disc() & (x > 180) & ~fold
+        image[wall] = 160 + image[wall] // 4
+        image[fold] = 40 if k == 3 else 12
+        image[glare] = 45 if k == 3 else 8
+    outside = black_surroundings(images)
+    assert outside[glare].all()
+    assert not outside[disc(104)].any()
+
+
 def test_a_letterbox_is_found():
     images = frames()
     for image in images:

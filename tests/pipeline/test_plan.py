@@ -26,11 +26,13 @@ def test_a_moving_camera_is_placed_by_poses_and_lit_frame_by_frame(moving):
         found = numbers(moving, deformation=deformation)
         assert found.initialization == "poses"
         assert found.appearance.exposure
+        assert found.appearance.colors == "headlight"
+    assert numbers(moving, colors="lit").appearance.colors == "lit"
 
 
 def test_an_option_or_a_deformation_without_appearance_keeps_the_exposure_even(moving):
-    assert not numbers(moving, even_exposure=True).appearance.exposure
-    assert not numbers(moving, deformation="bases").appearance.exposure
+    assert numbers(moving, even_exposure=True).appearance.plain
+    assert numbers(moving, deformation="bases").appearance.plain
 
 
 def test_a_still_camera_is_fitted_as_ever(tmp_path):

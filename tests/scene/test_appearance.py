@@ -20,7 +20,7 @@ from endogs.fit.optimize.appearance_adam import AppearanceAdam
 from endogs.gaussians import COLORS, MEANS
 from endogs.phantom.light import ggx
 from endogs.render import rasterize_packed
-from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors, Light, LitColors
+from endogs.scene.appearance import PLAIN, Appearance, Exposure, HarmonicColors, HeadlightColors, Light, LitColors
 from endogs.scene.appearance.bake import baked
 from endogs.scene.appearance.color_space import linear_to_srgb, srgb_to_linear
 from endogs.scene.appearance.lit import START_AMBIENT, START_REFLECTANCE, START_ROUGHNESS, START_SPOT
@@ -68,10 +68,11 @@ def looks(base: torch.Tensor) -> dict[str, Appearance]:
         "lit": Appearance(lit),
         "exposure": Appearance(None, exposure),
         "lit and exposure": Appearance(lit, exposure),
+        "headlight": Appearance(HeadlightColors(0.3 * torch.randn(7, generator=generator), 40.0, (0.6, 0.4)), exposure),
     }
 
 
-KINDS = ("sh", "lit", "exposure", "lit and exposure")
+KINDS = ("sh", "lit", "exposure", "lit and exposure", "headlight")
 
 
 def test_harmonics_are_those_of_the_textbook():
@@ -103,12 +104,15 @@ def test_harmonics_look_from_the_camera_to_the_mean_in_world_axes():
     assert colors[0].tolist() == pytest.approx([0.5 + np.sqrt(3 / (4 * np.pi)), 0.5, 0.5])
 
 
+TRAINED = ("colors.rest", "colors.gloss", "colors.lamp", "colors.beam", "exposure")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_finite_differences(kind):
     base = tissue(12)
     appearance = looks(base)[kind]
     tensors = {name: t.double() if t.is_floating_point() else t for name, t in appearance.tensors().items()}
-    free = ["packed", *(name for name in tensors if name in ("colors.rest", "colors.gloss", "colors.lamp", "exposure"))]
+    free = ["packed", *(name for name in tensors if name in TRAINED)]
     camera = CAMERA.to(dtype=torch.float64)
     moved = {"packed": base[:, :]} | tensors
 
@@ -116,7 +120,7 @@ def test_gradients_are_finite_differences(kind):
         now = moved | dict(zip(free, values, strict=True))
         # Light gives the geometry no gradient, by design; harmonics do.
         packed = now.pop("packed")
-        if "lit" in kind:
+        if "lit" in kind or kind == "headlight":
             packed = torch.cat([base[:, : COLORS.start], packed[:, COLORS]], 1)
         return appearance.with_tensors(now).shown(packed, camera, 0.02)
 
@@ -171,6 +175,19 @@ def test_lit_colours_are_the_equation(offset):
     found = srgb_to_linear(lit.colors(base.float(), CAMERA)).numpy()
     np.testing.assert_allclose(found[clear], expected[clear], rtol=2e-4, atol=1e-5)
     assert clear.sum() > 200
+
+
+def test_a_headlight_is_the_equation_and_is_taken_off_again():
+    base, beam = tissue().float(), torch.tensor([0.2, 0.8, 0.1, -0.1, -0.5, -0.4, 0.3])
+    appearance = Appearance(HeadlightColors(beam, 50.0, (0.5, 0.4)), looks(tissue())["exposure"].exposure)
+    x, y, z = (base[:, k].numpy() for k in range(3))
+    u, v = np.clip(x / z / 0.5, -1.2, 1.2), np.clip(y / z / 0.4, -1.2, 1.2)
+    terms = [np.ones_like(u), -np.log(np.sqrt(x * x + y * y + z * z) / 50), u, v, u * u, v * v, u * v]
+    factor = np.exp(np.stack(terms, 1) @ beam.numpy())[:, None]
+    np.testing.assert_allclose(
+        appearance.colors.colors(base, CAMERA), (base[:, COLORS] + 0.055) * factor - 0.055, rtol=1e-4
+    )
+    assert torch.allclose(appearance.unshown(appearance.shown(base, CAMERA, 0.02), CAMERA, 0.02), base, atol=1e-5)
 
 
 def test_a_surface_behind_the_moved_lamp_gets_ambient_light_only():
@@ -256,6 +273,8 @@ def test_the_scene_file_gives_back_how_a_scene_looks(kind, tmp_path):
         ("sh", lambda t, m: m.pop("appearance"), "unknown tensor"),
         ("lit", lambda t, m: t["appearance.colors.neighbours"].fill_(9), "outside"),
         ("lit", lambda t, m: t.pop("appearance.colors.lamp"), "lamp"),
+        ("headlight", lambda t, m: t.update({"appearance.colors.beam": torch.zeros(6)}), "headlight"),
+        ("headlight", lambda t, m: m["appearance"]["colors"]["settings"].update(reach=[0.5, 0.0]), "headlight"),
         ("exposure", lambda t, m: m["appearance"]["exposure"].update(times=[1.0, 0.5, 2.0]), "ascend"),
         ("exposure", lambda t, m: m["appearance"]["exposure"].update(times=[0.5]), "do not fit"),
     ],
@@ -271,7 +290,7 @@ def test_a_broken_appearance_is_told_in_one_sentence(kind, spoil, match, tmp_pat
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["sh", "lit", "lit and exposure"])
+@pytest.mark.parametrize("kind", ["sh", "lit", "lit and exposure", "headlight"])
 @pytest.mark.parametrize("static", [False, True])
 def test_baked_colours_are_those_that_the_clip_saw(kind, static):
     scene = make_scene(moving_camera=not static, static=static)

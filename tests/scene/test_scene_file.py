@@ -133,7 +133,7 @@ def test_a_pickle_is_never_unpickled(saved: Path, tmp_path: Path) -> None:
 
 def test_a_newer_version_is_told(saved: Path) -> None:
     rewrite(saved, lambda tensors, metadata: metadata.update(version=9))
-    with pytest.raises(InputError, match="scene format 9, and this endogs reads 2: install a newer endogs"):
+    with pytest.raises(InputError, match="scene format 9, and this endogs reads 3: install a newer endogs"):
         load_scene(saved)
 
 

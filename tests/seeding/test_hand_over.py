@@ -11,8 +11,10 @@ from endogs.gaussians import CHANNELS, COLORS, OPACITY
 from endogs.geometry import project
 from endogs.priors.motion.flow import ClipFlows
 from endogs.scene import Knots, Scene, SplineDeformation, StaticDeformation
+from endogs.scene.appearance import Appearance, Exposure, HeadlightColors
 from endogs.seeding.hand_over import hand_over
 from endogs.seeding.observations import Observations
+from endogs.seeding.unlit_images import take_off
 
 DEPTH = 100.0
 SHARED = 4
@@ -130,3 +132,20 @@ def test_without_shared_frames_they_go_on_from_where_they_were_last(observations
     began = SplineDeformation(found.control, knots).packed_at(found.base, float(observations.times[0]))
     np.testing.assert_allclose(began[:, :3], last[:, :3], atol=0.35)
     assert found.identity.tolist() == [1]
+
+
+def test_colours_lose_the_light_of_their_own_segment_and_that_of_the_new_one(observations):
+    """They show the same in the shared frame, in either segment's headlight and exposures."""
+    scene = before(observations, [(12.5, 10.5), (20.5, 18.5)])
+    reach = (0.5, 0.4)
+    old = HeadlightColors(torch.tensor([0.1, 0.8, 0.0, 0.2, -0.4, -0.3, 0.0]), 90.0, reach)
+    scene = replace(scene, appearance=Appearance(old, Exposure.neutral(scene.times)))
+    new = HeadlightColors(torch.tensor([-0.2, 0.5, 0.1, 0.0, -0.6, -0.5, 0.1]), 110.0, reach)
+    exposure = Exposure.neutral(observations.times)
+    exposure.values[:, 0] = 0.2
+    window = Observations(observations.frames, ClipFlows(lambda k: None), observations.depth, True)
+    take_off(window, Appearance(new, exposure))
+    found = hand_over(window, scene, None, most=10, followed=False)
+    at = float(scene.times[SHARED - 1])
+    shown = window.lost.shown(found.base, scene.camera(SHARED - 1), at)
+    assert torch.allclose(shown[:, COLORS], scene.shown_at(at)[:, COLORS], atol=1e-5)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.clip.view.framing import Framing
+from endogs.clip.view.glare import glare_beside
 from endogs.clip.view.insets import Windows, find_windows
 from endogs.clip.view.overlays import find_overlays
 from endogs.clip.view.panels import Box, Panels, box_of, even_rest, find_panels, largest_channel
@@ -175,7 +176,8 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
     """
     import cv2
 
-    brightest = np.max([largest_channel(image) for image in images], axis=0)
+    levels = [largest_channel(image) for image in images]
+    brightest = np.max(levels, axis=0)
     height, width = brightest.shape
     count, labels, stats, _ = cv2.connectedComponentsWithStats((brightest < BLACK).view(np.uint8), connectivity=4)
     corners = [int(labels[y, x]) for y in (0, -1) for x in (0, -1) if labels[y, x]]
@@ -184,7 +186,7 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
         return black
     reach = max(3, round(0.012 * width))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    median = np.median([largest_channel(image) for image in images], axis=0)
+    median = np.median(levels, axis=0)
     for label in set(corners):
         if stats[label, cv2.CC_STAT_AREA] < 0.002 * height * width:
             continue
@@ -194,6 +196,7 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
             black |= patch
     if not black.any():
         return black
+    black |= glare_beside(black, levels, BLACK)
     # The view is the largest part that is left.
     count, labels, stats, _ = cv2.connectedComponentsWithStats((~black).view(np.uint8), connectivity=4)
     if count < 2:

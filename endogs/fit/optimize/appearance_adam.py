@@ -122,7 +122,7 @@ class AppearanceAdam:
         stays as it is.
         """
         grown, shown = copy(self), self.appearance.extend(torch.cat([base, new]))
-        if shown.colors is not None:
+        if shown.colors is not None and not shown.colors.seeds_unlit:
             new = shown.colors.encode(torch.cat([base, new]), self.camera)[len(base) :]
         grown._take(shown)
         grown._m, grown._v = dict(self._m), dict(self._v)
@@ -136,7 +136,9 @@ class AppearanceAdam:
     def encode_start(self, base: Tensor, control: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The first Gaussians (N, 14), coloured like the clip's images, and their control points, as `extend` does."""
         colors = self.appearance.colors
-        return base if colors is None else colors.encode(base, self.camera), self._without_drift(control)
+        if colors is not None and not colors.seeds_unlit:
+            base = colors.encode(base, self.camera)
+        return base, self._without_drift(control)
 
     def _without_drift(self, control: Tensor | None) -> Tensor | None:
         """Control points whose colours rest where the lamp may be why colours change along a track."""

@@ -2,7 +2,18 @@
 
 from endogs.scene.appearance.appearance import COLOR_MODELS, PLAIN, Appearance
 from endogs.scene.appearance.exposure import Exposure
+from endogs.scene.appearance.headlight import HeadlightColors
 from endogs.scene.appearance.lit import LAMP_AT_LENS, Light, LitColors
 from endogs.scene.appearance.spherical_harmonics import HarmonicColors
 
-__all__ = ["COLOR_MODELS", "LAMP_AT_LENS", "PLAIN", "Appearance", "Exposure", "HarmonicColors", "Light", "LitColors"]
+__all__ = [
+    "COLOR_MODELS",
+    "LAMP_AT_LENS",
+    "PLAIN",
+    "Appearance",
+    "Exposure",
+    "HarmonicColors",
+    "HeadlightColors",
+    "Light",
+    "LitColors",
+]

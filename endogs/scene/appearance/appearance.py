@@ -10,10 +10,13 @@ from endogs.camera import Camera
 from endogs.gaussians import COLORS
 from endogs.scene.appearance.color_model import ColorModel
 from endogs.scene.appearance.exposure import Exposure
+from endogs.scene.appearance.headlight import HeadlightColors
 from endogs.scene.appearance.lit import LitColors
 from endogs.scene.appearance.spherical_harmonics import HarmonicColors
 
-COLOR_MODELS: dict[str, type[ColorModel]] = {model.kind: model for model in (HarmonicColors, LitColors)}
+COLOR_MODELS: dict[str, type[ColorModel]] = {
+    model.kind: model for model in (HarmonicColors, LitColors, HeadlightColors)
+}
 """Colour models by the name that the scene file and the command line use; `plain` stands for none."""
 COLORS_OF, EXPOSURE = "colors.", "exposure"
 """Where the names of the tensors begin, in scene files and checkpoints."""
@@ -43,6 +46,11 @@ class Appearance:
         """The colours, where they are harmonics of the direction of view."""
         return self.colors if isinstance(self.colors, HarmonicColors) else None
 
+    @property
+    def headlight(self) -> HeadlightColors | None:
+        """The colours, where they are seen in a light that the camera carries."""
+        return self.colors if isinstance(self.colors, HeadlightColors) else None
+
     def shown(self, packed: Tensor, camera: Camera, time: float) -> Tensor:
         """The packed Gaussians (N, 14) that `camera` shows at `time`, seconds; `packed` itself when plain."""
         if self.plain:
@@ -51,6 +59,16 @@ class Appearance:
         if self.exposure is not None:
             colors = self.exposure.shown(colors, time)
         return torch.cat([packed[:, : COLORS.start], colors], 1)
+
+    @torch.no_grad()
+    def unshown(self, packed: Tensor, camera: Camera, time: float) -> Tensor:
+        """The Gaussians (N, 14) that `camera` shows at `time` in the colours that `packed` (N, 14) has: as `shown`,
+        backwards, but for highlights and the like, which `ColorModel.encode` leaves out."""
+        if self.exposure is not None:
+            packed = packed.clone()
+            gain, bias = self.exposure.at(time)
+            packed[:, COLORS] = (packed[:, COLORS] - bias.to(packed)) / gain.to(packed)
+        return packed if self.colors is None else self.colors.encode(packed, camera)
 
     @property
     def steady(self) -> "Appearance":

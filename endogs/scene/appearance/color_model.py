@@ -17,6 +17,8 @@ class ColorModel(ABC):
     """Names of the tensors that are trained."""
     per_gaussian: ClassVar[tuple[str, ...]]
     """Names of the trained tensors whose first dimension is the Gaussians."""
+    seeds_unlit: ClassVar[bool] = False
+    """Whether the images that new Gaussians are coloured by lose this model's light before they are placed."""
 
     @abstractmethod
     def colors(self, packed: Tensor, camera: Camera) -> Tensor:
