@@ -26,7 +26,7 @@ def frame_states(clip: Clip, network: InstrumentNetwork | None = None) -> str:
     """Which frames look like something other than tissue, in words; empty where none does."""
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(len(clip), LOOKED_AT)).round().astype(int))
     said = in_words(states_of(clip, chosen, network))
-    return said and f"{said}, by the look of {len(chosen)} frames; reconstruct leaves such frames out"
+    return said and f"{said}, by the look of {len(chosen)} frames; --start and --end leave them out"
 
 
 def states_of(

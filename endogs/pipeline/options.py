@@ -77,8 +77,8 @@ class FitOptions(Options):
     """Take the poses of a moving camera as they were given. Otherwise they are refined during the fit, by pixels, and
     each frame that is kept for testing is aligned to the finished scene before it is judged."""
     every_frame: bool = False
-    """Fit and judge all frames. Otherwise those that look like no tissue (black, smoke or steam, a smeared lens, out of
-    the body) are left out, and named."""
+    """Fit and judge all frames. Otherwise those that look like no tissue (black, smoke or steam, out of the body)
+    are left out, and named."""
     iterations: Annotated[int | None, Range(0, 10**7)] = None
     """Optimization steps instead of the preset's."""
     gaussians: Annotated[int | None, Range(1, 10**8)] = None

@@ -14,6 +14,8 @@ from endogs.priors.instruments.network import InstrumentNetwork
 
 LOOK_SECONDS = 0.2
 """Time between frames that are looked at; what is shorter may be missed."""
+LEFT_OUT = "black", "smoke", "outside"
+"""States whose frames are left out. A smeared lens still shows tissue, and looks much like tissue out of focus."""
 MOST_LEFT_OUT = 0.5
 """Part of the training frames that may be left out: a video with more of them is unlike what the network knows."""
 
@@ -25,7 +27,8 @@ def without_tissueless(clip: Clip, plan: Plan, network: InstrumentNetwork | None
     """
     if plan.options.every_frame:
         return clip, plan
-    states = states_of(clip, looks(clip.times), network)
+    found = states_of(clip, looks(clip.times), network)
+    states = {name: frames for name, frames in found.items() if name in LEFT_OUT}
     frames = tuple(int(i) for i in np.flatnonzero(np.any(list(states.values()), axis=0)))
     if not frames:
         return clip, plan
@@ -34,8 +37,8 @@ def without_tissueless(clip: Clip, plan: Plan, network: InstrumentNetwork | None
         doubt = "as their look may mislead in this kind of video; --start and --end choose another part"
         say([f"most frames do not look like tissue ({in_words(states)}); all are fitted, {doubt}"])
         return clip, plan
-    done = f"these {len(frames)} frames are neither fitted nor judged; --every-frame takes them too"
-    say([f"no tissue: {in_words(states)}; {done}"])
+    count = f"{len(frames)} frame{'s' * (len(frames) != 1)}"
+    say([f"no tissue: {in_words(states)}; {count} neither fitted nor judged; --every-frame takes them too"])
     return clip.with_tissueless(frames), replace(plan, split=split)
 
 

@@ -71,7 +71,7 @@ def test_looks_are_spaced_in_time_and_reach_the_end():
 def test_a_fit_leaves_them_out_and_says_so(dark_between, tmp_path, capsys):
     words = ["--iterations", "3", "--gaussians", "300", "--masks", "none", "--device", "cpu"]
     assert main(["reconstruct", str(dark_between), "--out", str(tmp_path / "a"), *words]) == 0
-    assert "no tissue: black in frames 8 to 10; these 3 frames are neither" in capsys.readouterr().err
+    assert "no tissue: black in frames 8 to 10; 3 frames neither" in capsys.readouterr().err
     origin = load_scene(tmp_path / "a").origin
     assert origin.tissueless_frames == BLACK
     assert not set(BLACK) & set(origin.training_frames)
