@@ -39,14 +39,18 @@ MOTION = 0.5
 """How much motion counts against the network."""
 OFFSET = 0.5
 """Log odds added to the network's, which are careful: they are within MOST then."""
-COLOR_FOR, COLOR_AGAINST = 1.2, 0.3
-"""How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is one
-(precision .98), but metal that mirrors tissue looks like tissue."""
+COLOR_FOR, COLOR_AGAINST, COLOR_DOUBTED = 1.2, 0.5, 0.15
+"""How much colour counts where its own search finds an instrument, and where it sees tissue and the network does so
+too, or does not: what colour finds is one (precision .98), but metal that mirrors tissue looks like tissue."""
+SEEN = (-1.0, 0.0)
+"""The network's log odds between which that changes from the second to the third."""
 BRIGHT = (200.0, 235.0)
 """Grey levels of the brightest channel from which on colour finds less, and nothing."""
 MOST = 5.0
 SURE = 1.5
 """Log odds that some part of an instrument reaches."""
+SURE_THIN = 2.0
+"""Log odds above which a thin part stays though its outline is unsure."""
 SURE_SHARE = 0.15
 """That part."""
 SMALLEST = 0.0015
@@ -99,12 +103,14 @@ class InstrumentSearch:
         by_network, by_color = odds > 0, np.zeros_like(self.view)
         if self.colors_tell and self.colors.tissue is not None:
             evidence = colors_speak(image, self.view, self.colors.tissue, self.colors.table)
-            odds = np.clip(evidence.log_odds, -MOST, MOST)
+            seen, odds = odds, np.clip(evidence.log_odds, -MOST, MOST)
             by_color = instrument_patches(evidence, odds, self.colors.tissue, self.colors.edge)
             # Near its highest level the sensor shows tissue too close to the light as pale as steel.
-            brightest = cv2.blur(image.max(2), (5, 5)).astype(np.float32)
+            red, green, blue = (image[..., k] for k in range(3))
+            brightest = cv2.blur(np.maximum(np.maximum(red, green), blue), (5, 5)).astype(np.float32)
             known = np.clip((BRIGHT[1] - brightest) / (BRIGHT[1] - BRIGHT[0]), 0, 1)
-            told = np.where(by_color, COLOR_FOR * known * np.maximum(odds, 0), COLOR_AGAINST * np.minimum(odds, 0))
+            against = np.interp(seen, SEEN, (COLOR_AGAINST, COLOR_DOUBTED)).astype(np.float32)
+            told = np.where(by_color, COLOR_FOR * known * np.maximum(odds, 0), against * np.minimum(odds, 0))
             total = total + told
         self._seen_by[index] = by_network, by_color
         return np.where(self.view, total, np.float32(-MOST)).astype(np.float32)
@@ -124,7 +130,7 @@ class InstrumentSearch:
         if flows:
             moved = sum(motion_log_odds(odds, flow, self.view) for flow in flows) / np.float32(len(flows))
             odds = np.asarray(odds + MOTION * moved, np.float32)
-        mask = outlined(frame.image, patches_of(odds, self.colors.edge), odds, self.view)
+        mask = outlined(frame.image, patches_of(odds, self.colors.edge), odds, self.view, SURE_THIN)
         halo = self._halo(mask, odds)
         by_network, by_color = (int(np.count_nonzero(seen & mask)) for seen in self._seen_by.pop(frame.number))
         return FoundFrame(mask, halo, by_network, by_color)
@@ -148,9 +154,11 @@ def patches_of(odds: LogOdds, edge: Mask) -> Mask:
     # Two pixels of gap, as a highlight or a joint makes, do not cut an instrument in two.
     count, labels = cv2.connectedComponents(cv2.dilate(opened, disc(2)), connectivity=8)
     labels = labels * opened
+    inside = np.flatnonzero(labels)
+    numbers = labels.ravel()[inside]
 
     def sums(weight: NDArray) -> NDArray[np.float64]:
-        return np.bincount(labels.ravel(), weights=weight.ravel(), minlength=count).astype(np.float64)
+        return np.bincount(numbers, weights=weight.ravel()[inside], minlength=count).astype(np.float64)
 
     area = sums(np.ones(odds.shape))
     sure = sums(odds > SURE) > SURE_SHARE * np.maximum(area, 1)

@@ -111,7 +111,7 @@ def _density(cells: NDArray[np.int32]) -> NDArray[np.float64]:
 
 def _small_highlights(image: NDArray[np.uint8]) -> Mask:
     """Pixels (H, W) brighter in their darkest channel than all around, in patches below 1.5 % of the image."""
-    low = image.min(2)
+    low = np.minimum(np.minimum(image[..., 0], image[..., 1]), image[..., 2])
     around = cv2.medianBlur(low, 15)
     bright = (low > 205) | ((low > 1.35 * around.astype(np.float32) + 10) & (low > 100))
     bright = cv2.dilate(bright.view(np.uint8), np.ones((3, 3), np.uint8))

@@ -48,8 +48,10 @@ def motion_log_odds(odds: LogOdds, flow: Flow, view: Mask) -> LogOdds:
             continue
         moved = flow[box]
         with_tool, with_tissue = (_affine_motion(moved, where) for where in (tool, tissue))
-        differs = np.square(with_tool - with_tissue).sum(-1) > LEAST_DIFFERENCE**2
-        likelihood = np.square(moved - with_tissue).sum(-1) - np.square(moved - with_tool).sum(-1)
+        differs = _squared_length(with_tool - with_tissue) > LEAST_DIFFERENCE**2
+        if not differs.any():
+            continue
+        likelihood = _squared_length(moved - with_tissue) - _squared_length(moved - with_tool)
         says = np.where(near & differs, np.clip(likelihood / (2 * SPREAD**2), -MOST, MOST), 0)
         # Where two instruments are near, the louder one is heard.
         told[box] = np.where(np.abs(says) > np.abs(told[box]), says, told[box])
@@ -61,6 +63,12 @@ def _box(stats: NDArray[np.int32], reach: int, height: int, width: int) -> tuple
     right, bottom = left + stats[cv2.CC_STAT_WIDTH], top + stats[cv2.CC_STAT_HEIGHT]
     rows = slice(max(0, top - reach), min(height, bottom + reach))
     return rows, slice(max(0, left - reach), min(width, right + reach))
+
+
+def _squared_length(vectors: NDArray) -> NDArray:
+    """Of vectors (..., 2): (...). Faster than a sum over so short an axis."""
+    x, y = vectors[..., 0], vectors[..., 1]
+    return x * x + y * y
 
 
 def _affine_motion(flow: Flow, where: Mask, rounds: int = 3) -> Flow:
@@ -81,6 +89,6 @@ def _affine_motion(flow: Flow, where: Mask, rounds: int = 3) -> Flow:
     for _ in range(rounds):
         weighted = basis * weight[:, None]
         solution = np.linalg.solve(weighted.T @ basis + held, weighted.T @ values)
-        weight = 1 / (1 + np.square(values - basis @ solution).sum(1) / SPREAD**2)
+        weight = 1 / (1 + _squared_length(values - basis @ solution) / SPREAD**2)
     rows, columns = np.arange(height)[:, None, None] * scale, np.arange(width)[None, :, None] * scale
     return (solution[0] + columns * solution[1] + rows * solution[2]).astype(np.float32)

@@ -14,18 +14,25 @@ from endogs.priors.instruments.tissue_colors import Chroma
 
 Looked = TypeVar("Looked")
 Found = TypeVar("Found")
+THIN_REACH = 12
+"""Pixels by which thin parts may stand out of what was cut."""
 AHEAD = 4
 """Frames that may wait for their outlines."""
 
 
-def outlined(image: NDArray[np.uint8], mask: Mask, odds: Chroma, view: Mask) -> Mask:
+def outlined(image: NDArray[np.uint8], mask: Mask, odds: Chroma, view: Mask, sure: float = np.inf) -> Mask:
     """Patches `mask` (h, w) of a uint8 RGB image (h, w, 3), grown by their log `odds` (h, w) and cut at its edges.
 
-    They have no holes, and lie within the `view` (h, w).
+    They have no holes, and lie within the `view` (h, w). What has log odds above `sure` and hangs together with them
+    stays, thin as it may be: the cut takes off what is as thin as a jaw.
     """
     if not mask.any():
         return mask
-    return without_holes(refine(image, grown_into(mask, odds), odds)) & view
+    whole = grown_into(mask, odds)
+    cut = refine(image, whole, odds)
+    if sure < np.inf:
+        cut |= whole & grown_into(cut, odds, sure, THIN_REACH)
+    return without_holes(cut) & view
 
 
 def beside(looked: Iterable[Looked], outline: Callable[[Looked], Found]) -> Iterator[Found]:
