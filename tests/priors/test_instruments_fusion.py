@@ -8,6 +8,7 @@ from endogs.clip import load_clip
 from endogs.priors.instruments.by_fusion import InstrumentSearch, find_by_fusion, patches_of
 from endogs.priors.instruments.components import edge_of_view
 from endogs.priors.instruments.network import Sight
+from endogs.priors.instruments.outlines import outlined
 
 
 def write(folder, images):
@@ -149,3 +150,27 @@ def test_a_patch_must_be_sure_and_either_large_or_rooted():
     assert mask[85, 160]
     assert not mask[60:63].any()
     assert not mask[40:60, 180:].any()
+
+
+def test_a_thin_jaw_that_is_sure_is_not_cut_off():
+    """It mirrors tissue, so that the cut at the picture's edges would take it for tissue."""
+    image = tissue()
+    body, jaw = np.zeros((HEIGHT, WIDTH), bool), np.zeros((HEIGHT, WIDTH), bool)
+    body[40:70, :60], jaw[54:56, 60:70] = True, True
+    image[body] = (90, 90, 95)
+    odds = np.where(body | jaw, 4.0, -4.0).astype(np.float32)
+    view = np.ones_like(body)
+    assert outlined(image, body | jaw, odds, view, sure=2.0)[jaw].all()
+    assert not outlined(image, body, np.where(jaw, -4.0, odds), view, sure=2.0)[jaw].any()
+
+
+def test_colour_says_little_against_what_the_network_sees(tmp_path):
+    """The colour of tissue takes much from what the network takes for tissue too, and little from what it sees."""
+    image = tissue()
+    clip = write(tmp_path / "clip", [image] * 2)
+    told = []
+    for odds in (0.5, -1.5):
+        search = InstrumentSearch(clip, StandIn(lambda image, odds=odds: np.full((10, 10), odds, np.float32)))
+        assert search.colors_tell
+        told.append(np.median(search.alone(0, search.colors.small(0))) - odds)
+    assert told[0] > told[1] + 0.5

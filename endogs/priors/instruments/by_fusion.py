@@ -39,7 +39,7 @@ MOTION = 0.5
 """How much motion counts against the network."""
 OFFSET = 0.5
 """Log odds added to the network's, which are careful: they are within MOST then."""
-COLOR_FOR, COLOR_AGAINST, COLOR_DOUBTED = 1.2, 0.5, 0.15
+COLOR_FOR, COLOR_AGAINST, COLOR_DOUBTED = 1.2, 0.3, 0.15
 """How much colour counts where its own search finds an instrument, and where it sees tissue and the network does so
 too, or does not: what colour finds is one (precision .98), but metal that mirrors tissue looks like tissue."""
 SEEN = (-1.0, 0.0)
