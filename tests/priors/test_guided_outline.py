@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from endogs.priors.instruments.components import without_slits
 from endogs.priors.instruments.guided_outline import follow_edges, guided
 
 HEIGHT, WIDTH = 60, 160
@@ -66,3 +67,12 @@ def test_no_mask_and_one_colour_stay_as_they_are():
     block[10:50, 40:120] = True
     found = follow_edges(flat, block, odds)
     np.testing.assert_array_equal(found, block)
+
+
+def test_slits_are_filled_and_wide_windows_and_open_ones_are_not():
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[5:55, 0:150] = True
+    slit, window, notch = (np.zeros_like(mask) for _ in range(3))
+    slit[10:50, 20:26], window[10:50, 40:80], notch[30:34, 0:15] = True, True, True
+    found = without_slits(mask & ~(slit | window | notch), 4)
+    np.testing.assert_array_equal(found, mask & ~(window | notch))

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.priors.instruments.by_color import ColorSearch
-from endogs.priors.instruments.components import grown_into, instrument_patches
+from endogs.priors.instruments.components import grown_into, instrument_patches, without_slits
 from endogs.priors.instruments.evidence import colors_speak
 from endogs.priors.instruments.findings import Findings, gathered
 from endogs.priors.instruments.guided_outline import follow_edges
-from endogs.priors.instruments.halo import tip_halo
+from endogs.priors.instruments.halo import rim_of, tip_halo
 from endogs.priors.instruments.masks import Mask, disc, grown
 from endogs.priors.instruments.motion_signs import motion_log_odds
 from endogs.priors.instruments.outlines import beside, outlined
@@ -127,6 +127,8 @@ class InstrumentSearch:
             moved = sum(motion_log_odds(odds, flow, self.view) for flow in flows) / np.float32(len(flows))
             odds = np.asarray(odds + MOTION * moved, np.float32)
         mask = outlined(frame.image, patches_of(odds, self.colors.edge), odds, self.view, follow_edges)
+        # A grasper's window that the halo would fill to the last pixel says more as instrument.
+        mask = without_slits(mask, 1 + rim_of(mask.shape[1])) & self.view
         halo = self._halo(mask, odds)
         by_network, by_color = (int(np.count_nonzero(seen & mask)) for seen in self._seen_by.pop(frame.number))
         return FoundFrame(mask, halo, by_network, by_color)

@@ -114,3 +114,15 @@ def without_holes(mask: Mask, largest: float = 0.004) -> Mask:
     hole &= (right < width) & (bottom < height)
     hole[0] = False
     return mask | hole[labels]
+
+
+def without_slits(mask: Mask, half_width: int) -> Mask:
+    """`mask` (H, W) with enclosed holes filled that are nowhere farther than `half_width` pixels from their rim."""
+    # The frame around the picture joins all that reaches its border: that is no hole.
+    outside = np.pad(~mask, 1, constant_values=True).view(np.uint8)
+    count, labels = cv2.connectedComponents(outside, connectivity=4)
+    far = cv2.distanceTransform(outside, cv2.DIST_L2, 3) > half_width
+    slit = np.ones(count, bool)
+    slit[np.unique(labels[far])] = False
+    slit[[0, labels[0, 0]]] = False
+    return mask | slit[labels[1:-1, 1:-1]]
