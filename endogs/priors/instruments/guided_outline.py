@@ -37,9 +37,8 @@ def follow_edges(image: NDArray[np.uint8], mask: Mask, odds: NDArray[np.float32]
     share = guided(np.ascontiguousarray(image[box]), mask[box].astype(np.float32), reach, NOISE)
     moved = np.zeros(mask.shape, np.uint8)
     moved[box] = (share > SHARE) & near[box]
-    opened = cv2.morphologyEx(moved, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    opened |= moved & (mask & (odds > SURE)).view(np.uint8)
-    count, patches = cv2.connectedComponents(opened)
+    opened = np.asarray(cv2.morphologyEx(moved, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
+    count, patches = cv2.connectedComponents(opened | (moved & (mask & (odds > SURE)).view(np.uint8)))
     meets = np.zeros(count, bool)
     meets[np.unique(patches[mask])] = True
     meets[0] = False
@@ -57,7 +56,7 @@ def guided(image: NDArray[np.uint8], values: NDArray[np.float32], reach: int, no
     color = image.astype(np.float32)
     color -= color.mean((0, 1))
 
-    def mean(of: NDArray[np.float32]) -> NDArray[np.float32]:
+    def mean(of: NDArray) -> NDArray[np.float32]:
         return np.asarray(cv2.blur(of, (2 * reach + 1, 2 * reach + 1)), np.float32)
 
     r, g, b = cv2.split(color)
