@@ -171,7 +171,7 @@ def patches_of(odds: LogOdds, edge: Mask) -> Mask:
 def find_by_fusion(
     clip: "Clip", progress: Callable[[int, int], None] | None = None, network: Network | None = None
 ) -> Findings:
-    """Instrument masks of every frame of `clip`; about 90 ms a frame of any size on one core.
+    """Instrument masks of every frame of `clip`; about 75 ms a frame of any size on one core.
 
     `progress(done, total)` is called after each frame; `network` is by default the one that comes with endogs. Nothing
     is found, and said so, when more than 45 % of the view would be hidden, or when the masked area jumps again and
