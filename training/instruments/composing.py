@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from training.instruments.canvas import Canvas
 from training.instruments.fields import Field, Generator, blob, smooth
 from training.instruments.loose import LOOSE, LOOSE_SHARES
-from training.instruments.tools import draw_tool, entering
+from training.instruments.tools import Pose, draw_tool, entering
 
 
 @dataclass
@@ -38,7 +38,10 @@ def with_tools(rng: Generator, tissue: NDArray[np.float32]) -> Composed:
     if count:
         for _ in range(count):
             canvas = Canvas(rng, (h, w))
-            draw_tool(canvas, entering(rng, (h, w)))
+            pose = entering(rng, (h, w))
+            draw_tool(canvas, pose)
+            if rng.random() < 0.2:
+                _hold(canvas, pose)
             image, cover = _over(rng, image, cover, canvas)
     return Composed(image, cover)
 
@@ -83,6 +86,18 @@ def _overlapped(rng: Generator, alpha: Field) -> Field:
     return alpha * (1 - blob(rng, alpha.shape, float(rng.uniform(0.05, 0.25)), float(rng.uniform(20, 60)), 0.06))
 
 
+def _hold(canvas: Canvas, pose: Pose) -> None:
+    """Tissue that the tool holds hides its tip."""
+    rng, (h, w) = canvas.rng, canvas.shape
+    middle = pose.at([[float(rng.uniform(-0.8, 0.6)), float(rng.normal(0, 0.4))]])[0]
+    size = pose.scale * float(rng.uniform(0.5, 1.6))
+    y, x = np.ogrid[:h, :w]
+    dx, dy = (x - middle[0]).astype(np.float32), (y - middle[1]).astype(np.float32)
+    away = np.hypot(dx, dy * np.float32(rng.uniform(0.6, 1.6))) / np.float32(size)
+    away += np.float32(rng.uniform(0.05, 0.3)) * smooth(rng, (h, w), max(6.0, size))
+    canvas.alpha *= np.clip((away - 1) * np.float32(size / 2) + 0.5, 0, 1)
+
+
 def _shadow(rng: Generator, alpha: Field) -> Field:
     """What is left of the light beside a tool (h, w): its shadow falls to a side, softer the farther it is."""
     shift = rng.normal(0, 9, 2)
@@ -107,8 +122,9 @@ def _shaded(rng: Generator, tissue: NDArray, values: NDArray[np.float32], corner
     hx, hy = (lx - eye_x) / 2, (ly - eye_y) / 2
     off_x, off_y = nx / nz - hx, ny / nz - hy
     highlight = gloss * np.exp(-(off_x * off_x + off_y * off_y) / np.maximum(rough * rough, 1e-4))
-    light = np.float32(np.exp(rng.uniform(np.log(0.3), np.log(1.6))))
-    if rng.random() < 0.5:  # nearer to the lamp on one side
+    weakest, strongest = (0.07, 0.35) if rng.random() < 0.2 else (0.3, 1.9)
+    light = np.float32(np.exp(rng.uniform(np.log(weakest), np.log(strongest))))
+    if rng.random() < 0.6:  # nearer to the lamp on one side
         light = light * np.exp(np.float32(rng.uniform(0.2, 1.2)) * smooth(rng, (h, w), 120))[..., None]
     ambient = float(rng.uniform(0.02, 0.25))
     matt = color * (ambient + (1 - ambient) * facing)[..., None] * light
@@ -125,8 +141,8 @@ def _shaded(rng: Generator, tissue: NDArray, values: NDArray[np.float32], corner
         grey = seen.mean(2, keepdims=True)
         seen = grey + (seen - grey) * np.float32(rng.uniform(0.1, 1.0))
         level = np.clip(np.abs(2 * nz * nz - 1), 0.15, 1)[..., None]
-        own = (np.float32(rng.uniform(0.05, 0.6)) * facing**2)[..., None] * light
-        mirror = color * (seen * level * np.float32(rng.uniform(0.4, 1.8)) + own)
+        own = (np.float32(rng.uniform(0.02, 0.6)) * facing**2)[..., None] * light
+        mirror = color * (seen * level * np.float32(np.exp(rng.uniform(np.log(0.15), np.log(1.9)))) + own)
         result = matt * (1 - metal) + mirror * metal
     result = result + highlight[..., None] * light * np.float32(rng.uniform(0.3, 1.5))
     if rng.random() < 0.3:  # blood and fluid on it

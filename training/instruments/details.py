@@ -9,7 +9,7 @@ from training.instruments.tissue import Surface
 
 def decorate(rng: Generator, surface: Surface) -> None:
     """Adds a few of them to `surface`, in place."""
-    for chance, add in ((0.3, _pool), (0.25, _stain), (0.15, _scars), (0.12, _burns), (0.15, _foam), (0.12, _strands)):
+    for chance, add in ((0.3, _pool), (0.25, _stain), (0.15, _scars), (0.08, _burns), (0.15, _foam), (0.12, _strands)):
         if rng.random() < chance:
             add(rng, surface)
 

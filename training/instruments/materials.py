@@ -69,10 +69,11 @@ def lacquer(rng: Generator) -> Material:
 
 def dull(rng: Generator) -> Material:
     """Shafts of dark fibre or matt coating, which have no highlight to be known by."""
-    level = float(rng.uniform(0.14, 0.34))
-    color = np.array([level, level, level]) * np.exp(float(rng.normal(0.08, 0.08)) * np.array([1.0, 0.4, -1.0]))
+    level = float(rng.uniform(0.10, 0.48))
+    color = np.array([level, level, level]) * np.exp(float(rng.normal(0.08, 0.09)) * np.array([1.0, 0.4, -1.0]))
     r, g, b = map(float, color)
-    return Material((r, g, b), 0.0, float(rng.uniform(0, 0.06)), 0.5, float(rng.uniform(0, 0.25)))
+    weave = float(rng.uniform(0.05, 0.3)) if rng.random() < 0.2 else 0.0
+    return Material((r, g, b), 0.0, float(rng.uniform(0, 0.08)), 0.5, float(rng.uniform(0, 0.35)), weave)
 
 
 def ceramic(rng: Generator) -> Material:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from training.instruments.details import decorate
 from training.instruments.fields import Field, Generator, draw_line, fractal, smooth, walk, wrinkles
+from training.instruments.glare import glaring, shaded
 from training.instruments.tissue import Surface, lit, random_skin, skin_maps
 
 KINDS = ("organs", "sheet", "tube", "sinus")
@@ -17,7 +18,7 @@ def tissue_picture(rng: Generator, shape: tuple[int, int], kind: str | None = No
     kind = kind or str(rng.choice(KINDS, p=SHARES))
     surface = {"organs": organs, "sheet": sheet, "tube": tube, "sinus": sinus}[kind](rng, shape)
     decorate(rng, surface)
-    return lit(rng, surface)
+    return glaring(rng, shaded(rng, lit(rng, surface)))
 
 
 def _base(rng: Generator, shape: tuple[int, int], scene: str) -> Surface:
@@ -59,7 +60,7 @@ def _cover(surface: Surface, albedo: NDArray, relief: Field, alpha: Field, wetne
 
 def _add_body(rng: Generator, surface: Surface, shape: tuple[int, int]) -> None:
     h, w = shape
-    skin = random_skin(rng, "organs")
+    skin = random_skin(rng, "organs" if rng.random() < 0.8 else "pale")
     albedo, relief = skin_maps(rng, skin, shape)
     if rng.random() < 0.45:  # a loop, a cord, an appendix or a fold
         width = float(np.exp(rng.uniform(np.log(5), np.log(55))))

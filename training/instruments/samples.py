@@ -15,7 +15,7 @@ SHAPE = (256, 320)
 """Rows and columns of every sample."""
 STATE_SHARES = (0.86, 0.045, 0.02, 0.035, 0.04)
 """How often the frame is tissue, outside, black, smoke, smeared: the order of `network_layers.STATES`."""
-WITHOUT_TOOLS = 0.17
+WITHOUT_TOOLS = 0.2
 UNKNOWN = 255
 """The mask's value where nothing may be learned."""
 SHARED = 2

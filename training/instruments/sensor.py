@@ -13,7 +13,7 @@ def exposed(rng: Generator, image: NDArray[np.float32], valid: Field | None = No
     sample = image[::4, ::4].mean(2)
     level = float(np.quantile(sample, 0.6))
     image = image * np.float32(np.exp(rng.normal(np.log(0.2), 0.45)) / max(level, 0.01))
-    gains = np.exp(rng.normal(0, 0.07, 3) + rng.normal(0, 0.1) * np.array([1, 0, -1])).astype(np.float32)
+    gains = np.exp(rng.normal(0, 0.05, 3) + rng.normal(0, 0.1) * np.array([1, 0, -1])).astype(np.float32)
     image = image * gains
     if rng.random() < 0.5:  # a soft shoulder instead of clipping
         image = image / (1 + np.float32(rng.uniform(0, 0.5)) * image)
@@ -22,7 +22,7 @@ def exposed(rng: Generator, image: NDArray[np.float32], valid: Field | None = No
         image = np.clip(image, 1e-4, 1) ** np.float32(np.exp(rng.normal(0, 0.2)))
     if rng.random() < 0.5:
         grey = image.mean(2, keepdims=True)
-        image = grey + (image - grey) * np.float32(rng.uniform(0.75, 1.4))
+        image = grey + (image - grey) * np.float32(rng.uniform(0.85, 1.4))
     if rng.random() < 0.045:  # narrow-band light, or a grey picture
         image = _narrow_band(rng, image)
     lift = float(rng.uniform(0, 0.06)) if rng.random() < 0.4 else 0.0

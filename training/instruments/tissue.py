@@ -31,13 +31,14 @@ PALETTE = {
     "uterus": (0.82, 0.50, 0.48),
     "brain": (0.90, 0.74, 0.66),
     "lung": (0.66, 0.42, 0.44),
-    "mottled": (0.27, 0.20, 0.23),
+    "mottled": (0.27, 0.18, 0.22),
     "kidney": (0.50, 0.26, 0.22),
     "bluish": (0.58, 0.46, 0.55),
 }
 RARE = ("gallbladder", "mottled", "bluish", "bone", "fascia", "brain")
 LIKELY = {
     "organs": tuple(name for name in PALETTE if name not in RARE) * 6 + RARE,
+    "pale": ("gallbladder", "pale gallbladder", "pale gallbladder", "pale fat", "fascia", "stomach", "pale mucosa"),
     "sheet": ("mucosa", "bowel", "bowel purple", "fat", "orange fat", "fascia", "muscle", "pale mucosa", "uterus"),
     "tube": ("mucosa", "pale mucosa", "stomach", "orange fat", "muscle", "bowel"),
     "sinus": ("mucosa", "pale mucosa", "bone", "fascia", "muscle", "stomach"),
@@ -67,7 +68,7 @@ def random_skin(rng: Generator, scene: str) -> Skin:
     name = str(rng.choice(LIKELY[scene]))
     shade = np.clip(np.array(PALETTE[name]) + rng.normal(0, 0.035, 3), 0.04, 0.97)
     largest, smallest = shade.max(), shade.min()
-    if largest - smallest < PALEST * largest and rng.random() < 0.9:
+    if largest - smallest < PALEST * largest and rng.random() < 0.95:
         shade = largest - (largest - shade) * (PALEST * largest / max(largest - smallest, 0.01))
     if name.endswith("fat"):
         kind = str(rng.choice(["lobules", "lobules", "smooth", "fibres"]))

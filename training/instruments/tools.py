@@ -59,14 +59,14 @@ def curve(control: list[tuple[float, float]], count: int = 16) -> NDArray[np.flo
 def entering(rng: Generator, shape: tuple[int, int]) -> Pose:
     """A tool that comes in from a border, points roughly inwards, and shows anything from a tip to a long shaft."""
     h, w = shape
-    low, high = ((8, 24), (20, 60), (40, 130))[int(rng.choice(3, p=[0.17, 0.48, 0.35]))]
+    low, high = ((5, 20), (16, 60), (40, 130))[int(rng.choice(3, p=[0.22, 0.46, 0.32]))]
     scale = float(np.exp(rng.uniform(math.log(low), math.log(high))))
     around = rng.uniform(0, 2 * math.pi)
     direction = np.array([math.cos(around), math.sin(around)])
     # From the middle outwards to the border, and a tip somewhere on the way in, or just at the rim.
     reach = min(w / 2 / max(abs(direction[0]), 1e-6), h / 2 / max(abs(direction[1]), 1e-6))
     side = np.array([-direction[1], direction[0]])
-    depth = rng.uniform(-0.4, 0.75) if rng.random() < 0.85 else rng.uniform(0.75, 1.0)
+    depth = rng.uniform(-0.4, 0.75) if rng.random() < 0.74 else rng.uniform(0.75, 1.05)
     tip = np.array([w / 2, h / 2]) + direction * reach * depth + side * rng.normal(0, 0.18 * w)
     taper = float(rng.uniform(0, 0.004)) if rng.random() < 0.7 else 0.0
     return Pose((float(tip[0]), float(tip[1])), around + float(rng.normal(0, 0.35)), scale, taper)
@@ -98,7 +98,7 @@ def draw_shaft(canvas: Canvas, pose: Pose, begin: float) -> None:
         ends.append(ends[-1] + float(rng.uniform(0.3, 3)))
     ends.append(ends[-1] + 40)
     pick = rng.random()
-    material = dull(rng) if pick < 0.2 else lacquer(rng) if pick < 0.75 else metal(rng)
+    material = dull(rng) if pick < 0.32 else lacquer(rng) if pick < 0.78 else metal(rng)
     for first, last in pairwise(ends):
         radius = 0.5 * float(rng.uniform(0.9, 1.08))
         rings = []
@@ -110,7 +110,7 @@ def draw_shaft(canvas: Canvas, pose: Pose, begin: float) -> None:
         marks = int(rng.integers(5, 40)) if rng.random() < 0.2 else 0
         Rod(
             points[0], points[1], radius * pose.width(first), radius * pose.width(last), material, rings,
-            float(rng.uniform(-0.5, 0.5)), marks, float(rng.choice([0.0, 0.15, 0.4])),
+            float(rng.uniform(-0.5, 0.5)), marks, float(rng.choice([0.0, 0.15, 0.4, 0.8])),
         ).draw(canvas)  # fmt: skip
         if rng.random() < 0.6:
             pick = rng.random()
@@ -199,6 +199,22 @@ def jaws(canvas: Canvas, pose: Pose) -> float:
     return 0.0
 
 
+def slender(canvas: Canvas, pose: Pose) -> float:
+    """Long thin jaws as broad as their shaft or narrower, often with a slot, that hold something between them."""
+    rng = canvas.rng
+    length, width = float(rng.uniform(2.0, 5.5)), float(rng.uniform(0.16, 0.42))
+    opening = float(rng.choice([0.0, 0.05, 0.14, 0.3]) * rng.uniform(0.7, 1.3))
+    material, slotted = metal(rng, 0.04), rng.random() < 0.5
+    for side in (-1.0, 1.0):
+        part = pose.bent(0, side * opening)
+        outline = _blade(length, width, width * float(rng.uniform(0.5, 1.0)), float(rng.uniform(0, 0.15)), side, 0, 0)
+        slot = _blade(0.7 * length, 0.4 * width, 0.4 * width, 0, side, 0, 0) + np.array([0.15 * length, 0])
+        holes = [part.at(slot)] if slotted else []
+        tilt = (float(rng.normal(0, 0.4)), float(rng.normal(0, 0.4)))
+        Plate(part.at(outline), material, holes, max(1.0, 0.1 * pose.scale), tilt).draw(canvas)
+    return 0.0
+
+
 def scissors(canvas: Canvas, pose: Pose) -> float:
     """Two thin pointed blades."""
     rng = canvas.rng
@@ -278,5 +294,5 @@ def plain(canvas: Canvas, pose: Pose) -> float:
     return 0.0
 
 
-HEADS = (jaws, scissors, stapler, paddle, suction, hook, plain)
-HEAD_SHARES = (0.5, 0.1, 0.05, 0.08, 0.09, 0.09, 0.09)
+HEADS = (jaws, slender, scissors, stapler, paddle, suction, hook, plain)
+HEAD_SHARES = (0.41, 0.12, 0.09, 0.05, 0.07, 0.09, 0.09, 0.08)

@@ -67,6 +67,8 @@ class _Patches:
         # Two pixels of gap, as a highlight or a joint makes, do not cut an instrument in two.
         self._count, labels = cv2.connectedComponents(cv2.dilate(opened, disc(2)), connectivity=8)
         self._labels = labels * opened
+        self._inside = np.flatnonzero(self._labels)
+        self._their = self._labels.ravel()[self._inside]
         known = (~evidence.clipped).astype(np.float64)
         self.area = self.count_of(np.ones(mask.shape))
         known_area = np.maximum(self.count_of(known), 1)
@@ -75,8 +77,9 @@ class _Patches:
         self._redness = self.count_of(evidence.redness * known) / known_area
 
     def count_of(self, weight: NDArray) -> NDArray[np.float64]:
-        """Sum of `weight` (H, W) over each patch."""
-        return np.bincount(self._labels.ravel(), weights=weight.ravel(), minlength=self._count).astype(np.float64)
+        """Sum of `weight` (H, W) over each patch; 0 for what is none."""
+        inside = weight.ravel()[self._inside]
+        return np.bincount(self._their, weights=inside, minlength=self._count).astype(np.float64)
 
     def grey(self, tissue: TissueColors) -> NDArray[np.bool_]:
         """Which patches are grey and strong enough to be instruments."""
@@ -111,3 +114,15 @@ def without_holes(mask: Mask, largest: float = 0.004) -> Mask:
     hole &= (right < width) & (bottom < height)
     hole[0] = False
     return mask | hole[labels]
+
+
+def without_slits(mask: Mask, half_width: int) -> Mask:
+    """`mask` (H, W) with enclosed holes filled that are nowhere farther than `half_width` pixels from their rim."""
+    # The frame around the picture joins all that reaches its border: that is no hole.
+    outside = np.pad(~mask, 1, constant_values=True).view(np.uint8)
+    count, labels = cv2.connectedComponents(outside, connectivity=4)
+    far = cv2.distanceTransform(outside, cv2.DIST_L2, 3) > half_width
+    slit = np.ones(count, bool)
+    slit[np.unique(labels[far])] = False
+    slit[[0, labels[0, 0]]] = False
+    return mask | slit[labels[1:-1, 1:-1]]

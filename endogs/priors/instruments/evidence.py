@@ -111,12 +111,12 @@ def _density(cells: NDArray[np.int32]) -> NDArray[np.float64]:
 
 def _small_highlights(image: NDArray[np.uint8]) -> Mask:
     """Pixels (H, W) brighter in their darkest channel than all around, in patches below 1.5 % of the image."""
-    low = image.min(2)
+    low = np.asarray(np.minimum(np.minimum(image[..., 0], image[..., 1]), image[..., 2]), np.uint8)
     around = cv2.medianBlur(low, 15)
     bright = (low > 205) | ((low > 1.35 * around.astype(np.float32) + 10) & (low > 100))
-    bright = cv2.dilate(bright.view(np.uint8), np.ones((3, 3), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
-    small = stats[:, cv2.CC_STAT_AREA] < 0.015 * bright.size
+    wide = np.asarray(cv2.dilate(bright.view(np.uint8), np.ones((3, 3), np.uint8)), np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(wide)
+    small = stats[:, cv2.CC_STAT_AREA] < 0.015 * wide.size
     small[0] = False
     return small[labels]
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.priors.instruments.masks import Mask, grown, shrunk
+from endogs.priors.instruments.masks import Mask, box_of, grown, shrunk
 from endogs.priors.instruments.tissue_colors import Chroma
 
 
@@ -18,8 +18,7 @@ def refine(image: NDArray[np.uint8], mask: Mask, odds: Chroma, rounds: int = 2) 
     width = mask.shape[1]
     # Everything beyond the band is tissue whatever it looks like, and need not be cut: the box makes it faster.
     near = grown(mask, max(3, width // 27))
-    rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
-    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    box = box_of(near)
     labels = np.full(mask.shape, cv2.GC_PR_BGD, np.uint8)
     core = shrunk(mask, max(1, width // 80))
     labels[mask] = cv2.GC_PR_FGD

@@ -11,6 +11,11 @@ BEYOND = 0.5
 """How far the halo reaches beyond the free end, in widths of the instrument there."""
 
 
+def rim_of(width: int) -> int:
+    """Pixels of the rim around an instrument, in images that are so wide."""
+    return max(1, round(MARGIN * width))
+
+
 def tip_halo(mask: Mask, edge: Mask, beyond: float = BEYOND) -> Mask:
     """Pixels (H, W) around the instruments of `mask` that are neither surely instrument nor surely tissue.
 
@@ -18,7 +23,7 @@ def tip_halo(mask: Mask, edge: Mask, beyond: float = BEYOND) -> Mask:
     from the edge of the view (H, W), where jaws are too thin or too shiny to be found by colour.
     """
     height, width = mask.shape
-    halo = grown(mask, max(1, round(MARGIN * width))).astype(np.uint8)
+    halo = grown(mask, rim_of(width)).astype(np.uint8)
     count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
     for label in range(1, count):
         patch = labels == label

@@ -69,6 +69,12 @@ def enlarged(mask: Mask, width: int, height: int) -> Mask:
     return cv2.resize(mask.view(np.uint8) * np.uint8(255), (width, height), interpolation=cv2.INTER_LINEAR) > 127
 
 
+def box_of(mask: Mask) -> tuple[slice, slice]:
+    """Rows and columns of the smallest box around a `mask` (H, W) that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def disc(pixels: int) -> NDArray[np.uint8]:
     """A round structuring element that reaches `pixels` from its centre."""
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1)), np.uint8)

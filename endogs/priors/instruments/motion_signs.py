@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.priors.instruments.masks import Mask, grown
+from endogs.priors.instruments.masks import Mask
 from endogs.priors.instruments.propagation import LogOdds
 from endogs.priors.motion.flow import Flow
 
@@ -42,14 +42,20 @@ def motion_log_odds(odds: LogOdds, flow: Flow, view: Mask) -> LogOdds:
             continue
         box = _box(stats[label], reach, height, width)
         tool = labels[box] == label
-        near = grown(tool, reach) & view[box]
+        # Faster than to grow the tool by so much.
+        away = cv2.distanceTransform((~tool).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        near = (away <= reach) & view[box]
         tissue = near & (odds[box] < -SURE)
         if np.count_nonzero(tissue) < LEAST_PIXELS:
             continue
         moved = flow[box]
         with_tool, with_tissue = (_affine_motion(moved, where) for where in (tool, tissue))
-        differs = np.square(with_tool - with_tissue).sum(-1) > LEAST_DIFFERENCE**2
-        likelihood = np.square(moved - with_tissue).sum(-1) - np.square(moved - with_tool).sum(-1)
+        # The difference is affine too, so it is nowhere larger than at a corner.
+        corners = _squared_length((with_tool - with_tissue)[:: max(1, len(tool) - 1), :: max(1, tool.shape[1] - 1)])
+        if corners.max() <= LEAST_DIFFERENCE**2:
+            continue
+        differs = _squared_length(with_tool - with_tissue) > LEAST_DIFFERENCE**2
+        likelihood = _squared_length(moved - with_tissue) - _squared_length(moved - with_tool)
         says = np.where(near & differs, np.clip(likelihood / (2 * SPREAD**2), -MOST, MOST), 0)
         # Where two instruments are near, the louder one is heard.
         told[box] = np.where(np.abs(says) > np.abs(told[box]), says, told[box])
@@ -63,6 +69,12 @@ def _box(stats: NDArray[np.int32], reach: int, height: int, width: int) -> tuple
     return rows, slice(max(0, left - reach), min(width, right + reach))
 
 
+def _squared_length(vectors: NDArray) -> NDArray:
+    """Of vectors (..., 2): (...). Faster than a sum over so short an axis."""
+    x, y = vectors[..., 0], vectors[..., 1]
+    return x * x + y * y
+
+
 def _affine_motion(flow: Flow, where: Mask, rounds: int = 3) -> Flow:
     """The affine motion (h, w, 2) nearest to the `flow` (h, w, 2) of the pixels `where` (h, w), outliers counting less.
 
@@ -70,7 +82,7 @@ def _affine_motion(flow: Flow, where: Mask, rounds: int = 3) -> Flow:
     """
     height, width = where.shape
     y, x = np.nonzero(where)
-    step = max(1, len(y) // 4000)
+    step = max(1, len(y) // 2000)
     y, x = y[::step], x[::step]
     scale = 1.0 / max(height, width)
     basis = np.stack([np.ones(len(x)), x * scale, y * scale], 1)
@@ -81,6 +93,6 @@ def _affine_motion(flow: Flow, where: Mask, rounds: int = 3) -> Flow:
     for _ in range(rounds):
         weighted = basis * weight[:, None]
         solution = np.linalg.solve(weighted.T @ basis + held, weighted.T @ values)
-        weight = 1 / (1 + np.square(values - basis @ solution).sum(1) / SPREAD**2)
+        weight = 1 / (1 + _squared_length(values - basis @ solution) / SPREAD**2)
     rows, columns = np.arange(height)[:, None, None] * scale, np.arange(width)[None, :, None] * scale
     return (solution[0] + columns * solution[1] + rows * solution[2]).astype(np.float32)

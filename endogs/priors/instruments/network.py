@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.errors import InputError
-from endogs.priors.instruments.masks import Mask
+from endogs.priors.instruments.masks import Mask, box_of
 from endogs.priors.instruments.usual_colors import usual_colors
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ def _box_of(view: Mask | None, shape: tuple[int, ...]) -> tuple[slice, slice]:
     whole = slice(0, shape[0]), slice(0, shape[1])
     if view is None or not view.any():
         return whole
-    rows, columns = np.flatnonzero(view.any(1)), np.flatnonzero(view.any(0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return box_of(view)
 
 
 def _spread(log_odds: NDArray[np.float32], box: tuple[slice, slice], view: Mask) -> NDArray[np.float32]:

@@ -18,8 +18,12 @@ AHEAD = 4
 """Frames that may wait for their outlines."""
 
 
-def outlined(image: NDArray[np.uint8], mask: Mask, odds: Chroma, view: Mask) -> Mask:
-    """Patches `mask` (h, w) of a uint8 RGB image (h, w, 3), grown by their log `odds` (h, w) and cut at its edges.
+Refine = Callable[[NDArray[np.uint8], Mask, Chroma], Mask]
+"""Moves a mask (h, w) to the edges of a uint8 RGB image (h, w, 3), with the help of log odds (h, w)."""
+
+
+def outlined(image: NDArray[np.uint8], mask: Mask, odds: Chroma, view: Mask, refine: Refine = refine) -> Mask:
+    """Patches `mask` (h, w) of a uint8 RGB image (h, w, 3), grown by their log `odds` (h, w) and refined at its edges.
 
     They have no holes, and lie within the `view` (h, w).
     """
