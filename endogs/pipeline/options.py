@@ -63,8 +63,9 @@ class FitOptions(Options):
     trajectories that all share (lowrank); or not at all (none)."""
     colors: ColorChoice = "plain"
     """What colours depend on: time alone (plain); the direction of view (sh, for moving cameras); or the endoscope's
-    lamp (lit), which leaves an albedo and can be relit. Where the camera moves and its poses are known, plain colours
-    dim with the distance from the camera and towards the rim of the picture, as its light does."""
+    lamp (lit), which leaves an albedo and can be relit. Where the camera moves, its poses are known and nothing
+    deforms, plain colours dim with the distance from the camera and towards the rim of the picture, as its light
+    does."""
     sh_degree: Annotated[Literal[1, 2, 3] | None, Range(1, 3)] = None
     """Degree of the spherical harmonics of --colors sh, by default 2."""
     exposure: Annotated[bool, FlagCreatePairsOff] = False
