@@ -113,13 +113,13 @@ def fit_chain(
         own = replace(plan, split=split_of(plan.split, segment), fit=config_of(plan.fit, segment, len(clip)))
         inside = [frame - segment.first for frame in own.split.train]
         try:
-            require_frames(own.split.train, segment)
+            require_frames(own.split.train, clip, segment)
             with clock.stage("priors"):
                 priors = find_priors(clip, own, folder, said, tissue)
         except NothingSeen:
             if number == 0:
                 raise
-            what = "show no tissue of known depth" if own.split.train else "have no pose"
+            what = "show no tissue of known depth" if own.split.train else _why_none(clip, segment)
             say([f"frames {segment.first} to {segment.last} {what}: the scene rests there"])
             of = own_origin(origin_of(inside, 0, done.depth_kind), segment)
             rests = _resting(read_segment(folder.work, number - 1), clip, segment, done.poses, of)
@@ -170,13 +170,21 @@ def own_origin(origin: Origin, segment: SegmentFrames) -> Origin:
     return replace(origin, unplaced_frames=own(origin.unplaced_frames), tissueless_frames=own(origin.tissueless_frames))
 
 
-def require_frames(train: list[int], segment: SegmentFrames) -> None:
-    """Raises NothingSeen where a segment has no frame to learn from, as where the camera was lost."""
+def require_frames(train: list[int], clip: Clip, segment: SegmentFrames) -> None:
+    """Raises NothingSeen where a segment has no frame to learn from, as where the camera was lost, or in darkness."""
     if not train:
         raise NothingSeen(
-            f"none of the frames {segment.first} to {segment.last} has a pose, so there is nothing to begin with; "
+            f"frames {segment.first} to {segment.last} {_why_none(clip, segment)}, so there is nothing to begin with; "
             "begin later with --start"
         )
+
+
+def _why_none(clip: Clip, segment: SegmentFrames) -> str:
+    """Why no frame of a segment is learned from."""
+    inside = set(segment.frames)
+    if not inside & set(clip.tissueless):
+        return "have no pose"
+    return "show no tissue" if not inside & set(clip.unplaced) else "have no pose or show no tissue"
 
 
 def segment_of(checkpoint: Checkpoint, segments: int) -> int:

@@ -204,7 +204,9 @@ def test_a_blackout_longer_than_a_segment_is_rested_through(tmp_path, capsys):
     for name in names[14:41]:
         name.write_bytes(black_png())
     found = execute(segmented(folder, tmp_path / "out"), StageClock())
-    assert "frames 16 to 39 show no tissue of known depth: the scene rests there" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "black in frames 14 to 40" in said
+    assert "frames 16 to 39 show no tissue: the scene rests there" in said
     chain = load_scene(found.out)
     resting = chain.segment(1)
     assert resting.deformation.kind == "none"

@@ -203,7 +203,13 @@ def test_a_clip_that_begins_black_or_white_is_reconstructed(tmp_path, level):
     file = tmp_path / "clip" / "images" / "000.png"
     cv2.imwrite(str(file), np.full((HEIGHT, WIDTH, 3), level, np.uint8))
     result = endogs.reconstruct(
-        file.parent, out=tmp_path / "out", preset="fast", iterations=5, gaussians=200, clip=clip.options
+        file.parent,
+        out=tmp_path / "out",
+        preset="fast",
+        iterations=5,
+        gaussians=200,
+        clip=clip.options,
+        every_frame=True,
     )
     assert len(result.scene) > 0
     assert result.record["depth"]["prior"] == "photometric"
