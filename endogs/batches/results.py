@@ -118,9 +118,11 @@ def read_results(folder: Path) -> list[Record]:
 
 
 def has_comparison(folder: Path) -> bool:
-    """Whether the results in a batch's folder were compared with another's. Raises InputError for unreadable ones."""
-    path = folder / JSON
-    content = read_json(path, LONGEST) if path.is_file() else None
+    """Whether the results in a batch's folder were compared with another's; False for results that cannot be read."""
+    try:
+        content = read_json(folder / JSON, LONGEST)
+    except (InputError, OSError):
+        return False
     return isinstance(content, dict) and content.get("format") == FORMAT and "comparison" in content
 
 

@@ -39,8 +39,8 @@ class AppearanceConfig:
     """Colours that depend on more than time, and their step sizes."""
 
     colors: ColorChoice | Literal["headlight"] = "plain"
-    """The colour model. The headlight is the plan's choice, where a camera moves with known poses; it is left out where
-    depth is not in the poses' units."""
+    """The colour model. The headlight is the plan's choice, where a camera moves with known poses and nothing deforms;
+    it is left out where depth is not in the poses' units."""
     sh_degree: int = 2
     """Of the spherical harmonics, 1 to 3."""
     exposure: bool = False

@@ -175,7 +175,7 @@ def require_frames(train: list[int], clip: Clip, segment: SegmentFrames) -> None
     if not train:
         raise NothingSeen(
             f"frames {segment.first} to {segment.last} {_why_none(clip, segment)}, so there is nothing to begin with; "
-            "begin later with --start"
+            "begin later with --start" + (", or add --every-frame" if clip.tissueless else "")
         )
 
 

@@ -34,6 +34,9 @@ def without_tissueless(clip: Clip, plan: Plan, network: InstrumentNetwork | None
         return clip, plan
     split = without(plan.split, frames)
     if len(split.train) < max(2, (1 - MOST_LEFT_OUT) * len(plan.split.train)):
+        if len(split.train) < 2:
+            say([f"no tissue: {in_words(states)}; all frames are fitted, as too few would be left"])
+            return clip, plan
         doubt = "as their look may mislead in this kind of video; --start and --end choose another part"
         say([f"most frames do not look like tissue ({in_words(states)}); all are fitted, {doubt}"])
         return clip, plan

@@ -14,7 +14,7 @@ from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
-from endogs.pipeline import camera_search
+from endogs.pipeline import camera_plan, camera_search
 from endogs.pipeline.camera_plan import with_cameras
 from endogs.pipeline.camera_search import find_cameras, tracked, with_focal_length, without_gaps
 from endogs.pipeline.options import Reconstruct
@@ -95,6 +95,7 @@ def test_distances_of_the_path_are_those_of_the_fit_and_it_says_which(moving, mo
         return Trajectory(tuple(poses), tuple(poses), "mm", ())
 
     monkeypatch.setattr(camera_search, "track_clip", found)
+    monkeypatch.setattr(camera_plan, "unfit_pair", lambda clip: None)
     plan = resolve(Reconstruct(moving, depth=depth, camera="track"), clip)
     _, _, cameras = with_cameras(clip, plan)
     assert asked == [source]

@@ -8,6 +8,7 @@ import pytest
 
 from endogs.cli import main
 from endogs.clip import load_clip
+from endogs.pipeline import tissueless_frames
 from endogs.pipeline.frame_states import frame_states, states_of
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.plan import resolve
@@ -81,16 +82,25 @@ def test_a_fit_leaves_them_out_and_says_so(dark_between, tmp_path, capsys):
     assert judged == [i for i in range(14) if i not in BLACK]
 
 
-def test_every_frame_is_fitted_where_the_user_says_so_or_most_look_wrong(dark_between, capsys):
+def test_every_frame_is_fitted_where_the_user_says_so_or_most_look_wrong(dark_between, capsys, monkeypatch):
     clip = load_clip(dark_between)
     plan = resolve(Reconstruct(dark_between, every_frame=True), clip)
     assert without_tissueless(clip, plan, Network()) == (clip, plan)
     plan = resolve(Reconstruct(dark_between), clip)
     same, whole = without_tissueless(clip, plan, Everywhere())
     assert (same.tissueless, whole.split) == ((), plan.split)
-    assert "most frames do not look like tissue (black in frames 0 to 13); all are fitted" in capsys.readouterr().err
+    assert "black in frames 0 to 13; all frames are fitted, as too few would be left" in capsys.readouterr().err
+    monkeypatch.setattr(tissueless_frames, "MOST_LEFT_OUT", 0.1)
+    assert without_tissueless(clip, plan, Dark()) == (clip, plan)
+    assert "most frames do not look like tissue (black in frames 8 to 10); all are fitted" in capsys.readouterr().err
 
 
 class Everywhere:
     def look(self, image, view):
         return SimpleNamespace(states={"tissue": 0.0, "black": 1.0})
+
+
+class Dark:
+    def look(self, image, view):
+        black = float(image.mean() < 20)
+        return SimpleNamespace(states={"tissue": 1 - black, "black": black})

@@ -1,5 +1,6 @@
 """A scene's colours as the clip's cameras see them, written into Gaussians and splines that know nothing of cameras."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,11 @@ from endogs.scene.scene import Scene
 
 @torch.no_grad()
 def baked(scene: Scene) -> Scene:
-    """A scene of plain colours that looks the same through the clip's cameras; changes of exposure are left out.
+    """A scene of plain colours as the clip's cameras show it; changes of exposure are left out.
 
-    With a spline the colours' control points are the least-squares fit to what each frame's camera shows; without a
-    deformation a Gaussian's colour is the mean over the frames. Raises ValueError for other deformations, whose colours
+    With a spline the colours' control points are the least-squares fit to what each frame's camera shows. Without a
+    deformation a Gaussian's one colour is the mean over the frames that draw it, and how light changes with the
+    camera's place is lost. Raises ValueError for other deformations, whose colours
     cannot be written down.
     """
     scene = scene.steady()
@@ -41,5 +43,15 @@ def baked(scene: Scene) -> Scene:
         return replace(scene, base=base, deformation=deformation.with_control(control), appearance=PLAIN)
     if deformation.tensors():
         raise ValueError(f"colours of the deformation '{deformation.kind}' cannot be baked")
-    base[:, COLORS] = torch.stack([shown(frame) for frame in frames]).mean(0)
+    base[:, COLORS] = _mean_where_drawn(scene, shown)
     return replace(scene, base=base, appearance=PLAIN)
+
+
+def _mean_where_drawn(scene: Scene, shown: Callable[[int], torch.Tensor]) -> torch.Tensor:
+    """(N, 3) means of `shown(frame)` over the frames that draw a Gaussian; over all where none does, or none knows."""
+    count = len(scene.times)
+    drawn = torch.ones(len(scene), count) if scene.visibility is None else scene.visibility.frames_drawn(count)
+    weight = torch.as_tensor(drawn, dtype=scene.base.dtype).to(scene.base.device)
+    weight[weight.sum(1) == 0] = 1
+    weight /= weight.sum(1, keepdim=True)
+    return sum((shown(frame) * weight[:, frame, None] for frame in range(count)), torch.zeros_like(shown(0)))
