@@ -28,7 +28,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from track_cameras import NAMES, beside_tissue, judged
+from track_cameras import NAMES, beside_tissue, judged, posed_clip, sources_of
 
 from endogs.clip import Clip, load_clip
 from endogs.clip.config import ClipOptions
@@ -180,13 +180,8 @@ def main() -> None:
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
     rows = []
     for path in chosen.clips:
-        clip = load_clip(path, ClipOptions(end=chosen.end))
-        if clip.static_camera:
-            raise SystemExit(f"{path}: its poses are not known, or it stands still: there is nothing to compare with")
-        there = {"none": True, "stereo": clip.has_right, "given": clip.has_depth}
-        for source in NAMES:
-            if source in chosen.depth and there[source]:
-                rows += rows_of(path, source, chosen.end, chosen.fits, chosen.seed)
+        for source in sources_of(posed_clip(path, chosen.end), chosen.depth):
+            rows += rows_of(path, source, chosen.end, chosen.fits, chosen.seed)
     if chosen.csv is not None:
         with chosen.csv.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *rows])

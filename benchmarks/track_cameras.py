@@ -24,7 +24,7 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -255,6 +255,20 @@ def colmap_row(clip: Clip) -> list[object]:
     return [clip.name, len(clip), "COLMAP (wall time)", rmse, percent, ratio, *(float("nan"),) * 2, lost, spent]
 
 
+def posed_clip(path: Path, end: float | None) -> Clip:
+    """The clip up to `end` seconds; leaves with a sentence where it has no path to compare with."""
+    clip = load_clip(path, ClipOptions(end=end))
+    if clip.static_camera:
+        raise SystemExit(f"{path}: its poses are not known, or it stands still: there is nothing to compare with")
+    return clip
+
+
+def sources_of(clip: Clip, wanted: Sequence[str]) -> list[DepthSource]:
+    """Those of the `wanted` sources of depth that a clip has."""
+    there = {"none": True, "stereo": clip.has_right, "given": clip.has_depth}
+    return [source for source in NAMES if source in wanted and there[source]]
+
+
 def text(value: object) -> str:
     """A cell."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -286,19 +300,14 @@ def main() -> None:
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
     rows = []
     for path in chosen.clips:
-        clip = load_clip(path, ClipOptions(end=chosen.end))
-        if clip.static_camera:
-            raise SystemExit(f"{path}: its poses are not known, or it stands still: there is nothing to compare with")
-        clip = with_instrument_masks(clip, chosen.masks)
-        there = {"none": True, "stereo": clip.has_right, "given": clip.has_depth}
+        clip = with_instrument_masks(posed_clip(path, chosen.end), chosen.masks)
         priors = []
         if chosen.pose_prior_mm is not None:
             noise = Noise(chosen.pose_prior_mm, float(np.radians(chosen.pose_prior_deg)))
             priors = [noisy_prior(clip, noise, seed) for seed in chosen.seeds]
         made = [prior_row(clip, prior) for prior in priors]
-        for source in NAMES:
-            if source in chosen.depth and there[source]:
-                made += endogs_rows(clip, source, priors)
+        for source in sources_of(clip, chosen.depth):
+            made += endogs_rows(clip, source, priors)
         if chosen.peers:
             made += [essential_row(clip), *([colmap_row(clip)] if find_spec("pycolmap") else [])]
             made += [odometry_row(clip)] if clip.has_depth and hasattr(cv2, "Odometry") else []

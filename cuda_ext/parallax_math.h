@@ -1,4 +1,4 @@
-// Depth from parallax at one pixel, for the CPU kernels and for CUDA: where a point of inverse depth w lies in another
+// Depth from parallax at one pixel, compilable for CUDA as well: where a point of inverse depth w lies in another
 // picture, what depth an observed place means, and on what depth several estimates agree. The formulas are derived in
 // endogs/priors/depth/triangulation.py and agreement.py; their twin in double precision is parallax_reference.py.
 #pragma once

@@ -331,7 +331,6 @@ Fit* new_fit(const Rows& base, const Rows& base_m, const Rows& base_v, const std
 void bind(nb::module_& m) {
     // An array that is written to, or that a fit keeps a pointer to, is never converted: it would be a copy.
     m.attr("log_terms") = kTerms;
-    bind_parallax(m);
     m.def("state_bytes", &state_bytes, "count"_a, "width"_a, "height"_a);
     m.def("bins_bytes", &bins_bytes, "entries"_a, "count"_a, "deterministic"_a);
     m.def("project", &project_gaussians, "packed"_a, "world_to_camera"_a, "K"_a, "width"_a, "height"_a, "near"_a,

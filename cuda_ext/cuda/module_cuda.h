@@ -5,6 +5,5 @@
 namespace endogs::cuda {
 
 void bind(nanobind::module_& m);
-void bind_parallax(nanobind::module_& m);  // called by the other
 
 }  // namespace endogs::cuda

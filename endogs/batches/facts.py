@@ -41,7 +41,7 @@ def facts_of(result: Path) -> dict[str, Any]:
         metrics = read_json(result / "metrics.json")
         facts["measures"] = measures_of(metrics)
         facts["label"] = str(metrics["label"])
-        facts["frames_psnr"] = few([row["psnr"] for row in metrics["per_frame"]])
+        facts["frames_psnr"] = few([row["psnr"] for row in metrics["per_frame"] if row["psnr"] is not None])
     return facts
 
 

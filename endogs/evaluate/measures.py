@@ -27,7 +27,7 @@ def image_errors(
     measures: Collection[str],
     lpips: "Lpips | None" = None,
 ) -> dict[str, float]:
-    """The measures of an image (H, W, 3) against the target, NaN where one cannot be taken.
+    """The measures of an image (H, W, 3) against the target, NaN where one cannot be taken, as without any tissue.
 
     Names ending in `_masked` look at tissue alone; all others at the whole frame with instruments zeroed in both
     images, as the literature does. LPIPS is NaN without its weights.
@@ -45,7 +45,8 @@ def image_errors(
     if "lpips" in measures:
         nan = float("nan")
         found |= {"lpips_alex": nan, "lpips_alex_unscaled": nan} if lpips is None else lpips(prediction, target, mask)
-    return found
+    # Two images of zeros agree perfectly, which says nothing of either.
+    return found if mask.any() else dict.fromkeys(found, float("nan"))
 
 
 def frame_depth_errors(

@@ -169,11 +169,20 @@ def run_html(config: ExportHtml) -> Path:
     _tell(page.advice)
     fewer = page.gaussians < page.original_gaussians
     of = f" of {page.original_gaussians:,}, those that contribute most" if fewer else ""
-    became = page.converted and (page.converted if " " in page.converted else f"'{page.converted}' deformation")
-    spline = f"; its {became} became a spline, at {page.conversion:.1f} dB" if became else ""
+    change = f"; its {_became(page.converted)}, at {page.conversion:.1f} dB" if page.converted else ""
     length = f"{page.size / 1e6:.1f} MB, {page.seconds:.2f} s"
-    print(f"{plain(page.path)}: {length}, {page.gaussians:,} Gaussians{of}, coded at {page.fidelity:.1f} dB{spline}")
+    print(f"{plain(page.path)}: {length}, {page.gaussians:,} Gaussians{of}, coded at {page.fidelity:.1f} dB{change}")
     return page.path
+
+
+def _became(converted: str) -> str:
+    """What a page's scene changed into what, in words."""
+    from endogs.export.html.showable import LIGHT
+
+    if converted == LIGHT:
+        return "colours that depend on the camera became plain ones"
+    what = converted if " " in converted else f"'{converted}' deformation"
+    return f"{what} became a spline"
 
 
 def _several(time: Sequence[float] | str, frames: int) -> bool:

@@ -28,6 +28,7 @@ from endogs.options import as_option
 from endogs.plain_text import plain
 from endogs.priors.instruments.choose import with_instrument_masks
 from endogs.priors.instruments.config import MaskChoice
+from endogs.scene.chain import SceneChain
 from endogs.scene.origin import FittedMasks, OptionValue, Origin
 from endogs.scene.scene import Scene
 
@@ -157,9 +158,11 @@ def masks_in_use(clip: Clip, asked: MaskChoice) -> FittedMasks:
 def check_frames(scene: Scene, clip: Clip) -> None:
     """Raises InputError when the clip's frames differ from the scene's in number or size."""
     if len(clip) != len(scene.times):
+        # A run that was interrupted leaves a chain of its first segments.
+        or_finish = ", or finish an interrupted run by reconstruct --resume" if isinstance(scene, SceneChain) else ""
         raise InputError(
             f"{clip.source}: {len(clip)} frames, but the scene was fitted to {len(scene.times)}; give the clip "
-            "that it was fitted to"
+            f"that it was fitted to{or_finish}"
         )
     if (clip.width, clip.height) != (scene.width, scene.height):
         raise InputError(

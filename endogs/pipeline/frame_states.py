@@ -26,15 +26,19 @@ def frame_states(clip: Clip, network: InstrumentNetwork | None = None) -> str:
     """Which frames look like something other than tissue, in words; empty where none does."""
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(len(clip), LOOKED_AT)).round().astype(int))
     said = in_words(states_of(clip, chosen, network))
-    return said and f"{said}, by the look of {len(chosen)} frames; --start and --end leave them out"
+    return said and f"{said}, by the look of {len(chosen)} frames; reconstruct leaves out all but smeared ones"
 
 
 def states_of(
-    clip: Clip, chosen: NDArray[np.int_], network: InstrumentNetwork | None = None
+    clip: Clip,
+    chosen: NDArray[np.int_],
+    network: InstrumentNetwork | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, NDArray[np.bool_]]:
     """By state other than tissue, the frames (F,) that are in it, from the look of the frames `chosen`, ascending.
 
     Between two that differ the border is looked for by halving; what lies between two that agree is like them.
+    `progress` is told how many of the chosen frames of how many have been looked at.
     """
     network = network or InstrumentNetwork.load()
     known: dict[int, str] = {}
@@ -46,10 +50,14 @@ def states_of(
             known[index] = name if name in WORDS and states[name] > SURE else ""
         return known[index]
 
-    for a, b in pairwise(chosen):
-        _halve(int(a), int(b), state)
+    for k, index in enumerate(chosen.tolist(), 1):
+        state(index)
+        if progress is not None:
+            progress(k, len(chosen))
+    for a, b in pairwise(chosen.tolist()):
+        _halve(a, b, state)
     found = {name: np.zeros(len(clip), bool) for name in WORDS}
-    looked_at = sorted(known) or [int(one) for one in chosen]
+    looked_at = sorted(known)
     for k, index in enumerate(looked_at):
         if name := state(index):
             found[name][index : looked_at[k + 1] if k + 1 < len(looked_at) else len(clip)] = True

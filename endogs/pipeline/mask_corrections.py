@@ -57,7 +57,8 @@ class Saving:
     def sentence(self) -> str:
         """Where the masks are."""
         count = len(self._corrections.clip)
-        return f"masks of {count} frames: {self.out}; other commands take them with --mask-folder {self.out}"
+        masks = f"masks of {count} frame{'s' * (count != 1)}"
+        return f"{masks}: {self.out}; other commands take them with --mask-folder {self.out}"
 
     def keep_clicks(self) -> Path:
         """Writes the clicks alone, beside the folder, and returns the file, a new one: others hold clicks too."""

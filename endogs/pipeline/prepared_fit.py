@@ -159,7 +159,7 @@ def start_fit(
             masks=options.masks,
             **to_json(options.sam2),
             seed=options.seed,
-            **({"left_out": list(clip.tissueless)} if clip.tissueless else {}),
+            **({"frames_without_tissue": list(clip.tissueless)} if clip.tissueless else {}),
             **part,
         )
     )

@@ -383,10 +383,11 @@ def print_summary(result: Result, options: Reconstruct) -> None:
         print(f"interrupted after {record['iterations']} steps{where}", file=sys.stderr)
     if result.metrics:
         mean = result.metrics["mean"]
-        others = [f"{name.replace('_', ' ')} {row['psnr']:.2f}" for name, row in result.metrics["baseline"].items()]
+        baselines = result.metrics["baseline"].items()
+        others = [f"{name.replace('_', ' ')} {value_text(row['psnr'], 2)}" for name, row in baselines]
         beside = f"; without a scene: {', '.join(others)}" if others else ""
-        over_tissue = value_text(mean["psnr_masked"], 2)  # nothing, where the test frames show no tissue
-        print(f"{result.metrics['label']} {mean['psnr']:.2f} dB (over tissue {over_tissue} dB{beside})")
+        whole, over_tissue = (value_text(mean[name], 2) for name in ("psnr", "psnr_masked"))
+        print(f"{result.metrics['label']} {whole} dB (over tissue {over_tissue} dB{beside})")
         for line in pose_lines(result.metrics.get("poses")):
             print(line)
     cost = f"{seconds['total']:.1f} s, {record['peak_memory_mb']:.0f} MB"

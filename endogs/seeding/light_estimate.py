@@ -50,6 +50,7 @@ def estimate_light(observations: Observations, even: HeadlightColors) -> Appeara
     shown = logs - (features @ beam)[..., None] - gains
     level = float(np.quantile(np.exp(shown.max(-1))[weight > 0], 0.99)) / (ALBEDO + OFFSET)
     bias = OFFSET * np.expm1(gains)
+    bias -= bias.mean(0)  # as the fit holds them
     exposure.values[:] = torch.from_numpy(np.stack([gains, bias], 1).astype(np.float32))
     numbers = np.concatenate([[np.log(max(level, 1.0))], beam]).astype(np.float32)
     return Appearance(HeadlightColors(torch.from_numpy(numbers), even.distance, even.reach), exposure)

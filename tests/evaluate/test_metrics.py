@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from endogs.evaluate.measures import image_errors
 from endogs.evaluate.metrics.depth_errors import aligned_depth, depth_errors
 from endogs.evaluate.metrics.metrics import (
     PERFECT_PSNR,
@@ -49,6 +50,14 @@ def test_zeroed_psnr_exceeds_masked_by_the_share_of_tissue():
     mask = half_mask(target.shape)
     gap = psnr(noisy, target, mask) - psnr_masked(noisy, target, mask)
     assert gap == pytest.approx(10 * np.log10(2), abs=1e-6)
+
+
+def test_a_frame_without_tissue_has_no_number():
+    """Zeroed images of nothing agree perfectly; one such frame would lift the mean of all."""
+    prediction, target = pair()
+    found = image_errors(prediction, target, np.zeros(target.shape[:2], bool), {"psnr", "ssim", "flip"})
+    assert {"psnr", "psnr_masked", "ssim"} <= set(found)
+    assert np.isnan(list(found.values())).all()
 
 
 def test_psnr_ignores_what_the_mask_hides_and_is_symmetric():

@@ -3,6 +3,7 @@
 import base64
 import re
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from endogs.export.html.spline_coding import decode_control, encode_control
 from endogs.gaussians import OPACITY
 from endogs.render.backends import rasterize_packed
 from endogs.scene import Knots, Scene
+from endogs.scene.appearance import Appearance, HeadlightColors
 from endogs.scene.deformation.lowrank import LowrankDeformation
 from endogs.scene.scene_file import save_scene
 
@@ -242,3 +244,17 @@ def test_a_deformation_of_another_kind_becomes_a_spline(tmp_path, capsys):
     assert page.conversion > 60
     assert page.fidelity > 50
     assert export_html(sheet(), tmp_path / "c.html", "x", 10_000).converted is None
+
+
+def test_light_that_moves_with_the_camera_is_in_the_page(tmp_path, capsys):
+    """A scene at rest before a camera that comes nearer with its lamp: one colour for each Gaussian is far off."""
+    beam = torch.tensor([0.0, 1.0, 0, 0, -0.3, -0.3, 0])
+    light = Appearance(HeadlightColors(beam, 60.0, (0.5, 0.4)))
+    scene = replace(sheet(still=True, moving_camera=True), appearance=light)
+    scene.world_to_camera[:, 2, 3] -= np.linspace(0, 25, len(scene.times))
+    save_scene(scene, tmp_path / "scene.safetensors")
+    assert main(["export", "html", str(tmp_path), "--out", str(tmp_path / "a.html")]) == 0
+    assert "its colours that depend on the camera became plain ones, at " in capsys.readouterr().out
+    page = export_html(scene, tmp_path / "b.html", "x", 10_000)
+    assert page.converted == "light"
+    assert page.conversion > 45

@@ -124,7 +124,6 @@ def cuda_calls():
     image, weight = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH), np.uint8)
     blocks = {"state": memory, "bins": memory, "count": COUNT, "entries": 100, "channels": None}
     frame = {"width": WIDTH, "height": HEIGHT}
-    plane, flow, epipolar = planes[0], np.zeros((HEIGHT, WIDTH, 2), np.float32), np.eye(3, 4, dtype=np.float32)
     return {
         "state_bytes": sizes,
         "bins_bytes": {"entries": 100, "count": COUNT, "deterministic": False},
@@ -152,14 +151,6 @@ def cuda_calls():
         "align_system": {"points": np.ones((6, COUNT), np.float32), "frame": planes[0], "motion": np.eye(4, dtype="f4")}
         | {"K": camera["K"], "gain": 1.0, "bias": 0.0, "inverse_cut": 10.0}
         | {"parts": np.zeros((1, native.module().align_sums)), "residuals": rows[:, 0].copy(), "stream": 0},
-        "warp_by_depth": {"inverse": plane, "image": weight, "tissue": weight, "stand_in": weight, "stream": 0}
-        | {"epipolar": epipolar, "warped": weight, "shown": weight, "places": flow},
-        "triangulate_flow": {"flow": flow, "back": flow, "tissue": weight, "other_tissue": weight, "places": flow}
-        | {"epipolar": epipolar, "relative": 0.01, "absolute": 0.5, "farthest": 6.0, "step": 1, "out": planes}
-        | {"stream": 0},
-        "agree_on_depth": {"values": [plane], "deviations": [plane], "word_inverses": [plane], "guess": plane}
-        | {"word_relatives": [plane], "epipolars": epipolar[None], "inside": 0.7, "firmest": 0.01, "apart": 3.0}
-        | {"value": plane, "deviation": plane, "stream": 0},
     }
 
 

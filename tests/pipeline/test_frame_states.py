@@ -8,11 +8,11 @@ import pytest
 
 from endogs.cli import main
 from endogs.clip import load_clip
-from endogs.pipeline import tissueless_frames
+from endogs.errors import InputError
 from endogs.pipeline.frame_states import frame_states, states_of
 from endogs.pipeline.options import Reconstruct
 from endogs.pipeline.plan import resolve
-from endogs.pipeline.tissueless_frames import LOOK_SECONDS, looks, without_tissueless
+from endogs.pipeline.tissueless_frames import without_tissueless
 from endogs.scene.scene_file import load_scene
 
 BLACK = (8, 9, 10)
@@ -63,12 +63,6 @@ def test_the_border_between_frames_that_were_looked_at_is_found():
     assert found.all(), "what comes after the last look is like it"
 
 
-def test_looks_are_spaced_in_time_and_reach_the_end():
-    assert list(looks(np.arange(5) * LOOK_SECONDS)) == [0, 1, 2, 3, 4]
-    assert list(looks(np.arange(10) / 10)) == [0, 2, 4, 6, 8, 9]
-    assert list(looks(np.zeros(1))) == [0]
-
-
 def test_a_fit_leaves_them_out_and_says_so(dark_between, tmp_path, capsys):
     words = ["--iterations", "3", "--gaussians", "300", "--masks", "none", "--device", "cpu"]
     assert main(["reconstruct", str(dark_between), "--out", str(tmp_path / "a"), *words]) == 0
@@ -82,25 +76,43 @@ def test_a_fit_leaves_them_out_and_says_so(dark_between, tmp_path, capsys):
     assert judged == [i for i in range(14) if i not in BLACK]
 
 
-def test_every_frame_is_fitted_where_the_user_says_so_or_most_look_wrong(dark_between, capsys, monkeypatch):
+def test_a_single_dark_frame_is_found(dark_between, capsys):
+    """However short darkness is: every frame is looked at."""
+    clip = load_clip(dark_between)
+    network = AtFrames(clip, {"black": [6]})
+    found, plan = without_tissueless(clip, resolve(Reconstruct(dark_between), clip), network)
+    assert found.tissueless == (6,)
+    assert 6 not in plan.split.train
+    assert "no tissue: black in frames 6; 1 frame neither" in capsys.readouterr().err
+
+
+def test_every_frame_is_fitted_where_the_user_says_so(dark_between):
     clip = load_clip(dark_between)
     plan = resolve(Reconstruct(dark_between, every_frame=True), clip)
-    assert without_tissueless(clip, plan, Network()) == (clip, plan)
+    assert without_tissueless(clip, plan, AtFrames(clip, {"black": range(14)})) == (clip, plan)
+
+
+def test_darkness_is_left_out_however_much_there_is_and_what_may_be_mistaken_is_not(dark_between, capsys):
+    clip = load_clip(dark_between)
     plan = resolve(Reconstruct(dark_between), clip)
-    same, whole = without_tissueless(clip, plan, Everywhere())
-    assert (same.tissueless, whole.split) == ((), plan.split)
-    assert "black in frames 0 to 13; all frames are fitted, as too few would be left" in capsys.readouterr().err
-    monkeypatch.setattr(tissueless_frames, "MOST_LEFT_OUT", 0.1)
-    assert without_tissueless(clip, plan, Dark()) == (clip, plan)
-    assert "most frames do not look like tissue (black in frames 8 to 10); all are fitted" in capsys.readouterr().err
+    found, _ = without_tissueless(clip, plan, AtFrames(clip, {"black": range(9), "smoke": [11]}))
+    assert found.tissueless == tuple(range(9))
+    said = capsys.readouterr().err
+    assert "many frames do not look like tissue (smoke or steam in frames 11); they are fitted" in said
+    assert "black in frames 0 to 8; 9 frames neither" in said
+    found, same = without_tissueless(clip, plan, AtFrames(clip, {"outside": range(14)}))
+    assert (found.tissueless, same.split) == ((), plan.split)
+    assert "out of the body in frames 0 to 13" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"black in frames 0 to 12, which leaves 1 to learn from; .*--every-frame"):
+        without_tissueless(clip, plan, AtFrames(clip, {"black": range(13)}))
 
 
-class Everywhere:
+class AtFrames:
+    """Sees a state in some frames of a clip, by their pictures, and tissue in the others."""
+
+    def __init__(self, clip, frames):
+        self.seen = {clip.image(i).tobytes(): name for name, chosen in frames.items() for i in chosen}
+
     def look(self, image, view):
-        return SimpleNamespace(states={"tissue": 0.0, "black": 1.0})
-
-
-class Dark:
-    def look(self, image, view):
-        black = float(image.mean() < 20)
-        return SimpleNamespace(states={"tissue": 1 - black, "black": black})
+        name = self.seen.get(image.tobytes(), "tissue")
+        return SimpleNamespace(states={"tissue": 0.0, "black": 0.0, "smoke": 0.0, "outside": 0.0} | {name: 1.0})

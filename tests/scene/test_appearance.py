@@ -291,9 +291,9 @@ def test_a_broken_appearance_is_told_in_one_sentence(kind, spoil, match, tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["sh", "lit", "lit and exposure", "headlight"])
-@pytest.mark.parametrize("static", [False, True])
-def test_baked_colours_are_those_that_the_clip_saw(kind, static):
-    scene = make_scene(moving_camera=not static, static=static)
+@pytest.mark.parametrize(("static", "moving"), [(False, True), (True, False), (True, True)])
+def test_baked_colours_are_those_that_the_clip_saw(kind, static, moving):
+    scene = make_scene(moving_camera=moving, static=static)
     scene = replace(scene, appearance=looks(scene.base)[kind])
     plain = baked(scene)
     assert plain.appearance.plain

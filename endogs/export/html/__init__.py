@@ -27,9 +27,10 @@ class ExportedPage:
     fidelity: float
     """PSNR in dB of the page's Gaussians against the scene's, over frames of the clip, before any decimation's loss."""
     converted: str | None = None
-    """What the page has a spline in the place of: a kind of deformation, or segments."""
+    """What the page has a spline in the place of: a kind of deformation, or segments; or "light", where colours that
+    depend on the camera became the Gaussians' own."""
     conversion: float = float("inf")
-    """PSNR in dB of that spline against the scene's own pictures, over the same frames, and of segments over their
+    """PSNR in dB of what the page has against the scene's own pictures, over the same frames, of segments over their
     seams too and with any decimation's loss; `fidelity` comes on top."""
     advice: str | None = None
     """Where the clip is long for a page: what it lost, and how much of it would lose little."""

@@ -15,6 +15,7 @@ from endogs.export.segment_colors import gain_to
 from endogs.render.blending import blending_weights
 from endogs.scene import Knots, Scene
 from endogs.scene.appearance import Exposure
+from endogs.scene.appearance.bake import color_knots
 from endogs.scene.chain import SceneChain, identity_of, shared_rows
 
 LOOKS = 4
@@ -121,10 +122,13 @@ def _seen(chain: SceneChain, number: int, frames: range, gain: NDArray[np.float6
 
 
 def _breakpoints(segment: Scene) -> NDArray[np.float64]:
-    """Knots of a segment's motion: its splines' own, its ends where it rests, or else all of its frames."""
+    """Knots of a segment: its splines' own; where it rests those of its colours, or its ends; or else all frames."""
     if segment.deformation.spline_knots is not None:
         return np.array(segment.deformation.spline_knots.breakpoints)
-    return np.unique(segment.times if segment.deformation.tensors() else segment.times[[0, -1]])
+    if segment.deformation.tensors():
+        return np.unique(segment.times)
+    colors = color_knots(segment)
+    return np.unique(segment.times[[0, -1]]) if colors is None else np.array(colors.breakpoints)
 
 
 def _merged(chain: SceneChain, numbers: range, frames: range, breakpoints: list[NDArray[np.float64]]) -> Knots:

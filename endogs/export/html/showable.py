@@ -19,6 +19,9 @@ LEAST_SHARE = 0.6
 CHECKED_FRAMES = 5
 """Frames on which the fidelity is measured."""
 
+LIGHT = "light"
+"""What a page has colours of its own in the place of, where colours depend on the camera."""
+
 
 def fidelity(scene: Scene, coded: Scene, frames: NDArray[np.int64] | None = None) -> float:
     """PSNR in dB of the Gaussians of `coded` against those of `scene`, whose `frames` are drawn; default: a few."""
@@ -48,7 +51,7 @@ class Showable(ABC):
     knots: int
     """Control points of each."""
     became: str | None = None
-    """What a spline had to take the place of, for a sentence; None where none had to."""
+    """What a spline had to take the place of, for a sentence, or LIGHT; None where nothing had to."""
 
     @abstractmethod
     def reduced(self, most: int) -> tuple[Scene, NDArray[np.float32]]:
@@ -60,7 +63,7 @@ class Showable(ABC):
 
     @abstractmethod
     def conversion(self, reduced: Scene) -> float:
-        """PSNR in dB of the spline against what it took the place of; infinite where that is itself."""
+        """PSNR in dB of the page's scene against what it took the place of; infinite where that is itself."""
 
     def advice(self, most: int, room: int) -> str | None:
         """What to say where `most` Gaussians are too few for good pictures, as a page holds `room` control points.
@@ -88,17 +91,20 @@ class WholeScene(Showable):
 
     def __init__(self, scene: Scene) -> None:
         """Raises InputError for a scene that holds nothing to see."""
-        scene = baked(scene)
-        visible = ever_visible(scene)
+        plain = baked(scene)
+        visible = ever_visible(plain)
         if not bool(visible.any()):
             raise InputError(f"{scene.called}: holds no Gaussian that can be seen; fit it again.")
         self.original = len(scene)
-        self._fitted = scene.select(visible)
-        self._scene = scene_as_spline(self._fitted)
+        self._fitted = scene.steady().select(visible)
+        colored = plain.select(visible)
+        self._scene = scene_as_spline(colored)
         self.weights = contributions(self._scene)
         self.knots = 1 if self._scene.deformation.spline_knots is None else self._scene.deformation.spline_knots.count
-        if self._fitted is not self._scene:
-            self.became = self._fitted.deformation.kind
+        if self._scene is not colored:
+            self.became = colored.deformation.kind
+        elif not self._fitted.appearance.plain:
+            self.became = LIGHT
 
     def reduced(self, most: int) -> tuple[Scene, NDArray[np.float32]]:
         """The same, decimated."""
@@ -114,4 +120,4 @@ class WholeScene(Showable):
 
     @cached_property
     def _cost(self) -> float:
-        return float("inf") if self._fitted is self._scene else fidelity(self._fitted, self._scene)
+        return float("inf") if self.became is None else fidelity(self._fitted, self._scene)

@@ -140,14 +140,18 @@ class ParallaxDepth:
         scores = {offset: self._score(offset) for offset in OFFSETS if offset <= len(frames) // 2}
         best = max(scores, key=lambda offset: scores[offset][0]) if scores else 1
         share, deviation, noise = scores[best][1:] if scores else (0.0, np.inf, np.inf)
+        off = f"where the flow leaves the epipolar lines by {noise:.2g} pixels"
         found = (
             f"of the tissue {100 * share:.0f} % has parallax that fixes its depth to {100 * USEFUL:.0f} % or better, "
-            f"at frames {best} apart, where the flow leaves the epipolar lines by {noise:.2g} pixels"
+            f"at frames {best} apart, {off if np.isfinite(noise) else 'where no flow tells any depth'}"
         )
+        if not scores:
+            found = f"{len(frames)} training frame{'s' * (len(frames) != 1)} to compare"
         if share < LEAST:
             if not self._by_itself:
                 raise InputError(
-                    f"{clip.source}: too little parallax: {found}; check the poses, or use --depth photometric"
+                    f"{clip.source}: too little parallax: {found}; more frames, right poses and a camera that does not "
+                    "only turn have more, and --depth photometric needs none"
                 )
             self._serves = False
             return [*notes, f"no depth from parallax, though the camera moves: {found}."]
