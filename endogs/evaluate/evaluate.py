@@ -20,8 +20,8 @@ from endogs.evaluate.pose_corrections import pose_corrections
 from endogs.output import to_json, write_json
 from endogs.pictures.source_clip import check_frames, fitted_split, judged_masks
 from endogs.priors.motion.flow import ClipFlows
-from endogs.render import rasterize
 from endogs.scene import Scene
+from endogs.scene.drawing import draw_scene
 
 if TYPE_CHECKING:
     from endogs.evaluate.metrics.lpips import Lpips
@@ -149,11 +149,7 @@ def render_frame(
     scene: Scene, time: float, camera: Camera, backend: str = "auto"
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Colour (H, W, 3) and z-depth (H, W), 0 = nothing drawn, of the scene at `time` seconds."""
-    import torch
-
-    with torch.no_grad():
-        camera = camera.to(scene.device)
-        rendering = rasterize(scene.gaussians_at(time, camera), camera, backend=backend)
+    rendering = draw_scene(scene, time, camera, backend)
     return rendering.color.float().cpu().numpy(), rendering.depth.float().cpu().numpy()
 
 

@@ -21,6 +21,7 @@ from endogs.render.backends import rasterize_packed
 from endogs.render.rendering import Rendering
 from endogs.scene import Scene
 from endogs.scene.appearance import LAMP_AT_LENS, Light
+from endogs.scene.drawing import draw_scene
 from endogs.scene.relight import relit
 
 Layer = Literal[
@@ -112,7 +113,7 @@ class Painter:
     @torch.no_grad()
     def depth(self, view: Viewpoint, time: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """z-depth and alpha (H, W) of the view's camera at `time`."""
-        rendering = render(self.scene.packed_at(time), view)
+        rendering = draw_scene(self.scene, time, view.camera)
         return rendering.depth.float().cpu().numpy(), rendering.alpha.float().cpu().numpy()
 
     @property
@@ -143,7 +144,7 @@ class Painter:
         return self._largest_deformation[since]
 
     def _color(self, view: Viewpoint, time: float, light: Light) -> Picture:
-        return eight_bit(render(in_light(self.scene, light).shown_at(time, view.camera), view).color)
+        return eight_bit(draw_scene(in_light(self.scene, light), time, view.camera).color)
 
     def _depth(self, view: Viewpoint, time: float) -> Picture:
         depth, alpha = self.depth(view, time)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from endogs.gaussians import LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.phantom.visibility import PhantomTruth
-from endogs.render import rasterize
 from endogs.scene import Scene
+from endogs.scene.drawing import draw_scene
 from endogs.scene.following import OPAQUE, follow_points
 
 FLOATER_MM, FLOATER_SIGMAS = 1.0, 3.0
@@ -270,6 +270,5 @@ def _depth_error(errors: list[NDArray], asked: int) -> DepthError:
 
 def _draw(scene: Scene, frame: int) -> tuple[NDArray, NDArray, NDArray]:
     """Colour (H, W, 3), depth and alpha (H, W) of a frame's view."""
-    with torch.no_grad():
-        drawn = rasterize(scene.gaussians_at(float(scene.times[frame])), scene.camera(frame))
+    drawn = draw_scene(scene, float(scene.times[frame]), scene.camera(frame))
     return tuple(x.float().cpu().numpy() for x in (drawn.color, drawn.depth, drawn.alpha))  # type: ignore[return-value]

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from endogs.camera import Camera
 from endogs.depth_colors import robust_range
 from endogs.pictures.eight_bit import to_8bit
-from endogs.render import rasterize
 from endogs.scene import Scene
+from endogs.scene.drawing import draw_scene
 
 SURE = 0.5
 """Depth is shown where the Gaussians stop at least this share of the light."""
@@ -26,8 +26,7 @@ def picture(
     camera = scene.camera(scene.nearest_frame(time)) if camera is None else camera
     if scale != 1:
         camera = camera.scaled(scale)
-    with torch.no_grad():
-        rendering = rasterize(scene.gaussians_at(time, camera), camera, backend=backend)
+    rendering = draw_scene(scene, time, camera, backend)
     depth = torch.where(rendering.alpha >= SURE, rendering.depth, 0)
     return to_8bit(rendering.color.float().cpu().numpy()), depth.float().cpu().numpy()
 

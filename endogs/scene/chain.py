@@ -1,8 +1,9 @@
 """A scene of any length: a chain of segments in files, of which no more than two are in memory.
 
 Each segment is a scene of its own for some frames of the clip, at the clip's own times. Neighbours share frames, and
-Gaussians that go on from one into the next keep their `identity`. Where two segments overlap, what both know is blended
-from the one's place and look to the other's, and what only one knows fades, so that no seam is seen.
+Gaussians that go on from one into the next keep their `identity`. Where two segments overlap, their pictures are mixed
+(`drawing.py`), so that no seam is seen. As rows, what both know goes from the one's place and look to the other's, and
+what only one knows fades: tracks and measurements go through without a jump, but they draw less well than either's.
 """
 
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from endogs.camera import Camera
 from endogs.errors import InputError
-from endogs.gaussians import CHANNELS, MEANS, OPACITY, QUATS
+from endogs.gaussians import CHANNELS, MEANS, OPACITY, QUATS, Gaussians
 from endogs.scene.deformation.static import StaticDeformation
 from endogs.scene.scene import Scene
 
@@ -126,6 +127,16 @@ class SceneChain(Scene):
         """The segment that shows most at `time`, seconds."""
         number, share = self.at(time)
         return self.segment(number + (share >= 0.5))
+
+    def parts_at(self, time: float) -> tuple[tuple[Scene, float], ...]:
+        """The segment at `time`, seconds, or the two of an overlap, and their shares of the picture."""
+        number, share = self.at(time)
+        here = self.segment(number)
+        return ((here, 1.0),) if share == 0 else ((here, 1 - share), (self.segment(number + 1), share))
+
+    def gaussians_at(self, time: float, camera: Camera | None = None) -> Gaussians:
+        """Those of `part_at`, in its colours, with unit quaternions."""
+        return self.part_at(time).gaussians_at(time, camera)
 
     @torch.no_grad()
     def packed_at(self, time: float) -> Tensor:

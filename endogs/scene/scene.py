@@ -123,6 +123,10 @@ class Scene:
         """The scene that is shown at `time`, seconds, all of it in memory: itself, and of a chain the segment."""
         return self
 
+    def parts_at(self, time: float) -> tuple[tuple["Scene", float], ...]:
+        """The scenes whose pictures are mixed at `time`, seconds, and their shares, which sum to 1 (`draw_scene`)."""
+        return ((self, 1.0),)
+
     def select(self, keep: Tensor) -> "Scene":
         """The scene of the Gaussians selected by `keep`: a (N,) mask, or row indices."""
         visibility = None if self.visibility is None else self.visibility.select(keep)

@@ -13,6 +13,7 @@ from endogs.render.backends import rasterize_packed
 from endogs.scene import Scene
 from endogs.scene.appearance.bake import baked
 from endogs.scene.deformation.as_spline import scene_as_spline
+from endogs.scene.drawing import draw_scene
 
 LEAST_SHARE = 0.6
 """Of what the pictures show, that a page must keep: with less they have holes."""
@@ -30,7 +31,7 @@ def fidelity(scene: Scene, coded: Scene, frames: NDArray[np.int64] | None = None
     errors = []
     for frame in frames:
         time, camera = float(scene.times[frame]), scene.camera(int(frame))
-        ours = rasterize_packed(scene.shown_at(time, camera), camera).color
+        ours = draw_scene(scene, time, camera).color
         theirs = rasterize_packed(coded.packed_at(time).to(ours.device), camera).color
         errors.append(float(((ours - theirs) ** 2).mean()))
     return float(-10 * np.log10(max(float(np.mean(errors)), 1e-10)))
