@@ -182,13 +182,6 @@ def frame_footprint(window: Window, k: int) -> float:
     return float(np.median(known)) / float(window.observations.K[k, 0, 0]) if known.size else 0.0
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Names of the entries in which two run identities differ."""
-    before, now = before | before.get("fit", {}), now | now.get("fit", {})
-    keys = sorted((set(before) | set(now)) - {"fit"})
-    return ", ".join(key for key in keys if before.get(key) != now.get(key))
-
-
 def finished_scene(
     optimizer: SceneOptimizer,
     clip: Clip,

@@ -13,10 +13,11 @@ from endogs.errors import InputError
 from endogs.fit.checkpoint import ANEW, IDENTITY, Checkpoint
 from endogs.fit.continuation import Continuation
 from endogs.fit.loop import Fit, run_identity
-from endogs.fit.setup import differences, new_optimizer
+from endogs.fit.setup import new_optimizer
 from endogs.fit.window import Window, frames_with_depth, whole_clip
 from endogs.memory_budget import return_freed_memory
 from endogs.output import to_json
+from endogs.pipeline.options import FIELDS
 from endogs.pipeline.plan import Plan
 from endogs.pipeline.run_folder import RunFolder
 from endogs.plain_text import plain
@@ -31,6 +32,8 @@ from endogs.scene.deformation.clip_time import ClipTime
 
 SEGMENT = "segment"
 """Where a checkpoint's run says of which segment of a longer clip it is."""
+LONGEST_VALUE = 24
+"""Letters of a value that is told where two runs differ."""
 
 
 class _Notes:
@@ -179,8 +182,24 @@ def start_fit(
         if checkpoint.run != identity:
             raise InputError(
                 f"{checkpoint.path}: the checkpoint belongs to a run with other input or options, or of another "
-                f"version ({plain(differences(checkpoint.run, identity))}); repeat them, or {ANEW}"
+                f"version ({plain(what_differs(checkpoint.run, identity))}); repeat them, or {ANEW}"
             )
         fit.restore(checkpoint)
     return_freed_memory()
     return fit
+
+
+def what_differs(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """In words, the entries in which two runs' identities differ: by their options where they have some of their own,
+    and with their values where these are short.
+    """
+    before, now = before | before.get("fit", {}), now | now.get("fit", {})
+    options = {field: "--" + option.replace("_", "-") for option, field in FIELDS.items()}
+    found = []
+    for key in sorted((set(before) | set(now)) - {"fit"}):
+        values = before.get(key), now.get(key)
+        if values[0] != values[1]:
+            told = all(isinstance(value, (int, float, str)) and len(str(value)) <= LONGEST_VALUE for value in values)
+            name = options.get(key, key.replace("_", " "))
+            found.append(f"{name} {values[0]} then, {values[1]} now" if told else name)
+    return "; ".join(found)
