@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from endogs.errors import InputError
+from endogs.priors.depth.filled_depth import FilledDepth
 from endogs.priors.depth.given import GivenDepth
 from endogs.priors.depth.given_inverse import GivenInverseDepth
 from endogs.priors.depth.learned import LearnedDepth
@@ -53,9 +54,9 @@ def choose_depth_prior(
             return GivenInverseDepth()
         if not clip.has_depth:
             raise InputError(f"{clip.source}: the clip has no depth maps; use --depth photometric or --depth auto")
-        return GivenDepth()
+        return with_holes_filled(GivenDepth(), clip)
     if name == "stereo":
-        return StereoDepth()
+        return with_holes_filled(StereoDepth(), clip)
     if name not in ("auto", "parallax", "photometric", "learned"):
         raise InputError(
             f"--depth {name}: no such depth prior; use auto, given, stereo, parallax, photometric or learned"
@@ -65,3 +66,8 @@ def choose_depth_prior(
     if name == "parallax" or (name == "auto" and not clip.static_camera and not clip.only_turns):
         return ParallaxDepth(single, name == "auto", tissue)
     return single
+
+
+def with_holes_filled(measured: DepthPrior, clip: "Clip") -> DepthPrior:
+    """Depth that was measured, before a camera that moves with a guess by brightness in its holes."""
+    return measured if clip.static_camera else FilledDepth(measured, PhotometricDepth())

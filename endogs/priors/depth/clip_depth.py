@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from endogs.bounded_files import is_file, listed
 from endogs.device import usable_cores
 from endogs.output import new_file
+from endogs.priors.depth.hole_filling import measured
 from endogs.priors.depth.moving_tissue import MovingTissue
 from endogs.priors.depth.parallax import ParallaxDepth
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks
@@ -105,7 +106,7 @@ class ClipDepth:
             return []  # it has said so already
         if self._clip.static_camera or self.kind != "metric":
             return []
-        self._tissue = MovingTissue(self._clip, self.frames, self._masks, lambda i: self.prediction(i).value)
+        self._tissue = MovingTissue(self._clip, self.frames, self._masks, lambda i: measured(self.prediction(i)))
         return self._tissue.notes()
 
     def forget(self, i: int) -> None:

@@ -15,6 +15,11 @@ NEAR = 0.06
 Plane = NDArray[np.float32]
 
 
+def measured(prediction: DepthPrediction) -> Plane:
+    """Its depth (H, W), 0 where it is unknown or only guessed."""
+    return np.where(prediction.confidence > FILLED + 1 / 255, prediction.value, 0).astype(np.float32)
+
+
 def halved(frame: DepthInput) -> DepthInput:
     """Picture, mask and intrinsics at half the size: enough for a guess that is smooth over many pixels."""
     height, width = frame.tissue_mask.shape
