@@ -52,4 +52,7 @@ def tell_end(folder: BatchFolder, records: Sequence[Record], comparison: Compari
     for record in records:
         if record.state == "failed":
             print(f"failed: {record.name}: {plain(record.error)}", file=sys.stderr)
+    left = sum(not record.over for record in records)
+    if left:
+        print(f"{left} not done yet: the same command goes on with them", file=sys.stderr)
     print(plain(folder.path / PAGE))

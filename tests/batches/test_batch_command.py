@@ -87,7 +87,9 @@ def test_a_second_run_does_nothing_again(clips, out, monkeypatch, capsys):
     monkeypatch.setattr("endogs.batches.run.workers_for", None)  # nothing is left to be given to workers
     assert run("batch", clips, "--out", out, *FIT, "--compare", out) == 1
     assert (out / "clips/one/run.json").read_bytes() == before
-    assert "psnr                         +0.0000" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "psnr                         +0.0000" in said.out
+    assert "3 clips: 2 done before, 1 failed before (--retry-failed tries again), 0 to do" in said.err
     assert (out / "comparison.csv").is_file()
 
 
