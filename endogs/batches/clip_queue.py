@@ -40,7 +40,7 @@ GONE_SECONDS = 60.0
 WRITE_SECONDS = 300.0
 """Between two tables of what is done so far."""
 LEAST_MEMORY = 1.2e9
-"""Bytes that a clip declares at least before it was opened."""
+"""Bytes that a clip declares before it was opened, where its worker has as much."""
 
 
 class Audience(Protocol):
@@ -214,7 +214,8 @@ class BatchQueue:
             return known
         all_places = list((self._workers or {}).values())
         places = [one for one in all_places if one.gpus or not gpu] or all_places
-        return min(max(one.memory / self._slots(one, job.limits.cores, gpu), LEAST_MEMORY) for one in places)
+        parts = [(one.memory, one.memory / self._slots(one, job.limits.cores, gpu)) for one in places]
+        return min(min(all_of_it, max(part, LEAST_MEMORY)) for all_of_it, part in parts)
 
     def _too_large(self, job: Job, memory: float, places: list[Capacity]) -> Record:
         said = "it asks for a GPU, and no worker has one; use --device cpu, or add such workers."
@@ -224,9 +225,14 @@ class BatchQueue:
             said = (
                 f"it needs {memory / 1e9:.1f} GB and {needed} core{'s' * (needed != 1)}, and the largest worker has "
                 f"{most / 1e9:.1f} GB and {cores}; make it lighter with --max-size, --stride or --preset fast, ask for "
-                f"fewer --cores or less --memory, or use {'--workers 1' if self._own_cluster else 'larger workers'}."
+                f"fewer --cores or less --memory, or use {self._larger()}."
             )
         return Record(job.name, str(job.input), state="failed", error=said, digest=job.digest)
+
+    def _larger(self) -> str:
+        if not self._own_cluster:
+            return "larger workers"
+        return "--workers 1" if len(self._workers or {}) > 1 else "a larger machine"
 
     def _submit(self, job: Job, memory: float, gpu: bool) -> None:
         self._count += 1

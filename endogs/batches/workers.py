@@ -56,6 +56,8 @@ def workers_for(batch: Batch, clips: int, client: "Client | None" = None) -> Ite
     """
     import dask
     from distributed import Client
+    from distributed.comm.addressing import parse_address
+    from distributed.comm.registry import get_backend
 
     from endogs.batches.local_workers import layout_here, local_client
 
@@ -79,6 +81,8 @@ def workers_for(batch: Batch, clips: int, client: "Client | None" = None) -> Ite
         )
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the queue says it when the scheduler is lost
     try:
+        if "address" in how:
+            get_backend(parse_address(address)[0])  # a client of an unknown protocol would not end by itself
         connected = Client(**how, set_as_default=False, timeout=SCHEDULER_SECONDS)
     except (OSError, TimeoutError, ValueError, KeyError) as error:
         raise InputError(

@@ -137,6 +137,14 @@ def test_a_clip_that_needs_more_than_it_declared_is_given_again_with_that(client
     assert ("clip0", "it needs 3.0 GB") in heard.lines
 
 
+def test_a_small_machine_opens_a_clip_before_it_says_that_it_is_too_large(client, tmp_path):
+    small = {"a": capacity.Capacity(2, 0.7 * GIGA, 0, "here")}
+    queue, _ = queue_of(client, tmp_path / "out", 1, counted)
+    queue._workers = small
+    assert queue._declared(queue.waiting[0][0], None, False) == 0.7 * GIGA
+    assert queue._declared(queue.waiting[0][0], 0.9 * GIGA, False) == 0.9 * GIGA, "known by now"
+
+
 def wrong(order, key):
     if order.job["name"] == "clip1":
         raise ZeroDivisionError("\x1b[2J")
