@@ -13,6 +13,7 @@ from distributed.security import Security
 from endogs.batches.capacity import CORES, GPUS, MEMORY
 from endogs.batches.held_devices import visible_gpus
 from endogs.errors import InputError
+from endogs.fit.interrupt import InterruptFlag
 from endogs.memory_budget import USABLE, available_bytes
 
 FEWEST_BYTES = 1.2e9
@@ -77,11 +78,14 @@ def _deaf_to_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with InterruptFlag() as interrupt:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if interrupt.raised:
+        signal.raise_signal(interrupt.raised)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from endogs.batches.batch_folder import BatchFolder, ClaimedFolder
 from endogs.batches.clip_list import jobs_of, rows_from, rows_of, shared_defaults
 from endogs.batches.config import Batch
-from endogs.batches.done_before import sorted_out
+from endogs.batches.done_before import rename_results, sorted_out
 from endogs.batches.job import Job, option_values
 from endogs.batches.list_file import Row
 from endogs.batches.record import Record, read_record, write_record
@@ -85,6 +85,7 @@ def execute(config: Batch, rows: list[Row], base: Path, client: "Client | None" 
     with ClaimedFolder(expanded(config.out)) as folder:
         begun = time.time()
         jobs = jobs_of(config, rows, base)
+        rename_results(folder, jobs)
         known, left = sorted_out(folder, jobs, config.retry_failed, config.overwrite)
         for job in jobs:
             if job.said is not None:

@@ -116,6 +116,23 @@ def test_what_changed_is_seen_and_not_replaced_unasked(clips, out, client):
     assert [job.name for job in sorted_out(folder, jobs, False, overwrite=True)[1]] == ["two"], "as its sentence says"
 
 
+def test_a_clip_that_another_list_calls_otherwise_is_not_done_again(clips, out, monkeypatch, capsys):
+    """The names of a list are told from its place, and a second row of the same clip changes them."""
+    made = (out / "clips/one/run.json").read_bytes()
+    monkeypatch.setattr("endogs.batches.run.workers_for", None)
+    listed = clips.parent / f"{clips.name}.csv"
+    listed.write_text(f"input,name\n{clips.name}/one,\n{clips.name}/broken.mp4,film\n")
+    assert run("batch", listed, "--out", out, *FIT) == 1
+    assert "2 clips: 1 done before, 1 failed before (--retry-failed tries again), 0 to do" in capsys.readouterr().err
+    assert (out / f"clips/{clips.name}-one/run.json").read_bytes() == made
+    assert (out / f"logs/{clips.name}-one.log").is_file()
+    assert not (out / "clips/one").exists()
+    assert not (out / "records/broken.json").exists()
+    assert read_record(out / "records/film.json").name == "film"
+    assert run("batch", clips / "one", "--out", out, *FIT) == 0, "and back"
+    assert (out / "clips/one/run.json").read_bytes() == made
+
+
 @pytest.fixture(scope="module")
 def client():
     from distributed import Client, LocalCluster
