@@ -141,7 +141,11 @@ def _look(job: Job) -> tuple[Any, dict[str, Any], float]:
     size = len(clip), clip.width, clip.height
     pieces = pieces_of(*size, numbers, machine_bytes(), job.options.segment_frames)
     about = dict(zip(("frames", "width", "height"), size, strict=True))
-    return identity_of(clip, job.digest, job.files), about, fit_bytes(pieces.longest, clip.width, clip.height, numbers)
+    return (
+        identity_of(clip, job.input, job.digest, job.files),
+        about,
+        fit_bytes(pieces.longest, clip.width, clip.height, numbers),
+    )
 
 
 def _reconstruct(folder: BatchFolder, job: Job, on: bool, tell: Tell) -> dict[str, Any]:
