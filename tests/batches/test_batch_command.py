@@ -158,6 +158,27 @@ def test_without_dask_the_extra_is_named(clips, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_scheduler_and_a_worker_that_were_started_as_dask_starts_them(clips, tmp_path, capsys):
+    """In processes of their own; the scheduler is named by the file that it writes."""
+    file, quiet = tmp_path / "scheduler.json", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    program = [sys.executable, "-m"]
+    common = ["--scheduler-file", str(file), "--host", "127.0.0.1", "--no-dashboard"]
+    own = ["--no-nanny", "--nthreads", "1", "--local-directory", str(tmp_path)]
+    scheduler = subprocess.Popen([*program, "distributed.cli.dask_scheduler", "--port", "0", *common], **quiet)
+    worker = subprocess.Popen([*program, "distributed.cli.dask_worker", *own, *common], **quiet)
+    try:
+        while not file.is_file():
+            assert scheduler.poll() is None
+            time.sleep(0.05)
+        assert run("batch", clips / "one", "--out", tmp_path / "out", "--scheduler", file, *FIT) == 0
+    finally:
+        for process in (worker, scheduler):
+            process.kill()
+            process.wait()
+    assert "1 worker on 1 machine: 1 core" in capsys.readouterr().err
+    assert read_record(tmp_path / "out/records/one.json").state == "finished"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_a_process_whose_worker_dies_saves_a_checkpoint_and_another_goes_on_from_it(clips, tmp_path):
     with ClaimedFolder(tmp_path / "out") as folder:
