@@ -60,6 +60,17 @@ class BatchFolder:
         return about["id"] if is_ours else None
 
 
+def why_not_here(folder: BatchFolder, batch: str, version: str) -> str | None:
+    """Why a worker cannot do clips of the `batch` whose folder this should be and whose endogs has this `version`;
+    None where it can.
+    """
+    if version != __version__:
+        return f"this worker has endogs {__version__}, and the batch is of {version}: install the same on both."
+    if folder.identifier != batch:
+        return f"{folder.path}: this worker does not see the batch's folder; put it where all reach it by that name."
+    return None
+
+
 class ClaimedFolder:
     """A batch's folder while this process alone may run a batch in it."""
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -121,7 +122,8 @@ def _plain_name(row: Row, base: Path) -> str:
             place = Path(row.input.name)
         place = place.with_suffix("") if place.suffix.lower() in VIDEO_SUFFIXES else place
         text = "-".join(place.parts) or row.input.resolve().stem
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-") or "clip"
+    letters = [one for one in unicodedata.normalize("NFKD", text.replace("ß", "ss")) if not unicodedata.combining(one)]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", "".join(letters)).strip("._-") or "clip"
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}-{_hash(row)}"
 
 

@@ -35,6 +35,8 @@ GRACE = 120.0
 TELL_SECONDS = 1.0
 LARGER = 75
 """Exit code of a process whose fit needs more memory than it was given (sysexits.h: EX_TEMPFAIL)."""
+DEVICES = HeldDevices()
+"""Held until this process is gone: ending takes it a while, on its core."""
 Tell = Callable[..., None]
 
 
@@ -46,15 +48,14 @@ def main() -> int:
     _first_to_be_killed()
     os.environ["OMP_NUM_THREADS"] = str(order["job"]["cores"])
     folder, job = BatchFolder(Path(order["folder"])), job_of(order["job"])
-    lock, devices = FileLock(folder.clip_lock(job.name)), HeldDevices()
+    lock = FileLock(folder.clip_lock(job.name))
     try:
         _wait_for(lock, tell)
-        devices.hold_cores(job.limits.cores, lambda: tell(stage="waits for a core"))
+        DEVICES.hold_cores(job.limits.cores, lambda: tell(stage="waits for a core"))
         if order["gpu"]:
-            devices.hold_gpu(lambda: tell(stage="waits for a GPU"))
+            DEVICES.hold_gpu(lambda: tell(stage="waits for a GPU"))
         return _work(folder, job, order, tell)
     finally:
-        devices.release()
         lock.release()
 
 
@@ -141,7 +142,11 @@ def _look(job: Job) -> tuple[Any, dict[str, Any], float]:
     size = len(clip), clip.width, clip.height
     pieces = pieces_of(*size, numbers, machine_bytes(), job.options.segment_frames)
     about = dict(zip(("frames", "width", "height"), size, strict=True))
-    return identity_of(clip, job.digest, job.files), about, fit_bytes(pieces.longest, clip.width, clip.height, numbers)
+    return (
+        identity_of(clip, job.input, job.digest, job.files),
+        about,
+        fit_bytes(pieces.longest, clip.width, clip.height, numbers),
+    )
 
 
 def _reconstruct(folder: BatchFolder, job: Job, on: bool, tell: Tell) -> dict[str, Any]:

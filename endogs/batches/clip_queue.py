@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from endogs.batches.batch_folder import BatchFolder
-from endogs.batches.capacity import PLUGIN, Capacity, DeclareResources, capacities, needs
+from endogs.batches.capacity import Capacity, DeclareResources, capacities, fitness, needs
 from endogs.batches.clip_task import Order, Outcome, run_clip, stop_clips, topic_of
 from endogs.batches.job import Job
 from endogs.batches.record import Record, read_record, write_record
 from endogs.errors import InputError
 from endogs.fit.interrupt import InterruptFlag
 from endogs.plain_text import plain
+from endogs.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -32,12 +33,14 @@ LOOK_SECONDS = 2.0
 POLL_SECONDS = 0.25
 STOP_SECONDS = 180.0
 """How long clips may take to save their checkpoints when the batch is stopped."""
+SILENT_SECONDS = 10.0
+"""How long a worker may take to say whether it can do clips."""
 GONE_SECONDS = 60.0
 """How long a scheduler may be out of reach."""
 WRITE_SECONDS = 300.0
 """Between two tables of what is done so far."""
 LEAST_MEMORY = 1.2e9
-"""Bytes that a clip declares at least before it was opened."""
+"""Bytes that a clip declares before it was opened, where its worker has as much."""
 
 
 class Audience(Protocol):
@@ -45,6 +48,9 @@ class Audience(Protocol):
 
     def workers(self, found: dict[str, Capacity]) -> None:
         """Which workers there are, when that changes."""
+
+    def unfit(self, where: str, why: str) -> None:
+        """A worker gets no clips."""
 
     def stage(self, name: str, words: dict[str, Any]) -> None:
         """How far a clip is."""
@@ -55,8 +61,8 @@ class Audience(Protocol):
     def again(self, name: str, why: str) -> None:
         """A clip goes back into the queue."""
 
-    def tick(self, waiting: int) -> None:
-        """Now and then, with how many clips wait."""
+    def tick(self) -> None:
+        """Now and then."""
 
     def stopping(self, clips: int) -> None:
         """Somebody wants the batch to end; so many clips save their checkpoints."""
@@ -97,8 +103,12 @@ class BatchQueue:
         self.stopped_by: signal.Signals | None = None
         self._own_cluster = own_cluster
         self._heard: queue.Queue[tuple[str, Any]] = queue.Queue()
-        self._workers: dict[str, Capacity] = {}
+        self._workers: dict[str, Capacity] | None = None
+        self._silent: dict[str, float] = {}
+        """By address, since when workers do not say whether they can do clips; infinite for those that were named."""
         self._looked = self._reached = 0.0
+        self._known = False
+        """Whether the scheduler and its workers know of this run."""
         self._count = 0
         self._write, self._written = write, time.monotonic()
 
@@ -107,8 +117,6 @@ class BatchQueue:
 
         Raises InputError when the scheduler stays out of reach.
         """
-        self.client.register_plugin(DeclareResources(self._own_cluster), name=PLUGIN)
-        self.client.subscribe_topic(topic_of(self.run_id), lambda event: self._heard.put(("stage", event[1])))
         self._reached = time.monotonic()
         try:
             with InterruptFlag() as interrupt:
@@ -121,9 +129,21 @@ class BatchQueue:
             self.stopped_by = self.stopped_by or signal.SIGINT
             self._tell_workers(kill=True)
         finally:
-            with suppress(Exception):
-                self.client.unsubscribe_topic(topic_of(self.run_id))
+            if self.client.status == "running":
+                with suppress(Exception):
+                    self.client.unregister_worker_plugin(fitness(self.batch))
+                    self.client.unsubscribe_topic(topic_of(self.run_id))
         return self.records
+
+    def _greet(self) -> None:
+        """Makes this run known to a scheduler and its workers, also to one that has forgotten it."""
+        self.client.subscribe_topic(topic_of(self.run_id), lambda event: self._heard.put(("stage", event[1])))
+        plugin = DeclareResources(self._own_cluster, str(self.folder.path), self.batch, self.run_id)
+        try:
+            self.client.register_plugin(plugin, name=fitness(self.batch))
+        except Exception as error:  # of a worker, as where endogs is missing; the others have it
+            self.audience.unfit("a worker", f"{plain(f'{type(error).__name__}: {error}', 200)}.")
+        self._known = True
 
     def _turn(self) -> None:
         """Looks at the workers when it is time, gives them what they can take, and hears what they say."""
@@ -131,7 +151,7 @@ class BatchQueue:
             self._look()
         self._give()
         self._hear(POLL_SECONDS)
-        self.audience.tick(len(self.waiting))
+        self.audience.tick()
         if time.monotonic() - self._written >= WRITE_SECONDS:
             self._write()
             self._written = time.monotonic()
@@ -139,7 +159,11 @@ class BatchQueue:
     def _look(self) -> None:
         self._looked = time.monotonic()
         try:
-            found = capacities(self.client)
+            if self.client.status != "running":
+                raise OSError(f"the connection to it is {self.client.status}")
+            if not self._known:
+                self._greet()
+            found, silent = capacities(self.client, self.batch)
             self._reached = self._looked
         except (OSError, TimeoutError, RuntimeError, ValueError, KeyError) as error:
             if time.monotonic() - self._reached > GONE_SECONDS or self.client.status == "closed":
@@ -148,17 +172,22 @@ class BatchQueue:
                     "repeat the command."
                 ) from error
             return
+        for address, name in silent.items():
+            if self._silent.setdefault(address, self._looked) < self._looked - SILENT_SECONDS:
+                self._silent[address] = float("inf")
+                self.audience.unfit(name, f"it does not answer as endogs {__version__} does; install that there.")
         if found != self._workers:
             self._workers = found
             self.audience.workers(found)
 
     def _give(self) -> None:
         """Hands out clips until every worker has what it can run, and one more to go on with at once."""
-        while self.waiting and self._workers:
+        workers = self._workers
+        while self.waiting and workers and self._known:
             job, known = self.waiting[0]
             gpu = self._on_gpu(job)
             memory = self._declared(job, known, gpu)
-            places = [one for one in self._workers.values() if one.gpus or not gpu]
+            places = [one for one in workers.values() if one.gpus or not gpu]
             room = sum(self._slots(one, job.limits.cores, gpu) + 1 for one in places)
             if len(self.given) >= room:
                 return
@@ -174,8 +203,8 @@ class BatchQueue:
 
     def _on_gpu(self, job: Job) -> bool:
         """Whether a clip asks for a GPU: where it must, and where it may and there is one."""
-        device = job.options.device
-        return device == "cuda" or (device == "auto" and any(one.gpus for one in self._workers.values()))
+        device, workers = job.options.device, self._workers or {}
+        return device == "cuda" or (device == "auto" and any(one.gpus for one in workers.values()))
 
     def _declared(self, job: Job, known: float | None, gpu: bool) -> float:
         """Bytes that a clip's task declares: what is known of it, else a fit's even part of the smallest worker."""
@@ -183,27 +212,39 @@ class BatchQueue:
             return job.limits.memory
         if known is not None:
             return known
-        places = [one for one in self._workers.values() if one.gpus or not gpu] or list(self._workers.values())
-        return min(max(one.memory / self._slots(one, job.limits.cores, gpu), LEAST_MEMORY) for one in places)
+        all_places = list((self._workers or {}).values())
+        places = [one for one in all_places if one.gpus or not gpu] or all_places
+        parts = [(one.memory, one.memory / self._slots(one, job.limits.cores, gpu)) for one in places]
+        return min(min(all_of_it, max(part, LEAST_MEMORY)) for all_of_it, part in parts)
 
     def _too_large(self, job: Job, memory: float, places: list[Capacity]) -> Record:
         said = "it asks for a GPU, and no worker has one; use --device cpu, or add such workers."
         if places:
             most = max(one.memory for one in places)
-            cores = max(one.cores for one in places)
+            cores, needed = max(one.cores for one in places), job.limits.cores
             said = (
-                f"it needs {memory / 1e9:.1f} GB and {job.limits.cores} cores, and the largest worker has "
+                f"it needs {memory / 1e9:.1f} GB and {needed} core{'s' * (needed != 1)}, and the largest worker has "
                 f"{most / 1e9:.1f} GB and {cores}; make it lighter with --max-size, --stride or --preset fast, ask for "
-                f"fewer --cores or less --memory, or use {'--workers 1' if self._own_cluster else 'larger workers'}."
+                f"fewer --cores or less --memory, or use {self._larger()}."
             )
         return Record(job.name, str(job.input), state="failed", error=said, digest=job.digest)
+
+    def _larger(self) -> str:
+        if not self._own_cluster:
+            return "larger workers"
+        return "--workers 1" if len(self._workers or {}) > 1 else "a larger machine"
 
     def _submit(self, job: Job, memory: float, gpu: bool) -> None:
         self._count += 1
         key = f"endogs-{self.run_id[:8]}-{self._count}-{job.name}"
         order = Order(self.batch, self.run_id, str(self.folder.path), job.as_json(), memory, gpu, self.overwrite)
         future = self.client.submit(
-            self.task, order, key, key=key, pure=False, resources=needs(job.limits.cores, memory, gpu)
+            self.task,
+            order,
+            key,
+            key=key,
+            pure=False,
+            resources=needs(job.limits.cores, memory, gpu) | {fitness(self.batch): 1},
         )
         self.given[key] = _Given(job, memory, future)
         future.add_done_callback(lambda done: self._heard.put(("done", done.key)))
@@ -218,6 +259,8 @@ class BatchQueue:
             patience = 0.0
             if what == "done":
                 self._done(words)
+            elif isinstance(words, dict) and isinstance(words.get("unfit"), str):
+                self.audience.unfit(str(words.get("at")), words["unfit"])
             elif isinstance(words, dict) and isinstance(words.get("name"), str):
                 self.audience.stage(words["name"], words)
 
@@ -226,7 +269,12 @@ class BatchQueue:
         if given is None:
             return
         job, outcome = given.job, _outcome(given)
-        if isinstance(outcome, Record):
+        if outcome is None:
+            self._known = False
+            if self.stopped_by is None:
+                self.audience.again(job.name, "the scheduler has lost it")
+            self.waiting.appendleft((job, given.memory))
+        elif isinstance(outcome, Record):
             self._over(outcome)
         elif outcome.larger is not None:
             self.audience.again(job.name, f"it needs {outcome.larger / 1e9:.1f} GB")
@@ -254,7 +302,7 @@ class BatchQueue:
         end = time.monotonic() + STOP_SECONDS
         while self.given and time.monotonic() < end:
             self._hear(POLL_SECONDS)
-            self.audience.tick(len(self.waiting))
+            self.audience.tick()
 
     def _tell_workers(self, kill: bool) -> int:
         try:
@@ -263,15 +311,17 @@ class BatchQueue:
             return 0
 
 
-def _outcome(given: _Given) -> Outcome | Record:
-    """What a future holds; a failed record where it is no outcome, as when workers die over and over."""
+def _outcome(given: _Given) -> Outcome | Record | None:
+    """What a future holds: a failed record where it is no outcome, as when workers die over and over, and None where
+    the scheduler, or the connection to it, is gone.
+    """
     future, job = given.future, given.job
     blank = Record(job.name, str(job.input), state="failed", digest=job.digest)
     if future.status == "finished":
         outcome: Outcome = future.result()
         return outcome
     if future.status == "cancelled":
-        return replace(blank, state="interrupted", stopped=True)
+        return None
     error = future.exception()
     if type(error).__name__ == "KilledWorker":
         return replace(blank, error="worker after worker died while it ran; see the workers' own messages.")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import psutil
 
-from endogs.batches.batch_folder import BatchFolder
+from endogs.batches.batch_folder import BatchFolder, why_not_here
 from endogs.batches.clip_process import GRACE, LARGER
 from endogs.batches.job import job_of, option_values
 from endogs.batches.record import Record, read_record, write_record
@@ -80,12 +80,9 @@ def run_clip(order: Order, key: str = "", tell: Callable[[dict[str, Any]], None]
     """
     folder, name = BatchFolder(Path(order.folder)), order.job["name"]
     blank = Record(name, order.job["input"], digest=job_of(order.job).digest)
-    if order.version != __version__:
-        said = f"this worker has endogs {__version__}, and the batch is of {order.version}: install the same on both."
-        return Outcome(replace(blank, state="failed", error=said))
-    if folder.identifier != order.batch:
-        said = f"{folder.path}: this worker does not see the batch's folder; put it where all reach it by that name."
-        return Outcome(replace(blank, state="failed", error=said))
+    unfit = why_not_here(folder, order.batch, order.version)
+    if unfit is not None:
+        return Outcome(replace(blank, state="failed", error=unfit))
     watch = ClipWatch(folder, order, tell or _told_to_client(order, name))
     with _all:
         if order.run in stopped:
@@ -290,14 +287,18 @@ def _told_to_client(order: Order, name: str) -> Callable[[dict[str, Any]], None]
     from distributed import get_worker
 
     worker = get_worker()
-    name_of_worker = str(worker.name)
-    where = f"worker {name_of_worker}" if name_of_worker.isdecimal() else name_of_worker
+    where = called(worker.name)
 
     def tell(words: dict[str, Any]) -> None:
         with suppress(Exception):  # the connection to the scheduler may be gone; the fit goes on
             worker.log_event(topic_of(order.run), {"name": name, "at": where, **words})
 
     return tell
+
+
+def called(worker: object) -> str:
+    """What a worker of this Dask name is called for people."""
+    return f"worker {worker}" if str(worker).isdecimal() else str(worker)
 
 
 def topic_of(run: str) -> str:

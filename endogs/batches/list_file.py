@@ -3,13 +3,15 @@
 import csv
 import sys
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from endogs.batches.config import MEMORY_RANGE
 from endogs.bounded_files import LONGEST_TABLE, expanded, read_text, read_toml
 from endogs.errors import InputError
-from endogs.pipeline.recipe import load_recipe, scenes_folder
+from endogs.pipeline.recipe import load_recipe, option_types, scenes_folder
+from endogs.plain_text import plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -85,15 +87,30 @@ def _csv(path: Path) -> list[dict[str, Any]]:
     except csv.Error as error:
         raise InputError(f"{path}: not readable as a table ({error}): correct it.") from error
     header = table[0] if table else []
+    while header and not header[-1]:  # as spreadsheets leave them
+        header.pop()
     if "input" not in header or len(set(header)) < len(header):
         raise InputError(f"{path}: needs a first line of different headings, one of which is input: write it.")
+    for heading in header:
+        if heading not in (*OWN_KEYS, MEMORY, *option_types()):
+            raise InputError(f"{path}: unknown heading {plain(heading, 60)!r}: {_known(heading)}")
     for number, row in enumerate(table[1:], 1):
-        if len(row) > len(header):
+        if any(row[len(header) :]):
             raise InputError(f"{path}: row {number} has more cells than there are headings: put texts into quotes.")
     return [
         {key: cell if key in OWN_KEYS else _value(cell) for key, cell in zip(header, row, strict=False) if cell}
         for row in table[1:]
     ]
+
+
+def _known(heading: str) -> str:
+    known = [*OWN_KEYS, MEMORY, *option_types()]
+    near = get_close_matches(heading.lower().replace("-", "_").lstrip("_"), known, 1)
+    meant = f"{near[0]} is meant, perhaps; " if near else ""
+    return (
+        f"{meant}besides {', '.join(OWN_KEYS)} and {MEMORY} there are the options of endogs reconstruct --help, with "
+        "underscores."
+    )
 
 
 def _value(cell: str) -> Any:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from distributed.security import Security
 from endogs.batches.capacity import CORES, GPUS, MEMORY
 from endogs.batches.held_devices import visible_gpus
 from endogs.errors import InputError
+from endogs.fit.interrupt import InterruptFlag
 from endogs.memory_budget import USABLE, available_bytes
 
 FEWEST_BYTES = 1.2e9
@@ -69,6 +71,24 @@ def layout_here(clips: int, asked_workers: int | None, asked_cores: int | None) 
 
 
 @contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes and threads that are begun inside never hear Ctrl-C, which is the batch's to answer; one that comes
+    meanwhile is answered afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    with InterruptFlag() as interrupt:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if interrupt.raised:
+        signal.raise_signal(interrupt.raised)
+
+
+@contextmanager
 def local_client(layout: Layout) -> Iterator[Client]:
     """A client of workers that live as long as the block, and listen on this machine alone, behind certificates that
     only they know: whoever else is on the machine can read the dashboard, and nothing more. Raises InputError where
@@ -80,17 +100,18 @@ def local_client(layout: Layout) -> Iterator[Client]:
         raise InputError('--out: workers need the package cryptography; pip install "endogs[batch]".') from error
     resources = {CORES: layout.cores, MEMORY: layout.memory, GPUS: layout.gpus}
     try:
-        cluster = LocalCluster(
-            n_workers=layout.workers,
-            threads_per_worker=layout.cores,
-            memory_limit=0,  # a worker itself takes little, and its fits are watched one by one
-            resources=resources,
-            host=HERE,
-            protocol="tls://",
-            security=security,
-            dashboard_address=f"{HERE}:0",
-            silence_logs=logging.CRITICAL,
-        )
+        with _deaf_to_interrupts():
+            cluster = LocalCluster(
+                n_workers=layout.workers,
+                threads_per_worker=layout.cores,
+                memory_limit=0,  # a worker itself takes little, and its fits are watched one by one
+                resources=resources,
+                host=HERE,
+                protocol="tls://",
+                security=security,
+                dashboard_address=f"{HERE}:0",
+                silence_logs=logging.CRITICAL,
+            )
     except RuntimeError as error:  # a process that is spawned runs the script that spawned it once more
         raise InputError(
             f"the workers on this machine did not start ({error}); a Python script that calls endogs.batch must be a "

@@ -35,7 +35,6 @@ class ProgressLines:
         self._before = self.finished + self.failed
         self.running: dict[str, tuple[float, dict[str, Any]]] = {}
         """By name, when a clip began, and the last that was heard of it."""
-        self.waiting = 0
         self._begin = self._said = time.monotonic()
         self._live: Any = None
         self._stopping = False
@@ -70,9 +69,12 @@ class ProgressLines:
         hosts = len({one.host for one in found.values()})
         on_gpus = f", {gpus} GPU{'s' * (gpus != 1)}" if gpus else ""
         what = f"{len(found)} worker{'s' * (len(found) != 1)} on {hosts} machine{'s' * (hosts != 1)}"
-        self.say(
-            f"{what}: {cores} cores, {memory / 1e9:.0f} GB{on_gpus}" if found else "no worker yet; waiting for one"
-        )
+        has = f"{cores} core{'s' * (cores != 1)}, {memory / 1e9:.0f} GB{on_gpus}"
+        self.say(f"{what}: {has}" if found else "no worker; waiting for one")
+
+    def unfit(self, where: str, why: str) -> None:
+        """A worker gets no clips."""
+        self.say(f"{where} gets no clips: {why}")
 
     def stage(self, name: str, words: dict[str, Any]) -> None:
         """How far a clip is."""
@@ -106,9 +108,8 @@ class ProgressLines:
         self.running.pop(name, None)
         self.say(f"{name}: waits again, as {why}")
 
-    def tick(self, waiting: int) -> None:
+    def tick(self) -> None:
         """Now and then."""
-        self.waiting = waiting
         if not self.terminal and time.monotonic() - self._said >= PLAIN_SECONDS:
             self._said = time.monotonic()
             self.say(self.headline())
@@ -123,9 +124,9 @@ class ProgressLines:
         """How much is done, and how long the rest will take."""
         parts = [f"{self.finished} of {self.total} finished"]
         parts += [f"{self.failed} failed"] if self.failed else []
-        parts += [f"{len(self.running)} running", f"{self.waiting} waiting"]
-        done = self.finished + self.failed - self._before
         left = self.total - self.finished - self.failed
+        parts += [f"{len(self.running)} running", f"{max(0, left - len(self.running))} waiting"]
+        done = self.finished + self.failed - self._before
         if done and left > 0 and not self._stopping:
             parts.append(f"about {duration((time.monotonic() - self._begin) / done * left)} left")
         return ", ".join(parts)

@@ -40,7 +40,7 @@ def tell_end(folder: BatchFolder, records: Sequence[Record], comparison: Compari
     error."""
     finished = sum(record.state == "finished" for record in records)
     seconds = sum(record.seconds for record in records)
-    print(f"{finished} of {len(records)} clips finished, {duration(seconds)} of work in all")
+    print(f"{finished} of {len(records)} clip{'s' * (len(records) != 1)} finished, {duration(seconds)} of work in all")
     spreads = spreads_of(records)
     if spreads:
         print(f"{'':24}{'clips':>6}{'mean':>12}{'median':>12}{'worst':>12}")
@@ -52,4 +52,7 @@ def tell_end(folder: BatchFolder, records: Sequence[Record], comparison: Compari
     for record in records:
         if record.state == "failed":
             print(f"failed: {record.name}: {plain(record.error)}", file=sys.stderr)
+    left = sum(not record.over for record in records)
+    if left:
+        print(f"{left} not done yet: the same command goes on with them", file=sys.stderr)
     print(plain(folder.path / PAGE))

@@ -10,6 +10,7 @@ from typing import Any
 
 from endogs.batches.record import Record, record_of
 from endogs.bounded_files import read_json
+from endogs.clip.files.image_files import natural_key
 from endogs.errors import InputError
 from endogs.evaluate.paired import less_is_better
 from endogs.output import to_json
@@ -59,8 +60,8 @@ class Spread:
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:
-    """Failures first, then what is not done, then by name."""
-    return sorted(records, key=lambda record: (RANKS[record.state], record.name))
+    """Failures first, then what is not done, then by name, of which clip2 comes before clip10."""
+    return sorted(records, key=lambda record: (RANKS[record.state], natural_key(Path(record.name)), record.name))
 
 
 def measures_in(records: Sequence[Record]) -> list[str]:

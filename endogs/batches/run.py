@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,22 +12,21 @@ from typing import TYPE_CHECKING, Any
 from endogs.batches.batch_folder import BatchFolder, ClaimedFolder
 from endogs.batches.clip_list import jobs_of, rows_from, rows_of, shared_defaults
 from endogs.batches.config import Batch
-from endogs.batches.done_before import sorted_out
+from endogs.batches.done_before import rename_results, sorted_out
 from endogs.batches.job import Job, option_values
 from endogs.batches.list_file import Row
 from endogs.batches.record import Record, read_record, write_record
 from endogs.batches.workers import require_dask, workers_for
 from endogs.bounded_files import expanded
 from endogs.errors import InputError
+from endogs.plain_text import plain
 from endogs.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from endogs.batches.progress_lines import ProgressLines
-
 FAILED = 1
-"""Exit code where a clip failed."""
+"""Exit code where a clip failed, or is not done."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def run_batch(config: Batch) -> None:
     result = execute(config, *rows_of(config))
     if result.stopped_by is not None:
         raise SystemExit(128 + signal.Signals[result.stopped_by])
-    if result.failed:
+    if any(record.state != "finished" for record in result.clips):
         raise SystemExit(FAILED)
 
 
@@ -85,6 +85,7 @@ def execute(config: Batch, rows: list[Row], base: Path, client: "Client | None" 
     with ClaimedFolder(expanded(config.out)) as folder:
         begun = time.time()
         jobs = jobs_of(config, rows, base)
+        rename_results(folder, jobs)
         known, left = sorted_out(folder, jobs, config.retry_failed, config.overwrite)
         for job in jobs:
             if job.said is not None:
@@ -97,9 +98,12 @@ def execute(config: Batch, rows: list[Row], base: Path, client: "Client | None" 
             return records, comparison
 
         stopped_by = None
-        if left:
+        said = _said_before(jobs, known, len(left))
+        if not left:
+            print("\n".join(map(plain, said)), file=sys.stderr)
+        else:
             try:
-                stopped_by = _run(config, folder, jobs, known, left, client, write)
+                stopped_by = _run(config, folder, said, known, left, client, write)
             except InputError:
                 write(over=True)
                 raise
@@ -111,34 +115,44 @@ def execute(config: Batch, rows: list[Row], base: Path, client: "Client | None" 
 def _run(
     config: Batch,
     folder: BatchFolder,
-    jobs: list[Job],
+    said: list[str],
     known: dict[str, Record],
     left: list[Job],
     client: "Client | None",
     write: Callable[[], Any],
 ) -> str | None:
-    """Runs what is left; returns the signal that stopped it. `write` is called now and then, and writes the results."""
+    """Runs what is left, after the lines `said`; returns the signal that stopped it.
+
+    `write` is called now and then, and writes the results.
+    """
     from endogs.batches.clip_queue import BatchQueue
     from endogs.batches.progress_lines import ProgressLines
 
     with workers_for(config, len(left), client) as workers:
         left = [replace(job, limits=replace(job.limits, cores=workers.cores)) for job in left]
-        with ProgressLines(len(jobs), known.values()) as lines:
-            _say_before(lines, known, len(jobs), len(left))
+        with ProgressLines(len(known) + len(left), known.values()) as lines:
+            for line in said:
+                lines.say(line)
             lines.say(f"dashboard: {workers.dashboard}")
             queue = BatchQueue(workers.client, folder, left, lines, config.overwrite, workers.own, write=write)
             queue.run()
     return None if queue.stopped_by is None else queue.stopped_by.name
 
 
-def _say_before(lines: "ProgressLines", known: dict[str, Record], clips: int, left: int) -> None:
+def _said_before(jobs: list[Job], known: dict[str, Record], left: int) -> list[str]:
+    """What a batch begins with, in lines for people."""
     finished = [record for record in known.values() if record.state == "finished"]
-    failed = len(known) - len(finished)
-    kept = f", {failed} failed (--retry-failed tries again what failed before)" if failed else ""
-    lines.say(f"{clips} clips: {len(finished)} done before{kept}, {left} to do")
+    wrong = [job for job in jobs if job.said is not None]
+    failed = len(known) - len(finished) - len(wrong)
+    parts = [f"{len(finished)} done before"]
+    parts += [f"{failed} failed before (--retry-failed tries again)"] if failed else []
+    parts += [f"{len(wrong)} with wrong options"] if wrong else []
+    said = [f"{len(jobs)} clip{'s' * (len(jobs) != 1)}: {', '.join(parts)}, {left} to do"]
+    said += [f"{job.name}: FAILED: {job.said}" for job in wrong]
     older = sorted({version for one in finished if (version := one.versions.get("endogs", "?")) != __version__})
     if older:
-        lines.say(f"note: of those done before some are of endogs {', '.join(older)}; another --out does them anew")
+        said.append(f"note: of those done before some are of endogs {', '.join(older)}; another --out does them anew")
+    return said
 
 
 def _latest(folder: BatchFolder, job: Job, over: bool) -> Record:

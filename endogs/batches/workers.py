@@ -1,11 +1,14 @@
 """Whose workers a batch runs on: those of a client that is given, of a scheduler that is named, or of this machine."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from endogs.batches.config import Batch
+from endogs.bounded_files import is_file
 from endogs.errors import InputError
 from endogs.plain_text import plain
 
@@ -53,10 +56,14 @@ def workers_for(batch: Batch, clips: int, client: "Client | None" = None) -> Ite
     """
     import dask
     from distributed import Client
+    from distributed.comm.addressing import parse_address
+    from distributed.comm.registry import get_backend
 
     from endogs.batches.local_workers import layout_here, local_client
 
     if client is not None:
+        if client.asynchronous:
+            raise InputError("client: an asynchronous one cannot run a batch; make it without asynchronous=True.")
         yield Workers(client, batch.cores or 1, own=False)
         return
     address = batch.scheduler or dask.config.get("scheduler-address", None)
@@ -68,9 +75,16 @@ def workers_for(batch: Batch, clips: int, client: "Client | None" = None) -> Ite
     if batch.workers is not None:
         raise InputError("--workers starts workers on this machine, and --scheduler has its own; leave one out.")
     how = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+    if "scheduler_file" in how and not is_file(Path(address)):
+        raise InputError(
+            f"--scheduler {plain(address, 200)}: no such file; a dask scheduler that is told so writes it: start it."
+        )
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the queue says it when the scheduler is lost
     try:
+        if "address" in how:
+            get_backend(parse_address(address)[0])  # a client of an unknown protocol would not end by itself
         connected = Client(**how, set_as_default=False, timeout=SCHEDULER_SECONDS)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, KeyError) as error:
         raise InputError(
             f"--scheduler {plain(address, 200)}: cannot be reached ({plain(error, 200)}); check the address."
         ) from error

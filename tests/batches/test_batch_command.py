@@ -87,7 +87,9 @@ def test_a_second_run_does_nothing_again(clips, out, monkeypatch, capsys):
     monkeypatch.setattr("endogs.batches.run.workers_for", None)  # nothing is left to be given to workers
     assert run("batch", clips, "--out", out, *FIT, "--compare", out) == 1
     assert (out / "clips/one/run.json").read_bytes() == before
-    assert "psnr                         +0.0000" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "psnr                         +0.0000" in said.out
+    assert "3 clips: 2 done before, 1 failed before (--retry-failed tries again), 0 to do" in said.err
     assert (out / "comparison.csv").is_file()
 
 
@@ -114,6 +116,23 @@ def test_what_changed_is_seen_and_not_replaced_unasked(clips, out, client):
     assert [job.name for job in sorted_out(folder, jobs, False, overwrite=True)[1]] == ["two"], "as its sentence says"
 
 
+def test_a_clip_that_another_list_calls_otherwise_is_not_done_again(clips, out, monkeypatch, capsys):
+    """The names of a list are told from its place, and a second row of the same clip changes them."""
+    made = (out / "clips/one/run.json").read_bytes()
+    monkeypatch.setattr("endogs.batches.run.workers_for", None)
+    listed = clips.parent / f"{clips.name}.csv"
+    listed.write_text(f"input,name\n{clips.name}/one,\n{clips.name}/broken.mp4,film\n")
+    assert run("batch", listed, "--out", out, *FIT) == 1
+    assert "2 clips: 1 done before, 1 failed before (--retry-failed tries again), 0 to do" in capsys.readouterr().err
+    assert (out / f"clips/{clips.name}-one/run.json").read_bytes() == made
+    assert (out / f"logs/{clips.name}-one.log").is_file()
+    assert not (out / "clips/one").exists()
+    assert not (out / "records/broken.json").exists()
+    assert read_record(out / "records/film.json").name == "film"
+    assert run("batch", clips / "one", "--out", out, *FIT) == 0, "and back"
+    assert (out / "clips/one/run.json").read_bytes() == made
+
+
 @pytest.fixture(scope="module")
 def client():
     from distributed import Client, LocalCluster
@@ -137,6 +156,27 @@ def test_without_dask_the_extra_is_named(clips, tmp_path, monkeypatch, capsys):
     assert run("batch", clips, "--out", tmp_path / "out", *FIT) == 2
     assert 'endogs batch needs Dask: pip install "endogs[batch]"' in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_scheduler_and_a_worker_that_were_started_as_dask_starts_them(clips, tmp_path, capsys):
+    """In processes of their own; the scheduler is named by the file that it writes."""
+    file, quiet = tmp_path / "scheduler.json", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    program = [sys.executable, "-m"]
+    common = ["--scheduler-file", str(file), "--host", "127.0.0.1", "--no-dashboard"]
+    own = ["--no-nanny", "--nthreads", "1", "--local-directory", str(tmp_path)]
+    scheduler = subprocess.Popen([*program, "distributed.cli.dask_scheduler", "--port", "0", *common], **quiet)
+    worker = subprocess.Popen([*program, "distributed.cli.dask_worker", *own, *common], **quiet)
+    try:
+        while not file.is_file():
+            assert scheduler.poll() is None
+            time.sleep(0.05)
+        assert run("batch", clips / "one", "--out", tmp_path / "out", "--scheduler", file, *FIT) == 0
+    finally:
+        for process in (worker, scheduler):
+            process.kill()
+            process.wait()
+    assert "1 worker on 1 machine: 1 core" in capsys.readouterr().err
+    assert read_record(tmp_path / "out/records/one.json").state == "finished"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")

@@ -53,8 +53,8 @@ def test_spreads_name_the_worst_clip_of_every_measure():
 
 
 def test_failures_stand_first_and_a_record_is_read_as_it_was_written(tmp_path):
-    records = [record(2), record(1), record(4, "waiting"), record(3, "failed", error=EVIL), record(5, "interrupted")]
-    assert [one.name for one in in_order(records)] == ["clip3", "clip5", "clip4", "clip1", "clip2"]
+    records = [record(12), record(2), record(4, "waiting"), record(3, "failed", error=EVIL), record(5, "interrupted")]
+    assert [one.name for one in in_order(records)] == ["clip3", "clip5", "clip4", "clip2", "clip12"]
     for one in records:
         write_record(tmp_path / "one.json", one)
         assert read_record(tmp_path / "one.json") == one
@@ -160,6 +160,9 @@ def test_the_page_of_two_thousand_clips_sorts_finds_and_stays_quiet(tmp_path):
         assert browser.run(f"{drawn}[0].cells[3].textContent") == "79.00"
         browser.run(press.format("PSNR"))
         assert browser.run(f"{drawn}[0].cells[3].textContent") == "30.00"
+        browser.run(press.format("clip"))
+        names = browser.run(f"{drawn}.slice(0, 6).map(row => row.cells[1].querySelector('button').textContent)")
+        assert names[3:] == ["case2", "case3", "case4"], "and not case10"
         browser.run("find('find').value = 'case1321'; find('find').dispatchEvent(new Event('input'))")
         assert browser.run("document.getElementById('count').textContent") == "1 of 2000 clips"
         assert browser.run(f"{drawn}[0].querySelector('.links a').getAttribute('href')") == "clips/case1321/preview.mp4"

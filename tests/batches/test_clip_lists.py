@@ -97,12 +97,20 @@ def test_a_toml_list_has_shared_options_and_recipes_in_its_rows(clips):
         ("input,seed\n,1", "row 1 has no input"),
         ("input", "lists no clip"),
         ("input,memory\na,lots", "memory of row 1 must be a number of GB"),
+        ("input,presett\na,\nb,fast", "unknown heading 'presett': preset is meant, perhaps; besides input, name"),
+        ("input,xyzzy\na,", "unknown heading 'xyzzy': besides input, name, recipe and memory there are"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, said):
     (tmp_path / "list.csv").write_text(text)
     with pytest.raises(InputError, match=said):
         jobs(tmp_path / "list.csv", tmp_path / "out")
+
+
+def test_empty_columns_of_a_spreadsheet_do_not_count(clips):
+    (clips / "list.csv").write_text("\ufeffinput;seed;;\r\ncase 2;3;;\r\n", encoding="utf-8")
+    [job] = jobs(clips / "list.csv", clips / "out").values()
+    assert job.options.seed == 3
 
 
 def test_a_wrong_option_of_one_row_is_that_row_s_alone(clips):
@@ -127,6 +135,10 @@ def test_names_that_would_be_the_same_do_not_depend_on_the_order(clips, tmp_path
     [job] = jobs_of(batch, odd, clips)
     assert set(job.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
     assert len(job.name) <= 100
+    [umlauts, greek] = jobs_of(
+        batch, rows_from([{"input": "a", "name": "Größe é"}, {"input": "a", "name": "ω"}]), clips
+    )
+    assert (umlauts.name, greek.name) == ("Grosse_e", "clip")
     for wrong in ([], [3], [{"seed": 1}], [{"input": ""}], [{"input": "a", "name": 5}]):
         with pytest.raises(InputError, match="clips: "):
             rows_from(wrong)

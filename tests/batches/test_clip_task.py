@@ -1,5 +1,6 @@
 """What a worker does for a clip: nothing that its process does takes the worker down, and each end has its sentence."""
 
+import json
 import os
 import subprocess
 import sys
@@ -154,6 +155,30 @@ def test_a_process_ends_when_its_parent_dies(tmp_path):
     assert process.stdout.readline() == b"ready\n"
     process.stdin.close()
     assert process.wait(20) == 77
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_a_process_keeps_its_core_until_it_is_gone(order, tmp_path):
+    """It still computes after its clip is done, when Python takes its libraries down."""
+    program = (
+        "import atexit, sys; from endogs.batches import clip_process as p; from endogs.batches.held_devices import *; "
+        "held = lambda: any(FileLock(one).acquire() for one in locks_folder().iterdir()); "
+        "atexit.register(lambda: print('held' if held() else 'free', file=sys.stderr)); sys.exit(p.main())"
+    )
+    words = {"folder": order.folder, "job": order.job, "gpu": False, "overwrite": False, "memory": 2e9}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    process.stdin.write(json.dumps(words).encode() + b"\n")
+    process.stdin.flush()
+    assert process.stderr.read().decode().split() == ["held"]
+    process.stdin.close()
+    assert process.wait(20) == 0
+    record = read_record(clip_task.BatchFolder(clip_task.Path(order.folder)).record("a"))
+    assert "no such file or folder" in record.error
 
 
 def test_a_record_of_somebody_who_holds_the_clip_is_left_alone(order, does):

@@ -5,6 +5,9 @@ const results = JSON.parse(document.getElementById("results").textContent);
 const rows = results.clips, measures = results.columns;
 const ROW = 60, AHEAD = 8;
 const RANKS = { failed: 0, interrupted: 1, running: 2, waiting: 3, finished: 4 };
+// Names in order, clip2 before clip10.
+const byName = new Intl.Collator("en", { numeric: true }).compare;
+const PLACES = new Map(rows.map(row => row.name).sort(byName).map((name, i) => [name, i]));
 const find = id => document.getElementById(id);
 
 function made(kind, text = "", name = "") {
@@ -34,7 +37,7 @@ const OTHERS = measures.map((name, i) => i).filter(i => !FIRST.includes(i));
 const BEFORE = 3;  // columns that a failed clip has too, before its sentence
 const COLUMNS = [
   { title: "", key: null, cell: thumbnail },
-  { title: "clip", key: row => row.name.toLowerCase(), cell: nameCell, text: true },
+  { title: "clip", key: row => PLACES.get(row.name), cell: nameCell, text: true },
   { title: "state", key: row => RANKS[row.state], cell: row => made("td", row.state, "state text"), text: true },
   ...FIRST.map(measureColumn),
   { title: "curves", key: null, cell: curves, text: true },
