@@ -62,6 +62,15 @@ def pieces_of(frames: int, width: int, height: int, config: FitConfig, room: flo
     return cut(frames, max(FEWEST_FRAMES, int((wanted - nothing) / each)))
 
 
+def begun_where_seen(pieces: Pieces, train: list[int]) -> Pieces:
+    """The pieces, of which the first reaches to the first that has any of the frames `train` to learn from.
+
+    A clip may begin in darkness or out of the body; a segment that rests there needs one before it.
+    """
+    first = next((k for k, one in enumerate(pieces.segments) if any(i in one.frames for i in train)), 0)
+    return Pieces((SegmentFrames(0, pieces.segments[first].last), *pieces.segments[first + 1 :]))
+
+
 def split_of(split: Split, segment: SegmentFrames) -> Split:
     """The part of a clip's split that lies in a segment, by the clip's indices."""
     inside = set(segment.frames)

@@ -110,7 +110,8 @@ def fit_chain(
     for number in range(first, len(segments)):
         segment = segments[number]
         _tell(number, segments, time.monotonic() - started, sum(len(one) for one in segments[first:number]))
-        own = replace(plan, split=split_of(plan.split, segment), fit=config_of(plan.fit, segment, len(clip)))
+        split = split_of(plan.split, segment)
+        own = replace(plan, split=split, fit=config_of(plan.fit, _seen_part(segment, split.train), len(clip)))
         inside = [frame - segment.first for frame in own.split.train]
         try:
             require_frames(own.split.train, clip, segment)
@@ -159,6 +160,11 @@ def fit_chain(
     chain.metadata = about | {"depth_prior": done.depth or {}}
     save_chain(chain, folder.work / FILE_NAME)
     return ChainFit(chain, stopped_by, done.depth or {}, log, done.steps)
+
+
+def _seen_part(segment: SegmentFrames, train: list[int]) -> SegmentFrames:
+    """A segment, the first one from its first training frame on: darkness before it takes no steps."""
+    return SegmentFrames(train[0], segment.last) if train and segment.first == 0 else segment
 
 
 def own_origin(origin: Origin, segment: SegmentFrames) -> Origin:

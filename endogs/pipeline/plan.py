@@ -13,7 +13,7 @@ from endogs.errors import InputError
 from endogs.fit.config import FitConfig, PoseConfig
 from endogs.fit.memory import gpu_fit_bytes, require_room
 from endogs.fit.optimize.autograd_adam import form_of
-from endogs.fit.segments import Pieces, pieces_of
+from endogs.fit.segments import Pieces, begun_where_seen, pieces_of
 from endogs.memory_budget import machine_bytes
 from endogs.pipeline.options import WITH_APPEARANCE, Reconstruct
 from endogs.priors.depth.pair_doubt import pair_doubt
@@ -42,6 +42,10 @@ class Plan:
     cameras: FittedCameras = "given"
     """Where the clip's poses come from."""
 
+    def with_split(self, split: Split) -> "Plan":
+        """The same with other frames to learn from, among which the first segment has some."""
+        return replace(self, split=split, pieces=begun_where_seen(self.pieces, split.train))
+
 
 def resolve(options: Reconstruct, clip: Clip) -> Plan:
     """The plan for a clip.
@@ -68,7 +72,7 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
         require_room(clip, numbers, device, pieces.longest)
     except InputError as error:
         raise InputError(" ".join([f"{error}", *(f"({note})" for note in notes)])) from error
-    return Plan(options, numbers, split, device, pieces, notes)
+    return Plan(options, numbers, split, device, begun_where_seen(pieces, split.train), notes)
 
 
 def by_poses(numbers: FitConfig, options: Reconstruct, times: NDArray[np.float64]) -> FitConfig:

@@ -1,7 +1,5 @@
 """Frames that show no tissue are left out of a fit: what is learned from smoke or darkness spoils the frames around."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from endogs.clip import Clip
@@ -51,4 +49,4 @@ def without_tissueless(clip: Clip, plan: Plan, network: InstrumentNetwork | None
         )
     count = f"{len(frames)} frame{'s' * (len(frames) != 1)}"
     say([f"no tissue: {in_words(states)}; {count} neither fitted nor judged; --every-frame takes them too"])
-    return clip.with_tissueless(frames), replace(plan, split=split)
+    return clip.with_tissueless(frames), plan.with_split(split)

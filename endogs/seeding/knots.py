@@ -24,6 +24,8 @@ MISSING_POWER = 0.7
 LONGEST_GAP = 30
 """Frame intervals that a longer gap counts as: knots are stored for every Gaussian, and their number must follow from
 what was seen, not from a timestamp."""
+HELD_OUT = 8
+"""Frame intervals at either end of a clip that motion is continued over; before and after that it rests."""
 
 
 def clip_knots(clip: Clip, observations: Observations, knot_frames: float, span: ClipTime | None = None) -> Knots:
@@ -50,8 +52,11 @@ def clip_knots(clip: Clip, observations: Observations, knot_frames: float, span:
     )
     passed = np.concatenate([[0], np.cumsum(dense)])
     breakpoints = np.interp(np.linspace(0, passed[-1], max(1, int(np.ceil(passed[-1] - 1e-6))) + 1), passed, times)
-    # A frame or two at the ends may be held out; they belong to the outermost intervals.
-    breakpoints[0], breakpoints[-1] = min(breakpoints[0], first), max(breakpoints[-1], last)
+    # A few frames at the ends may be held out; they belong to the outermost intervals. Darkness does not: splines rest.
+    if times[0] - first <= HELD_OUT * interval:
+        breakpoints[0] = min(breakpoints[0], first)
+    if last - times[-1] <= HELD_OUT * interval:
+        breakpoints[-1] = max(breakpoints[-1], last)
     return Knots(tuple(breakpoints.tolist()))
 
 

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from endogs.clip.splits import split_frames
 from endogs.fit.config import PRESETS
 from endogs.fit.memory import fit_bytes
-from endogs.fit.segments import FEWEST_FRAMES, OVERLAP, SEGMENT_BYTES, config_of, cut, pieces_of, split_of
+from endogs.fit.segments import (
+    FEWEST_FRAMES,
+    OVERLAP,
+    SEGMENT_BYTES,
+    begun_where_seen,
+    config_of,
+    cut,
+    pieces_of,
+    split_of,
+)
 from endogs.scene.chain import check_segments
 
 BALANCED = PRESETS["balanced"]
@@ -49,6 +58,18 @@ def test_every_frame_keeps_its_part_in_the_split(name):
     assert sorted({i for part in parts for i in part.train}) == split.train
     assert sorted({i for part in parts for i in part.test}) == split.test
     assert all(part.train[0] <= one.first + OVERLAP - 1 for part, one in zip(parts, pieces.segments, strict=True))
+
+
+@given(st.integers(1, 600), st.integers(OVERLAP + 1, 80), st.integers(0, 700))
+def test_the_first_segment_has_frames_to_learn_from_if_any_has(frames, most, dark):
+    pieces, train = cut(frames, most), list(range(dark, frames))
+    begun = begun_where_seen(pieces, train)
+    check_segments(begun.segments, frames) if frames > 1 else None
+    assert begun.segments[-1] == pieces.segments[-1] or begun.one
+    assert not train or train[0] <= begun.segments[0].last
+    assert (
+        begun == pieces if dark <= pieces.segments[0].last else len(begun.segments) < len(pieces.segments) or not train
+    )
 
 
 def test_steps_are_shared_out_by_frames():

@@ -215,6 +215,24 @@ def test_a_blackout_longer_than_a_segment_is_rested_through(tmp_path, capsys):
     assert psnr[49] > 22, "what comes after the dark is fitted again"
 
 
+def test_darkness_longer_than_the_first_segment_is_taken_into_it(tmp_path, capsys):
+    folder = long_clip(tmp_path / "clip")
+    for name in sorted(folder.iterdir())[:30]:
+        name.write_bytes(black_png())
+    found = execute(segmented(folder, tmp_path / "out"), StageClock())
+    assert "black in frames 0 to 29" in capsys.readouterr().err
+    chain = load_scene(found.out)
+    assert [(one.first, one.last) for one in chain.segments] == [(0, 39), (32, 55)]
+    assert found.record["segments"] == [[0, 39], [32, 55]]
+    steps = [chain.segment(number).origin.iterations for number in range(2)]
+    assert steps[0] < steps[1], "darkness takes no steps"
+    still = chain.packed_at(0.0)
+    torch.testing.assert_close(chain.packed_at(1.5), still)
+    psnr = {row["frame"]: row["psnr"] for row in found.metrics["per_frame"]}
+    assert set(psnr) == {33, 41, 49}
+    assert min(psnr.values()) > 22
+
+
 def test_a_segment_in_which_the_camera_was_lost_is_rested_through(clip_folder, tmp_path, monkeypatch, capsys):
     lost = range(12, 44)
 
