@@ -15,7 +15,7 @@ from endogs.tracking.landmarks import Keyframe, Observations, SparseMap, joined
 from endogs.tracking.locating import Located, Tracks, cell_of
 from endogs.tracking.luma import Look
 from endogs.tracking.measured_depth import Depths
-from endogs.tracking.patches import matched
+from endogs.tracking.patches import light, matched
 from endogs.tracking.projection import measured, seen_from
 from endogs.tracking.rigid_motion import centre, degrees_between
 from endogs.tracking.rigidity import smooth
@@ -103,7 +103,7 @@ def _by_first_patches(
     """The same points where their first patches are, and which were found there (n,); others stay as they are."""
     pixels, found = seen.pixels.copy(), np.zeros(len(seen.ids), bool)
     points, patch_of = world.positions[seen.ids], world.patch_of[seen.ids]
-    here = seen_from(pose, points)[:, 2]
+    here, now = seen_from(pose, points)[:, 2], light(look.luma)
     for number in np.unique(patch_of[patch_of >= 0]):
         keyframe = world.keyframes[number]
         there = seen_from(keyframe.world_to_camera, points)[:, 2]
@@ -116,7 +116,7 @@ def _by_first_patches(
         affine = affine_between(patches, seen.pixels[mine])[:, :2]
         turn = affine / np.sqrt(max(abs(np.linalg.det(affine)), 1e-6))
         shapes = turn.T / zoom[mine, None, None]
-        new = matched(keyframe.look, look, patches, seen.pixels[mine], shapes, config.patch)
+        new = matched(light(keyframe.look.luma), now, patches, seen.pixels[mine], shapes, config.patch)
         good = (new.alike > ALIKE) & (np.linalg.norm(new.pixels - seen.pixels[mine], axis=1) < AWAY)
         good &= look.inside(new.pixels)
         pixels[mine[good]], found[mine[good]] = new.pixels[good], True
