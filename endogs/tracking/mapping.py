@@ -15,6 +15,7 @@ from endogs.tracking.landmarks import Keyframe, Observations, SparseMap, joined
 from endogs.tracking.locating import Located, Tracks, cell_of
 from endogs.tracking.luma import Look
 from endogs.tracking.measured_depth import Depths
+from endogs.tracking.patch_bending import bending, depth_slopes
 from endogs.tracking.patches import light, matched
 from endogs.tracking.projection import measured, seen_from
 from endogs.tracking.rigid_motion import centre, degrees_between
@@ -104,6 +105,8 @@ def _by_first_patches(
     pixels, found = seen.pixels.copy(), np.zeros(len(seen.ids), bool)
     points, patch_of = world.positions[seen.ids], world.patch_of[seen.ids]
     here, now = seen_from(pose, points)[:, 2], light(look.luma)
+    ahead, slopes = here > 0, np.zeros((len(points), 2))
+    slopes[ahead] = depth_slopes(seen.pixels[ahead], 1 / here[ahead])
     for number in np.unique(patch_of[patch_of >= 0]):
         keyframe = world.keyframes[number]
         there = seen_from(keyframe.world_to_camera, points)[:, 2]
@@ -117,9 +120,11 @@ def _by_first_patches(
         turn = affine / np.sqrt(max(abs(np.linalg.det(affine)), 1e-6))
         shapes = turn.T / zoom[mine, None, None]
         new = matched(light(keyframe.look.luma), now, patches, seen.pixels[mine], shapes, config.patch)
-        good = (new.alike > ALIKE) & (np.linalg.norm(new.pixels - seen.pixels[mine], axis=1) < AWAY)
-        good &= look.inside(new.pixels)
-        pixels[mine[good]], found[mine[good]] = new.pixels[good], True
+        motion = keyframe.world_to_camera @ np.linalg.inv(pose)
+        bent = bending(look.K, motion, new.pixels, 1 / here[mine], slopes[mine], config.patch)
+        places = new.pixels + np.linalg.solve(shapes, bent[..., None])[..., 0]
+        good = (new.alike > ALIKE) & (np.linalg.norm(places - seen.pixels[mine], axis=1) < AWAY) & look.inside(places)
+        pixels[mine[good]], found[mine[good]] = places[good], True
     return replace(seen, pixels=pixels), found
 
 

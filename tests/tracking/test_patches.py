@@ -10,8 +10,10 @@ from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.geometry import invert_rigid
 from endogs.tracking.config import TrackingConfig
 from endogs.tracking.landmarks import SparseMap
+from endogs.tracking.patch_bending import bending, depth_slopes
 from endogs.tracking.patches import light, matched
 from endogs.tracking.projection import measured, seen_from
+from endogs.tracking.rigid_motion import moved_by
 from endogs.tracking.sub_maps import merge, new_piece
 from endogs.tracking.tracker import Tracker
 
@@ -62,6 +64,37 @@ def test_what_is_not_there_is_not_alike():
     nothing = matched(first, np.zeros_like(first), here, here, np.tile(np.eye(2), (80, 1, 1)), SIDE)
     assert np.isfinite(nothing.pixels).all()
     assert not (nothing.alike > 0.6).any()
+
+
+def test_bending_is_the_mean_displacement_of_a_slanted_patch():
+    random = np.random.default_rng(2)
+    pixels = random.uniform([50, 40], [150, 120], (60, 2))
+    slope = np.array([3.5e-4, -1.5e-4])
+    inverse = 1 / 25 + (pixels - [100, 80]) @ slope
+    found = depth_slopes(pixels, inverse)
+    assert np.allclose(found, slope, rtol=0.1, atol=1e-5)
+    motion = moved_by(np.eye(4), np.array([0.5, -0.3, 8.0, 0.02, -0.03, 0.1]))
+    bent = bending(K, motion, pixels, inverse, np.tile(slope, (60, 1)), SIDE)
+
+    def drawn(at):
+        deep = 1 / (1 / 25 + (at - [100, 80]) @ slope)
+        points = np.c_[(at - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones(len(at))] * deep[:, None]
+        return measured(seen_from(motion, points), K, np.zeros(len(at)))[:, :2]
+
+    reach = np.arange(SIDE) - SIDE // 2
+    steps = np.stack(np.meshgrid(reach, reach), -1).reshape(-1, 2)
+    exact = np.mean([drawn(pixels + step) for step in steps], 0) - drawn(pixels)
+    assert np.linalg.norm(exact, axis=1).mean() > 0.02
+    assert np.allclose(bent, exact, atol=0.003)
+    assert not bending(K, np.eye(4), pixels, inverse, np.tile(slope, (60, 1)), SIDE).any()
+
+
+def test_a_neighbour_beyond_an_edge_tilts_no_surface():
+    columns = np.stack(np.meshgrid(np.arange(0, 120, 8.0), np.arange(0, 80, 8.0)), -1).reshape(-1, 2)
+    inverse = np.where(columns[:, 0] < 60, 1 / 20, 1 / 60)
+    slopes = depth_slopes(columns, inverse)
+    assert np.abs(slopes).max() * 8 < 0.1 * (1 / 20 - 1 / 60)
+    assert not depth_slopes(columns[:5], inverse[:5]).any()
 
 
 def test_errors_of_keyframes_do_not_add_up():
