@@ -100,6 +100,11 @@ def find_cameras(
     if choice == "still":
         still = clip if clip.static_camera else clip.with_cameras(still_poses(len(clip)))
         return FoundCameras(still, "still")
+    if len(clip) == 1 and choice == "auto":
+        return FoundCameras(
+            clip, "still", ("one frame alone shows no motion of the camera: it is taken to stand still",)
+        )
+    refuse_one_frame(clip)
     if choice == "track":
         focused, notes = with_focal_length(clip, held_out)
         trajectory = tracked(focused, held_out, depth)
@@ -121,6 +126,15 @@ def find_cameras(
     if motion.verdict == "still":
         return FoundCameras(clip, "still", (f"the camera stands still, for all that can be seen: {motion.evidence}",))
     return _auto(clip, motion, held_out, depth)
+
+
+def refuse_one_frame(clip: Clip) -> None:
+    """Raises InputError for a clip of a single frame, of which no path can be found."""
+    if len(clip) == 1:
+        raise InputError(
+            f"{clip.source}: one frame alone shows no motion of the camera; take more of the clip, by --start, --end "
+            "and --stride, or reconstruct it with --camera still"
+        )
 
 
 def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int], depth: DepthSource | None) -> FoundCameras:

@@ -10,6 +10,7 @@ from endogs.evaluate.writable import check_outputs
 from endogs.pipeline.camera_search import (
     TURNS,
     placed,
+    refuse_one_frame,
     tracked,
     turned_path,
     unfit_pair,
@@ -46,6 +47,7 @@ def run_track(config: Track) -> Trajectory:
         raise InputError(f"{clip.source}: the clip has no right views; use --depth auto or none")
     if config.depth == "stereo" and (unfit := unfit_pair(clip)) is not None:
         raise InputError(f"{clip.source}: {unfit}; use --depth auto or none")
+    refuse_one_frame(clip)
     for note in clip.notes:
         print(f"note: {plain(note)}", file=sys.stderr)
     said = set(clip.notes)

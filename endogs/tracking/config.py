@@ -95,7 +95,7 @@ class TrackingConfig:
 
     damping: float = 0.9
     """Of the velocity, for each frame that is predicted."""
-    new_map: int = 90
+    new_map: int = 45
     """Lost frames after which another map is begun."""
     prior_deforming: float = 0.15
     """Probability that a point deforms before anything is known."""

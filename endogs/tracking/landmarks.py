@@ -61,6 +61,8 @@ class SparseMap:
         self._count = 0
         self._positions = np.full((1024, 3), np.nan)
         self._log_odds = np.full(1024, prior_log_odds)
+        self._patch_of = np.full(1024, -1, np.intp)
+        self._patch_at = np.full((1024, 2), np.nan)
         self.keyframes: list[Keyframe] = []
 
     def __len__(self) -> int:
@@ -76,6 +78,16 @@ class SparseMap:
         """(M,) logarithm of the odds that a point deforms; changed in place by `rigidity`."""
         return self._log_odds[: self._count]
 
+    @property
+    def patch_of(self) -> Ids:
+        """(M,) the keyframe whose patch a point is found by, -1 before there is one; changed in place by `mapping`."""
+        return self._patch_of[: self._count]
+
+    @property
+    def patch_at(self) -> Array:
+        """(M, 2) where that patch is, pixels; changed in place."""
+        return self._patch_at[: self._count]
+
     def placed(self, ids: Ids) -> Bools:
         """(n,) whether points have a place."""
         return np.isfinite(self._positions[ids, 0])
@@ -85,6 +97,8 @@ class SparseMap:
         while self._count + count > len(self._positions):
             self._positions = np.concatenate([self._positions, np.full_like(self._positions, np.nan)])
             self._log_odds = np.concatenate([self._log_odds, np.full_like(self._log_odds, self._prior)])
+            self._patch_of = np.concatenate([self._patch_of, np.full_like(self._patch_of, -1)])
+            self._patch_at = np.concatenate([self._patch_at, np.full_like(self._patch_at, np.nan)])
         self._count += count
         return np.arange(self._count - count, self._count)
 

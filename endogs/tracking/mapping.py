@@ -1,4 +1,7 @@
-"""A keyframe joins the map: older points are found again, new ones placed, and the newest keyframes adjusted."""
+"""A keyframe joins the map: older points are found again, new ones placed, and the newest keyframes adjusted.
+
+All keyframes find a point by one patch, that of the keyframe which saw it first, so that its errors do not add up.
+"""
 
 from dataclasses import replace
 
@@ -7,11 +10,13 @@ from numpy.typing import NDArray
 
 from endogs.tracking.bundle import adjust
 from endogs.tracking.config import TrackingConfig
-from endogs.tracking.corner_tracks import follow, new_corners, settle
+from endogs.tracking.corner_tracks import affine_between, follow, new_corners, settle
 from endogs.tracking.landmarks import Keyframe, Observations, SparseMap, joined
 from endogs.tracking.locating import Located, Tracks, cell_of
 from endogs.tracking.luma import Look
 from endogs.tracking.measured_depth import Depths
+from endogs.tracking.patch_bending import bending, depth_slopes
+from endogs.tracking.patches import light, matched
 from endogs.tracking.projection import measured, seen_from
 from endogs.tracking.rigid_motion import centre, degrees_between
 from endogs.tracking.rigidity import smooth
@@ -19,6 +24,14 @@ from endogs.tracking.rigidity import smooth
 Array = NDArray[np.float64]
 LOOKED_BACK = 12
 """Newest keyframes whose points are looked for again, and that place new ones."""
+CLOSER = 1.8
+"""How many times larger or smaller a point looks than in its patch at most."""
+FEWEST = 8
+"""Points of one keyframe whose patches are found, at least."""
+ALIKE = 0.6
+"""Share of a patch's variation that must be found again."""
+AWAY = 2.0
+"""Pixels that a patch may be away from where its point was followed to."""
 
 
 def wants_keyframe(world: SparseMap, look: Look, located: Located, frames_since: int, config: TrackingConfig) -> bool:
@@ -48,10 +61,13 @@ def insert_keyframe(
 ) -> Tracks:
     """Add a frame of known pose to the map, adjust the newest keyframes, and return what is to be followed on."""
     again = _found_again(world, look, pose, seen.ids, config)
-    pixels = np.concatenate([seen.pixels, again.pixels])
+    known, by_patch = _by_first_patches(world, look, pose, joined([seen, again]), config)
+    pixels = known.pixels
     corners = new_corners(look, pixels, config, config.corners - len(pixels))
     fresh = Observations(world.add(len(corners)), corners, np.zeros(len(corners)), np.zeros(len(corners)))
-    whole = joined([seen, again, fresh])
+    whole = joined([known, fresh])
+    first = np.r_[~by_patch, np.ones(len(corners), bool)]
+    world.patch_of[whole.ids[first]], world.patch_at[whole.ids[first]] = len(world.keyframes), whole.pixels[first]
     inverse, weight = depths.keyframe(whole.pixels)
     whole = replace(whole, inverse_depth=inverse, inverse_weight=weight)
     world.keyframes.append(Keyframe(look, pose, whole))
@@ -80,6 +96,36 @@ def adjust_newest(world: SparseMap, config: TrackingConfig) -> None:
         bundle, ids, numbers = found
         adjusted = adjust(bundle, config.adjustment, settled=0.002)
         world.take(bundle, adjusted, ids, numbers, max(config.gate, 5 * adjusted.scale))
+
+
+def _by_first_patches(
+    world: SparseMap, look: Look, pose: Array, seen: Observations, config: TrackingConfig
+) -> tuple[Observations, NDArray[np.bool_]]:
+    """The same points where their first patches are, and which were found there (n,); others stay as they are."""
+    pixels, found = seen.pixels.copy(), np.zeros(len(seen.ids), bool)
+    points, patch_of = world.positions[seen.ids], world.patch_of[seen.ids]
+    here, now = seen_from(pose, points)[:, 2], light(look.luma)
+    ahead, slopes = here > 0, np.zeros((len(points), 2))
+    slopes[ahead] = depth_slopes(seen.pixels[ahead], 1 / here[ahead])
+    for number in np.unique(patch_of[patch_of >= 0]):
+        keyframe = world.keyframes[number]
+        there = seen_from(keyframe.world_to_camera, points)[:, 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            zoom = there / here
+        mine = np.flatnonzero((patch_of == number) & (there > 0) & (zoom > 1 / CLOSER) & (zoom < CLOSER))
+        if len(mine) < FEWEST:
+            continue
+        patches = world.patch_at[seen.ids[mine]]
+        affine = affine_between(patches, seen.pixels[mine])[:, :2]
+        turn = affine / np.sqrt(max(abs(np.linalg.det(affine)), 1e-6))
+        shapes = turn.T / zoom[mine, None, None]
+        new = matched(light(keyframe.look.luma), now, patches, seen.pixels[mine], shapes, config.patch)
+        motion = keyframe.world_to_camera @ np.linalg.inv(pose)
+        bent = bending(look.K, motion, new.pixels, 1 / here[mine], slopes[mine], config.patch)
+        places = new.pixels + np.linalg.solve(shapes, bent[..., None])[..., 0]
+        good = (new.alike > ALIKE) & (np.linalg.norm(places - seen.pixels[mine], axis=1) < AWAY) & look.inside(places)
+        pixels[mine[good]], found[mine[good]] = places[good], True
+    return replace(seen, pixels=pixels), found
 
 
 def _found_again(

@@ -107,6 +107,7 @@ class StartWindow:
 
     def _build(self, start: Start, ids: NDArray[np.intp], chosen: list[int]) -> None:
         self._world.positions[ids] = start.points
+        self._world.patch_of[ids], self._world.patch_at[ids] = 0, _pixels_of(self._seen[chosen[0]], ids)
         for pose, number in zip(start.poses, chosen, strict=True):
             self._world.keyframes.append(Keyframe(self._looks[number], pose, self._seen[number]))
 

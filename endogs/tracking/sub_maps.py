@@ -74,6 +74,9 @@ def merge(older: Piece, newer: Piece, scale: float, rotation: Array, shift: Arra
     points, keyframes = len(older.world), len(older.world.keyframes)
     ids = older.world.add(len(newer.world))
     older.world.positions[ids], older.world.log_odds[ids] = newer.world.positions, newer.world.log_odds
+    patch_of = newer.world.patch_of
+    older.world.patch_of[ids] = np.where(patch_of < 0, -1, patch_of + keyframes)
+    older.world.patch_at[ids] = newer.world.patch_at
     for keyframe in newer.world.keyframes:
         keyframe.seen = replace(keyframe.seen, ids=keyframe.seen.ids + points)
         older.world.keyframes.append(keyframe)

@@ -224,6 +224,18 @@ def test_colmap_finds_the_same_path(tmp_path):
     assert "COLMAP took the held-out frames too" in found.notes[0]
 
 
+def test_one_frame_is_at_rest_and_no_path(tmp_path, capsys):
+    folder = write_ball_clip(tmp_path / "clip", TRUE[:1])
+    found = find_cameras(read(folder), "auto")
+    assert found.source == "still"
+    assert found.notes == ("one frame alone shows no motion of the camera: it is taken to stand still",)
+    with pytest.raises(InputError, match="one frame alone shows no motion of the camera; take more of the clip"):
+        find_cameras(read(folder), "track")
+    assert main(["track", str(folder), "--out", str(tmp_path / "a.tum")]) == 2
+    assert "one frame alone" in capsys.readouterr().err
+    assert not (tmp_path / "a.tum").exists()
+
+
 def test_advice_is_about_what_can_be_done(tmp_path, capsys):
     folder = write_ball_clip(tmp_path / "clip", TRUE[:1].repeat(6, 0))
     assert main(["track", str(folder), "--max-size", "100", "--out", str(tmp_path / "a.tum")]) == 2
