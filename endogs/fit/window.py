@@ -28,6 +28,7 @@ from endogs.priors.motion.virtual_frames import virtual_frames_between
 from endogs.priors.speculars import specular_mask
 from endogs.priors.tissue import PackedMask, erode_tissue_mask
 from endogs.seeding.observations import Observations
+from endogs.seeding.remembered_tissue import verdicts
 
 Mask = NDArray[np.bool_]
 RELATIVE_PRIOR_FRAMES = 8
@@ -94,6 +95,19 @@ class Window:
         while isinstance(self.take(), Frame):
             pass
         _ = self.reference
+
+    def weigh_doubtful(self) -> None:
+        """Let all frames together decide how much colour counts beside instruments that were found, where each by
+        itself leaves open whether it shows tissue."""
+        if not any(frame.doubtful is not None and frame.doubtful.any() for frame in self.frames):
+            return
+        sure = [mask.unpacked() for mask in self._eroded]
+        for k, told in enumerate(verdicts(self.observations, sure)):
+            frame, view = self.frames[k], self.real[k]
+            weight = view.weight.cpu().numpy()
+            open_ = frame.tissue_mask | (False if frame.doubtful is None else frame.doubtful)
+            weight = np.where(told.tissue & open_, np.uint8(255), np.where(told.other, np.uint8(0), weight))
+            self.real[k] = replace(view, weight=torch.from_numpy(weight).to(self._device))
 
     def leave(self) -> None:
         """The earliest frame leaves, and what is kept about it."""
@@ -278,6 +292,7 @@ def whole_clip(
     """
     window = Window(ClipFrames(clip, frames), flows, depth, config, device, set(frames_with_depth(frames, depth.kind)))
     window.take_all()
+    window.weigh_doubtful()
     return window
 
 

@@ -147,6 +147,11 @@ class Observations:
                 self._carried[self.frames[a].number, self.frames[b].number] = grid
         return self._carried[pair]
 
+    def carry_all(self) -> None:
+        """Make the motion behind instruments between all neighbours now, several frames at once."""
+        with one_opencv_thread(), ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(lambda k: self.carried(k, k + 1), range(len(self) - 1)))
+
     def _painted_flow(self, start: int, end: int) -> NDArray[np.float32]:
         """Flow (H, W, 2) between images with the instruments painted over, made at PAINTED_SIZE."""
         if self.masks[start].all() and self.masks[end].all():
@@ -189,8 +194,7 @@ class Observations:
         The motion behind instruments is made beforehand, several frames at once. Unpacking flows from half precision is
         most of following points, and points are followed a dozen times over.
         """
-        with one_opencv_thread(), ThreadPoolExecutor(usable_cores()) as pool:
-            list(pool.map(lambda k: self.carried(k, k + 1), range(len(self) - 1)))
+        self.carry_all()
         height, width = self.size
         fit = 2 * (len(self) - 1) * height * width * 8 <= AT_HAND_BYTES
         if self._at_hand or not fit:

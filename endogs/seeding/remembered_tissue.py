@@ -1,0 +1,121 @@
+"""What other frames show of the tissue at pixels that may be an instrument's, and whether a frame agrees with them.
+
+Going through the frames, the colours that each surely shows of the tissue are kept, and carried along the tissue's
+motion (`carried_motion`) while something hides it: a memory of what lies there. One comes from before a frame and one
+from after it. Tissue that a halo holds by mistake agrees with them; what moves with an instrument agrees with neither.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endogs.priors.instruments.components import grown_into
+from endogs.seeding.carried_motion import Grid, dense_motion
+from endogs.seeding.observations import Observations
+
+Mask = NDArray[np.bool_]
+Signs = NDArray[np.int8]
+OLDEST = 60
+"""Frames after which a memory tells nothing."""
+NEVER = 255
+"""The age of what was not seen yet."""
+AGREES, DIFFERS = 10.0, 28.0
+"""Grey levels outside of what is remembered within a pixel, up to which it agrees, and from which on it does not."""
+REACH = 0.08
+"""How far from a mask or its halo a part of an instrument may have been missed, in image widths."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The tissue as it was last surely seen."""
+
+    colors: NDArray[np.uint8]
+    """(H, W, 3), RGB; black where it has not been seen."""
+    age: NDArray[np.uint8]
+    """(H, W), frames since; NEVER where it has not been seen, or too long ago."""
+
+    @staticmethod
+    def blank(height: int, width: int) -> "Memory":
+        """Of nothing."""
+        return Memory(np.zeros((height, width, 3), np.uint8), np.full((height, width), NEVER, np.uint8))
+
+    def carried_on(self, motion: Grid) -> "Memory":
+        """One frame later; `motion` (h, w, 3) of `carried_motion` leads from that frame back to this one."""
+        height, width = self.age.shape
+        move = dense_motion(motion, (height, width))
+        x = np.arange(width, dtype=np.float32) + move[..., 0]
+        y = np.arange(height, dtype=np.float32)[:, None] + move[..., 1]
+        known = (self.age < NEVER).view(np.uint8) * np.uint8(255)
+        colors = cv2.remap(self.colors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        share = cv2.remap(known, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
+        age = cv2.remap(self.age, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(NEVER,))
+        # The unknown is black, and takes part in what is looked up between it and the known.
+        edge = (share > 127) & (share < 255)
+        colors[edge] = np.minimum(colors[edge] * (np.float32(255) / share[edge])[:, None], 255)
+        age = np.where((share > 127) & (age < OLDEST), age + 1, NEVER).astype(np.uint8)
+        colors[age == NEVER] = 0
+        return Memory(np.asarray(colors, np.uint8), age)
+
+    def signs(self, image: NDArray[np.uint8]) -> Signs:
+        """(H, W): 1 where a uint8 RGB image (H, W, 3) agrees with what is remembered, -1 where it does not, else 0."""
+        off = outside_of(image, self.colors)
+        known = self.age < NEVER
+        return np.where(known, (off < AGREES).astype(np.int8) - (off > DIFFERS), 0).astype(np.int8)
+
+
+def outside_of(image: NDArray[np.uint8], kept: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Grey levels (H, W) by which an image (H, W, 3) is outside of what another one has within a pixel, both smoothed.
+
+    So neither noise nor motion that is off by a pixel counts.
+    """
+    seen = cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.int16)
+    kept = np.asarray(cv2.GaussianBlur(kept, (0, 0), 1.0), np.uint8)
+    around = np.ones((3, 3), np.uint8)
+    low, high = cv2.erode(kept, around).astype(np.int16), cv2.dilate(kept, around).astype(np.int16)
+    return np.maximum(np.maximum(low - seen, seen - high).max(-1), 0).astype(np.int16)
+
+
+def signs_along(observations: Observations, order: Sequence[int], sure: Sequence[Mask]) -> Iterator[Signs]:
+    """Whether each frame of `order` agrees with what those before it in `order` surely showed, as of `Memory.signs`.
+
+    Neighbours follow each other in `order`; `sure` (H, W) of each training frame is True where it surely shows tissue.
+    What is taken for tissue, hangs together with what is not and contradicts the memory changes no memory.
+    """
+    memory, last = Memory.blank(*observations.size), None
+    reach = round(REACH * observations.size[1])
+    for frame in order:
+        if last is not None:
+            memory = memory.carried_on(observations.carried(frame, last))
+        signs = memory.signs(observations.images[frame])
+        missed = grown_into(~sure[frame], -signs.astype(np.float32), 0.5, reach)
+        shown = sure[frame] & ~missed
+        yield np.where(sure[frame] & ~missed, np.int8(1), signs)
+        memory.colors[shown] = observations.images[frame][shown]
+        memory.age[shown] = 0
+        last = frame
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all other frames say of the pixels (H, W) of one; True in neither where they do not know, or not agree."""
+
+    tissue: Mask
+    """Agrees with what lay there before or lies there after, and contradicts neither."""
+    other: Mask
+    """Contradicts what lay there before or lies there after, and agrees with neither."""
+
+
+def verdicts(observations: Observations, sure: Sequence[Mask]) -> Iterator[Verdict]:
+    """Of every training frame, in order; `sure` (H, W) of each is True where it surely shows tissue.
+
+    Pixels that a frame surely shows, and that do not hang together with others, are tissue.
+    """
+    frames = range(len(observations))
+    observations.carry_all()
+    after = list(signs_along(observations, frames[::-1], sure))
+    for before in signs_along(observations, frames, sure):
+        most, least = np.maximum(before, after[-1]), np.minimum(before, after.pop())
+        yield Verdict((most > 0) & (least >= 0), (least < 0) & (most <= 0))
