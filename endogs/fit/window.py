@@ -19,6 +19,7 @@ from endogs.clip.clip_frames import ClipFrames
 from endogs.clip.frame_source import Frame, FrameSource, Pause, camera_between
 from endogs.device import usable_cores
 from endogs.errors import NothingSeen
+from endogs.fit.beside_instruments import tinted, weighed
 from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import DepthAnchor
 from endogs.fit.view import View
@@ -28,7 +29,6 @@ from endogs.priors.motion.virtual_frames import virtual_frames_between
 from endogs.priors.speculars import specular_mask
 from endogs.priors.tissue import PackedMask, erode_tissue_mask
 from endogs.seeding.observations import Observations
-from endogs.seeding.remembered_tissue import verdicts
 
 Mask = NDArray[np.bool_]
 RELATIVE_PRIOR_FRAMES = 8
@@ -74,6 +74,7 @@ class Window:
         self._laid: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
         self._times_seen = np.zeros(source.ignored.shape, np.int64)
         self._showing = 0
+        self._ever_open = np.zeros(source.ignored.shape, bool)
 
     @property
     def frames(self) -> list[Frame]:
@@ -96,18 +97,15 @@ class Window:
             pass
         _ = self.reference
 
-    def weigh_doubtful(self) -> None:
-        """Let all frames together decide how much colour counts beside instruments that were found, where each by
-        itself leaves open whether it shows tissue."""
-        if not any(frame.doubtful is not None and frame.doubtful.any() for frame in self.frames):
-            return
-        sure = [mask.unpacked() for mask in self._eroded]
-        for k, told in enumerate(verdicts(self.observations, sure)):
-            frame, view = self.frames[k], self.real[k]
-            weight = view.weight.cpu().numpy()
-            open_ = frame.tissue_mask | (False if frame.doubtful is None else frame.doubtful)
-            weight = np.where(told.tissue & open_, np.uint8(255), np.where(told.other, np.uint8(0), weight))
-            self.real[k] = replace(view, weight=torch.from_numpy(weight).to(self._device))
+    def compare_frames(self) -> None:
+        """Let all frames that are there decide together what is beside and behind the instruments."""
+        if any(frame.doubtful is not None and frame.doubtful.any() for frame in self.frames):
+            sure = [mask.unpacked() for mask in self._eroded]
+            self.real = weighed(self.real, self.observations, sure)
+        # Up to the very rim the picture of a still camera is the instrument's and the tissue's.
+        hidden = erode_tissue_mask(~self._ever_open & ~self._source.ignored, self._config.mask_erosion)
+        if self.static_camera and hidden.any():
+            self.real = tinted(self.real, self.observations, hidden, self._config.hidden_color_weight)
 
     def leave(self) -> None:
         """The earliest frame leaves, and what is kept about it."""
@@ -139,6 +137,7 @@ class Window:
         self._eroded.append(PackedMask.of(erode_tissue_mask(frame.tissue_mask, self._config.mask_erosion)))
         self.real.append(self._real_view(len(self.real)))
         self._times_seen += frame.tissue_mask
+        self._ever_open |= frame.tissue_mask if frame.doubtful is None else frame.tissue_mask | frame.doubtful
         self._showing += bool(frame.tissue_mask.any())
         self._laid = None
 
@@ -292,7 +291,7 @@ def whole_clip(
     """
     window = Window(ClipFrames(clip, frames), flows, depth, config, device, set(frames_with_depth(frames, depth.kind)))
     window.take_all()
-    window.weigh_doubtful()
+    window.compare_frames()
     return window
 
 

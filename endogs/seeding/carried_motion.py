@@ -104,5 +104,5 @@ def dense_motion(grid: Grid, size: tuple[int, int]) -> NDArray[np.float32]:
     """The motion (H, W, 2), pixels, that a grid of `carried_motion` (h, w, 3) gives each pixel of an image of
     (height, width)."""
     cell = max(1, max(size) // (CELLS * SAMPLES)) * SAMPLES
-    whole = grid.shape[1] * cell, grid.shape[0] * cell
-    return np.asarray(cv2.resize(grid[..., :2], whole, interpolation=cv2.INTER_LINEAR)[: size[0], : size[1]], np.float32)
+    whole = cv2.resize(grid[..., :2], (grid.shape[1] * cell, grid.shape[0] * cell), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(whole[: size[0], : size[1]], np.float32)

@@ -228,6 +228,8 @@ class ColoredTracks:
     """(F, P, 3) sRGB in [0, 1]."""
     depth: NDArray[np.float32]
     """(F, P) z-depth, world units."""
+    clean: NDArray[np.bool_]
+    """(P,) some frame shows it away from the instruments, so that its colours are not theirs."""
 
 
 def pixel_index(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -280,6 +282,7 @@ def follow(
         np.zeros((frames, count), bool),
         np.empty((frames, count, 3), np.float32),
         np.empty((frames, count), np.float32),
+        np.zeros(count, bool),
     )
     for frame in np.unique(start):
         own = np.flatnonzero(start == frame)
@@ -290,6 +293,7 @@ def follow(
         shown = lookup(observations.images[frame], pixels[own]) / 255
         tracks.colors[frame, own] = shown if colors is None else colors[own]
         tracks.depth[frame, own] = depth[own]
+        tracks.clean[own] = observations.trusted(frame)[y, x]
     jump = np.zeros((frames, count), np.float32)
     confirmed = tracks.valid.copy()
     cores = usable_cores()
@@ -353,6 +357,7 @@ class _Step:
         tracks.seen[there, active] = shown
         color = lookup(observations.images[there], after) / 255
         clean = on_tissue(self._tissue, after)
+        tracks.clean[active] |= clean
         tracks.colors[there, active] = np.where(clean[:, None], color, tracks.colors[here, active])
         depth = tracks.depth[here, active]
         if self._surface is not None:

@@ -18,52 +18,52 @@ from endogs.seeding.observations import Observations
 
 Mask = NDArray[np.bool_]
 Signs = NDArray[np.int8]
-OLDEST = 60
-"""Frames after which a memory tells nothing."""
-NEVER = 255
-"""The age of what was not seen yet."""
 AGREES, DIFFERS = 10.0, 28.0
 """Grey levels outside of what is remembered within a pixel, up to which it agrees, and from which on it does not."""
 REACH = 0.08
 """How far from a mask or its halo a part of an instrument may have been missed, in image widths."""
 
 
-@dataclass(frozen=True)
 class Memory:
-    """The tissue as it was last surely seen."""
+    """The tissue as it was last surely seen, carried along its motion since."""
 
-    colors: NDArray[np.uint8]
-    """(H, W, 3), RGB; black where it has not been seen."""
-    age: NDArray[np.uint8]
-    """(H, W), frames since; NEVER where it has not been seen, or too long ago."""
-
-    @staticmethod
-    def blank(height: int, width: int) -> "Memory":
+    def __init__(self, height: int, width: int) -> None:
         """Of nothing."""
-        return Memory(np.zeros((height, width, 3), np.uint8), np.full((height, width), NEVER, np.uint8))
+        self._kept = np.zeros((height, width, 4), np.uint8)
+        """(H, W, 4): RGB times how much of it is known, and that, 255 = all."""
 
-    def carried_on(self, motion: Grid) -> "Memory":
-        """One frame later; `motion` (h, w, 3) of `carried_motion` leads from that frame back to this one."""
-        height, width = self.age.shape
+    @property
+    def known(self) -> Mask:
+        """(H, W) where something is remembered."""
+        return self._kept[..., 3] > 127  # type: ignore[no-any-return]
+
+    @property
+    def colors(self) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB, black where nothing is remembered."""
+        colors, part = self._kept[..., :3].copy(), self._kept[..., 3]
+        edge = (part > 127) & (part < 255)
+        colors[edge] = np.minimum(colors[edge] * (np.float32(255) / part[edge])[:, None], 255)
+        colors[part <= 127] = 0
+        return colors
+
+    def see(self, image: NDArray[np.uint8], shown: Mask) -> None:
+        """Remember what a uint8 RGB image (H, W, 3) shows at `shown` (H, W)."""
+        self._kept[shown, :3] = image[shown]
+        self._kept[shown, 3] = 255
+
+    def carry_on(self, motion: Grid) -> None:
+        """Go on to another frame; `motion` (h, w, 3) of `carried_motion` leads from that one back to this one."""
+        height, width = self._kept.shape[:2]
         move = dense_motion(motion, (height, width))
         x = np.arange(width, dtype=np.float32) + move[..., 0]
         y = np.arange(height, dtype=np.float32)[:, None] + move[..., 1]
-        known = (self.age < NEVER).view(np.uint8) * np.uint8(255)
-        colors = cv2.remap(self.colors, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        share = cv2.remap(known, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
-        age = cv2.remap(self.age, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(NEVER,))
-        # The unknown is black, and takes part in what is looked up between it and the known.
-        edge = (share > 127) & (share < 255)
-        colors[edge] = np.minimum(colors[edge] * (np.float32(255) / share[edge])[:, None], 255)
-        age = np.where((share > 127) & (age < OLDEST), age + 1, NEVER).astype(np.uint8)
-        colors[age == NEVER] = 0
-        return Memory(np.asarray(colors, np.uint8), age)
+        kept = cv2.remap(self._kept, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0))
+        self._kept = np.asarray(kept, np.uint8)
 
     def signs(self, image: NDArray[np.uint8]) -> Signs:
         """(H, W): 1 where a uint8 RGB image (H, W, 3) agrees with what is remembered, -1 where it does not, else 0."""
         off = outside_of(image, self.colors)
-        known = self.age < NEVER
-        return np.where(known, (off < AGREES).astype(np.int8) - (off > DIFFERS), 0).astype(np.int8)
+        return np.where(self.known, (off < AGREES).astype(np.int8) - (off > DIFFERS), 0).astype(np.int8)
 
 
 def outside_of(image: NDArray[np.uint8], kept: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -84,17 +84,16 @@ def signs_along(observations: Observations, order: Sequence[int], sure: Sequence
     Neighbours follow each other in `order`; `sure` (H, W) of each training frame is True where it surely shows tissue.
     What is taken for tissue, hangs together with what is not and contradicts the memory changes no memory.
     """
-    memory, last = Memory.blank(*observations.size), None
+    memory, last = Memory(*observations.size), None
     reach = round(REACH * observations.size[1])
     for frame in order:
         if last is not None:
-            memory = memory.carried_on(observations.carried(frame, last))
+            memory.carry_on(observations.carried(frame, last))
         signs = memory.signs(observations.images[frame])
         missed = grown_into(~sure[frame], -signs.astype(np.float32), 0.5, reach)
         shown = sure[frame] & ~missed
-        yield np.where(sure[frame] & ~missed, np.int8(1), signs)
-        memory.colors[shown] = observations.images[frame][shown]
-        memory.age[shown] = 0
+        yield np.where(shown, np.int8(1), signs)
+        memory.see(observations.images[frame], shown)
         last = frame
 
 
@@ -105,7 +104,7 @@ class Verdict:
     tissue: Mask
     """Agrees with what lay there before or lies there after, and contradicts neither."""
     other: Mask
-    """Contradicts what lay there before or lies there after, and agrees with neither."""
+    """Contradicts both what lay there before and what lies there after: one alone may be carried wrongly."""
 
 
 def verdicts(observations: Observations, sure: Sequence[Mask]) -> Iterator[Verdict]:
@@ -118,4 +117,4 @@ def verdicts(observations: Observations, sure: Sequence[Mask]) -> Iterator[Verdi
     after = list(signs_along(observations, frames[::-1], sure))
     for before in signs_along(observations, frames, sure):
         most, least = np.maximum(before, after[-1]), np.minimum(before, after.pop())
-        yield Verdict((most > 0) & (least >= 0), (least < 0) & (most <= 0))
+        yield Verdict((most > 0) & (least >= 0), most < 0)
