@@ -102,8 +102,8 @@ class Window:
         if any(frame.doubtful is not None and frame.doubtful.any() for frame in self.frames):
             sure = [mask.unpacked() for mask in self._eroded]
             self.real = weighed(self.real, self.observations, sure)
-        # Up to the very rim the picture of a still camera is the instrument's and the tissue's.
-        hidden = erode_tissue_mask(~self._ever_open & ~self._source.ignored, self._config.mask_erosion)
+        # Closer to the rim, Gaussians of the rim would have to be two things at once.
+        hidden = erode_tissue_mask(~self._ever_open, self._config.mask_erosion) & ~self._source.ignored
         if self.static_camera and hidden.any():
             self.real = tinted(self.real, self.observations, hidden, self._config.hidden_color_weight)
 
