@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endogs.priors.instruments.components import grown_into
 from endogs.seeding.carried_motion import Grid, dense_motion
 from endogs.seeding.observations import Observations
 
 Mask = NDArray[np.bool_]
 Signs = NDArray[np.int8]
-AGREES, DIFFERS = 10.0, 28.0
+AGREES, DIFFERS = 10, 28
 """Grey levels outside of what is remembered within a pixel, up to which it agrees, and from which on it does not."""
 REACH = 0.08
 """How far from a mask or its halo a part of an instrument may have been missed, in image widths."""
@@ -40,16 +39,16 @@ class Memory:
     @property
     def colors(self) -> NDArray[np.uint8]:
         """(H, W, 3) RGB, black where nothing is remembered."""
-        colors, part = self._kept[..., :3].copy(), self._kept[..., 3]
-        edge = (part > 127) & (part < 255)
+        colors, part = cv2.cvtColor(self._kept, cv2.COLOR_RGBA2RGB), self._kept[..., 3]
+        edge = np.nonzero((part > 127) & (part < 255))
         colors[edge] = np.minimum(colors[edge] * (np.float32(255) / part[edge])[:, None], 255)
-        colors[part <= 127] = 0
-        return colors
+        colors[np.nonzero((part <= 127) & (part > 0))] = 0
+        return np.asarray(colors, np.uint8)
 
     def see(self, image: NDArray[np.uint8], shown: Mask) -> None:
         """Remember what a uint8 RGB image (H, W, 3) shows at `shown` (H, W)."""
-        self._kept[shown, :3] = image[shown]
-        self._kept[shown, 3] = 255
+        opaque = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+        self._kept = np.asarray(cv2.copyTo(opaque, shown.view(np.uint8), self._kept), np.uint8)
 
     def carry_on(self, motion: Grid) -> None:
         """Go on to another frame; `motion` (h, w, 3) of `carried_motion` leads from that one back to this one."""
@@ -63,19 +62,31 @@ class Memory:
     def signs(self, image: NDArray[np.uint8]) -> Signs:
         """(H, W): 1 where a uint8 RGB image (H, W, 3) agrees with what is remembered, -1 where it does not, else 0."""
         off = outside_of(image, self.colors)
-        return np.where(self.known, (off < AGREES).astype(np.int8) - (off > DIFFERS), 0).astype(np.int8)
+        return ((off < AGREES).view(np.int8) - (off > DIFFERS).view(np.int8)) * self.known.view(np.int8)
 
 
-def outside_of(image: NDArray[np.uint8], kept: NDArray[np.uint8]) -> NDArray[np.int16]:
+def outside_of(image: NDArray[np.uint8], kept: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Grey levels (H, W) by which an image (H, W, 3) is outside of what another one has within a pixel, both smoothed.
 
     So neither noise nor motion that is off by a pixel counts.
     """
-    seen = cv2.GaussianBlur(image, (0, 0), 1.0).astype(np.int16)
-    kept = np.asarray(cv2.GaussianBlur(kept, (0, 0), 1.0), np.uint8)
+    seen, kept = (np.asarray(cv2.GaussianBlur(of, (5, 5), 1.0), np.uint8) for of in (image, kept))
     around = np.ones((3, 3), np.uint8)
-    low, high = cv2.erode(kept, around).astype(np.int16), cv2.dilate(kept, around).astype(np.int16)
-    return np.maximum(np.maximum(low - seen, seen - high).max(-1), 0).astype(np.int16)
+    # cv2.subtract ends at 0.
+    below, above = cv2.subtract(cv2.erode(kept, around), seen), cv2.subtract(seen, cv2.dilate(kept, around))
+    return np.maximum.reduce(cv2.split(cv2.max(below, above)))  # type: ignore[no-any-return]
+
+
+def hanging_together(with_: Mask, suspect: Mask, reach: int) -> Mask:
+    """The pixels (H, W) of `suspect` that hang together with some of `with_`, no farther than `reach` from it."""
+    if not (suspect & ~with_).any():
+        return np.zeros(suspect.shape, bool)
+    distance = cv2.distanceTransform((~with_).view(np.uint8), cv2.DIST_L2, 3)
+    near = with_ | (suspect & (distance <= reach))
+    count, labels = cv2.connectedComponents(near.view(np.uint8), connectivity=4)
+    meets = np.bincount(labels[with_], minlength=count) > 0
+    meets[0] = False
+    return meets[labels] & ~with_
 
 
 def signs_along(observations: Observations, order: Sequence[int], sure: Sequence[Mask]) -> Iterator[Signs]:
@@ -90,8 +101,7 @@ def signs_along(observations: Observations, order: Sequence[int], sure: Sequence
         if last is not None:
             memory.carry_on(observations.carried(frame, last))
         signs = memory.signs(observations.images[frame])
-        missed = grown_into(~sure[frame], -signs.astype(np.float32), 0.5, reach)
-        shown = sure[frame] & ~missed
+        shown = sure[frame] & ~hanging_together(~sure[frame], signs < 0, reach)
         yield np.where(shown, np.int8(1), signs)
         memory.see(observations.images[frame], shown)
         last = frame
