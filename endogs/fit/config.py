@@ -136,6 +136,9 @@ class FitConfig:
     """Colour weight of the rim that the erosion takes off, 0..1: enough where nothing else shows that tissue."""
     halo_weight: float = 0.2
     """Colour weight around instruments that were found, where it may be either, 0..1: 0 costs 2 dB there."""
+    hidden_color_weight: float = 0.05
+    """Colour weight of pixels that no frame of a still camera shows, 0..1, for colours continued from the tissue around
+    (`endogs.fit.beside_instruments.tinted`)."""
     specular_depth_weight: float = 0.0
     """Depth weight of specular highlights, 0..1: neither stereo nor brightness sees the surface there. Their colours
     count as any others: they are part of the picture."""

@@ -19,6 +19,7 @@ from endogs.clip.clip_frames import ClipFrames
 from endogs.clip.frame_source import Frame, FrameSource, Pause, camera_between
 from endogs.device import usable_cores
 from endogs.errors import NothingSeen
+from endogs.fit.beside_instruments import tinted, weighed
 from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import DepthAnchor
 from endogs.fit.view import View
@@ -73,6 +74,7 @@ class Window:
         self._laid: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
         self._times_seen = np.zeros(source.ignored.shape, np.int64)
         self._showing = 0
+        self._ever_open = np.zeros(source.ignored.shape, bool)
 
     @property
     def frames(self) -> list[Frame]:
@@ -94,6 +96,16 @@ class Window:
         while isinstance(self.take(), Frame):
             pass
         _ = self.reference
+
+    def compare_frames(self) -> None:
+        """Let all frames that are there decide together what is beside and behind the instruments."""
+        if any(frame.doubtful is not None and frame.doubtful.any() for frame in self.frames):
+            sure = [mask.unpacked() for mask in self._eroded]
+            self.real = weighed(self.real, self.observations, sure)
+        # Closer to the rim, Gaussians of the rim would have to be two things at once.
+        hidden = erode_tissue_mask(~self._ever_open, self._config.mask_erosion) & ~self._source.ignored
+        if self.static_camera and hidden.any():
+            self.real = tinted(self.real, self.observations, hidden, self._config.hidden_color_weight)
 
     def leave(self) -> None:
         """The earliest frame leaves, and what is kept about it."""
@@ -125,6 +137,7 @@ class Window:
         self._eroded.append(PackedMask.of(erode_tissue_mask(frame.tissue_mask, self._config.mask_erosion)))
         self.real.append(self._real_view(len(self.real)))
         self._times_seen += frame.tissue_mask
+        self._ever_open |= frame.tissue_mask if frame.doubtful is None else frame.tissue_mask | frame.doubtful
         self._showing += bool(frame.tissue_mask.any())
         self._laid = None
 
@@ -278,6 +291,7 @@ def whole_clip(
     """
     window = Window(ClipFrames(clip, frames), flows, depth, config, device, set(frames_with_depth(frames, depth.kind)))
     window.take_all()
+    window.compare_frames()
     return window
 
 

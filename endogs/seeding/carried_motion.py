@@ -98,3 +98,11 @@ def grid_lookup(grid: Grid, pixels: NDArray[np.float32], size: tuple[int, int], 
     """
     pitch = max(1, max(size) // (CELLS * SAMPLES))
     return lookup(grid, (pixels / np.float32(pitch * SAMPLES)).astype(np.float32))
+
+
+def dense_motion(grid: Grid, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The motion (H, W, 2), pixels, that a grid of `carried_motion` (h, w, 3) gives each pixel of an image of
+    (height, width)."""
+    cell = max(1, max(size) // (CELLS * SAMPLES)) * SAMPLES
+    whole = cv2.resize(grid[..., :2], (grid.shape[1] * cell, grid.shape[0] * cell), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(whole[: size[0], : size[1]], np.float32)

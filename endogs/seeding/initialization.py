@@ -273,18 +273,18 @@ def known_surface(
     """z-depth (H, W) and colour (H, W, 3) of what is known of the tissue at a frame, 0 elsewhere.
 
     What the frame shows, and behind its instruments what is carried there; relative depth, which flickers from frame to
-    frame, is that of the tracks everywhere.
+    frame, is that of the tracks everywhere. Colours beside instruments are partly theirs, and count as unknown.
     """
-    mask = observations.masks[frame]
-    image = np.where(mask[..., None], np.maximum(observations.images[frame] / np.float32(255), 1e-3), 0)
+    mask, clean = observations.masks[frame], observations.trusted(frame)
+    image = np.where(clean[..., None], np.maximum(observations.images[frame] / np.float32(255), 1e-3), 0)
     depth = np.where(mask, observations.depth(frame), 0) if observations.metric else np.zeros(mask.shape, np.float32)
     for tracks in carried:
         position = tracks.positions[frame]
         inside = in_image(position, observations.size)
         y, x = pixel_index(position[inside], observations.size)
-        known, shown = depth[y, x] > 0, mask[y, x]
+        known, kept = depth[y, x] > 0, clean[y, x] | ~tracks.clean[inside]
         depth[y, x] = np.where(known, depth[y, x], tracks.depth[frame, inside])
-        image[y, x] = np.where(shown[:, None], image[y, x], np.maximum(tracks.colors[frame, inside], 1e-3))
+        image[y, x] = np.where(kept[:, None], image[y, x], np.maximum(tracks.colors[frame, inside], 1e-3))
     return depth.astype(np.float32), image.astype(np.float32)
 
 

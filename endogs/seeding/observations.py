@@ -147,6 +147,11 @@ class Observations:
                 self._carried[self.frames[a].number, self.frames[b].number] = grid
         return self._carried[pair]
 
+    def carry_all(self) -> None:
+        """Make the motion behind instruments between all neighbours now, several frames at once."""
+        with one_opencv_thread(), ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(lambda k: self.carried(k, k + 1), range(len(self) - 1)))
+
     def _painted_flow(self, start: int, end: int) -> NDArray[np.float32]:
         """Flow (H, W, 2) between images with the instruments painted over, made at PAINTED_SIZE."""
         if self.masks[start].all() and self.masks[end].all():
@@ -189,8 +194,7 @@ class Observations:
         The motion behind instruments is made beforehand, several frames at once. Unpacking flows from half precision is
         most of following points, and points are followed a dozen times over.
         """
-        with one_opencv_thread(), ThreadPoolExecutor(usable_cores()) as pool:
-            list(pool.map(lambda k: self.carried(k, k + 1), range(len(self) - 1)))
+        self.carry_all()
         height, width = self.size
         fit = 2 * (len(self) - 1) * height * width * 8 <= AT_HAND_BYTES
         if self._at_hand or not fit:
@@ -224,6 +228,8 @@ class ColoredTracks:
     """(F, P, 3) sRGB in [0, 1]."""
     depth: NDArray[np.float32]
     """(F, P) z-depth, world units."""
+    clean: NDArray[np.bool_]
+    """(P,) some frame shows it away from the instruments, so that its colours are not theirs."""
 
 
 def pixel_index(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -276,6 +282,7 @@ def follow(
         np.zeros((frames, count), bool),
         np.empty((frames, count, 3), np.float32),
         np.empty((frames, count), np.float32),
+        np.zeros(count, bool),
     )
     for frame in np.unique(start):
         own = np.flatnonzero(start == frame)
@@ -286,6 +293,7 @@ def follow(
         shown = lookup(observations.images[frame], pixels[own]) / 255
         tracks.colors[frame, own] = shown if colors is None else colors[own]
         tracks.depth[frame, own] = depth[own]
+        tracks.clean[own] = observations.trusted(frame)[y, x]
     jump = np.zeros((frames, count), np.float32)
     confirmed = tracks.valid.copy()
     cores = usable_cores()
@@ -349,6 +357,7 @@ class _Step:
         tracks.seen[there, active] = shown
         color = lookup(observations.images[there], after) / 255
         clean = on_tissue(self._tissue, after)
+        tracks.clean[active] |= clean
         tracks.colors[there, active] = np.where(clean[:, None], color, tracks.colors[here, active])
         depth = tracks.depth[here, active]
         if self._surface is not None:

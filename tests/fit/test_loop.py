@@ -296,7 +296,9 @@ def test_a_frame_without_tissue_hides_nothing(clip):
 
 
 def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
-    """A highlight keeps its colour and gives no depth; around found instruments colour counts a little, depth not."""
+    """A highlight keeps its colour and gives no depth; around found instruments colour counts a little, depth not.
+
+    Behind an instrument that never moves, a little is asked of colours that continue the tissue's."""
 
     class Found:
         def read(self, index):
@@ -308,10 +310,12 @@ def test_highlights_and_what_may_be_an_instrument_weigh_less(clip, monkeypatch):
     spot = np.zeros((40, 48), bool)
     spot[20, 30] = True
     monkeypatch.setattr("endogs.fit.window.specular_mask", lambda image: spot)
+    monkeypatch.setattr("endogs.fit.window.weighed", lambda views, *others: views)
     masked = clip.with_masks(Found())
     config = replace(CONFIG, halo_weight=0.2)
     view = new_fit(masked, config).window[0]
-    assert (view.weight[:36, :4] == 0).all(), "instrument"
+    assert (view.weight[:36, 3] == 0).all(), "instrument"
+    assert (view.weight[:36, :2] == round(255 * config.hidden_color_weight)).all(), "tint"
     assert (view.weight[:36, 4:8] == 51).all(), "halo"
     assert (view.weight[36:] == 0).all(), "ignored"
     assert view.weight[20, 30] == 255

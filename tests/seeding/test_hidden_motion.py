@@ -162,7 +162,7 @@ def test_the_backdrop_stays_behind_a_surface_whose_depth_changes(tmp_path):
     depth = np.full((9, 3), 100 * BACKDROP_DEPTH, np.float32)
     depth[:, 2] *= 1.5  # of something else
     nothing = np.zeros((9, 3), bool)
-    tracks = ColoredTracks(positions, nothing, nothing, np.zeros((9, 3, 3), np.float32), depth)
+    tracks = ColoredTracks(positions, nothing, nothing, np.zeros((9, 3, 3), np.float32), depth, np.zeros(3, bool))
     keep_behind([tracks], seen, [])
     expected = BACKDROP_DEPTH * (100 + 0.5 * np.arange(9))
     np.testing.assert_allclose(tracks.depth[:, 0], expected, rtol=2e-4)

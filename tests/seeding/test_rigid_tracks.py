@@ -41,7 +41,8 @@ def tracks_of(observations: Observations, places: np.ndarray, noise: float, seed
     depth = seen[..., 2] * (1 + generator.normal(size=seen.shape[:2]) * noise)
     shown = np.ones(depth.shape, bool)
     colors = np.broadcast_to(np.arange(FRAMES)[:, None, None] / FRAMES, (*depth.shape, 3)).astype(np.float32).copy()
-    return ColoredTracks(pixels.astype(np.float32), shown, shown.copy(), colors, depth.astype(np.float32))
+    found = pixels.astype(np.float32), shown, shown.copy(), colors, depth.astype(np.float32)
+    return ColoredTracks(*found, np.ones(depth.shape[1], bool))
 
 
 START_OF = np.full(len(PLACES), START, np.intp)

@@ -18,6 +18,7 @@ from endogs.priors.instruments.by_color import ColorSearch
 from endogs.priors.instruments.components import grown_into, instrument_patches, without_slits
 from endogs.priors.instruments.evidence import colors_speak
 from endogs.priors.instruments.findings import Findings, gathered
+from endogs.priors.instruments.glare_beside import glare_beside
 from endogs.priors.instruments.guided_outline import follow_edges
 from endogs.priors.instruments.halo import rim_of, tip_halo
 from endogs.priors.instruments.masks import Mask, disc, grown
@@ -129,7 +130,9 @@ class InstrumentSearch:
         mask = outlined(frame.image, patches_of(odds, self.colors.edge), odds, self.view, follow_edges)
         # A grasper's window that the halo would fill to the last pixel says more as instrument.
         mask = without_slits(mask, 1 + rim_of(mask.shape[1])) & self.view
-        halo = self._halo(mask, odds)
+        glare = glare_beside(frame.image, mask, odds)
+        mask &= ~glare
+        halo = self._halo(mask, odds) | glare
         by_network, by_color = (int(np.count_nonzero(seen & mask)) for seen in self._seen_by.pop(frame.number))
         return FoundFrame(mask, halo, by_network, by_color)
 

@@ -1,0 +1,53 @@
+"""What all frames together say of pixels beside and behind instruments, where none says it by itself."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from endogs.fit.view import View
+from endogs.seeding.continued_colors import continued_colors
+from endogs.seeding.observations import Observations
+from endogs.seeding.remembered_tissue import verdicts
+
+Mask = NDArray[np.bool_]
+
+
+def weighed(views: Sequence[View], observations: Observations, sure: Sequence[Mask]) -> list[View]:
+    """The views of training frames with other colour weights where found masks leave open what a pixel shows.
+
+    Full weight where it agrees with what other frames show of its tissue, none where it contradicts them. `sure` (H, W)
+    of each frame is True where it surely shows tissue. Frames whose masks leave nothing open stay as they are.
+    """
+    found = []
+    for view, frame, told in zip(views, observations.frames, verdicts(observations, sure), strict=True):
+        weight = view.weight.cpu().numpy()
+        shown = frame.tissue_mask if frame.doubtful is None else frame.tissue_mask | frame.doubtful
+        weight = np.where(told.tissue & shown, np.uint8(255), np.where(told.other, np.uint8(0), weight))
+        found.append(replace(view, weight=_on(view, weight)))
+    return found
+
+
+def tinted(views: Sequence[View], observations: Observations, hidden: Mask, share: float) -> list[View]:
+    """The views of training frames that ask, with the weight `share` (0..1), for continued colours at `hidden` (H, W).
+
+    Where no frame shows any tissue, colours would otherwise be those of the instrument's rim: smoothness alone carries
+    them in from there. What is continued begins away from the instruments.
+    """
+    found = []
+    for k, view in enumerate(views):
+        around = continued_colors(observations.frames[k].image, observations.trusted(k))
+        if around is None:
+            found.append(view)
+            continue
+        image = np.where(hidden[..., None], around, observations.frames[k].image)
+        weight = np.where(hidden, np.uint8(round(255 * share)), view.weight.cpu().numpy())
+        found.append(replace(view, image=_on(view, image), weight=_on(view, weight)))
+    return found
+
+
+def _on(view: View, values: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(view.weight.device)
