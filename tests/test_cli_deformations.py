@@ -52,6 +52,6 @@ def test_another_deformation_does_not_resume(clip, tmp_path, capsys, monkeypatch
         run("reconstruct", clip, *options)
     monkeypatch.setattr(Fit, "advance", take)
     assert run("reconstruct", clip, "--out", out, *FIT, "--deformation", "bases", "--resume") == 2
-    assert "(deformation" in capsys.readouterr().err
+    assert "(--deformation lowrank then, bases now" in capsys.readouterr().err
     assert run("reconstruct", clip, *options, "--resume") == 0
     assert load_scene(out).deformation.kind == "lowrank"

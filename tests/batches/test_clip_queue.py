@@ -199,12 +199,24 @@ def test_a_clip_that_the_scheduler_forgets_is_given_to_it_again(client, tmp_path
     assert "the scheduler has lost it" in [what for _, what in heard.lines]
 
 
+told = threading.Event()
+"""Set when the batch has heard of a worker that cannot do clips: the message may come later than clips begin."""
+
+
+def counted_once_told(order, key):
+    told.wait(10)
+    return counted(order, key)
+
+
 def test_a_worker_that_cannot_do_clips_gets_none(client, tmp_path, monkeypatch):
     """It would fail them faster than the others finish theirs."""
     said = iter(["another version", None])
     monkeypatch.setattr(capacity, "why_not_here", lambda *about: next(said, None))
     most.clear()
-    queue, heard = queue_of(client, tmp_path / "out", 12, counted)
+    told.clear()
+    queue, heard = queue_of(client, tmp_path / "out", 12, counted_once_told)
+    unfit = heard.unfit
+    monkeypatch.setattr(heard, "unfit", lambda where, why: (unfit(where, why), told.set()))
     assert {record.state for record in queue.run().values()} == {"finished"}
     assert max(most) == 2, "one worker of two cores"
     assert [why for _, why in heard.lines if why == "another version"] == ["another version"]

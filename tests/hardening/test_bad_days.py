@@ -122,7 +122,7 @@ def test_another_clip_of_the_same_name_and_size_does_not_go_on(clip, tmp_path, m
     image = cv2.imread(str(pictures[4]))
     cv2.imwrite(str(pictures[4]), image[::-1])
     assert reconstruct(clip, out, "--resume") == 2
-    assert "what_the_clip_shows" in sentence(capsys)
+    assert "what the clip shows" in sentence(capsys)
     pictures[4].write_bytes(kept)
     depth = sorted((clip / "depth").iterdir())[4]
     kept = depth.read_bytes()

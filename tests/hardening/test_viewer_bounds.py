@@ -49,9 +49,11 @@ def test_pictures_have_bounded_sizes_whatever_canvas_is_asked_for():
 
 def test_a_scene_of_enormous_frames_is_looked_at_in_small_ones(monkeypatch):
     sizes = []
-    true = scene_frames.rasterize
+    true = scene_frames.draw_scene
     monkeypatch.setattr(
-        scene_frames, "rasterize", lambda g, camera, **more: sizes.append(camera.width) or true(g, camera, **more)
+        scene_frames,
+        "draw_scene",
+        lambda scene, time, camera, *more: sizes.append(camera.width) or true(scene, time, camera, *more),
     )
     scene = stretching_scene()
     factor = 16_384 / scene.width
