@@ -93,8 +93,9 @@ def scene_cameras(
 ) -> SceneCameras:
     """The scene's cameras matched with the reference's.
 
-    Frames for which the scene found no pose count as lost. Says on standard error what is doubtful about them. Raises InputError for a reference that never moves or has other
-    times, which count from the input's first frame, while a clip's count from the first that is read.
+    Frames for which the scene found no pose count as lost. Says on standard error what is doubtful about them. Raises
+    InputError for a reference that never moves or has other times, which count from the input's first frame, while a
+    clip's count from the first that is read.
     """
     times, placed = clip.times + clip.time_offset, np.flatnonzero(scene.placed)
     own = CameraPath(path, times[placed], invert_rigid(scene.world_to_camera[placed]), 0, [])
