@@ -121,7 +121,7 @@ def evaluate_scene(
             progress(done, len(split.test))
 
     fitted = fitted_split(scene)
-    learned = split if fitted is None else split_frames(len(clip), fitted)
+    learned = split if fitted is None else without(split_frames(len(clip), fitted), scene.origin.left_out)
     seen = not right and not set(split.test).isdisjoint(learned.train)
     return Metrics(
         split.name,

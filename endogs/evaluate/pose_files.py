@@ -44,7 +44,8 @@ class CameraPath:
 def read_path(path: Path, lost_allowed: bool = False) -> CameraPath:
     """The camera path in a TUM file, in a scene's file or folder, or in a clip's folder, as its reader finds it.
 
-    Times are seconds from the input's first frame, or what a TUM file says. Lines of NaN count as lost where that is
+    Times are seconds from the input's first frame, or what a TUM file says. A scene's path has the frames whose poses
+    were found. Lines of NaN count as lost where that is
     allowed, and are refused elsewhere. Raises InputError for what holds no poses.
     """
     if path.suffix == ".safetensors" or (path.is_dir() and is_file(path / SCENE)):
@@ -60,7 +61,7 @@ def _of_scene(path: Path) -> CameraPath:
 
     scene = load_scene(path)
     times = np.asarray(scene.times, np.float64) + (scene.origin.time_offset or 0.0)
-    return CameraPath(path, times, invert_rigid(scene.world_to_camera), 0, [])
+    return CameraPath(path, times[scene.placed], invert_rigid(scene.world_to_camera[scene.placed]), 0, [])
 
 
 def _of_clip(path: Path) -> CameraPath:

@@ -1,7 +1,7 @@
 """A scene's cameras beside the true ones, as `endogs evaluate --trajectory` measures them."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from endogs.errors import InputError
 from endogs.evaluate.keyframe_times import keyframe_flags
 from endogs.evaluate.matched_paths import MatchedPaths, match_paths
 from endogs.evaluate.metrics.pose_alignment import Poses, align
+from endogs.evaluate.metrics.pose_association import match_times
 from endogs.evaluate.metrics.pose_errors import centre_distances, path_length
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.path_doubts import (
@@ -92,13 +93,16 @@ def scene_cameras(
 ) -> SceneCameras:
     """The scene's cameras matched with the reference's.
 
-    Says on standard error what is doubtful about them. Raises InputError for a reference that never moves or has other
-    times, which count from the input's first frame, while a clip's count from the first that is read.
+    Frames for which the scene found no pose count as lost. Says on standard error what is doubtful about them. Raises
+    InputError for a reference that never moves or has other times, which count from the input's first frame, while a
+    clip's count from the first that is read.
     """
-    times = clip.times + clip.time_offset
-    own = CameraPath(path, times, invert_rigid(scene.world_to_camera), 0, [])
+    times, placed = clip.times + clip.time_offset, np.flatnonzero(scene.placed)
+    own = CameraPath(path, times[placed], invert_rigid(scene.world_to_camera[placed]), 0, [])
     advice = "give the reference's times in seconds from the input's first frame"
     matched = match_paths(own, reference, SAME_TIME, advice, estimate_is_whole=True)
+    expected = len(match_times(times, reference.times, SAME_TIME)[0])
+    matched = replace(matched, frames=placed[matched.frames], expected=expected)
     flags = None if keyframes is None else keyframe_flags(keyframes, matched.times, SAME_TIME)
     notes = [*reference.notes, *matched.notes, *_doubts(matched, scene.units)]
     for note in notes:

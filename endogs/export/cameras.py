@@ -23,7 +23,7 @@ ENDINGS: dict[CameraFormat, tuple[str, ...]] = {"tum": (".tum", ".txt"), "colmap
 
 
 def export_cameras(scene: Scene, path: Path, format: CameraFormat = "tum", max_points: int | None = None) -> None:
-    """Writes one camera per frame of the clip; frames are named images/000000.png, 000001.png...
+    """Writes one camera per frame of the clip that has a pose; frames are named images/000000.png, 000001.png...
 
     `tum`: lines "time tx ty tz qx qy qz qw", T_world_camera, seconds; it knows no intrinsics. `colmap`: the folder of a
     text model, world-to-camera, with at most `max_points` (MOST_POINTS; for `colmap` alone) of the first frame's
@@ -58,7 +58,12 @@ def _tum(scene: Scene) -> str:
     lines = [f"# endogs; T_world_camera, OpenCV axes, units {units_phrase(scene)}", "# time tx ty tz qx qy qz qw"]
     if scene.origin.time_offset is not None:
         lines.insert(1, f"# time_offset {scene.origin.time_offset:.9f}")
-    for time, camera_to_world in zip(scene.times, invert_rigid(scene.world_to_camera), strict=True):
+    for time, camera_to_world, placed in zip(
+        scene.times, invert_rigid(scene.world_to_camera), scene.placed, strict=True
+    ):
+        if not placed:
+            lines.append(f"# lost {time:.9f}")
+            continue
         quaternion = Rotation.from_matrix(camera_to_world[:3, :3]).as_quat()
         lines.append(" ".join(f"{value:.9f}" for value in (time, *(camera_to_world[:3, 3] + 0.0), *quaternion)))
     return "\n".join(lines) + "\n"
@@ -69,7 +74,8 @@ def _transforms(scene: Scene) -> dict:
     camera_to_world[:, :, 1:3] *= -1
     shared = bool((scene.K[:1] == scene.K).all())
     frames = []
-    for frame, pose in enumerate(camera_to_world):
+    for frame in np.flatnonzero(scene.placed).tolist():
+        pose = camera_to_world[frame]
         entry = {"file_path": f"images/{image_name(frame)}", "transform_matrix": (pose + 0.0).tolist()}
         entry["time_seconds"] = float(scene.times[frame])
         frames.append(entry if shared else entry | _intrinsics(scene.K[frame]))
@@ -91,7 +97,8 @@ def _colmap(scene: Scene, max_points: int) -> dict[str, str]:
         values = " ".join(repr(float(value)) for value in (K[0, 0], K[1, 1], K[0, 2], K[1, 2]))
         cameras.append(f"{number} PINHOLE {scene.width} {scene.height} {values}")
     images = [note, "# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME; then a line of 2D points, empty here"]
-    for frame, pose in enumerate(scene.world_to_camera):
+    for frame in np.flatnonzero(scene.placed).tolist():
+        pose = scene.world_to_camera[frame]
         x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat()
         values = " ".join(f"{value:.12g}" for value in (w, x, y, z, *(pose[:3, 3] + 0.0)))
         images += [f"{frame + 1} {values} {camera_of.ravel()[frame] + 1} {image_name(frame)}", ""]

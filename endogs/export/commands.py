@@ -137,7 +137,10 @@ def run_cameras(config: ExportCameras) -> Path:
     from endogs.scene.scene_file import load_scene
 
     path = config.out or _beside(config.scene) / DEFAULT_NAMES[config.format]
-    export_cameras(load_scene(config.scene), path, config.format, config.max_points)
+    scene = load_scene(config.scene)
+    export_cameras(scene, path, config.format, config.max_points)
+    if lost := int((~scene.placed).sum()):
+        _tell(f"{lost} of {len(scene.times)} frames have no camera there: no pose was found for them")
     print(plain(path))
     return path
 

@@ -157,7 +157,7 @@ class ExportDepth(Options):
 
 @dataclass(frozen=True)
 class ExportCameras(Options):
-    """Write the clip's cameras, one per frame, for other programs."""
+    """Write the clip's cameras, one per frame whose pose is known, for other programs."""
 
     scene: Positional[Path]
     """Scene file, or the folder that reconstruct wrote."""

@@ -54,8 +54,14 @@ class CheckpointClock:
             save_checkpoint(state(), self.folder)
 
     def save_if_due(self, state: Callable[[], Checkpoint]) -> None:
-        """Saves when it is time; where that fails, says so once and the fit goes on: it may end before it matters."""
-        if not self.due or self.folder is None:
+        """`save_where_possible`, when it is time."""
+        if self.due:
+            self.save_where_possible(state)
+
+    def save_where_possible(self, state: Callable[[], Checkpoint]) -> None:
+        """Saves; where that fails, says so once and the fit goes on: it may end before it matters."""
+        self._wait()
+        if self.folder is None:
             return
         begin = time.monotonic()
         try:

@@ -83,8 +83,10 @@ def run_fit(
     checkpoints: Path | None = None,
     show: bool = True,
     on_step: Callable[[Fit], None] | None = None,
+    save_last: bool = False,
 ) -> None:
-    """Run the remaining steps. With a folder, checkpoints go there by the clock and when a signal ends the run.
+    """Run the remaining steps. With a folder, checkpoints go there by the clock, when a signal ends the run, and with
+    `save_last` after the last step, where more is to follow that may be stopped.
 
     Raises FitDiverged; what is not finite is never taken over, so the state is good and becomes the checkpoint.
     `on_step` is called after every step, on a GPU after every few dozen.
@@ -124,6 +126,8 @@ def run_fit(
         fit.stopped_by = interrupt.raised if fit.step < total else None
         if fit.stopped_by is not None:
             clock.save(state)
+        elif save_last:
+            clock.save_where_possible(state)
 
 
 def run_identity(config: FitConfig, **facts: Any) -> dict[str, Any]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SAME_PLACE, SAME_DIRECTION = 2e-3, 2e-3
 """How far a camera may be from the endoscope's and still count as it: distances to the pivot, radians."""
 
+PICTURE_AT = 1.0
+"""Distance from its camera at which viser's page draws the picture, in the scene's units: what is nearer than the near
+plane is not drawn."""
 SQUARE = 16
 """Pixels of a canvas of no particular shape."""
 
@@ -55,7 +58,7 @@ class Browsers:
         server.initial_camera.look_at = self._target(home)
         server.initial_camera.up = up
         server.initial_camera.fov = home.fov
-        server.initial_camera.near = self._distance / 200
+        server.initial_camera.near = min(self._distance / 200, PICTURE_AT / 2)
         overview, middle = outside_orbit(studio.scene, float(studio.scene.times[0]), (SQUARE, SQUARE))
         self._farthest = max(self._distance * 20, 4 * float(np.linalg.norm(middle - np.array(overview.position))))
         server.initial_camera.far = 2.5 * self._farthest

@@ -57,8 +57,7 @@ class CameraPath:
         )
         in_world = np.einsum("fij,fcj->fci", camera_to_world[:, :3, :3], corners) + camera_to_world[:, None, :3, 3]
         count = 1 if scene.static_camera else min(MOST_FRUSTA, len(K))
-        placed = np.ones(len(K), bool)
-        placed[[i for i in scene.origin.unplaced_frames or () if i < len(K)]] = False
+        placed = scene.placed
         there = np.flatnonzero(placed) if placed.any() else np.arange(len(K))
         drawn = np.unique(there[np.linspace(0, len(there) - 1, min(count, len(there))).round().astype(np.int64)])
         return CameraPath(camera_to_world[:, :3, 3], in_world, drawn, depth, placed)

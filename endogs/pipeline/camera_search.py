@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from endogs.clip import Clip
 from endogs.clip.cameras.guessed_camera import still_poses
+from endogs.clip.view.framing import Framing
 from endogs.errors import InputError
 from endogs.evaluate.metrics.pose_errors import path_length
 from endogs.geometry import interpolate_rigid, invert_rigid
@@ -189,7 +190,7 @@ def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, t
     """The clip with the focal length that its motion tells, where that was a guess; and what to say of it."""
     if not clip.K_is_guess:
         return clip, ()
-    guess = float(clip.K[0, 0, 0])
+    guess = original_focal(clip)
     print("looking for the focal length", file=sys.stderr, flush=True)
     found = find_focal_length(clip, held_out)
     remedy = "--focal or --calibration says it"
@@ -203,6 +204,11 @@ def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, t
         f"the focal length is {found.factor * guess:.0f} pixels by the camera's motion, which does not exclude "
         f"{found.low * guess:.0f} to {found.high * guess:.0f}, in place of a guess of {guess:.0f}; {remedy} exactly",
     )
+
+
+def original_focal(clip: Clip) -> float:
+    """The first frame's focal length in pixels of the original, as --focal counts it, whatever --max-size is."""
+    return float(Framing.of(*clip.original_size, clip.options).original_intrinsics(clip.K)[0, 0, 0])
 
 
 def with_focal(clip: Clip, factor: float) -> Clip:
@@ -230,7 +236,7 @@ def focal_doubt(clip: Clip, trajectory: Trajectory) -> list[str]:
     seen = None if clip.K_is_guess else focal_length_seen(trajectory, clip.K[0])
     if seen is None or not seen.known or seen.low <= 1 <= seen.high:
         return []
-    focal = float(clip.K[0, 0, 0])
+    focal = original_focal(clip)
     best, low, high = (f"{factor * focal:.0f}" for factor in (seen.factor, seen.low, seen.high))
     return [
         f"the focal length of {focal:.0f} pixels does not fit the camera's motion, which says {best} ({low} to "

@@ -141,7 +141,7 @@ def fit_chain(
         begin(fit, priors.window.metric)
         folder.fitting = True
         with clock.stage("fit"):
-            run_fit(fit, folder.checkpoints, on_step=on_step)
+            run_fit(fit, folder.checkpoints, on_step=on_step, save_last=number + 1 < len(segments))
         with clock.stage("write"):
             of = own_origin(origin_of(inside, fit.step, done.depth_kind), segment)
             scene = _finished(fit, clip, segment, done, of, plan.split.unseen)

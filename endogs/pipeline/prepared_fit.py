@@ -32,6 +32,8 @@ from endogs.scene.deformation.clip_time import ClipTime
 
 SEGMENT = "segment"
 """Where a checkpoint's run says of which segment of a longer clip it is."""
+SEGMENT_FRAMES = "segment_frames"
+"""Where it says which frames these are."""
 LONGEST_VALUE = 24
 """Letters of a value that is told where two runs differ."""
 
@@ -143,7 +145,9 @@ def start_fit(
     Raises InputError for a checkpoint of another run.
     """
     options, window = plan.options, priors.window
-    part: dict[str, Any] = {} if segment is None else {SEGMENT: segment.number}
+    part: dict[str, Any] = {}
+    if segment is not None:
+        part = {SEGMENT: segment.number, SEGMENT_FRAMES: [segment.frames.first, segment.frames.last]}
     identity = to_json(
         run_identity(
             plan.fit,
@@ -193,6 +197,11 @@ def what_differs(before: dict[str, Any], now: dict[str, Any]) -> str:
     """In words, the entries in which two runs' identities differ: by their options where they have some of their own,
     and with their values where these are short.
     """
+    spans = before.get(SEGMENT_FRAMES), now.get(SEGMENT_FRAMES)
+    if spans[0] != spans[1] and before.get("frames") == now.get("frames"):
+        # Steps, depth and training frames differ by that alone.
+        had, has = [f"frames {span[0]} to {span[1]}" if isinstance(span, list) else "no segments" for span in spans]
+        return f"--segment-frames, by which segment {now.get(SEGMENT, 0) + 1} has {has} and had {had}"
     before, now = before | before.get("fit", {}), now | now.get("fit", {})
     options = {field: "--" + option.replace("_", "-") for option, field in FIELDS.items()}
     found = []

@@ -107,6 +107,13 @@ class Scene:
         """Whether one camera serves all frames."""
         return bool(np.allclose(self.world_to_camera, self.world_to_camera[:1]) and np.allclose(self.K, self.K[:1]))
 
+    @property
+    def placed(self) -> NDArray[np.bool_]:
+        """(F,) False for frames for which no pose was found: theirs lies between those of others."""
+        found = np.ones(len(self.times), bool)
+        found[[i for i in self.origin.unplaced_frames or () if i < len(found)]] = False
+        return found
+
     def to(self, device: torch.device | str) -> "Scene":
         """The same scene on another device."""
         tensors = {name: tensor.to(device) for name, tensor in self.deformation.tensors().items()}

@@ -1,6 +1,7 @@
 """`endogs compare-poses` from files to table, JSON and picture; what is wrong with a file is said with numbers."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -271,6 +272,10 @@ def test_scenes_and_clips_are_paths_too(files, capsys):
     write_tum("clip/poses.tum", clip.times, true)
     assert compare("fit", "clip") == 0
     assert "both hold the same poses" in capsys.readouterr().err
+    scene.origin = replace(scene.origin, cameras="tracked", unplaced_frames=(2, 3))
+    save_scene(scene, files / "fit" / "scene.safetensors")
+    assert compare("fit", "clip") == 0
+    assert f"lost: 2 of {FRAMES} frames" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

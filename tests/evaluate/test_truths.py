@@ -1,6 +1,7 @@
 """True tracks and trajectories are read before anything is measured, on the input's clock, and told when they fail."""
 
 import zipfile
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from endogs.evaluate.config import Evaluate
 from endogs.evaluate.evaluate_command import run_evaluate
 from endogs.evaluate.metrics.point_tracks import read_tracks
 from endogs.evaluate.scene_cameras import forgotten_unit
-from endogs.scene.scene_file import save_scene
+from endogs.scene.scene_file import load_scene, save_scene
 
 START = 3
 """Frames of the input before the first that is read."""
@@ -55,6 +56,19 @@ def test_a_trajectory_counts_from_the_inputs_first_frame(folder, capsys):
     assert found["ate_rmse"] < 1e-6
     (note,) = capsys.readouterr().err.strip().splitlines()
     assert "both hold the same poses" in note
+
+
+def test_frames_without_a_pose_count_as_lost(folder, capsys):
+    scene = load_scene(folder)
+    scene.origin = replace(scene.origin, cameras="tracked", unplaced_frames=(0, 4))
+    scene.world_to_camera[4, 0, 3] += 5
+    save_scene(scene, folder / "scene.safetensors")
+    (metrics,) = run_evaluate(
+        Evaluate((folder,), measures=("psnr",), trajectory=tum(folder / "t.tum", centres), masks="none")
+    )
+    found = metrics.whole_clip["trajectory"]
+    assert (found["poses"], found["frames"], found["lost"]) == (FRAMES - 2, FRAMES, 2)
+    assert found["ate_rmse"] < 1e-6
 
 
 def test_a_trajectory_in_metres_is_noticed(folder, capsys):

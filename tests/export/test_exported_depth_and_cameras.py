@@ -97,6 +97,24 @@ def test_tum_holds_world_from_camera(tmp_path):
     np.testing.assert_allclose(back.poses, truth, atol=1e-8)
 
 
+def test_frames_without_a_pose_have_no_camera(tmp_path, capsys):
+    scene = sheet(moving_camera=True)
+    scene.origin = Origin(cameras="tracked", unplaced_frames=(0, 2))
+    save_scene(scene, tmp_path / "scene.safetensors")
+    known = [i for i in range(len(scene.times)) if i not in (0, 2)]
+    for format, name in (("tum", "c.tum"), ("colmap", "model"), ("nerfstudio", "t.json")):
+        words = ["export", "cameras", str(tmp_path / "scene.safetensors"), "--out", str(tmp_path / name)]
+        assert main([*words, "--format", format]) == 0
+        assert f"2 of {len(scene.times)} frames have no camera" in capsys.readouterr().err
+    text = (tmp_path / "c.tum").read_text()
+    assert f"# lost {scene.times[2]:.9f}" in text
+    np.testing.assert_allclose(read_tum(tmp_path / "c.tum").times, scene.times[known], atol=1e-8)
+    lines = (tmp_path / "model" / "images.txt").read_text().splitlines()
+    assert [line.split()[-1] for line in lines[2:] if line] == [f"{i:06d}.png" for i in known]
+    frames = json.loads((tmp_path / "t.json").read_text())["frames"]
+    assert [frame["file_path"] for frame in frames] == [f"images/{i:06d}.png" for i in known]
+
+
 @pytest.mark.parametrize("zoom", [False, True])
 def test_pycolmap_projects_as_we_do(zoom, tmp_path):
     pycolmap = pytest.importorskip("pycolmap")

@@ -41,6 +41,29 @@ def page():
         server.stop()
 
 
+def test_a_scene_of_large_lengths_is_seen():
+    """The page draws the picture one unit before its camera, which must not lie before the near plane."""
+    scene, size = stretching_scene(), 30.0
+    scene.base[:, :3] *= size
+    scene.base[:, 7:10] += float(np.log(size))
+    scene.deformation.control[..., :3] *= size
+    scene.world_to_camera[:, :3, 3] *= size
+    studio = Studio(scene)
+    server = LiveServer("127.0.0.1", 0)
+    ViewerGui(server.viser, studio, "sheet")
+    playback = Playback(studio)
+    browser = ViewerPage(900, 600)
+    try:
+        browser.open(server.url)
+        browser.until(lambda: len(studio.schedule) == 1, "the browser connects")
+        shot, free = at_rest(browser, studio)
+        assert shot[free].astype(float).std() > 20, "an empty canvas has one colour"
+    finally:
+        browser.close()
+        playback.stop()
+        server.stop()
+
+
 def rectangle(browser):
     return tuple(round(browser.run(f"{CANVAS}.{side}")) for side in ("left", "top", "width", "height"))
 

@@ -188,6 +188,18 @@ def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(resting, tm
     assert with_focal_length(clip) == (clip, ())
 
 
+def test_focal_lengths_are_told_in_pixels_of_the_original_as_the_option_takes_them(moving, monkeypatch):
+    whole, small = (load_clip(moving, ClipOptions(max_size=size)) for size in (None, 64))
+    assert small.K[0, 0, 0] < 0.9 * whole.K[0, 0, 0]
+    monkeypatch.setattr(camera_search, "find_focal_length", lambda *_: focal_length.FocalLength(0.5, 0.4, 0.6))
+    told = []
+    for clip in (whole, small):
+        clip.K_is_guess = True
+        told.append(with_focal_length(clip)[1])
+    assert told[0] == told[1]
+    assert f"is {0.5 * whole.K[0, 0, 0]:.0f} pixels" in told[0][0]
+
+
 def test_a_focal_length_that_the_motion_excludes_is_doubted(tmp_path):
     clip = read(write_ball_clip(tmp_path / "clip", winding(40)))
     wrong = clip.with_intrinsics(focal_length.with_focal_factor(clip.K, 1.3))

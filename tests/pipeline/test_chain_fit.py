@@ -23,7 +23,7 @@ from endogs.fit import checkpoint_clock
 from endogs.fit.config import PRESETS
 from endogs.fit.loop import Fit
 from endogs.pictures.scene_frames import picture
-from endogs.pipeline import camera_plan
+from endogs.pipeline import camera_plan, chain_fit
 from endogs.pipeline.camera_search import FoundCameras
 from endogs.pipeline.reconstruct import Result, execute
 from endogs.pipeline.run_record import StageClock
@@ -122,10 +122,32 @@ def test_interrupted_in_any_segment_and_resumed_it_is_the_same_scene(clip_folder
             assert torch.equal(tensor, theirs.deformation.tensors()[name])
 
 
+def test_killed_between_two_segments_the_first_is_not_lost(clip_folder, result, tmp_path, monkeypatch):
+    """However short a segment's fit is: nothing is saved by the clock here."""
+    out, begun, find_priors = tmp_path / "out", [], chain_fit.find_priors
+
+    def killed(*given: Any) -> Any:
+        begun.append(given)
+        if len(begun) == 2:
+            raise SystemExit("killed")
+        return find_priors(*given)
+
+    monkeypatch.setattr(chain_fit, "find_priors", killed)
+    with pytest.raises(SystemExit):
+        execute(segmented(clip_folder, out), StageClock())
+    monkeypatch.setattr(chain_fit, "find_priors", find_priors)
+    again = execute(segmented(clip_folder, out, resume=True), StageClock())
+    for number in range(3):
+        ours, theirs = load_scene(segment_file(again.out, number)), load_scene(segment_file(result.out, number))
+        assert torch.equal(ours.base, theirs.base)
+
+
 def test_what_is_kept_does_not_resume_into_other_segments(clip_folder, tmp_path):
     out = tmp_path / "stopped"
     execute(segmented(clip_folder, out), StageClock(), StopsIn(1, 10))
-    with pytest.raises(InputError, match="the checkpoint belongs to a run with other input or options"):
+    with pytest.raises(
+        InputError, match=r"other input or options.*--segment-frames, by which segment 2 has frames \d+ to 55"
+    ):
         execute(segmented(clip_folder, out, resume=True, segment_frames=40), StageClock())
     for folder in (out, out.with_name("stopped.unfinished")):
         segment_file(folder, 0).unlink()

@@ -4,6 +4,7 @@ import signal
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from samples.posed_clip import off_by, true_poses, write_posed_clip
@@ -111,3 +112,12 @@ def test_segments_agree_on_the_poses_that_they_share(tmp_path):
     assert (chain.world_to_camera != given).any((1, 2)).all()
     assert motion_error(chain.world_to_camera) < 0.7 * motion_error(given)
     assert result.metrics["poses"]["held_out"]["moved"] == 4
+
+
+def test_frames_without_tissue_do_not_count_among_the_poses(given, tmp_path):
+    clip = write_posed_clip(tmp_path / "clip", given)
+    for frame in (4, 9):
+        picture = clip / "images" / f"{frame:03d}.png"
+        cv2.imwrite(str(picture), np.zeros_like(cv2.imread(str(picture))))
+    poses = execute(options(clip, tmp_path / "out", iterations=40), StageClock()).metrics["poses"]
+    assert (poses["training"]["frames"], poses["held_out"]["frames"]) == (9, 1)

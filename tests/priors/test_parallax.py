@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from endogs.clip import ClipOptions, load_clip
 from endogs.errors import InputError
 from endogs.geometry import invert_rigid, look_at, pixel_rays
 from endogs.phantom.config import Phantom
 from endogs.phantom.writer import write_phantom
+from endogs.priors.depth import inside_out
 from endogs.priors.depth.choose import choose_depth_prior
 from endogs.priors.depth.clip_depth import ClipDepth
 from endogs.priors.depth.parallax import ParallaxDepth
@@ -254,3 +256,32 @@ def test_a_rough_depth_is_sharpened_by_a_frame_far_away(moving):
     assert after < 0.8 * before
     nothing = replace(posed[1], tissue=np.zeros_like(posed[1].tissue))
     assert not sharpened(posed[0], nothing, rough, 2).value.any()
+
+
+class Reversed(PhotometricDepth):
+    """Takes dark for near."""
+
+    def predict(self, frame):
+        guess = super().predict(frame)
+        return replace(guess, value=-guess.value)
+
+
+def test_depth_that_runs_against_the_light_is_doubted(moving):
+    """As where a path of one eye is inside out, with far points near."""
+    said = []
+    for fill in (PhotometricDepth(), Reversed()):
+        notes = ParallaxDepth(fill).prepare(moving, list(range(len(moving))), moving.tissue_mask)
+        said.append([note for note in notes if "runs against the light" in note])
+    assert said[0] == []
+    assert len(said[1]) == 1
+    assert "--focal" in said[1][0]
+
+
+def test_the_rank_correlation_is_spearmans_where_both_are_known():
+    random = np.random.default_rng(2)
+    depth = random.uniform(1, 9, (20, 30)).astype(np.float32)
+    guess = (depth + random.uniform(0, 9, depth.shape)).astype(np.float32)
+    guess[:5] = 0
+    found = inside_out.rank_correlation(depth, guess)
+    assert found == pytest.approx(spearmanr(depth[5:], guess[5:], axis=None).statistic, abs=1e-6)
+    assert inside_out.rank_correlation(depth, np.zeros_like(depth)) is None

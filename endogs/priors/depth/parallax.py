@@ -21,9 +21,10 @@ from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 from endogs.priors.depth.agreement import FrameWord, agreed
 from endogs.priors.depth.hole_filling import filled_holes, halved
+from endogs.priors.depth.inside_out import inside_out_note, rank_correlation
 from endogs.priors.depth.moving_tissue import MARGIN, MovingTissue
 from endogs.priors.depth.photometric import PhotometricDepth
-from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks
+from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
 from endogs.priors.depth.residual_flow import PosedFrame, quick_flow, sharpened
 from endogs.priors.depth.triangulation import InverseDepth, fused, triangulated
 from endogs.priors.pull_push import filled
@@ -158,9 +159,11 @@ class ParallaxDepth:
         self._offsets = (best,)
         most = max(1, min(OFFSETS[-1], len(frames) // 2))
         self._far = tuple(sorted({min(times * best, most) for times in FAR}))
+        doubt = inside_out_note(self._beside_brightness(best)) if isinstance(self._fill, PhotometricDepth) else None
         return [
             *notes,
             f"depth is triangulated from the camera's motion: {found}, {100 * deviation:.2g} % in the median.",
+            *([] if doubt is None else [doubt]),
         ]
 
     def predict(self, frame: DepthInput) -> DepthPrediction:
@@ -275,6 +278,19 @@ class ParallaxDepth:
         shares, deviations, noises = np.array(found).T
         goodness = float(np.mean(shares / (deviations + PRECISE)))
         return goodness, float(np.mean(shares)), float(np.median(deviations)), float(np.median(noises))
+
+    def _beside_brightness(self, offset: int) -> list[float | None]:
+        """How the depths of a few frames, by frames so far apart, correlate with those of the other prior."""
+        found = []
+        for k in sorted({round(start) for start in np.linspace(0, len(self._frames) - 1 - offset, LOOKED_AT)}):
+            a, mask = self._frames[k], self._masks(self._frames[k])
+            pair = self._triangulated(a, self._frames[k + offset])
+            sure = (pair.value > 0) & (pair.deviation < USEFUL * pair.value)
+            depth = np.where(sure, 1 / np.maximum(pair.value, 1e-12), 0).astype(np.float32)
+            guess = to_depth(self._fill.predict(halved(DepthInput.of(self._clip, a, mask))))
+            beside = cv2.resize(guess, depth.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            found.append(rank_correlation(depth, np.asarray(beside, np.float32)))
+        return found
 
     def _pair(self, a: int, b: int) -> InverseDepth:
         with self._lock:
