@@ -406,7 +406,7 @@ def test_ctrl_c_saves_and_resume_ends_where_an_uninterrupted_run_does(home, tmp_
     assert main([*arguments, "--out", str(out), "--resume", "--seed", "1"]) == 2
     assert "(seed 0 then, 1 now)" in capfd.readouterr().err
     assert main([*arguments, "--out", str(out), "--resume", "--ignore-rows", "70:80"]) == 2
-    assert "(ignore_rows, " in capfd.readouterr().err
+    assert "(ignore rows; " in capfd.readouterr().err
     assert main([*arguments, "--out", str(out)]) == 2
     assert "holds an interrupted run, which --resume continues; give another --out, or" in capfd.readouterr().err
     assert main([*arguments, "--out", str(out), "--resume"]) == 0

@@ -106,6 +106,7 @@ class BatchQueue:
         self._workers: dict[str, Capacity] | None = None
         self._silent: dict[str, float] = {}
         """By address, since when workers do not say whether they can do clips; infinite for those that were named."""
+        self._unfit: set[tuple[str, str]] = set()
         self._looked = self._reached = 0.0
         self._known = False
         """Whether the scheduler and its workers know of this run."""
@@ -143,6 +144,9 @@ class BatchQueue:
             self.client.register_plugin(plugin, name=fitness(self.batch))
         except Exception as error:  # of a worker, as where endogs is missing; the others have it
             self.audience.unfit("a worker", f"{plain(f'{type(error).__name__}: {error}', 200)}.")
+        # A worker may have spoken before the scheduler knew that we listen.
+        for _, words in self.client.get_events(topic_of(self.run_id)) or ():
+            self._hear_unfit(words)
         self._known = True
 
     def _turn(self) -> None:
@@ -259,10 +263,20 @@ class BatchQueue:
             patience = 0.0
             if what == "done":
                 self._done(words)
-            elif isinstance(words, dict) and isinstance(words.get("unfit"), str):
-                self.audience.unfit(str(words.get("at")), words["unfit"])
+            elif self._hear_unfit(words):
+                continue
             elif isinstance(words, dict) and isinstance(words.get("name"), str):
                 self.audience.stage(words["name"], words)
+
+    def _hear_unfit(self, words: Any) -> bool:
+        """Whether a worker says that it can do no clips; it is told once."""
+        if not (isinstance(words, dict) and isinstance(words.get("unfit"), str)):
+            return False
+        said = str(words.get("at")), words["unfit"]
+        if said not in self._unfit:
+            self._unfit.add(said)
+            self.audience.unfit(*said)
+        return True
 
     def _done(self, key: str) -> None:
         given = self.given.pop(key, None)

@@ -128,7 +128,7 @@ def test_another_clip_of_the_same_name_and_size_does_not_go_on(clip, tmp_path, m
     kept = depth.read_bytes()
     cv2.imwrite(str(depth), cv2.imread(str(depth), cv2.IMREAD_UNCHANGED) + 1)
     assert reconstruct(clip, out, "--resume") == 2
-    assert "its_cameras_masks_and_depth" in sentence(capsys)
+    assert "its cameras masks and depth" in sentence(capsys)
     depth.write_bytes(kept)
     moved = clip.rename(tmp_path / "another name")
     assert reconstruct(moved, out, "--resume") == 0, "the same clip under another name does"
