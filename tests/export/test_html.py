@@ -21,6 +21,7 @@ from endogs.export.html.importance import contributions, decimated, ever_visible
 from endogs.export.html.overview import overview
 from endogs.export.html.page import assemble, sources
 from endogs.export.html.payload import pack_scene, unpack_scene
+from endogs.export.html.showable import WholeScene
 from endogs.export.html.spline_coding import decode_control, encode_control
 from endogs.gaussians import OPACITY
 from endogs.render.backends import rasterize_packed
@@ -181,8 +182,14 @@ def test_too_many_gaussians_are_reduced_with_a_note(tmp_path, capsys):
     scene = sheet()
     save_scene(scene, tmp_path / "scene.safetensors")
     assert main(["export", "html", str(tmp_path), "--max-gaussians", "200"]) == 0
-    told = capsys.readouterr().out
+    told, noted = capsys.readouterr()
     assert f"200 Gaussians of {len(scene)}" in told
+    words = re.search(
+        r"200 of \d+ Gaussians add (\d+) % of what is seen, .* holes; --max-gaussians (\d+) keeps 95 %", noted
+    )
+    assert int(words[1]) < 90
+    made = WholeScene(scene)
+    assert made.share(int(words[2])) >= 0.95 > made.share(int(words[2]) - 1)
     payload = re.search(r'id="scene">([^<]*)<', (tmp_path / "player.html").read_text())[1]
     back, header = unpack_scene(base64.b64decode(payload))
     assert (len(back), header["original_count"], header["title"]) == (200, len(scene), "sheet")

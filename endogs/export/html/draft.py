@@ -9,7 +9,7 @@ import torch
 from endogs.errors import InputError
 from endogs.export.html.page import assemble
 from endogs.export.html.payload import pack_scene, unpack_scene
-from endogs.export.html.showable import LEAST_SHARE, Showable, fidelity
+from endogs.export.html.showable import LEAST_SHARE, Showable, fewest, fidelity
 from endogs.scene import Scene
 
 FIDELITY = 56.0
@@ -61,7 +61,7 @@ def within_size(made: Showable, title: str, most: int, megabytes: float) -> Draf
     """
     limit = megabytes * 1e6
     page = draft(made, title, most)
-    least = _least(made)
+    least = fewest(made.weights, LEAST_SHARE)
     for _ in range(TRIALS):
         if len(page.data) <= limit:
             return page
@@ -77,9 +77,3 @@ def within_size(made: Showable, title: str, most: int, megabytes: float) -> Draf
             )
         page = draft(made, title, fitting)
     raise InputError(f"no page of {megabytes:g} MB was found in {TRIALS} trials: give a larger --megabytes.")
-
-
-def _least(made: Showable) -> int:
-    """The fewest Gaussians that add LEAST_SHARE of what the pictures show."""
-    added = np.cumsum(-np.sort(-made.weights.astype(np.float64)))
-    return int(np.searchsorted(added, LEAST_SHARE * added[-1])) + 1

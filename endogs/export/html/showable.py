@@ -17,6 +17,8 @@ from endogs.scene.drawing import draw_scene
 
 LEAST_SHARE = 0.6
 """Of what the pictures show, that a page must keep: with less they have holes."""
+GOOD, POOR = 0.95, 0.9
+"""Shares of what the pictures show: the one is advised where a page keeps less than the other. They are soft there."""
 CHECKED_FRAMES = 5
 """Frames on which the fidelity is measured."""
 
@@ -69,13 +71,31 @@ class Showable(ABC):
     def advice(self, most: int, room: int) -> str | None:
         """What to say where `most` Gaussians are too few for good pictures, as a page holds `room` control points.
 
-        Raises InputError, with advice, where they are too few for any.
+        Raises InputError, with advice, where a page cannot hold enough for any.
         """
-        return None
+        share = self.share(most)
+        if share >= POOR:
+            return None
+        enough = fewest(self.weights, GOOD)
+        more = (
+            f"--max-gaussians {enough} keeps {100 * GOOD:.0f} %"
+            if enough <= room // self.knots
+            else "a shorter part, by --start and --end, holds more of them"
+        )
+        return (
+            f"{most:,} of {len(self.weights):,} Gaussians add {100 * share:.0f} % of what is seen, so that the page "
+            f"may have holes; {more}"
+        )
 
     def share(self, most: int) -> float:
         """Share of what the pictures show that the `most` Gaussians add that add most, 0 to 1."""
         return kept_share(self.weights, most)
+
+
+def fewest(weights: NDArray[np.float32], share: float) -> int:
+    """How many of the largest weights (N,) add up to a `share` of them all, at least 1."""
+    added = np.cumsum(-np.sort(-weights.astype(np.float64)))
+    return min(int(np.searchsorted(added, share * added[-1])) + 1, len(weights))
 
 
 def kept_share(weights: NDArray[np.float32], most: int) -> float:

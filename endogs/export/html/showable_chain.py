@@ -9,13 +9,11 @@ from endogs.errors import InputError
 from endogs.export.html.chain_part import part_of_chain, seam_frames
 from endogs.export.html.chain_spline import chain_as_spline
 from endogs.export.html.overview import overview
-from endogs.export.html.showable import LEAST_SHARE, Showable, fidelity, kept_share, spread_frames
+from endogs.export.html.showable import GOOD, LEAST_SHARE, POOR, Showable, fidelity, kept_share, spread_frames
 from endogs.scene import Scene
 from endogs.scene.chain import SceneChain
 from endogs.scene.deformation.knots import ACTIVE
 
-GOOD, POOR = 0.95, 0.9
-"""Shares of what the pictures show: the one is advised where a page keeps less than the other. They are soft there."""
 CHECKED_SEAMS = 5
 """Most frames in the middle of overlaps on which the fidelity is measured too."""
 
@@ -51,8 +49,10 @@ class ShowableChain(Showable):
 
     def advice(self, most: int, room: int) -> str | None:
         """A shorter part of the clip from the same start on, where control points are what a page lacks."""
+        if most < room // self.knots:
+            return super().advice(most, room)
         share = self.share(most)
-        if share >= POOR or most < room // self.knots:
+        if share >= POOR:
             return None
         times, frames = self._part.chain.times, self._part.frames
         start, end = float(times[frames[0]]), float(times[frames[-1]])
