@@ -120,3 +120,10 @@ def test_only_a_moving_camera_has_its_holes_filled(static):
     prior = choose_depth_prior("stereo", Clip(static))
     assert isinstance(prior, StereoDepth if static else FilledDepth)
     assert ("filled_by" in prior.about()) is not static
+
+
+def test_a_patch_of_wrong_matches_does_not_scale_the_guess_beside_it():
+    wrong = measured_prior()
+    wrong.value[10:40, 12:20] *= 4
+    found = FilledDepth(wrong, guess()).predict(frame())
+    assert np.abs(found.value[HOLES] / TRUTH[HOLES] - 1).max() < 0.2

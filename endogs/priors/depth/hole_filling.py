@@ -12,6 +12,10 @@ FILLED = 0.15
 """Confidence of depth from the other prior, beside that of parallax."""
 NEAR = 0.06
 """Standard deviation, of the frame's width, of the window in which the other prior is brought to the parallax."""
+LEAST_USUAL = 0.02
+"""Logarithm of a ratio by which the two usually differ from the frame's middle one, at least."""
+STRANGE = 3.0
+"""So many times that much, and a pixel's ratio counts by half."""
 Plane = NDArray[np.float32]
 
 
@@ -49,6 +53,9 @@ def filled_holes(
     weight = np.where(both, sure, 0).astype(np.float32)
     ratio = np.log(np.where(both, here, 1) / np.where(both, shape, 1)).astype(np.float32)
     middle = float(np.median(ratio[both]))
+    # Wrong matches come in patches, so that they would be the mean of what is around them.
+    usual = max(float(np.median(np.abs(ratio[both] - middle))), LEAST_USUAL)
+    weight = weight / (1 + np.square((ratio - middle) / (STRANGE * usual)))
     fraction = 0.125 * depth.shape[1] / size[0]
     coarse = [
         cv2.resize(plane, None, fx=fraction, fy=fraction, interpolation=cv2.INTER_AREA)
