@@ -10,7 +10,7 @@ from endogs.camera import Camera
 from endogs.gaussians import COLORS, LOG_SCALES, MEANS, OPACITY, QUATS
 from endogs.render.inputs import check_inputs
 from endogs.render.normals import gaussian_normals, unit_normals
-from endogs.render.rendering import Rendering
+from endogs.render.rendering import DRAWN, Rendering
 
 
 def rasterize_gsplat(
@@ -57,7 +57,7 @@ def rasterize_gsplat(
     color, rest, accumulated = image[..., :3], image[..., 3:-1], image[..., -1]
     if background is not None:
         color = color + (1 - alpha)[..., None] * background
-    drawn = alpha >= 1e-6
+    drawn = alpha >= DRAWN
     depth = torch.where(drawn, accumulated / torch.where(drawn, alpha, torch.ones_like(alpha)), 0.0)
     normal = unit_normals(rest[..., :3]) if normals else None
     return Rendering(color, depth, alpha, normal, None if features is None else rest[..., 3 if normals else 0 :])

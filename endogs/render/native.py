@@ -16,7 +16,7 @@ from endogs.gaussians import CHANNELS
 from endogs.render import cuda
 from endogs.render.inputs import check_inputs
 from endogs.render.normals import gaussian_normals, unit_normals
-from endogs.render.rendering import PLANES, Rendering
+from endogs.render.rendering import DRAWN, PLANES, Rendering
 
 
 def _render_on_cpu(
@@ -238,7 +238,7 @@ def rasterize_native(
     color, alpha = planes[:3].permute(1, 2, 0), planes[4]
     if background is not None:
         color = color + (1 - alpha)[..., None] * background.to(planes)
-    drawn = alpha >= 1e-6
+    drawn = alpha >= DRAWN
     depth = torch.where(drawn, planes[3] / torch.where(drawn, alpha, torch.ones_like(alpha)), torch.zeros_like(alpha))
     rest = planes[PLANES:].permute(1, 2, 0)
     normal = unit_normals(rest[..., :3]) if normals else None

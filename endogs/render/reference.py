@@ -17,7 +17,7 @@ from endogs.gaussians import COLORS
 from endogs.render.inputs import check_inputs
 from endogs.render.normals import gaussian_normals, unit_normals
 from endogs.render.projection import ALPHA_MAX, ALPHA_MIN, Projection, project
-from endogs.render.rendering import Rendering
+from endogs.render.rendering import DRAWN, Rendering
 
 _TILE = 16
 _SMALL = 2**18
@@ -70,7 +70,7 @@ def rasterize_reference(
     rest, transmittance = accumulated[..., 5:-1], accumulated[..., -1]
     if background is not None:
         color = color + transmittance[..., None] * background.to(packed)
-    drawn = alpha >= 1e-6
+    drawn = alpha >= DRAWN
     depth = torch.where(drawn, depth / torch.where(drawn, alpha, torch.ones_like(alpha)), torch.zeros_like(depth))
     normal = unit_normals(rest[..., :3]) if normals else None
     return Rendering(color, depth, alpha, normal, None if features is None else rest[..., 3 if normals else 0 :])

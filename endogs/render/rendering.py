@@ -6,6 +6,8 @@ from torch import Tensor
 
 PLANES = 5
 """Planes of the kernels' images before their features: red, green, blue, accumulated z, alpha."""
+DRAWN = 1e-6
+"""Alpha from which a pixel has a depth."""
 
 
 @dataclass(frozen=True)

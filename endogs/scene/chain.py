@@ -177,11 +177,10 @@ class SceneChain(Scene):
         return torch.cat([here, there[~torch.isin(there, here)]])
 
     def _blended(self, time: float, rows: Callable[[Scene], Tensor]) -> Tensor:
-        number, share = self.at(time)
-        here = self.segment(number)
-        if share == 0:
-            return rows(here)
-        there = self.segment(number + 1)
+        parts = self.parts_at(time)
+        if len(parts) == 1:
+            return rows(parts[0][0])
+        (here, _), (there, share) = parts
         return faded(rows(here), identity_of(here), rows(there), identity_of(there), share)
 
     def to(self, device: torch.device | str) -> "SceneChain":

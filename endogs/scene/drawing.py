@@ -4,11 +4,8 @@ import torch
 
 from endogs.camera import Camera
 from endogs.render import rasterize_packed
-from endogs.render.rendering import Rendering
+from endogs.render.rendering import DRAWN, Rendering
 from endogs.scene.scene import Scene
-
-DRAWN = 1e-6
-"""Alpha from which a pixel has a depth, as the rasterizer has it."""
 
 
 @torch.no_grad()

@@ -282,6 +282,6 @@ def test_the_rank_correlation_is_spearmans_where_both_are_known():
     depth = random.uniform(1, 9, (20, 30)).astype(np.float32)
     guess = (depth + random.uniform(0, 9, depth.shape)).astype(np.float32)
     guess[:5] = 0
-    found = inside_out.rank_correlation(depth, guess)
+    found = inside_out.correlation_where_known(depth, guess)
     assert found == pytest.approx(spearmanr(depth[5:], guess[5:], axis=None).statistic, abs=1e-6)
-    assert inside_out.rank_correlation(depth, np.zeros_like(depth)) is None
+    assert inside_out.correlation_where_known(depth, np.zeros_like(depth)) is None

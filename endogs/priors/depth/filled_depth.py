@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.priors.depth.given import looked_at
 from endogs.priors.depth.hole_filling import filled_holes, halved
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
 
-LOOKED_AT = 3
-"""Frames in which holes are measured, for the note."""
 TOLD = 0.01
 """Part of the tissue in holes from which that is said."""
 
@@ -35,10 +34,8 @@ class FilledDepth:
     def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:
         """Prepares both, and says how much of the tissue is guessed in a few frames. Raises InputError as they do."""
         notes, about_fill = self._measured.prepare(clip, frames, masks), self._fill.prepare(clip, frames, masks)
-        looked_at = [frames[k] for k in sorted({round(k) for k in np.linspace(0, len(frames) - 1, LOOKED_AT)})]
         shares = []
-        for i in looked_at:
-            frame = DepthInput.of(clip, i, masks(i))
+        for frame in looked_at(clip, frames, masks):
             tissue = max(int(np.count_nonzero(frame.tissue_mask)), 1)
             shares.append(int(np.count_nonzero(_holes(frame, self._measured.predict(frame)))) / tissue)
         share = float(np.mean(shares))

@@ -11,6 +11,7 @@ from endogs.errors import InputError
 from endogs.priors.depth.light_falloff import FIXED
 from endogs.priors.depth.photometric import photometric_depth
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
+from endogs.priors.depth.rank_correlation import rank_correlation
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -102,11 +103,3 @@ def agreement_with_brightness(frame: DepthInput, depth: NDArray[np.float32], kno
     log_z, confidence = photometric_depth(frame.image, frame.tissue_mask, frame.K, FIXED)
     sure = known & (confidence > 0.5) & np.isfinite(log_z)
     return [rank_correlation(log_z[sure], depth[sure])] if np.count_nonzero(sure) > 100 else []
-
-
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's, of at most about 5000 of the values (P,); 0 when one is constant."""
-    step = max(1, a.size // 5000)
-    ranks = [np.argsort(np.argsort(x[::step])).astype(float) for x in (a, b)]
-    constant = np.ptp(a) < 1e-9 or np.ptp(b) < 1e-9
-    return 0.0 if constant else float(np.corrcoef(ranks[0], ranks[1])[0, 1])

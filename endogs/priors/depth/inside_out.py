@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.priors.depth.rank_correlation import rank_correlation
+
 AGAINST = -0.5
 """Median rank correlation with depth by brightness below which depth is inside out: of right ones it is 0.4 to 0.97,
 and of one that was inside out -0.83."""
@@ -16,13 +18,10 @@ FEWEST = 50
 """Pixels of a frame that are compared, at least."""
 
 
-def rank_correlation(depth: NDArray[np.float32], guess: NDArray[np.float32]) -> float | None:
+def correlation_where_known(depth: NDArray[np.float32], guess: NDArray[np.float32]) -> float | None:
     """Spearman's, of two depths (h, w) where both are known (above 0); None where these are too few."""
     both = (depth > 0) & (guess > 0)
-    if np.count_nonzero(both) < FEWEST:
-        return None
-    ranks = np.stack([np.argsort(np.argsort(plane[both])) for plane in (depth, guess)])
-    return float(np.asarray(np.corrcoef(ranks))[0, 1])
+    return rank_correlation(depth[both], guess[both]) if np.count_nonzero(both) >= FEWEST else None
 
 
 def inside_out_note(correlations: Sequence[float | None]) -> str | None:

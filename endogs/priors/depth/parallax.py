@@ -21,7 +21,7 @@ from endogs.errors import InputError
 from endogs.geometry import invert_rigid
 from endogs.priors.depth.agreement import FrameWord, agreed
 from endogs.priors.depth.hole_filling import filled_holes, halved
-from endogs.priors.depth.inside_out import inside_out_note, rank_correlation
+from endogs.priors.depth.inside_out import correlation_where_known, inside_out_note
 from endogs.priors.depth.moving_tissue import MARGIN, MovingTissue
 from endogs.priors.depth.photometric import PhotometricDepth
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, DepthPrior, TissueMasks, to_depth
@@ -289,7 +289,7 @@ class ParallaxDepth:
             depth = np.where(sure, 1 / np.maximum(pair.value, 1e-12), 0).astype(np.float32)
             guess = to_depth(self._fill.predict(halved(DepthInput.of(self._clip, a, mask))))
             beside = cv2.resize(guess, depth.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            found.append(rank_correlation(depth, np.asarray(beside, np.float32)))
+            found.append(correlation_where_known(depth, np.asarray(beside, np.float32)))
         return found
 
     def _pair(self, a: int, b: int) -> InverseDepth:
