@@ -45,8 +45,8 @@ def read_path(path: Path, lost_allowed: bool = False) -> CameraPath:
     """The camera path in a TUM file, in a scene's file or folder, or in a clip's folder, as its reader finds it.
 
     Times are seconds from the input's first frame, or what a TUM file says. A scene's path has the frames whose poses
-    were found. Lines of NaN count as lost where that is
-    allowed, and are refused elsewhere. Raises InputError for what holds no poses.
+    were found. Lines of NaN count as lost where that is allowed, and are refused elsewhere. Raises InputError for what
+    holds no poses.
     """
     if path.suffix == ".safetensors" or (path.is_dir() and is_file(path / SCENE)):
         return _of_scene(path)
