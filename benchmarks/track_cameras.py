@@ -9,7 +9,8 @@ or by Sim(3) from one eye, in percent of the path and as a ratio to what a camer
 the poses as they were known when each frame came; the share of frames without a pose; and processor milliseconds a
 frame. Frames that are held out by the standard split are tracked against the map and never change it.
 
-For phantoms the error beside the tissue follows, whose motion as a whole, such as breathing, counts as the camera's:
+A path in which breathing is found has a second row, in which it is left out, as `endogs track` does by itself. For
+phantoms the error beside the tissue follows, whose motion as a whole, such as breathing, counts as the camera's:
 one eye cannot tell the two. --pose-prior-mm and --pose-prior-deg add the same path joined with noisy poses, as of a
 robot's joints: the true ones with independent normal errors of these standard deviations, drawn from each of --seeds;
 and the noisy poses alone. --focal finds focal lengths instead, in parts of the true one.
@@ -39,6 +40,7 @@ from endogs.clip.splits import split_frames
 from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.geometry import invert_rigid, rigid
+from endogs.pipeline.breathing import breathing_in, without_breathing
 from endogs.pipeline.fused_path import fused
 from endogs.pipeline.pose_prior import PosePrior
 from endogs.priors.instruments.choose import with_instrument_masks
@@ -87,12 +89,18 @@ def causal_poses(trajectory: Trajectory) -> Array:
 
 
 def endogs_rows(clip: Clip, source: DepthSource, priors: list[PosePrior]) -> list[list[object]]:
-    """One row: `endogs track` with this depth; and another for each prior."""
+    """One row: `endogs track` with this depth; another where breathing is found in the path, and one for each prior."""
     held_out = frozenset(split_frames(len(clip)).unseen)
     began = time.process_time()
     trajectory = track_clip(clip, held_out, source)
     spent = 1000 * (time.process_time() - began) / len(clip)
     rows = [_endogs_row(clip, NAMES[source], trajectory, source == "none", spent)]
+    began = time.process_time()
+    rhythm = breathing_in(trajectory)
+    if rhythm is not None:
+        left = without_breathing(trajectory, rhythm)
+        more = 1000 * (time.process_time() - began) / len(clip)
+        rows.append(_endogs_row(clip, f"{NAMES[source]}, breathing left out", left, source == "none", spent + more))
     for prior in priors:
         began = time.process_time()
         joined = fused(clip, trajectory, prior, tuple(held_out))

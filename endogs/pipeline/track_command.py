@@ -7,6 +7,7 @@ from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.evaluate.path_chart import write_path_chart
 from endogs.evaluate.writable import check_outputs
+from endogs.pipeline.breathing import breathing_in, without_breathing
 from endogs.pipeline.camera_search import (
     TURNS,
     placed,
@@ -61,6 +62,9 @@ def run_track(config: Track) -> Trajectory:
     if turning is not None:
         trajectory, notes = turning, (*notes, TURNS)
     trajectory = with_prior(clip, trajectory, prior, depth=config.depth != "none")
+    rhythm = breathing_in(trajectory) if prior is None and config.breathing == "auto" else None
+    if rhythm is not None:
+        trajectory = without_breathing(trajectory, rhythm)
     found = placed(clip, trajectory, notes, advice="reconstruct --camera still fits it as one that stands still")
     for note in found.notes:
         print(plain(note))

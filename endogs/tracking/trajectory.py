@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from endogs.geometry import invert_rigid
 from endogs.output import new_file, to_json, write_json
+from endogs.tracking.rhythm import Rhythm
 
 Array = NDArray[np.float64]
 
@@ -90,6 +91,8 @@ class Trajectory:
     """Of the largest sub-map; None where no map was made."""
     sub_map: int = 0
     """The largest."""
+    rhythm: Rhythm | None = None
+    """Breathing that was taken out of the largest map's path."""
 
     @property
     def world_to_camera(self) -> Array:
@@ -171,6 +174,14 @@ def _as_json(trajectory: Trajectory) -> dict[str, Any]:
         "milliseconds": trajectory.milliseconds,
         "frames": frames,
     }
+    if trajectory.rhythm is not None:
+        rhythm = trajectory.rhythm
+        found["breathing_left_out"] = {
+            "period_s": rhythm.period,
+            "amplitude": rhythm.amplitude,
+            "log_evidence": rhythm.evidence,
+            "shift": rhythm.shift.tolist(),
+        }
     return dict(to_json(found))
 
 
