@@ -23,7 +23,8 @@ from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
 from endogs.tracking.colmap_poses import colmap_clip
-from endogs.tracking.focal_length import find_focal_length, focal_length_seen, with_focal_factor
+from endogs.tracking.focal_length import find_focal_length, focal_length_seen, with_focal
+from endogs.tracking.light_side import against_light, depth_by_light
 from endogs.tracking.rigid_motion import centre
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
@@ -194,28 +195,27 @@ def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, t
     print("looking for the focal length", file=sys.stderr, flush=True)
     found = find_focal_length(clip, held_out)
     remedy = "--focal or --calibration says it"
-    if found is None or not found.known:
-        left_open = "" if found is None else f", which leaves open {found.left_open(guess)}"
-        return clip, (
-            f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{left_open}: depth "
-            f"along the view may be off by as much; {remedy}",
+    open_to = "" if found is None else found.left_open(guess)
+    if found is not None and found.known:
+        return with_focal(clip, found.factor), (
+            f"the focal length is {found.factor * guess:.0f} pixels by the camera's motion, which does not exclude "
+            f"{open_to}, in place of a guess of {guess:.0f}; {remedy} exactly",
         )
-    return with_focal(clip, found.factor), (
-        f"the focal length is {found.factor * guess:.0f} pixels by the camera's motion, which does not exclude "
-        f"{found.low * guess:.0f} to {found.high * guess:.0f}, in place of a guess of {guess:.0f}; {remedy} exactly",
+    if found is not None and not found.low <= 1 <= found.high:
+        return with_focal(clip, found.factor), (
+            f"the focal length is taken as {found.factor * guess:.0f} pixels: the camera's motion excludes the guess "
+            f"of {guess:.0f}, but leaves open {open_to}: depth along the view may be off by as much; {remedy}",
+        )
+    left_open = "" if found is None else f", which leaves open {open_to}"
+    return clip, (
+        f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{left_open}: depth "
+        f"along the view may be off by as much; {remedy}",
     )
 
 
 def original_focal(clip: Clip) -> float:
     """The first frame's focal length in pixels of the original, as --focal counts it, whatever --max-size is."""
     return float(Framing.of(*clip.original_size, clip.options).original_intrinsics(clip.K)[0, 0, 0])
-
-
-def with_focal(clip: Clip, factor: float) -> Clip:
-    """The clip with focal lengths times a factor; the same clip for 1."""
-    if factor == 1:
-        return clip
-    return clip.with_intrinsics(with_focal_factor(clip.K, factor))
 
 
 def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None = None) -> Trajectory:
@@ -228,6 +228,7 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
         given = depth == "given" or (depth is None and clip.has_depth)
         said.append(f"camera: its distances are those of the {'depth files' if given else 'right views'}")
     said += focal_doubt(clip, trajectory)
+    said += light_doubt(clip, trajectory)
     return replace(trajectory, notes=(*trajectory.notes, *said)) if said else trajectory
 
 
@@ -242,6 +243,17 @@ def focal_doubt(clip: Clip, trajectory: Trajectory) -> list[str]:
         f"the focal length of {focal:.0f} pixels does not fit the camera's motion, which says {best} ({low} to "
         f"{high}): see whether calibration and frames have the same size and crop, and the lens no distortion, or "
         "depth along the view is off by as much"
+    ]
+
+
+def light_doubt(clip: Clip, trajectory: Trajectory) -> list[str]:
+    """A sentence where the path of one eye lies inside out, by the light; else nothing."""
+    light = None if trajectory.units == "mm" else depth_by_light(clip, trajectory)
+    if light is None or not against_light(light):
+        return []
+    return [
+        f"the path seems to be inside out: what is bright comes out far (rank correlation {light:.2f} with depth by "
+        "brightness), as where the focal length is far off; do not trust it, and give --focal or --calibration"
     ]
 
 
