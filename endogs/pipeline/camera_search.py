@@ -18,6 +18,7 @@ from endogs.pipeline.fused_path import fused
 from endogs.pipeline.options import CameraChoice
 from endogs.pipeline.pose_prior import PosePrior
 from endogs.pipeline.spans import spans
+from endogs.pipeline.tissue_path import path_doubt, path_extent, path_left
 from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
@@ -25,21 +26,12 @@ from endogs.tracking.camera_motion import CameraMotion, camera_motion
 from endogs.tracking.colmap_poses import colmap_clip
 from endogs.tracking.focal_length import find_focal_length, focal_length_seen, with_focal
 from endogs.tracking.light_side import against_light, depth_by_light
-from endogs.tracking.rigid_motion import centre
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
 from endogs.tracking.turning import turning_path
 
 Array = NDArray[np.float64]
 
-SMALL_PATH = 0.08
-"""Width of a path, by the tissue's distance, up to which it may be breathing: by that pulled and breathing tissue seems
-to move a still camera by 0.05 to 0.06, and the smallest path of nine moving endoscopes is 0.10 wide."""
-SMALL_TURN = 5.0
-"""Degrees that such a path may turn by."""
-TISSUE_PATH, TISSUE_TURN = 0.35, 30.0
-"""The same where tissue moves by itself: of a still camera before pulled tissue paths up to 0.22 wide are found, which
-turn by up to 16 degrees, and the smallest of moving ones before such tissue is 0.60 wide."""
 TURNS = (
     "the camera's directions were found and its place is held, as turning shows no parallax: how far tissue is comes "
     "from brightness or a model, and motion that all tissue shares cannot be told from turning"
@@ -151,7 +143,7 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int], depth: Dept
         why = "; ".join([lost_reasons(trajectory), *size_advice(clip)])
         doubt = f"its pose was found in {found.mean():.0%} of the frames only ({why})"
     elif motion.verdict != "moving":
-        doubt = path_doubt(motion, *path_extent(trajectory))
+        doubt = path_doubt(motion, *path_extent(trajectory), path_left(trajectory))
     if doubt is None:
         said = "the camera moves" if motion.verdict == "moving" else "the camera moves, by the path that was found"
         return placed(focused, trajectory, (f"{said} ({motion.evidence})", *notes))
@@ -174,17 +166,6 @@ def turned_path(
     with Progress("frame", bar="turns") as progress:
         found = turning_path(clip, frozenset(held_out), progress)
     return found if found.found.sum() >= 2 and found.found.mean() >= LEAST_FOUND else None
-
-
-def path_doubt(motion: CameraMotion, extent: float, turn: float) -> str | None:
-    """Why a path (`path_extent`) may be made of tissue's motion; None where it is too large for that."""
-    widest, most = (TISSUE_PATH, TISSUE_TURN) if motion.may_be_tissue else (SMALL_PATH, SMALL_TURN)
-    if extent >= widest or turn >= most:
-        return None
-    return (
-        f"the path that was found is {extent:.0%} of the tissue's distance wide and turns by {turn:.1f} degrees, as "
-        "tissue that breathes or is pulled looks too; --camera track takes it"
-    )
 
 
 def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, tuple[str, ...]]:
@@ -316,17 +297,6 @@ def size_advice(clip: Clip) -> list[str]:
     shrunken = max(clip.original_size) > max(clip.width, clip.height) and clip.options.max_size is not None
     remedy = "; a larger --max-size shows more" if shrunken else ""
     return [f"pictures of {clip.width} x {clip.height} show few corners{remedy}"]
-
-
-def path_extent(trajectory: Trajectory) -> tuple[float, float]:
-    """Width of the path by the points' median distance, and the largest turn from its first frame in degrees."""
-    poses = trajectory.world_to_camera[trajectory.found]
-    centres = centre(poses)
-    turns = np.einsum("fij,kj->fik", poses[:, :3, :3], poses[0, :3, :3])
-    cosine = (np.trace(turns, axis1=1, axis2=2) - 1) / 2
-    points = trajectory.landmarks.points if trajectory.landmarks is not None else np.zeros((0, 3))
-    far = float(np.median(np.linalg.norm(points - centres[0], axis=1))) if len(points) else np.inf
-    return float(np.ptp(centres, axis=0).max()) / far, float(np.degrees(np.arccos(np.clip(cosine, -1, 1))).max())
 
 
 def path_note(trajectory: Trajectory) -> str:

@@ -9,7 +9,7 @@ from samples.ball_clip import HEIGHT, WIDTH, K, shown
 
 from endogs.clip import load_clip
 from endogs.clip.config import ClipOptions
-from endogs.pipeline.camera_search import path_doubt
+from endogs.pipeline.tissue_path import path_doubt
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
 
 FPS = 60.0
