@@ -200,6 +200,26 @@ def test_focal_lengths_are_told_in_pixels_of_the_original_as_the_option_takes_th
     assert f"is {0.5 * whole.K[0, 0, 0]:.0f} pixels" in told[0][0]
 
 
+def test_a_guess_that_the_motion_excludes_is_not_kept(moving, monkeypatch):
+    clip = read(moving)
+    clip.K_is_guess = True
+    monkeypatch.setattr(camera_search, "find_focal_length", lambda *_: focal_length.FocalLength(0.5, 0.0, 0.7))
+    taken, notes = with_focal_length(clip)
+    focal = clip.K[0, 0, 0]
+    assert taken.K[0, 0, 0] == pytest.approx(0.5 * focal)
+    assert f"taken as {0.5 * focal:.0f} pixels" in notes[0]
+    assert f"leaves open all up to {0.7 * focal:.0f}" in notes[0]
+    monkeypatch.setattr(camera_search, "find_focal_length", lambda *_: focal_length.FocalLength(0.5, 0.0, 1.2))
+    assert with_focal_length(clip)[0] is clip
+
+
+def test_a_path_that_lies_against_the_light_is_doubted(moving, monkeypatch):
+    clip = read(moving)
+    for light, doubted in ((-0.8, True), (0.7, False), (None, False)):
+        monkeypatch.setattr(camera_search, "depth_by_light", lambda *_, light=light: light)
+        assert any("seems to be inside out" in note for note in tracked(clip).notes) == doubted
+
+
 def test_a_focal_length_that_the_motion_excludes_is_doubted(tmp_path):
     clip = read(write_ball_clip(tmp_path / "clip", winding(40)))
     wrong = clip.with_intrinsics(focal_length.with_focal_factor(clip.K, 1.3))
