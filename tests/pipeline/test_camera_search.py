@@ -169,6 +169,17 @@ def test_track_writes_a_path_that_compare_poses_reads(moving, tmp_path, capsys):
     assert "no right views" in capsys.readouterr().err
 
 
+def test_track_needs_no_row_of_given_poses(tmp_path, capsys):
+    folder = write_ball_clip(tmp_path / "clip", TRUE[:10])
+    rows = [f"{k} 0 0 0 0 0 0 1" for k in range(10) if k not in (3, 4)]
+    (folder / "poses.tum").write_text("\n".join(rows) + "\n")
+    assert len(read(folder)) == 8
+    assert main(["track", str(folder), "--out", str(tmp_path / "path.tum"), "--masks", "none"]) == 0
+    assert "has 8 rows for 10 images" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "path.json").read_text())["frames"]) == 10
+    assert len(read(folder)) == 8, "others read the poses as before"
+
+
 def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(resting, tmp_path, monkeypatch):
     monkeypatch.setattr(focal_length, "FACTORS", (0.6, 0.775, 1.0))
     clip = read(write_ball_clip(tmp_path / "clip", winding(28)[::2]))
