@@ -28,6 +28,11 @@ that two instruments pull reaches 0.06, so that speed alone says nothing."""
 SLOW = 0.012
 """Below this the camera stands still, for all that can be told. Breathing reaches 0.009; a moving endoscope of which
 every fourth frame is kept falls to 0.018, since fast points are lost first."""
+MOVING_PLACES = 2
+"""Places at which the picture moves fast, as a rigid world would, from which a camera that rests elsewhere is not still.
+Before lifted bowel no place of a still camera reaches a sixth of FAST."""
+RIGID_PLACE = 0.1
+"""Share of the motion at one place that the best camera may leave for that: straight ahead it leaves 0.06 to 0.1."""
 CREEPS = 0.03
 """Widths of the picture that points move by in the end, from which a camera that seems still creeps on, if the world
 seems rigid. Breathing turns back after 2 seconds, in which it comes to 0.024 at SLOW; pulled bowel comes to 0.006."""
@@ -58,6 +63,8 @@ class CameraMotion:
     """Share of the motion that the best motion of a camera through a rigid world leaves."""
     by_turning: float
     """Share of the motion that the best turn of the camera leaves."""
+    fast: int = 0
+    """Places at which the picture moves fast, as a rigid world would."""
 
     @property
     def may_be_tissue(self) -> bool:
@@ -72,7 +79,8 @@ class CameraMotion:
         moves = f"the picture moves by {100 * self.speed:.1f} % of its width a second (median of {self.places} places)"
         explained = f"{100 * (1 - self.unexplained):.0f} % of that as a camera through a rigid world would see it"
         turned = f"{100 * (1 - self.by_turning):.0f} % as one that only turns"
-        return f"{moves}, {explained}, {turned}"
+        fast = f", and fast at {self.fast} of them" if self.speed < SLOW and self.fast else ""
+        return f"{moves}, {explained}, {turned}{fast}"
 
 
 def camera_motion(clip: Clip) -> CameraMotion:
@@ -98,9 +106,10 @@ def camera_motion(clip: Clip) -> CameraMotion:
         turns.append(turn <= max(TURN * motion, TURN_PIXELS / scale))
     speed, left, turning = (float(np.median(values)) for values in (speeds, unexplained, by_turning))
     verdict = _verdict(speed, left, float(np.mean(turns)))
-    if verdict == "still" and _creeps(clip, view):
+    fast = sum(one >= FAST and rest <= RIGID_PLACE for one, rest in zip(speeds, unexplained, strict=True))
+    if verdict == "still" and (fast >= MOVING_PLACES or _creeps(clip, view)):
         verdict = "unclear"
-    return CameraMotion(verdict, len(pairs), speed, left, turning)
+    return CameraMotion(verdict, len(pairs), speed, left, turning, fast)
 
 
 def _creeps(clip: Clip, view: LookingView) -> bool:

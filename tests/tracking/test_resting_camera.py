@@ -1,4 +1,4 @@
-"""A camera that moves on, however slowly, does not stand still; one before tissue that breathes does."""
+"""A camera that moves on slowly, or moves for a part of the clip, does not stand still; one before breathing does."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,11 @@ from endogs.clip.config import ClipOptions
 from endogs.tracking.camera_motion import SLOW, camera_motion
 
 
-def motion_of(folder, offsets):
-    """Of a camera shifted by `offsets` (F, 3) mm, at 2 frames a second."""
+def motion_of(folder, offsets, fps=2.0):
+    """Of a camera shifted by `offsets` (F, 3) mm."""
     poses = np.tile(np.eye(4), (len(offsets), 1, 1))
     poses[:, :3, 3] = offsets
-    return camera_motion(load_clip(write_ball_clip(folder, poses), ClipOptions(fps=2.0)))
+    return camera_motion(load_clip(write_ball_clip(folder, poses), ClipOptions(fps=fps)))
 
 
 @pytest.mark.parametrize("way", [(0.25, 0, 0), (0, 0, -0.25)], ids=["sideways", "ahead"])
@@ -28,3 +28,11 @@ def test_slow_tissue_that_comes_back_is_still(tmp_path):
     found = motion_of(tmp_path / "back", back)
     assert 0.1 * SLOW < found.speed < SLOW
     assert found.verdict == "still"
+
+
+def test_a_camera_that_moves_ahead_and_then_rests_may_move(tmp_path):
+    ahead = np.minimum(np.arange(64), 24)[:, None] * np.array([0, 0, -1.2])
+    found = motion_of(tmp_path / "ahead", ahead, 30.0)
+    assert found.speed < SLOW
+    assert found.verdict == "unclear"
+    assert f"and fast at {found.fast} of them" in found.evidence
