@@ -29,7 +29,7 @@ SLOW = 0.012
 """Below this the camera stands still, for all that can be told. Breathing reaches 0.009; a moving endoscope of which
 every fourth frame is kept falls to 0.018, since fast points are lost first."""
 MOVING_PLACES = 2
-"""Places at which the picture moves fast, as a rigid world would, from which a camera that rests elsewhere is not still.
+"""Places at which the picture moves fast, as a rigid world would, from which a camera that rests elsewhere moves.
 Before lifted bowel no place of a still camera reaches a sixth of FAST."""
 RIGID_PLACE = 0.1
 """Share of the motion at one place that the best camera may leave for that: straight ahead it leaves 0.06 to 0.1."""
