@@ -128,6 +128,7 @@ def test_frames_without_a_pose_lie_between_others():
     np.testing.assert_allclose(centre[2], 0.75 * centre[1] + 0.25 * centre[3])
     assert spans(np.array([1, 1, 0, 1, 0, 0, 1, 1], bool)) == "frames 0 to 1, 3, 6 to 7"
     assert spans(np.arange(40) % 2 == 0).endswith("14 and 12 more spans")
+    assert spans(np.arange(8) == 6) == "frame 6"
 
 
 def test_reconstruct_fits_what_has_a_pose_and_evaluate_judges_with_the_found_cameras(moving, tmp_path, capsys):
