@@ -11,6 +11,7 @@ from endogs.export.config import ExportVideo
 from endogs.export.orbit import orbiting
 from endogs.pictures.beside_clip import beside_clip
 from endogs.pictures.film import Frames, film, film_comment
+from endogs.pictures.left_out_label import labelled
 from endogs.pictures.scene_frames import picture, scene_depth_range
 from endogs.pictures.source_clip import judged_masks, load_source_clip
 from endogs.pictures.video import frame_rate, pixel_aspect, write_video
@@ -83,7 +84,7 @@ def _orbit(scene: Scene, times: list[float], config: ExportVideo) -> Frames:
         camera = scene.camera(scene.nearest_frame(time))
         phase = rounds * i / max(len(times) - 1, 1)
         moved = orbiting(camera, distance, phase, config.orbit_degrees or ORBIT_DEGREES)
-        yield picture(scene, time, config.scale, camera=moved)[0]
+        yield labelled(picture(scene, time, config.scale, camera=moved)[0], scene, time)
 
 
 def _without_instruments(scene: Scene, clip: Clip, times: list[float], config: ExportVideo) -> Frames:
@@ -101,4 +102,4 @@ def _without_instruments(scene: Scene, clip: Clip, times: list[float], config: E
         if scale != 1:
             size = (max(1, round(clip.width * scale)), max(1, round(clip.height * scale)))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC))
-        yield image
+        yield labelled(image, scene, time)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endogs.depth_colors import color_depth
+from endogs.pictures.left_out_label import labelled
 from endogs.pictures.scene_frames import picture, scene_depth_range
 from endogs.scene import Scene
 from endogs.scene.units import units_phrase
@@ -18,17 +19,20 @@ def film(
 ) -> tuple[Frames, str]:
     """RGB uint8 frames at `times` (seconds), drawn as they are asked for, and what a video's comment says of them.
 
-    `what` is `color`, `depth` in colours, or `side-by-side` with colour on the left.
+    `what` is `color`, `depth` in colours, or `side-by-side` with colour on the left. Frames without a pose or tissue
+    say so.
     """
     if what == "color":
-        return (picture(scene, time, scale, backend)[0] for time in times), film_comment(scene, "render")
+        drawn = (labelled(picture(scene, time, scale, backend)[0], scene, time) for time in times)
+        return drawn, film_comment(scene, "render")
     span = scene_depth_range(scene, backend)
 
     def frames() -> Frames:
         for time in times:
             color, depth = picture(scene, time, scale, backend)
             shown = color_depth(depth, *span)
-            yield shown if what == "depth" else np.hstack([color, shown])
+            seen = shown if what == "depth" else np.hstack([color, shown])
+            yield labelled(seen, scene, time)
 
     return frames(), film_comment(scene, what, span)
 

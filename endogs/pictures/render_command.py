@@ -1,5 +1,6 @@
 """`endogs render`: a scene's colour and depth as a video or as pictures, from the scene file alone."""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -61,6 +62,8 @@ def run_render(config: RenderScene) -> list[Path]:
 def in_light(scene: Scene, config: RenderScene) -> Scene:
     """The scene under the light that was asked for. Raises InputError where it has no light."""
     if config.even_exposure:
+        if scene.part_at(float(scene.times[0])).appearance.exposure is None:
+            print("note: --even-exposure changes nothing: the scene's exposure is even", file=sys.stderr)
         scene = scene.steady()
     wanted = config.light
     if not wanted.changes:

@@ -18,27 +18,20 @@ from endogs.pipeline.fused_path import fused
 from endogs.pipeline.options import CameraChoice
 from endogs.pipeline.pose_prior import PosePrior
 from endogs.pipeline.spans import spans
+from endogs.pipeline.tissue_path import path_doubt, path_extent, path_left
 from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
 from endogs.tracking.colmap_poses import colmap_clip
-from endogs.tracking.focal_length import find_focal_length, focal_length_seen, with_focal_factor
-from endogs.tracking.rigid_motion import centre
+from endogs.tracking.focal_length import find_focal_length, focal_length_seen, with_focal
+from endogs.tracking.light_side import against_light, depth_by_light
 from endogs.tracking.tracker import DepthSource, track_clip
 from endogs.tracking.trajectory import Trajectory
 from endogs.tracking.turning import turning_path
 
 Array = NDArray[np.float64]
 
-SMALL_PATH = 0.08
-"""Width of a path, by the tissue's distance, up to which it may be breathing: by that pulled and breathing tissue seems
-to move a still camera by 0.05 to 0.06, and the smallest path of nine moving endoscopes is 0.10 wide."""
-SMALL_TURN = 5.0
-"""Degrees that such a path may turn by."""
-TISSUE_PATH, TISSUE_TURN = 0.35, 30.0
-"""The same where tissue moves by itself: of a still camera before pulled tissue paths up to 0.22 wide are found, which
-turn by up to 16 degrees, and the smallest of moving ones before such tissue is 0.60 wide."""
 TURNS = (
     "the camera's directions were found and its place is held, as turning shows no parallax: how far tissue is comes "
     "from brightness or a model, and motion that all tissue shares cannot be told from turning"
@@ -150,7 +143,7 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int], depth: Dept
         why = "; ".join([lost_reasons(trajectory), *size_advice(clip)])
         doubt = f"its pose was found in {found.mean():.0%} of the frames only ({why})"
     elif motion.verdict != "moving":
-        doubt = path_doubt(motion, *path_extent(trajectory))
+        doubt = path_doubt(motion, *path_extent(trajectory), path_left(trajectory))
     if doubt is None:
         said = "the camera moves" if motion.verdict == "moving" else "the camera moves, by the path that was found"
         return placed(focused, trajectory, (f"{said} ({motion.evidence})", *notes))
@@ -175,17 +168,6 @@ def turned_path(
     return found if found.found.sum() >= 2 and found.found.mean() >= LEAST_FOUND else None
 
 
-def path_doubt(motion: CameraMotion, extent: float, turn: float) -> str | None:
-    """Why a path (`path_extent`) may be made of tissue's motion; None where it is too large for that."""
-    widest, most = (TISSUE_PATH, TISSUE_TURN) if motion.may_be_tissue else (SMALL_PATH, SMALL_TURN)
-    if extent >= widest or turn >= most:
-        return None
-    return (
-        f"the path that was found is {extent:.0%} of the tissue's distance wide and turns by {turn:.1f} degrees, as "
-        "tissue that breathes or is pulled looks too; --camera track takes it"
-    )
-
-
 def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, tuple[str, ...]]:
     """The clip with the focal length that its motion tells, where that was a guess; and what to say of it."""
     if not clip.K_is_guess:
@@ -194,28 +176,27 @@ def with_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> tuple[Clip, t
     print("looking for the focal length", file=sys.stderr, flush=True)
     found = find_focal_length(clip, held_out)
     remedy = "--focal or --calibration says it"
-    if found is None or not found.known:
-        left_open = "" if found is None else f", which leaves open {found.left_open(guess)}"
-        return clip, (
-            f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{left_open}: depth "
-            f"along the view may be off by as much; {remedy}",
+    open_to = "" if found is None else found.left_open(guess)
+    if found is not None and found.known:
+        return with_focal(clip, found.factor), (
+            f"the focal length is {found.factor * guess:.0f} pixels by the camera's motion, which does not exclude "
+            f"{open_to}, in place of a guess of {guess:.0f}; {remedy} exactly",
         )
-    return with_focal(clip, found.factor), (
-        f"the focal length is {found.factor * guess:.0f} pixels by the camera's motion, which does not exclude "
-        f"{found.low * guess:.0f} to {found.high * guess:.0f}, in place of a guess of {guess:.0f}; {remedy} exactly",
+    if found is not None and not found.low <= 1 <= found.high:
+        return with_focal(clip, found.factor), (
+            f"the focal length is taken as {found.factor * guess:.0f} pixels: the camera's motion excludes the guess "
+            f"of {guess:.0f}, but leaves open {open_to}: depth along the view may be off by as much; {remedy}",
+        )
+    left_open = "" if found is None else f", which leaves open {open_to}"
+    return clip, (
+        f"the focal length of {guess:.0f} pixels is a guess, and the motion does not tell it{left_open}: depth "
+        f"along the view may be off by as much; {remedy}",
     )
 
 
 def original_focal(clip: Clip) -> float:
     """The first frame's focal length in pixels of the original, as --focal counts it, whatever --max-size is."""
     return float(Framing.of(*clip.original_size, clip.options).original_intrinsics(clip.K)[0, 0, 0])
-
-
-def with_focal(clip: Clip, factor: float) -> Clip:
-    """The clip with focal lengths times a factor; the same clip for 1."""
-    if factor == 1:
-        return clip
-    return clip.with_intrinsics(with_focal_factor(clip.K, factor))
 
 
 def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None = None) -> Trajectory:
@@ -228,6 +209,7 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
         given = depth == "given" or (depth is None and clip.has_depth)
         said.append(f"camera: its distances are those of the {'depth files' if given else 'right views'}")
     said += focal_doubt(clip, trajectory)
+    said += light_doubt(clip, trajectory)
     return replace(trajectory, notes=(*trajectory.notes, *said)) if said else trajectory
 
 
@@ -242,6 +224,17 @@ def focal_doubt(clip: Clip, trajectory: Trajectory) -> list[str]:
         f"the focal length of {focal:.0f} pixels does not fit the camera's motion, which says {best} ({low} to "
         f"{high}): see whether calibration and frames have the same size and crop, and the lens no distortion, or "
         "depth along the view is off by as much"
+    ]
+
+
+def light_doubt(clip: Clip, trajectory: Trajectory) -> list[str]:
+    """A sentence where the path of one eye lies inside out, by the light; else nothing."""
+    light = None if trajectory.units == "mm" else depth_by_light(clip, trajectory)
+    if light is None or not against_light(light):
+        return []
+    return [
+        f"the path seems to be inside out: what is bright comes out far (rank correlation {light:.2f} with depth by "
+        "brightness), as where the focal length is far off; do not trust it, and give --focal or --calibration"
     ]
 
 
@@ -304,17 +297,6 @@ def size_advice(clip: Clip) -> list[str]:
     shrunken = max(clip.original_size) > max(clip.width, clip.height) and clip.options.max_size is not None
     remedy = "; a larger --max-size shows more" if shrunken else ""
     return [f"pictures of {clip.width} x {clip.height} show few corners{remedy}"]
-
-
-def path_extent(trajectory: Trajectory) -> tuple[float, float]:
-    """Width of the path by the points' median distance, and the largest turn from its first frame in degrees."""
-    poses = trajectory.world_to_camera[trajectory.found]
-    centres = centre(poses)
-    turns = np.einsum("fij,kj->fik", poses[:, :3, :3], poses[0, :3, :3])
-    cosine = (np.trace(turns, axis1=1, axis2=2) - 1) / 2
-    points = trajectory.landmarks.points if trajectory.landmarks is not None else np.zeros((0, 3))
-    far = float(np.median(np.linalg.norm(points - centres[0], axis=1))) if len(points) else np.inf
-    return float(np.ptp(centres, axis=0).max()) / far, float(np.degrees(np.arccos(np.clip(cosine, -1, 1))).max())
 
 
 def path_note(trajectory: Trajectory) -> str:

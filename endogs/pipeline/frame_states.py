@@ -13,7 +13,8 @@ from endogs.priors.instruments.network import InstrumentNetwork
 LOOKED_AT = 60
 """Frames at most that `inspect` looks at, evenly spaced."""
 SURE = 0.8
-"""Probability from which a state is named."""
+"""Probability that a frame is in one of the states, from which the likeliest is named: thin smoke looks half like a
+smeared lens, and no tissue looks like either."""
 WORDS = {
     "outside": "out of the body",
     "black": "black",
@@ -47,7 +48,8 @@ def states_of(
         if index not in known:
             states = network.look(clip.image(index), ~clip.ignored).states
             name = max(states, key=lambda one: states[one])
-            known[index] = name if name in WORDS and states[name] > SURE else ""
+            sure = sum(states.get(one, 0.0) for one in WORDS) > SURE
+            known[index] = name if name in WORDS and sure else ""
         return known[index]
 
     for k, index in enumerate(chosen.tolist(), 1):

@@ -17,6 +17,7 @@ from endogs.fit.segments import Pieces, begun_where_seen, pieces_of
 from endogs.memory_budget import machine_bytes
 from endogs.pipeline.options import WITH_APPEARANCE, Reconstruct
 from endogs.priors.depth.pair_doubt import pair_doubt
+from endogs.priors.motion.flow import check_flow_size
 from endogs.scene.deformation.registry import DEFORMATIONS
 from endogs.scene.origin import FittedCameras
 
@@ -56,6 +57,11 @@ def resolve(options: Reconstruct, clip: Clip) -> Plan:
     numbers = options.fit_config(len(clip))
     numbers = replace(numbers, form=form_of(numbers))
     split = without(split_frames(len(clip), options.split), {*clip.unplaced, *clip.tissueless})
+    if len(split.train) > 1:
+        try:
+            check_flow_size(clip.height, clip.width)
+        except InputError as error:
+            raise InputError(f"{clip.source}: {error}") from error
     numbers = numbers if clip.static_camera else by_poses(numbers, options, clip.times[split.train])
     judges_right_view = split.test_view == "right"
     if judges_right_view and not (clip.has_right and clip.has_depth):

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from endogs.clip import load_clip
+from endogs.clip.cameras.trajectory_files import poses_are_searched_for
 from endogs.errors import InputError
 from endogs.evaluate.path_chart import write_path_chart
 from endogs.evaluate.writable import check_outputs
@@ -38,7 +39,8 @@ def run_track(config: Track) -> Trajectory:
         if out.suffix.lower() != ".tum":
             raise InputError(f"{out}: the path is a TUM file; give a name in .tum.")
         _check(out, config.input)
-    clip = load_clip(config.input, config.clip)
+    with poses_are_searched_for():
+        clip = load_clip(config.input, config.clip)
     if out is None:
         out = Path(f"{clip.name}-trajectory.tum")
         _check(out, config.input)

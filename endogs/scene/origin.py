@@ -67,6 +67,11 @@ class Origin:
         """Indices of the frames without a pose or tissue, which are neither learned from nor judged."""
         return {*(self.unplaced_frames or ()), *(self.tissueless_frames or ())}
 
+    def lacks(self, frame: int) -> str:
+        """What the frame of this index has not, in words: "no pose", "no tissue" or both; empty for all others."""
+        words = [("no pose", self.unplaced_frames), ("no tissue", self.tissueless_frames)]
+        return ", ".join(word for word, frames in words if frame in (frames or ()))
+
     def as_json(self) -> dict[str, Any]:
         """JSON's types by field, without what is not known."""
         found = {entry.name: getattr(self, entry.name) for entry in fields(self)}

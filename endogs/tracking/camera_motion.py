@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from endogs.clip.checks.epipolar import smallest_error
-from endogs.clip.checks.followed_points import LookingView, followed_pairs
+from endogs.clip.checks.followed_points import HOPS, LookingView, followed_pairs
 from endogs.clip.clip import Clip
 from endogs.tracking.two_view import turned
 
@@ -28,6 +28,18 @@ that two instruments pull reaches 0.06, so that speed alone says nothing."""
 SLOW = 0.012
 """Below this the camera stands still, for all that can be told. Breathing reaches 0.009; a moving endoscope of which
 every fourth frame is kept falls to 0.018, since fast points are lost first."""
+MOVING_PLACES = 2
+"""Places at which the picture moves fast, as a rigid world would, from which a camera that rests elsewhere moves.
+Before lifted bowel no place of a still camera reaches a sixth of FAST."""
+RIGID_PLACE = 0.1
+"""Share of the motion at one place that the best camera may leave for that: straight ahead it leaves 0.06 to 0.1."""
+CREEPS = 0.03
+"""Widths of the picture that points move by in the end, from which a camera that seems still creeps on, if the world
+seems rigid. Breathing turns back after 2 seconds, in which it comes to 0.024 at SLOW; pulled bowel comes to 0.006."""
+CREEPING_PLACES = 3
+"""Places in the clip from which points are followed for long."""
+LONG_HOPS = (*HOPS, *(32,) * 31)
+"""Frames from one picture to the next there: 1024 in all."""
 RIGID = 0.08
 """Share of the motion that the best camera may leave unexplained; above, tissue moves by itself, and the motion may be
 all tissue's. Three still cameras leave 0.09 to 0.24 at strides of 1 to 4, eight moving ones 0.02 to 0.07, and 0.14
@@ -51,6 +63,8 @@ class CameraMotion:
     """Share of the motion that the best motion of a camera through a rigid world leaves."""
     by_turning: float
     """Share of the motion that the best turn of the camera leaves."""
+    fast: int = 0
+    """Places at which the picture moves fast, as a rigid world would."""
 
     @property
     def may_be_tissue(self) -> bool:
@@ -65,7 +79,8 @@ class CameraMotion:
         moves = f"the picture moves by {100 * self.speed:.1f} % of its width a second (median of {self.places} places)"
         explained = f"{100 * (1 - self.unexplained):.0f} % of that as a camera through a rigid world would see it"
         turned = f"{100 * (1 - self.by_turning):.0f} % as one that only turns"
-        return f"{moves}, {explained}, {turned}"
+        fast = f", and fast at {self.fast} of them" if self.speed < SLOW and self.fast else ""
+        return f"{moves}, {explained}, {turned}{fast}"
 
 
 def camera_motion(clip: Clip) -> CameraMotion:
@@ -90,7 +105,22 @@ def camera_motion(clip: Clip) -> CameraMotion:
         by_turning.append(min(1.0, turn / max(motion, 1e-9)))
         turns.append(turn <= max(TURN * motion, TURN_PIXELS / scale))
     speed, left, turning = (float(np.median(values)) for values in (speeds, unexplained, by_turning))
-    return CameraMotion(_verdict(speed, left, float(np.mean(turns))), len(pairs), speed, left, turning)
+    verdict = _verdict(speed, left, float(np.mean(turns)))
+    fast = sum(one >= FAST and rest <= RIGID_PLACE for one, rest in zip(speeds, unexplained, strict=True))
+    if verdict == "still" and (fast >= MOVING_PLACES or _creeps(clip, view)):
+        verdict = "unclear"
+    return CameraMotion(verdict, len(pairs), speed, left, turning, fast)
+
+
+def _creeps(clip: Clip, view: LookingView) -> bool:
+    """Whether the picture of a camera that seems still moves on, slowly, as a rigid world would."""
+    starts = sorted({round(i) for i in np.linspace(0, 0.4 * (len(clip) - 1), CREEPING_PLACES)})
+    pairs = followed_pairs(view, starts, CREEPS * view.size[0], LONG_HOPS)
+    if 2 * len(pairs) <= len(starts):
+        return False
+    motions = [float(np.median(np.linalg.norm(pair.there - pair.here, axis=1))) for pair in pairs]
+    left = [smallest_error(clip.K, [pair]) / motion for pair, motion in zip(pairs, motions, strict=True)]
+    return float(np.median(left)) <= RIGID
 
 
 def _verdict(speed: float, unexplained: float, turning_share: float) -> Verdict:

@@ -1,9 +1,10 @@
 """The focal length of a camera that nobody calibrated, from how its own motion moves what it sees.
 
-A part of the clip is tracked under a few focal lengths; that under which most points agree is then refined: bundle
-adjustment of the same map at focal lengths around it, from one to the next, gives the robust cost as a curve, whose
-lowest point is the answer and whose width says how well it is known (R. Hartley and A. Zisserman, "Multiple View
-Geometry", 2004, section 19.3, on what motion leaves the focal length open). The principal point is taken as it is.
+A part of the clip is tracked under a few focal lengths. Of those whose map does not lie against the light
+(`light_side.py`), that under which most points agree is then refined: bundle adjustment of the same map at focal
+lengths around it, from one to the next, gives the robust cost as a curve, whose lowest point is the answer and whose
+width says how well it is known (R. Hartley and A. Zisserman, "Multiple View Geometry", 2004, section 19.3, on what
+motion leaves the focal length open). The principal point is taken as it is.
 """
 
 from collections.abc import Sequence
@@ -15,17 +16,23 @@ from numpy.typing import NDArray
 from endogs.clip.clip import Clip
 from endogs.tracking.bundle import Bundle, adjust, robust_cost
 from endogs.tracking.config import TrackingConfig
+from endogs.tracking.light_side import against_light, depth_by_light
+from endogs.tracking.telling_frames import telling_frames
 from endogs.tracking.tracker import Tracker
 from endogs.tracking.trajectory import Landmarks, Trajectory
 
 Array = NDArray[np.float64]
 
-FACTORS = (0.6, 0.775, 1.0, 1.29, 1.67)
-"""Of the guess: under these the clip is tracked first."""
+FACTORS = (0.3, 0.38, 0.48, 0.6, 0.775, 1.0, 1.29, 1.67)
+"""Of the guess: under these the clip is tracked first. Of the usual guess they are views 109 to 28 degrees wide."""
+WIDEST, NARROWEST = 0.2, 2.4
+"""Factors on the guess beyond which no focal length is looked for."""
 FRAMES = 120
-"""Frames that are tracked for it, from the middle of the clip."""
+"""Frames that are tracked for it."""
 STEP, STEPS = 1.06, 8
-"""Factor from one focal length of the curve to the next, and how many lie on each side."""
+"""Factor from one focal length of the curve to the next, and how many lie on each side at least."""
+MOST_STEPS = 40
+"""The same at most."""
 ITERATIONS = 8
 """Of bundle adjustment at each."""
 MOST_POINTS = 500
@@ -35,8 +42,8 @@ FEWEST_SIGHTINGS = 4
 ADMISSIBLE = 100.0
 """Rise of the robust cost, in variances, up to which a focal length is not excluded: points' errors are not
 independent, and on six clips of known focal length the true one lay below it."""
-ROUNDS = 2
-"""Times that the clip is tracked again under the answer, and the curve drawn anew."""
+ROUNDS = 4
+"""Curves that are drawn at most, each of a map that was tracked under the answer of the one before."""
 KNOWN = 2.5
 """Ratio of the largest to the smallest admissible focal length from which on it is not known."""
 KEYFRAMES = 40
@@ -54,6 +61,8 @@ class FocalLength:
     """Smallest factor that the pictures do not exclude; 0 where they exclude none of the smaller ones tried."""
     high: float
     """Largest one; infinite where they exclude none of the larger ones."""
+    light: float | None = None
+    """How the map's depths correlate with those by brightness, -1 to 1, as `depth_by_light` says."""
 
     @property
     def known(self) -> bool:
@@ -73,12 +82,11 @@ def find_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> FocalLength |
 
     `held_out` frames are not looked at. None where nothing can be tracked. Depth is not used.
     """
-    first = max(0, (len(clip) - FRAMES) // 2)
-    skipped = set(held_out)
-    frames = [i for i in range(first, min(len(clip), first + FRAMES)) if i not in skipped]
+    frames = telling_frames(clip, FRAMES, held_out)
     tried = {factor: _tracked(clip, frames, factor) for factor in FACTORS}
+    light = {factor: depth_by_light(with_focal(clip, factor), path) for factor, path in tried.items()}
     miss = MISS * clip.width / 400
-    best = min(FACTORS, key=lambda factor: disagreement(tried[factor], miss))
+    best = min(FACTORS, key=lambda factor: (against_light(light[factor]), disagreement(tried[factor], miss)))
     trajectory, found = tried[best], FocalLength(best, 0.0, np.inf)
     for _ in range(ROUNDS):
         if trajectory.landmarks is None or trajectory.found.sum() < 3:
@@ -86,13 +94,12 @@ def find_focal_length(clip: Clip, held_out: Sequence[int] = ()) -> FocalLength |
         bundle = _bundle(trajectory, trajectory.landmarks, with_focal_factor(clip.K[frames[0]], found.factor))
         if bundle is None:
             return None
-        curve = _curve(bundle)
-        one = lowest(*curve)
-        found = FocalLength(found.factor * one.factor, found.factor * one.low, found.factor * one.high)
+        one = lowest(*_curve(bundle, WIDEST / found.factor, NARROWEST / found.factor))
+        found = FocalLength(*(found.factor * factor for factor in (one.factor, one.low, one.high)))
         if abs(np.log(one.factor)) < 0.5 * np.log(STEP):
             break
         trajectory = _tracked(clip, frames, found.factor)
-    return found
+    return replace(found, light=depth_by_light(with_focal(clip, found.factor), trajectory))
 
 
 def focal_length_seen(trajectory: Trajectory, K: Array) -> FocalLength | None:
@@ -168,6 +175,11 @@ def _crossing(inside: float, low: float, outside: float, high: float, limit: flo
     return float(inside + np.clip(part, 0, 1) * (outside - inside))
 
 
+def with_focal(clip: Clip, factor: float) -> Clip:
+    """The clip with focal lengths times a factor; the same clip for 1."""
+    return clip if factor == 1 else clip.with_intrinsics(with_focal_factor(clip.K, factor))
+
+
 def with_focal_factor(K: Array, factor: float) -> Array:
     """Intrinsics (..., 3, 3) with focal lengths times `factor`."""
     scaled = np.array(K, np.float64)
@@ -204,14 +216,20 @@ def _bundle(trajectory: Trajectory, landmarks: Landmarks, K: Array) -> Bundle | 
     )
 
 
-def _curve(bundle: Bundle) -> tuple[Array, Array]:
-    """Factors (n,), increasing, and the robust costs of the bundle adjusted under each."""
+def _curve(bundle: Bundle, least: float = STEP**-STEPS, most: float = STEP**STEPS) -> tuple[Array, Array]:
+    """Factors (n,), increasing, and the robust costs of the bundle adjusted under each.
+
+    Beyond STEPS on each side the curve goes on, within `least` and `most`, until a focal length is excluded.
+    """
     middle = adjust(bundle, 2 * ITERATIONS)
     start = replace(bundle, poses=middle.poses, points=middle.points)
     costs = {0: robust_cost(start, middle.scale)}
     for side in (1, -1):
         one = start
-        for k in range(1, STEPS + 1):
+        for k in range(1, MOST_STEPS + 1):
+            excluded = costs[side * (k - 1)] >= min(costs.values()) + ADMISSIBLE
+            if k > STEPS and (excluded or not least <= STEP ** (side * k) <= most):
+                break
             one = replace(one, K=with_focal_factor(bundle.K, STEP ** (side * k)))
             found = adjust(one, ITERATIONS)
             one = replace(one, poses=found.poses, points=found.points)

@@ -56,7 +56,11 @@ FAULTY = {
         "one flat colour from 0.280 s (frame 7) to 0.320 s (frame 8)",
         15,
     ),
-    "black at the start": ([BLACK] * 6 + moving(12), "black from 0.000 s (frame 0) to 0.200 s (frame 5)", 12),
+    "black, and a still picture": (
+        [BLACK] * 6 + moving(9) + [moving(9)[-1]] * 15,
+        "black from 0.000 s (frame 0) to 0.200 s (frame 5), a still picture from 0.560 s",
+        8,
+    ),
     "frozen end": (
         moving(9) + [moving(9)[-1]] * 15,
         "a still picture from 0.320 s (frame 8) to 0.920 s (frame 23)",
@@ -75,6 +79,15 @@ def test_a_fault_is_named_with_its_moment_and_the_options_that_leave_it_out(name
     options = replace(ClipOptions(), **chosen)
     assert len(load_clip(tmp_path / "clip.mp4", options)) == kept
     assert shot_notes(load_clip(tmp_path / "clip.mp4", options)) == []
+
+
+@pytest.mark.parametrize("before", [0, 12])
+def test_black_frames_which_a_fit_leaves_out_by_itself_ask_for_no_option(before: int, tmp_path: Path) -> None:
+    """--end would throw away what comes after them."""
+    (note,) = notes_of(tmp_path, moving(24)[:before] + [BLACK] * 40 + moving(24)[12:])
+    assert f"black from {before / 25:.3f} s (frame {before})" in note
+    assert "reconstruct leaves black frames out" in note
+    assert "--" not in note
 
 
 def test_every_frame_twice_names_the_stride_that_works(tmp_path: Path) -> None:

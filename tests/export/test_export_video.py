@@ -196,3 +196,15 @@ def test_bad_requests_are_sentences(options, sentence, tmp_path, monkeypatch, ca
     assert main(["export", "video", ".", *options]) == 2
     assert sentence in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["scene.safetensors"]
+
+
+@pytest.mark.parametrize("what", ["render", "depth", "orbit", "instruments-removed", "side-by-side"])
+def test_frames_without_a_pose_say_so(what, with_clip, monkeypatch):
+    scene, folder = with_clip
+    shown = []
+    monkeypatch.setattr(export_video_file, "write_video", lambda path, frames, *about: shown.append(list(frames)))
+    lacking = replace(scene, origin=replace(scene.origin, unplaced_frames=(2,)))
+    for one in (scene, lacking):
+        export_video(one, ExportVideo(folder, folder / "x.mp4", what=what), folder / "x.mp4")
+    same = [np.array_equal(a, b) for a, b in zip(*shown, strict=True)]
+    assert same == [frame != 2 for frame in range(len(scene.times))]

@@ -128,6 +128,7 @@ def test_frames_without_a_pose_lie_between_others():
     np.testing.assert_allclose(centre[2], 0.75 * centre[1] + 0.25 * centre[3])
     assert spans(np.array([1, 1, 0, 1, 0, 0, 1, 1], bool)) == "frames 0 to 1, 3, 6 to 7"
     assert spans(np.arange(40) % 2 == 0).endswith("14 and 12 more spans")
+    assert spans(np.arange(8) == 6) == "frame 6"
 
 
 def test_reconstruct_fits_what_has_a_pose_and_evaluate_judges_with_the_found_cameras(moving, tmp_path, capsys):
@@ -169,6 +170,17 @@ def test_track_writes_a_path_that_compare_poses_reads(moving, tmp_path, capsys):
     assert "no right views" in capsys.readouterr().err
 
 
+def test_track_needs_no_row_of_given_poses(tmp_path, capsys):
+    folder = write_ball_clip(tmp_path / "clip", TRUE[:10])
+    rows = [f"{k} 0 0 0 0 0 0 1" for k in range(10) if k not in (3, 4)]
+    (folder / "poses.tum").write_text("\n".join(rows) + "\n")
+    assert len(read(folder)) == 8
+    assert main(["track", str(folder), "--out", str(tmp_path / "path.tum"), "--masks", "none"]) == 0
+    assert "has 8 rows for 10 images" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "path.json").read_text())["frames"]) == 10
+    assert len(read(folder)) == 8, "others read the poses as before"
+
+
 def test_a_guessed_focal_length_is_replaced_by_what_the_motion_tells(resting, tmp_path, monkeypatch):
     monkeypatch.setattr(focal_length, "FACTORS", (0.6, 0.775, 1.0))
     clip = read(write_ball_clip(tmp_path / "clip", winding(28)[::2]))
@@ -198,6 +210,26 @@ def test_focal_lengths_are_told_in_pixels_of_the_original_as_the_option_takes_th
         told.append(with_focal_length(clip)[1])
     assert told[0] == told[1]
     assert f"is {0.5 * whole.K[0, 0, 0]:.0f} pixels" in told[0][0]
+
+
+def test_a_guess_that_the_motion_excludes_is_not_kept(moving, monkeypatch):
+    clip = read(moving)
+    clip.K_is_guess = True
+    monkeypatch.setattr(camera_search, "find_focal_length", lambda *_: focal_length.FocalLength(0.5, 0.0, 0.7))
+    taken, notes = with_focal_length(clip)
+    focal = clip.K[0, 0, 0]
+    assert taken.K[0, 0, 0] == pytest.approx(0.5 * focal)
+    assert f"taken as {0.5 * focal:.0f} pixels" in notes[0]
+    assert f"leaves open all up to {0.7 * focal:.0f}" in notes[0]
+    monkeypatch.setattr(camera_search, "find_focal_length", lambda *_: focal_length.FocalLength(0.5, 0.0, 1.2))
+    assert with_focal_length(clip)[0] is clip
+
+
+def test_a_path_that_lies_against_the_light_is_doubted(moving, monkeypatch):
+    clip = read(moving)
+    for light, doubted in ((-0.8, True), (0.7, False), (None, False)):
+        monkeypatch.setattr(camera_search, "depth_by_light", lambda *_, light=light: light)
+        assert any("seems to be inside out" in note for note in tracked(clip).notes) == doubted
 
 
 def test_a_focal_length_that_the_motion_excludes_is_doubted(tmp_path):

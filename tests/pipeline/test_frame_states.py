@@ -55,6 +55,21 @@ def test_black_frames_are_named_and_doubtful_ones_are_not():
     assert frame_states(Clip([100] * 3), Network()) == ""
 
 
+@pytest.mark.parametrize(("tissue", "named"), [(0.1, True), (0.25, False)])
+def test_what_is_surely_no_tissue_is_named_by_its_likeliest_state(tissue, named):
+    """Thin smoke, as of a few frames, is no sure smoke."""
+
+    class Thin:
+        def look(self, image, view):
+            rest = 1 - tissue
+            states = {"tissue": tissue, "smoke": 0.7 * rest, "smeared": 0.25 * rest, "outside": 0.05 * rest}
+            return SimpleNamespace(states=states)
+
+    found = states_of(Clip([100] * 3), np.arange(3), Thin())
+    assert found["smoke"].all() == found["smoke"].any() == named
+    assert not any(found[other].any() for other in ("smeared", "outside", "black"))
+
+
 def test_the_border_between_frames_that_were_looked_at_is_found():
     clip = Clip([100] * 60 + [0] * 61 + [100] * 59)
     assert "frames 60 to 120, by the look of 60 frames" in frame_states(clip, Network())
@@ -83,7 +98,7 @@ def test_a_single_dark_frame_is_found(dark_between, capsys):
     found, plan = without_tissueless(clip, resolve(Reconstruct(dark_between), clip), network)
     assert found.tissueless == (6,)
     assert 6 not in plan.split.train
-    assert "no tissue: black in frames 6; 1 frame neither" in capsys.readouterr().err
+    assert "no tissue: black in frame 6; 1 frame neither" in capsys.readouterr().err
 
 
 def test_every_frame_is_fitted_where_the_user_says_so(dark_between):
@@ -98,7 +113,7 @@ def test_darkness_is_left_out_however_much_there_is_and_what_may_be_mistaken_is_
     found, _ = without_tissueless(clip, plan, AtFrames(clip, {"black": range(9), "smoke": [11]}))
     assert found.tissueless == tuple(range(9))
     said = capsys.readouterr().err
-    assert "many frames do not look like tissue (smoke or steam in frames 11); they are fitted" in said
+    assert "many frames do not look like tissue (smoke or steam in frame 11); they are fitted" in said
     assert "black in frames 0 to 8; 9 frames neither" in said
     found, same = without_tissueless(clip, plan, AtFrames(clip, {"outside": range(14)}))
     assert (found.tissueless, same.split) == ((), plan.split)

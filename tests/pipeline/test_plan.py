@@ -1,8 +1,11 @@
 """What a plan decides by the clip: where the camera moves with known poses, a fit begins and is lit otherwise."""
 
+import cv2
+import numpy as np
 import pytest
 from samples.sliding_clip import sliding_clip
 
+from endogs.cli import main
 from endogs.clip import load_clip
 from endogs.errors import InputError
 from endogs.phantom.config import Phantom
@@ -45,3 +48,13 @@ def test_a_still_camera_is_fitted_as_ever(tmp_path):
 def test_exposures_that_are_asked_for_and_refused_exclude_each_other(moving):
     with pytest.raises(InputError, match="--even-exposure"):
         numbers(moving, exposure=True, even_exposure=True)
+
+
+def test_frames_too_small_for_flow_are_refused_before_anything_else_is_said(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    for i in range(4):
+        cv2.imwrite(str(tmp_path / "images" / f"{i}.png"), np.random.default_rng(i).integers(0, 255, (7, 9, 3)))
+    assert main(["reconstruct", str(tmp_path), "--out", str(tmp_path / "scene")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"endogs: {tmp_path}: frames of 9 x 7 pixels are too small")
+    assert "note:" not in said

@@ -9,8 +9,9 @@ from samples.ball_clip import HEIGHT, WIDTH, K, shown
 
 from endogs.clip import load_clip
 from endogs.clip.config import ClipOptions
-from endogs.pipeline.camera_search import path_doubt
+from endogs.pipeline.tissue_path import path_doubt, path_left
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
+from endogs.tracking.trajectory import Landmarks, State, TrackedFrame, Trajectory
 
 FPS = 60.0
 
@@ -51,3 +52,21 @@ def test_a_path_made_of_tissue_motion_must_be_wider_to_be_believed():
     assert path_doubt(rigid, 0.13, 2.0) is None
     assert "wide and turns by 15.5 degrees" in (path_doubt(pulling, 0.22, 15.5) or "")
     assert path_doubt(pulling, 0.60, 0.1) is None
+
+
+def test_a_path_that_explains_nearly_all_motion_is_no_tissues():
+    """Straight ahead points grow so fast that two pictures alone leave more of their motion than a whole path does."""
+    ahead = CameraMotion("unclear", 8, 0.06, 0.09, 1.0)
+    assert path_doubt(ahead, 0.24, 0.1, 0.007) is None
+    assert path_doubt(ahead, 0.24, 0.1, 0.05) is not None
+    assert path_doubt(ahead, 0.05, 0.1, 0.007) is not None
+
+
+def test_what_a_path_leaves_is_told_by_how_far_its_points_moved():
+    frames = tuple(TrackedFrame(k, k / 30, np.eye(4), State.TRACKED, "", 40, 0.2) for k in range(3))
+    rows = np.arange(40)
+    seen_by, point = np.repeat([2, 0, 1], 40), np.tile(rows, 3)
+    pixels = np.concatenate([np.stack([rows + way, rows], 1) for way in (10.0, 0.0, 4.0)])
+    landmarks = Landmarks(np.ones((40, 3)), np.ones(40), seen_by, point, pixels)
+    assert path_left(Trajectory(frames, frames, "relative", (), {}, landmarks)) == pytest.approx(0.02)
+    assert path_left(Trajectory(frames, frames, "relative", ())) == np.inf

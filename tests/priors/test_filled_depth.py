@@ -1,6 +1,6 @@
 """Measured depth before a moving camera, with another prior's guess in its holes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -127,3 +127,18 @@ def test_a_patch_of_wrong_matches_does_not_scale_the_guess_beside_it():
     wrong.value[10:40, 12:20] *= 4
     found = FilledDepth(wrong, guess()).predict(frame())
     assert np.abs(found.value[HOLES] / TRUTH[HOLES] - 1).max() < 0.2
+
+
+def test_a_frame_that_was_looked_at_is_not_measured_again():
+    prior, again = measured_prior(), measured_prior()
+    filled = FilledDepth(prior, guess())
+    filled.prepare(GreyClip(), [0, 1, 2], lambda i: np.ones(SHAPE, bool))
+    looked_at = prior.asked
+    assert looked_at == 3
+    found = [filled.predict(replace(frame(), number=number)) for number in (0, 1, 2)]
+    assert prior.asked == looked_at
+    expected = FilledDepth(again, guess()).predict(frame())
+    for one in found:
+        np.testing.assert_array_equal(one.value, expected.value)
+    filled.predict(replace(frame(), number=1))
+    assert prior.asked == looked_at + 1, "it is kept until it is asked for"

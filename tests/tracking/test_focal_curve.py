@@ -1,9 +1,13 @@
 """What a curve of costs over focal lengths says: where it is lowest, and what it excludes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from endogs.tracking.focal_length import ADMISSIBLE, STEP, lowest
+from endogs.tracking import focal_length
+from endogs.tracking.bundle import Adjusted, Bundle
+from endogs.tracking.focal_length import ADMISSIBLE, STEP, STEPS, lowest
 
 FACTORS = STEP ** np.arange(-8.0, 9.0)
 
@@ -34,3 +38,19 @@ def test_a_flat_curve_excludes_nothing():
     assert (found.low, found.high) == (0.0, np.inf)
     assert not found.known
     assert found.left_open(100.0) == "all"
+
+
+@pytest.mark.parametrize("best", [0.5, 1.0, 1.9])
+def test_a_curve_goes_on_until_focal_lengths_are_excluded_on_both_sides(best, monkeypatch):
+    nothing = np.zeros((1, 3))
+    whole = Bundle(np.eye(3), np.eye(4)[None], *([nothing] * 8))
+    monkeypatch.setattr(focal_length, "adjust", lambda one, _: Adjusted(one.poses, one.points, nothing, nothing, 1, 0))
+    monkeypatch.setattr(
+        focal_length, "robust_cost", lambda one, _: ADMISSIBLE * np.log(one.K[0, 0] / best) ** 2 / np.log(1.2) ** 2
+    )
+    factors, costs = focal_length._curve(whole, 0.2, 2.4)
+    found = lowest(factors, costs)
+    assert found.factor == pytest.approx(best, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx((best / 1.2, best * 1.2), rel=0.01)
+    assert len(focal_length._curve(replace(whole))[0]) == 2 * STEPS + 1
+    assert focal_length._curve(whole, 0.9, 1.1)[0][0] == pytest.approx(STEP**-STEPS)

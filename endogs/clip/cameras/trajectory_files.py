@@ -1,6 +1,9 @@
 """Poses in TUM's form: a row with time, position and quaternion for each pose, and which row belongs to which frame."""
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,25 @@ Array = NDArray[np.float64]
 
 LONG_STEP = 5.0
 """Seconds between frames from which it is asked whether they are milliseconds: 200 frames per second would be 5 ms."""
+
+
+_searching = threading.local()
+
+
+@contextmanager
+def poses_are_searched_for() -> Iterator[None]:
+    """While entered, this thread reads clips whose cameras are to be found: frames need no poses of files."""
+    before = are_poses_searched_for()
+    _searching.here = True
+    try:
+        yield
+    finally:
+        _searching.here = before
+
+
+def are_poses_searched_for() -> bool:
+    """Whether `poses_are_searched_for` is entered."""
+    return bool(getattr(_searching, "here", False))
 
 
 @dataclass(frozen=True)

@@ -108,12 +108,16 @@ class LookingView:
 
 
 def followed_pairs(
-    view: LookingView, starts: Sequence[int] | None = None, least_motion: float = LEAST_MOTION
+    view: LookingView,
+    starts: Sequence[int] | None = None,
+    least_motion: float = LEAST_MOTION,
+    hops: Sequence[int] = HOPS,
 ) -> list[Pair]:
     """Points followed through the clip from a few places, each as far as the motion needs, by optical flow.
 
     Only tissue inside --crop is looked at. `starts` are frames, by default the view's. Pairs with too few points are
-    left out, and so are those that move by less than `least_motion`, pixels of the looking view.
+    left out, and so are those that move by less than `least_motion`, pixels of the looking view. `hops` are frames from
+    one picture to the next.
     """
     import cv2
 
@@ -125,7 +129,7 @@ def followed_pairs(
             continue
         here = there = np.asarray(first, np.float32).reshape(-1, 2)
         now, moved = start, 0.0
-        for hop in HOPS:
+        for hop in hops:
             if now + hop >= len(view.clip) or len(here) < LEAST_POINTS or moved > ENOUGH_MOTION * view.size[0]:
                 break
             following = view.grey(now + hop)

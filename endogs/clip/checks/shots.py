@@ -58,7 +58,7 @@ OFTEN = 0.15
 """Share of repeated frames from which they deserve a note: three to two and five to four rates have 0.33 and 0.2."""
 
 
-STILL, FLAT_COLOUR = "a still picture", "one flat colour"
+STILL, FLAT_COLOUR, BLACK_FRAMES = "a still picture", "one flat colour", "black"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Fault:
     last: int
     """Index of its last frame."""
     what: str
-    """"black", `FLAT_COLOUR` or `STILL`."""
+    """`BLACK_FRAMES`, `FLAT_COLOUR` or `STILL`."""
 
 
 def shot_notes(clip: Clip) -> list[str]:
@@ -248,7 +248,7 @@ def find_faults(pictures: list[Thumbnail], times: list[float], step: int = 1) ->
         at_an_end = first == 0 or last == len(pictures) - 1
         if (at_an_end and last > first) or times[last] - times[first] >= RETURNS_WITHIN:
             dark = np.mean([picture.mean() for picture in pictures[first : last + 1]]) < BLACK
-            found.append(Fault(first, last, "black" if dark else FLAT_COLOUR))
+            found.append(Fault(first, last, BLACK_FRAMES if dark else FLAT_COLOUR))
     for first, last in _runs(repeats):
         first -= 1  # the frame that is repeated
         is_long = last - first >= 2 and (last - first) * step + 1 >= FROZEN
@@ -296,6 +296,8 @@ def _fault_notes(clip: Clip, faults: list[Fault], cuts: list[int], switches: lis
         return []
     named = [text for _, text in sorted(found)]
     listed = ", ".join(named[:6]) + (f" and {len(named) - 6} more" if len(named) > 6 else "")
+    if not cuts and not switches and all(fault.what == BLACK_FRAMES for fault in faults):
+        return [f"the clip is not one shot of moving tissue: {listed}; reconstruct leaves black frames out."]
     usable = np.ones(len(clip), bool)
     for fault in faults:
         usable[fault.first : fault.last + 1] = False

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from endogs.bounded_files import read_text
 from endogs.clip.cameras.calibration_json import calibrate, load_calibration, positive
 from endogs.clip.cameras.guessed_camera import still_poses
-from endogs.clip.cameras.trajectory_files import in_seconds, read_trajectory, rows_of_frames
+from endogs.clip.cameras.trajectory_files import (
+    are_poses_searched_for,
+    in_seconds,
+    read_trajectory,
+    rows_of_frames,
+)
 from endogs.clip.config import ClipOptions
 from endogs.clip.files.frame_folders import read_frame_folders
 from endogs.clip.files.image_files import check_sizes, list_images, read_gray
@@ -57,7 +62,8 @@ def read(path: Path, options: ClipOptions) -> Recording:
 
     calibration.json says what `endogs.clip.cameras.calibration_json` reads, and may hold `fps` and `depth_unit_mm`.
     poses.tum is in the TUM format: time (s), position and quaternion xyzw of the camera in the world, for each image or
-    for some of them (`endogs.clip.cameras.trajectory_files`); without it the camera stands still."""
+    for some of them (`endogs.clip.cameras.trajectory_files`), where others are left out unless poses are searched for;
+    without it the camera stands still."""
     file = _calibration(path)
     assert file is not None
     calibration = load_calibration(file)
@@ -67,6 +73,11 @@ def read(path: Path, options: ClipOptions) -> Recording:
     is_oneslam = poses_file is not None and poses_file.name == "poses_gt.txt"
     trajectory = None if poses_file is None else read_trajectory(poses_file)
     notes: list[str] = []
+    if trajectory is not None and are_poses_searched_for() and len(trajectory) != len(images):
+        notes.append(
+            f"poses: {trajectory.file.name} has {len(trajectory)} rows for {len(images)} images, and is not looked at."
+        )
+        trajectory = None
     rows = np.arange(len(images))
     times = None
     if trajectory is not None:

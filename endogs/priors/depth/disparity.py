@@ -22,14 +22,20 @@ SMOOTHING = 2.0
 def matched_disparity(left: Grey, right: Grey, lowest: int, count: int) -> NDArray[np.float32]:
     """Disparity x_left - x_right (H, W) in pixels of uint8 grey images (H, W), NaN where the views do not agree.
 
-    Semi-global matching (Hirschmueller 2008, OpenCV's), from `lowest` over `count` (a multiple of 16) disparities, once
-    from each view; both must agree to AGREEMENT. The images are continued to the left, so that the strip whose
-    matches lie within the right image is matched as well.
+    `matches`, smoothed.
     """
-    height, width = left.shape
-    pad = lowest + count
-    # The widening costs time in proportion and keeps a tenth of the frame from being blind.
-    views = [cv2.copyMakeBorder(view, 0, 0, pad, pad, cv2.BORDER_REPLICATE) for view in (left, right)]
+    disparity, found = matches(left, right, lowest, count)
+    return np.where(found, smoothed(disparity, found), np.nan).astype(np.float32)
+
+
+def matches(left: Grey, right: Grey, lowest: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Disparity x_left - x_right (H, W) in pixels of uint8 grey images (H, W), and where (H, W) the views agree on it.
+
+    Semi-global matching (Hirschmueller 2008, OpenCV's), from `lowest` over `count` (a multiple of 16) disparities, once
+    from each view; both must agree to AGREEMENT. The images are continued on the side to which matches lie, so that the
+    strip whose matches lie within the other image is matched as well.
+    """
+    width = left.shape[1]
     matcher = cv2.StereoSGBM.create(
         minDisparity=lowest,
         numDisparities=count,
@@ -41,16 +47,23 @@ def matched_disparity(left: Grey, right: Grey, lowest: int, count: int) -> NDArr
         speckleRange=2,
         mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
     )
+
+    def matched(view: Grey, other: Grey) -> NDArray[np.float32]:
+        # The widening costs time in proportion and keeps a tenth of the frame from being blind. On the other side it
+        # would be matched with itself at any disparity, and spread that into the picture.
+        pad = lowest + count
+        wide, wide_other = (cv2.copyMakeBorder(one, 0, 0, pad, 0, cv2.BORDER_REPLICATE) for one in (view, other))
+        return np.asarray(matcher.compute(wide, wide_other)[:, pad:] / 16, np.float32)
+
+    from_left = matched(left, right)
     # Mirrored, the right view is the left one of a pair.
-    mirrored = [np.ascontiguousarray(view[:, ::-1]) for view in views]
-    from_left = matcher.compute(views[0], views[1])[:, pad : pad + width].astype(np.float32) / 16
-    from_right = matcher.compute(mirrored[1], mirrored[0])[:, ::-1][:, pad : pad + width].astype(np.float32) / 16
+    from_right = matched(*(np.ascontiguousarray(view[:, ::-1]) for view in (right, left)))[:, ::-1]
     column = np.arange(width, dtype=np.float32)[None] - from_left
     inside = (column >= -0.5) & (column <= width - 0.5)
-    row = np.repeat(np.arange(height, dtype=np.float32)[:, None], width, 1)
+    row = np.repeat(np.arange(left.shape[0], dtype=np.float32)[:, None], width, 1)
     back = cv2.remap(np.ascontiguousarray(from_right), column, row, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     found = inside & (from_left > max(lowest - 1, 0)) & (np.abs(back - from_left) <= AGREEMENT)
-    return np.where(found, smoothed(from_left.astype(np.float32), found), np.nan).astype(np.float32)
+    return from_left, np.asarray(found)
 
 
 def smoothed(disparity: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ class FilledDepth:
     def __init__(self, measured: DepthPrior, fill: DepthPrior) -> None:
         """`measured` must be metric."""
         self._measured, self._fill = measured, fill
+        self._looked_at: dict[int, DepthPrediction] = {}
 
     def prepare(self, clip: "Clip", frames: list[int], masks: TissueMasks) -> list[str]:
         """Prepares both, and says how much of the tissue is guessed in a few frames. Raises InputError as they do."""
@@ -37,7 +38,8 @@ class FilledDepth:
         shares = []
         for frame in looked_at(clip, frames, masks):
             tissue = max(int(np.count_nonzero(frame.tissue_mask)), 1)
-            shares.append(int(np.count_nonzero(_holes(frame, self._measured.predict(frame)))) / tissue)
+            found = self._looked_at[frame.number] = self._measured.predict(frame)
+            shares.append(int(np.count_nonzero(_holes(frame, found))) / tissue)
         share = float(np.mean(shares))
         if share < TOLD:
             return notes
@@ -46,7 +48,8 @@ class FilledDepth:
 
     def predict(self, frame: DepthInput) -> DepthPrediction:
         """Z-depth (H, W) in world units; its confidence is at most `hole_filling.FILLED` where it is guessed."""
-        found = self._measured.predict(frame)
+        # What `prepare` looked at is not measured again.
+        found = self._looked_at.pop(frame.number, None) or self._measured.predict(frame)
         if not _holes(frame, found).any():
             return found
         depth = np.where(found.confidence > 0, found.value, 0).astype(np.float32)

@@ -7,7 +7,8 @@ import numpy as np
 from endogs.clip.cameras.baselines import USUAL_MM, baseline_notes
 from endogs.clip.checks.verdicts import PairCheck
 from endogs.errors import InputError
-from endogs.priors.depth.disparity import disparity_range, matched_disparity, matching_grey
+from endogs.priors.depth.disparity import disparity_range, matches, matching_grey, smoothed
+from endogs.priors.depth.disparity_surface import with_sharp_edges, without_strays
 from endogs.priors.depth.given import PLAUSIBLE_MM
 from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
@@ -90,11 +91,13 @@ class StereoDepth:
             raise InputError("--depth stereo needs a right view; use --depth photometric")
         left, right = matching_grey(frame.image), matching_grey(frame.right_image)
         lowest, count = self._range or disparity_range([(left, right)]) or (0, 64)
-        disparity = matched_disparity(left, right, lowest, count)
+        disparity, known = matches(left, right, lowest, count)
         # Matching widens what is near: up to MARGIN pixels of tissue beside an instrument get the instrument's depth.
-        known = np.isfinite(disparity) & (disparity > 0.5) & erode_tissue_mask(frame.tissue_mask, MARGIN)
+        known &= (disparity > 0.5) & erode_tissue_mask(frame.tissue_mask, MARGIN)
         # Each eye sees the lamp's mirror image elsewhere: a highlight's disparity is not its surface's.
         known &= ~bright_mask(frame.image)
+        known = without_strays(disparity, known)
+        disparity = smoothed(with_sharp_edges(disparity, known, left, right), known)
         depth = np.where(known, frame.K[0, 0] * frame.baseline / np.where(known, disparity, 1), 0).astype(np.float32)
         return DepthPrediction(depth, self.kind, known.astype(np.float32))
 

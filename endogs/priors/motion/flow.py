@@ -47,6 +47,16 @@ def one_opencv_thread() -> Iterator[None]:
                 cv2.setNumThreads(_thread_count_before)
 
 
+def check_flow_size(height: int, width: int, finest_scale: int = 1) -> None:
+    """Raises InputError for images below 12 pixels, or less than a patch of 8 high or wide at the finest scale."""
+    least = 8 << finest_scale
+    if max(height, width) < 12 or min(height, width) < least:  # OpenCV would end the process
+        raise InputError(
+            f"frames of {width} x {height} pixels are too small for optical flow: at least {max(12, least)} "
+            "are needed; raise --max-size or widen --crop"
+        )
+
+
 def dis_flow(
     a: NDArray[np.uint8],
     b: NDArray[np.uint8],
@@ -60,14 +70,10 @@ def dis_flow(
 
     `iterations` of variational refinement, the `finest_scale` (0 = full size, 1 = half size), the pixels between
     patches and the `descents` of each trade time for accuracy. 640x512 on one core: about 40 ms with the defaults.
-    Raises InputError for images below 12 pixels, or less than a patch of 8 high or wide at the finest scale.
+    Raises InputError as `check_flow_size` does.
     """
-    least = 8 << finest_scale
-    if max(a.shape[:2]) < 12 or min(a.shape[:2]) < least:  # OpenCV would end the process
-        raise InputError(
-            f"frames of {a.shape[1]} x {a.shape[0]} pixels are too small for optical flow: at least {max(12, least)} "
-            "are needed; raise --max-size or widen --crop"
-        )
+    height, width = a.shape[:2]
+    check_flow_size(height, width, finest_scale)
     grey = [image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (a, b)]
     with one_opencv_thread():
         flow = _dis(iterations, finest_scale, patch_stride, descents)
