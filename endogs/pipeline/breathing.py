@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from endogs.geometry import invert_rigid
 from endogs.tracking.rhythm import Rhythm, find_rhythm
@@ -24,16 +25,22 @@ def without_breathing(trajectory: Trajectory, rhythm: Rhythm) -> Trajectory:
         _moved(one, shift) if one.sub_map == trajectory.sub_map else one
         for one, shift in zip(trajectory.frames, rhythm.shift, strict=True)
     )
-    note = f"{_words(trajectory, rhythm)}; it is taken for breathing and left out of the path, --breathing keep leaves it in"
+    note = (
+        f"{_words(trajectory, rhythm)}: taken for breathing, and left out of the path (--breathing keep leaves it in)"
+    )
     return replace(trajectory, frames=frames, rhythm=rhythm, notes=(*trajectory.notes, note))
 
 
-def breathing_note(trajectory: Trajectory, rhythm: Rhythm) -> str:
-    """What to say of a path that keeps it."""
-    return (
+def with_breathing_said(trajectory: Trajectory) -> Trajectory:
+    """The same path, with a note where breathing is found in it."""
+    rhythm = breathing_in(trajectory)
+    if rhythm is None:
+        return trajectory
+    note = (
         f"{_words(trajectory, rhythm)}: breathing, more likely than the camera; the scene's cameras are beside the "
-        "tissue all the same, and endogs track writes the path without it"
+        "tissue all the same, and endogs track writes a path without it"
     )
+    return replace(trajectory, notes=(*trajectory.notes, note))
 
 
 def _words(trajectory: Trajectory, rhythm: Rhythm) -> str:
@@ -44,7 +51,7 @@ def _words(trajectory: Trajectory, rhythm: Rhythm) -> str:
     )
 
 
-def _moved(one: TrackedFrame, shift: np.ndarray) -> TrackedFrame:
+def _moved(one: TrackedFrame, shift: NDArray[np.float64]) -> TrackedFrame:
     if one.world_to_camera is None:
         return one
     pose = invert_rigid(one.world_to_camera)

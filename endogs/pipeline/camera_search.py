@@ -14,6 +14,7 @@ from endogs.clip.view.framing import Framing
 from endogs.errors import InputError
 from endogs.evaluate.metrics.pose_errors import path_length
 from endogs.geometry import interpolate_rigid, invert_rigid
+from endogs.pipeline.breathing import with_breathing_said
 from endogs.pipeline.fused_path import fused
 from endogs.pipeline.options import CameraChoice
 from endogs.pipeline.pose_prior import PosePrior
@@ -104,6 +105,8 @@ def find_cameras(
         trajectory = tracked(focused, held_out, depth)
         if prior is None and (turning := turned_path(focused, trajectory, held_out)) is not None:
             return placed(focused, turning, (*notes, TURNS))
+        if prior is None:
+            return placed(focused, with_breathing_said(trajectory), notes)
         return placed(focused, with_prior(focused, trajectory, prior, held_out), notes)
     if choice == "colmap":
         if clip.has_depth or clip.baseline is not None:
@@ -146,7 +149,7 @@ def _auto(clip: Clip, motion: CameraMotion, held_out: Sequence[int], depth: Dept
         doubt = path_doubt(motion, *path_extent(trajectory), path_left(trajectory))
     if doubt is None:
         said = "the camera moves" if motion.verdict == "moving" else "the camera moves, by the path that was found"
-        return placed(focused, trajectory, (f"{said} ({motion.evidence})", *notes))
+        return placed(focused, with_breathing_said(trajectory), (f"{said} ({motion.evidence})", *notes))
     said = f"the camera may move ({motion.evidence}), but {doubt}"
     rest = "it is taken to stand still, so that all motion is explained as tissue's"
     return FoundCameras(clip, "still", (said, rest))

@@ -51,6 +51,7 @@ SAID_BY: dict[str, tuple[str, ...]] = {
     "pictures/": ("render", "export video"),
     "pictures/drawing_device.py": tuple(verb for verb, options in VERBS.items() if "--backend" in options),
     "pipeline/": ("reconstruct",),
+    "pipeline/breathing.py": ("track",),
     "pipeline/inspect.py": ("inspect",),
     "pipeline/mask_corrections.py": ("inspect",),
     "pipeline/track_command.py": ("track",),
