@@ -173,7 +173,8 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
     """Pixels (H, W) outside a round or letterboxed view of uint8 RGB frames (H, W, 3).
 
     Black in every frame, reaching at least two corners of the image (a black instrument reaches one), and ending in a
-    sharp edge; a view that moves a little leaves crescents of it. What the black encloses apart from the view (text beside it) is outside too.
+    sharp edge; a view that moves a little leaves crescents of it. What the black encloses apart from the view (text
+    beside it) is outside too.
     """
     import cv2
 

@@ -7,6 +7,7 @@ import numpy as np
 from endogs.clip.cameras.baselines import USUAL_MM, baseline_notes
 from endogs.clip.checks.verdicts import PairCheck
 from endogs.errors import InputError
+from endogs.priors.depth.beside_instruments import continuing
 from endogs.priors.depth.disparity import disparity_range, matched_disparity, matching_grey
 from endogs.priors.depth.given import PLAUSIBLE_MM
 from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
@@ -92,10 +93,14 @@ class StereoDepth:
         lowest, count = self._range or disparity_range([(left, right)]) or (0, 64)
         disparity = matched_disparity(left, right, lowest, count)
         # Matching widens what is near: up to MARGIN pixels of tissue beside an instrument get the instrument's depth.
-        known = np.isfinite(disparity) & (disparity > 0.5) & erode_tissue_mask(frame.tissue_mask, MARGIN)
+        matched, tissue = np.isfinite(disparity) & (disparity > 0.5), erode_tissue_mask(frame.tissue_mask, MARGIN)
         # Each eye sees the lamp's mirror image elsewhere: a highlight's disparity is not its surface's.
-        known &= ~bright_mask(frame.image)
-        depth = np.where(known, frame.K[0, 0] * frame.baseline / np.where(known, disparity, 1), 0).astype(np.float32)
+        matched &= ~bright_mask(frame.image)
+        depth = frame.K[0, 0] * frame.baseline / np.where(matched, disparity, np.inf)
+        if frame.doubtful is not None:
+            tissue |= continuing(depth, tissue, frame.doubtful | (frame.tissue_mask & ~tissue))
+        known = matched & tissue
+        depth = np.where(known, depth, 0).astype(np.float32)
         return DepthPrediction(depth, self.kind, known.astype(np.float32))
 
     def about(self) -> dict[str, Any]:
