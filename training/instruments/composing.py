@@ -105,13 +105,6 @@ def _shadow(rng: Generator, alpha: Field) -> Field:
     return 1 - np.float32(rng.uniform(0.2, 0.85)) * cv2.GaussianBlur(moved, (0, 0), float(rng.uniform(1.2, 9)))
 
 
-def _bounced(rng: Generator, tissue: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The tint (3,) of light that has come over the tissue (h, w, 3) first, as most light in a body has, 0 to 1."""
-    tint = tissue.mean((0, 1))
-    share = float(rng.uniform(0.1, 0.7)) if rng.random() < 0.45 else 0.0
-    return (1 - share + share * tint / max(float(tint.max()), 1e-3)).astype(np.float32)
-
-
 def _shaded(rng: Generator, tissue: NDArray, values: NDArray[np.float32], corner: tuple[int, int]) -> NDArray:
     """The tools' colours (h, w, 3) in a part of the picture whose upper left pixel is `corner` (y, x)."""
     color, metal, gloss, rough = values[..., :3], values[..., 3:4], values[..., 4], values[..., 5]
@@ -151,7 +144,6 @@ def _shaded(rng: Generator, tissue: NDArray, values: NDArray[np.float32], corner
         own = (np.float32(rng.uniform(0.02, 0.6)) * facing**2)[..., None] * light
         mirror = color * (seen * level * np.float32(np.exp(rng.uniform(np.log(0.15), np.log(1.9)))) + own)
         result = matt * (1 - metal) + mirror * metal
-    result = result * _bounced(rng, tissue)
     result = result + highlight[..., None] * light * np.float32(rng.uniform(0.3, 1.5))
     if rng.random() < 0.3:  # blood and fluid on it
         dirt = blob(rng, (h, w), float(rng.uniform(0.03, 0.35)), float(rng.uniform(5, 30)), 0.2)[..., None]

@@ -59,7 +59,7 @@ def curve(control: list[tuple[float, float]], count: int = 16) -> NDArray[np.flo
 def entering(rng: Generator, shape: tuple[int, int]) -> Pose:
     """A tool that comes in from a border, points roughly inwards, and shows anything from a tip to a long shaft."""
     h, w = shape
-    low, high = ((4, 16), (12, 50), (40, 130))[int(rng.choice(3, p=[0.38, 0.38, 0.24]))]
+    low, high = ((5, 20), (16, 60), (40, 130))[int(rng.choice(3, p=[0.22, 0.46, 0.32]))]
     scale = float(np.exp(rng.uniform(math.log(low), math.log(high))))
     around = rng.uniform(0, 2 * math.pi)
     direction = np.array([math.cos(around), math.sin(around)])
