@@ -47,6 +47,8 @@ COLOR_FOR, COLOR_AGAINST = 1.2, 0.3
 (precision .98), but metal that mirrors tissue looks like tissue."""
 BRIGHT = (200.0, 235.0)
 """Grey levels of the brightest channel from which on colour finds less, and nothing."""
+CLEAR = 0.3
+"""Probability of a frame to show tissue clearly, below which colour has no say."""
 MOST = 5.0
 SURE = 1.5
 """Log odds that some part of an instrument reaches."""
@@ -95,12 +97,15 @@ class InstrumentSearch:
     def alone(self, index: int, image: NDArray[np.uint8]) -> LogOdds:
         """What frame `index` says by itself, (h, w); `image` is the frame at that size."""
         size = image.shape[1::-1]
-        odds = self._network.look(self._clip.image(index), ~self._clip.ignored).log_odds
+        sight = self._network.look(self._clip.image(index), ~self._clip.ignored)
+        odds = sight.log_odds
         if odds.shape != self.view.shape:
             odds = np.asarray(cv2.resize(odds, size, interpolation=cv2.INTER_LINEAR), np.float32)
         total = np.clip(odds + OFFSET, -MOST, MOST)
         by_network, by_color = odds > 0, np.zeros_like(self.view)
-        if self.colors_tell and self.colors.tissue is not None:
+        # Smoke is as grey as steel, and darkness has no colour.
+        clear = sight.states["tissue"] >= CLEAR
+        if clear and self.colors_tell and self.colors.tissue is not None:
             evidence = colors_speak(image, self.view, self.colors.tissue, self.colors.table)
             odds = np.clip(evidence.log_odds, -MOST, MOST)
             by_color = instrument_patches(evidence, odds, self.colors.tissue, self.colors.edge)
