@@ -159,3 +159,20 @@ def test_a_patch_must_be_sure_and_either_large_or_rooted():
     assert mask[85, 160]
     assert not mask[60:63].any()
     assert not mask[40:60, 180:].any()
+
+
+def test_a_tip_that_leaves_the_picture_is_kept_until_it_is_gone():
+    """Too small to be believed by itself, and at the edge where the frame before had an instrument."""
+    view = np.ones((200, 320), bool)
+    edge = edge_of_view(view)
+    odds = np.full(view.shape, -3, np.float32)
+    odds[:6, 100:110] = 3
+    before = np.zeros(view.shape, bool)
+    assert not patches_of(odds, edge).any()
+    assert not patches_of(odds, edge, before).any()
+    before[:20, 95:110] = True
+    np.testing.assert_array_equal(patches_of(odds, edge, before), odds > 0)
+    assert not patches_of(odds, edge, np.roll(before, 60, 1)).any(), "another instrument's edge"
+    assert not patches_of(np.roll(odds, 30, 0), edge, before).any(), "not at the edge"
+    odds[:6, 100:110] = 1
+    assert not patches_of(odds, edge, before).any(), "not sure"
