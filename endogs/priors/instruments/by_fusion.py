@@ -137,8 +137,10 @@ class InstrumentSearch:
         if flows:
             moved = sum(motion_log_odds(odds, flow, self.view) for flow in flows) / np.float32(len(flows))
             odds = np.asarray(odds + MOTION * moved, np.float32)
-        patches = patches_of(odds, self.colors.edge, self._before)
-        mask = outlined(frame.image, patches, odds, self.view, follow_edges)
+        patches = patches_of(odds, self.colors.edge)
+        # What is left of one that leaves is too small for an outline to be found around it.
+        leaving = patches_of(odds, self.colors.edge, self._before) & ~patches & self.view
+        mask = outlined(frame.image, patches, odds, self.view, follow_edges) | leaving
         # A grasper's window that the halo would fill to the last pixel says more as instrument.
         mask = without_slits(mask, 1 + rim_of(mask.shape[1])) & self.view
         glare = glare_beside(frame.image, mask, odds)
