@@ -24,6 +24,7 @@ from endogs.fit.config import FitConfig
 from endogs.fit.objective.losses import DepthAnchor
 from endogs.fit.view import View
 from endogs.priors.depth.prediction import DepthKind, FrameDepth, to_depth
+from endogs.priors.instruments.masks import grown
 from endogs.priors.motion.flow import ClipFlows
 from endogs.priors.motion.virtual_frames import virtual_frames_between
 from endogs.priors.speculars import specular_mask
@@ -244,6 +245,10 @@ class Window:
         if self._with_depth is not None and frame.number not in self._with_depth:
             return view
         prediction = self._depth.prediction(frame.number)
+        if frame.doubtful is not None:
+            # Depth can be known to be tissue's where colours leave it open, and the rim between is the tissue's then.
+            told = frame.doubtful & (prediction.confidence > 0)
+            eroded = eroded | told | (frame.tissue_mask & grown(told, config.mask_erosion + 1))
         weight = np.where(np.isfinite(prediction.value) & eroded, prediction.confidence, 0)
         weight = weight * np.where(specular_mask(frame.image), config.specular_depth_weight, 1)
         value = torch.from_numpy(np.where(weight > 0, prediction.value, 0).astype(np.float32))

@@ -54,6 +54,18 @@ def test_a_round_view_is_found_with_the_text_beside_it():
     assert outside[disc(104)].mean() == 0
 
 
+def test_crescents_of_a_view_that_moves_a_little_are_no_tissue_and_a_shaft_at_its_edge_is():
+    images, (y, x) = frames(), np.mgrid[:HEIGHT, :WIDTH]
+    for k, (image, shift) in enumerate(zip(images, (0, 6, 0, 5, 0), strict=True)):
+        image[(y > 60 + 25 * k) & (y < 80 + 25 * k) & (x < 110)] = 5  # a shaft
+        image[(x - 157 - shift) ** 2 + (y - 120) ** 2 > 110**2] = 3
+    outside = find_field_of_view(images).outside
+    shown_by_all = ((x - 157) ** 2 + (y - 120) ** 2 < 110**2) & ((x - 163) ** 2 + (y - 120) ** 2 < 110**2)
+    assert outside[~shown_by_all].mean() > 0.98
+    inside = (x - 160) ** 2 + (y - 120) ** 2 < 100**2
+    assert not outside[inside].any()
+
+
 def test_glare_beside_a_bright_wall_is_no_part_of_the_view_and_a_dark_fold_is():
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     far = np.hypot(x - 160, y - 120)

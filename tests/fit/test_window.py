@@ -24,6 +24,7 @@ from endogs.fit.setup import pixel_footprint
 from endogs.fit.window import Window
 from endogs.priors.depth.prediction import DepthPrediction
 from endogs.priors.motion.flow import ClipFlows
+from endogs.priors.speculars import specular_mask
 from endogs.scene import Knots, SplineDeformation
 from endogs.scene.deformation.hexplane import HexplaneDeformation
 from endogs.seeding.initialization import initialize
@@ -107,6 +108,34 @@ def started(camera: Camera, config: FitConfig = CONFIG) -> Fit:
     )
     deformation = SplineDeformation(control, knots)
     return Fit(SplineAdam(base, deformation, config, pixel_footprint(window)), window, config, 0)
+
+
+class HalfDoubtful(Camera):
+    """Found masks: an instrument in the first ten columns, and a halo up to the thirtieth, half of it told by depth."""
+
+    def next(self) -> Frame | Pause:
+        frame = super().next()
+        x = np.repeat(np.arange(WIDTH)[None], HEIGHT, 0)
+        return replace(frame, tissue_mask=x >= 30, doubtful=(x >= 10) & (x < 30)) if isinstance(frame, Frame) else frame
+
+
+class DepthInTheHalo(FlatDepth):
+    def prediction(self, i):
+        x = np.repeat(np.arange(WIDTH)[None], HEIGHT, 0)
+        return DepthPrediction(np.full(x.shape, 100, np.float32), "metric", (x >= 20).astype(np.float32))
+
+
+def test_depth_counts_in_a_halo_where_the_prior_knows_it_to_be_tissues():
+    camera = HalfDoubtful()
+    camera.show()
+    window = Window(
+        camera, ClipFlows(lambda i: camera.alive[i].image), DepthInTheHalo(camera), CONFIG, torch.device("cpu")
+    )
+    window.take_all()
+    weight = window.real[0].depth_weight
+    matt = torch.from_numpy(~specular_mask(camera.alive[0].image))
+    assert (weight[:, 20:] == 255 * matt[:, 20:]).all(), "the halo's tissue, and the rim beside it"
+    assert (weight[:, :20] == 0).all()
 
 
 def held_bytes() -> int:

@@ -96,7 +96,7 @@ class GreyClip:
     def depth(self, i):
         return None
 
-    right_image = inverse_depth = depth
+    right_image = inverse_depth = doubtful = depth
 
 
 def test_holes_are_told_only_where_there_are_some():

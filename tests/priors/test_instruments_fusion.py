@@ -26,11 +26,11 @@ def says(answers, size=(WIDTH // 2, HEIGHT // 2)):
 
 
 class StandIn:
-    def __init__(self, speak):
-        self.speak = speak
+    def __init__(self, speak, clear=lambda image: 1.0):
+        self.speak, self.clear = speak, clear
 
     def look(self, image, view=None):
-        return Sight(self.speak(image), {"tissue": 1.0})
+        return Sight(self.speak(image), {"tissue": self.clear(image)})
 
 
 unsure = StandIn(lambda image: np.zeros((10, 10), np.float32))
@@ -67,6 +67,16 @@ def test_grey_pictures_silence_colour_and_not_the_network(tmp_path):
     found = find_by_fusion(clip, network=says([shaft(60 + 4 * i) for i in range(4)]))
     assert overlap(found.masks.instrument(2), shaft(68)) > 0.8
     assert "tissue is not red" in found.note
+
+
+def test_smoke_is_no_instrument_though_it_is_grey(tmp_path):
+    images = [tissue() for _ in range(6)]
+    images[3][:, : int(0.4 * WIDTH)] = 150
+    clip = write(tmp_path / "clip", images)
+    nothing = StandIn(lambda image: np.full((10, 10), -2, np.float32))
+    assert find_by_fusion(clip, network=nothing).masks.instrument(3).mean() > 0.3, "colour finds it"
+    smoke = StandIn(nothing.speak, lambda image: 1.0 if image.std() > images[3].std() else 0.1)
+    assert find_by_fusion(clip, network=smoke).masks is None
 
 
 def test_one_frame_that_the_network_misses_is_carried_by_its_neighbours(tmp_path):
@@ -149,3 +159,20 @@ def test_a_patch_must_be_sure_and_either_large_or_rooted():
     assert mask[85, 160]
     assert not mask[60:63].any()
     assert not mask[40:60, 180:].any()
+
+
+def test_a_tip_that_leaves_the_picture_is_kept_until_it_is_gone():
+    """Too small to be believed by itself, and at the edge where the frame before had an instrument."""
+    view = np.ones((200, 320), bool)
+    edge = edge_of_view(view)
+    odds = np.full(view.shape, -3, np.float32)
+    odds[:6, 100:110] = 3
+    before = np.zeros(view.shape, bool)
+    assert not patches_of(odds, edge).any()
+    assert not patches_of(odds, edge, before).any()
+    before[:20, 95:110] = True
+    np.testing.assert_array_equal(patches_of(odds, edge, before), odds > 0)
+    assert not patches_of(odds, edge, np.roll(before, 60, 1)).any(), "another instrument's edge"
+    assert not patches_of(np.roll(odds, 30, 0), edge, before).any(), "not at the edge"
+    odds[:6, 100:110] = 1
+    assert not patches_of(odds, edge, before).any(), "not sure"

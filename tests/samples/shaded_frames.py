@@ -27,6 +27,9 @@ class OneFrame:
     def depth(self, i):
         return self._depth
 
+    def doubtful(self, i):
+        return None
+
     def inverse_depth(self, i):
         return None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from endogs.clip.view.crescents import crescents
 from endogs.clip.view.framing import Framing
 from endogs.clip.view.glare import glare_beside
 from endogs.clip.view.insets import Windows, find_windows
@@ -172,7 +173,8 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
     """Pixels (H, W) outside a round or letterboxed view of uint8 RGB frames (H, W, 3).
 
     Black in every frame, reaching at least two corners of the image (a black instrument reaches one), and ending in a
-    sharp edge. What the black encloses apart from the view (text beside it) is outside too.
+    sharp edge; a view that moves a little leaves crescents of it. What the black encloses apart from the view (text
+    beside it) is outside too.
     """
     import cv2
 
@@ -196,6 +198,7 @@ def black_surroundings(images: Sequence[NDArray[np.uint8]]) -> Mask:
             black |= patch
     if not black.any():
         return black
+    black |= crescents(black, levels, BLACK)
     black |= glare_beside(black, levels, BLACK)
     # The view is the largest part that is left.
     count, labels, stats, _ = cv2.connectedComponentsWithStats((~black).view(np.uint8), connectivity=4)

@@ -199,6 +199,8 @@ class ClipDepth:
         digest = hashlib.blake2b(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=8)
         for i in self.frames:
             digest.update(np.packbits(self._masks(i)).tobytes())
+            doubtful = clip.doubtful(i)
+            digest.update(b"" if doubtful is None else np.packbits(doubtful).tobytes())
         return digest.hexdigest()
 
 

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from endogs.clip.files.mask_files import sampled
 from endogs.errors import InputError
+from endogs.priors.depth.beside_instruments import continuing
 from endogs.priors.depth.light_falloff import FIXED
 from endogs.priors.depth.photometric import photometric_depth
 from endogs.priors.depth.prediction import DepthInput, DepthKind, DepthPrediction, TissueMasks
 from endogs.priors.depth.rank_correlation import rank_correlation
+from endogs.priors.tissue import erode_tissue_mask
 
 if TYPE_CHECKING:
     from endogs.clip import Clip
@@ -77,12 +79,18 @@ class GivenDepth:
         return notes
 
     def predict(self, frame: DepthInput) -> DepthPrediction:
-        """The given depth, kind `metric`. Raises InputError when the frame carries no depth."""
+        """The given depth, kind `metric`; confident on tissue and where it continues the tissue's beside instruments.
+
+        Raises InputError when the frame carries no depth.
+        """
         if frame.given is None:
             raise InputError("the clip has no depth maps; use --depth photometric")
         known = np.isfinite(frame.given) & (frame.given > 0)
         value = np.where(known, frame.given, 0).astype(np.float32)
-        return DepthPrediction(value, self.kind, (known & frame.tissue_mask).astype(np.float32))
+        tissue = frame.tissue_mask
+        if frame.doubtful is not None:
+            tissue = tissue | continuing(value, erode_tissue_mask(tissue), frame.doubtful)
+        return DepthPrediction(value, self.kind, (known & tissue).astype(np.float32))
 
     def about(self) -> dict[str, Any]:
         """JSON."""

@@ -38,13 +38,16 @@ class DepthInput:
     """(H, W) 1/z up to scale and offset that came with the clip, NaN = unknown."""
     number: int = 0
     """Its index in the clip."""
+    doubtful: NDArray[np.bool_] | None = None
+    """(H, W), True where found masks leave open whether it is tissue; the tissue mask has none of it."""
 
     @staticmethod
     def of(clip: "Clip", i: int, tissue_mask: NDArray[np.bool_] | None = None) -> "DepthInput":
         """Frame `i` of a clip, with its own tissue mask unless another (H, W) is handed over."""
         mask = clip.tissue_mask(i) if tissue_mask is None else tissue_mask
         given = clip.depth(i), clip.inverse_depth(i)
-        return DepthInput(clip.image(i), mask, clip.K[i], clip.right_image(i), clip.baseline, *given, i)
+        right = clip.right_image(i), clip.baseline
+        return DepthInput(clip.image(i), mask, clip.K[i], *right, *given, i, clip.doubtful(i))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 from endogs.clip.cameras.baselines import USUAL_MM, baseline_notes
 from endogs.clip.checks.verdicts import PairCheck
 from endogs.errors import InputError
+from endogs.priors.depth.beside_instruments import continuing
 from endogs.priors.depth.disparity import disparity_range, matches, matching_grey, smoothed
 from endogs.priors.depth.disparity_surface import with_sharp_edges, without_strays
 from endogs.priors.depth.given import PLAUSIBLE_MM
@@ -93,10 +94,13 @@ class StereoDepth:
         lowest, count = self._range or disparity_range([(left, right)]) or (0, 64)
         disparity, known = matches(left, right, lowest, count)
         # Matching widens what is near: up to MARGIN pixels of tissue beside an instrument get the instrument's depth.
-        known &= (disparity > 0.5) & erode_tissue_mask(frame.tissue_mask, MARGIN)
+        matched, tissue = known & (disparity > 0.5), erode_tissue_mask(frame.tissue_mask, MARGIN)
         # Each eye sees the lamp's mirror image elsewhere: a highlight's disparity is not its surface's.
-        known &= ~bright_mask(frame.image)
-        known = without_strays(disparity, known)
+        matched &= ~bright_mask(frame.image)
+        if frame.doubtful is not None:
+            depth = frame.K[0, 0] * frame.baseline / np.where(matched, disparity, np.inf)
+            tissue |= continuing(depth, tissue, frame.doubtful | (frame.tissue_mask & ~tissue))
+        known = without_strays(disparity, matched & tissue)
         disparity = smoothed(with_sharp_edges(disparity, known, left, right), known)
         depth = np.where(known, frame.K[0, 0] * frame.baseline / np.where(known, disparity, 1), 0).astype(np.float32)
         return DepthPrediction(depth, self.kind, known.astype(np.float32))

@@ -47,6 +47,8 @@ COLOR_FOR, COLOR_AGAINST = 1.2, 0.3
 (precision .98), but metal that mirrors tissue looks like tissue."""
 BRIGHT = (200.0, 235.0)
 """Grey levels of the brightest channel from which on colour finds less, and nothing."""
+CLEAR = 0.3
+"""Probability of a frame to show tissue clearly, below which colour has no say."""
 MOST = 5.0
 SURE = 1.5
 """Log odds that some part of an instrument reaches."""
@@ -54,6 +56,8 @@ SURE_SHARE = 0.15
 """That part."""
 SMALLEST = 0.0015
 """Part of the image that a patch must cover."""
+SMALLEST_LEAVING, LEAVING_REACH = 0.0005, 0.04
+"""Part of the image that a patch must cover at the edge so near to where the frame before had one, in image widths."""
 SMALLEST_LOOSE = 0.004
 """Part of it that a patch must cover which neither reaches the edge of the view nor lies near one that does."""
 REACH = 0.08
@@ -86,6 +90,8 @@ class InstrumentSearch:
         self.colors_tell = tissue is not None and tissue.are_red
         """Whether tissue is red enough for colour to have a say."""
         self._seen_by: dict[int, tuple[Mask, Mask]] = {}
+        self._before: Mask | None = None
+        """The instruments (h, w) of the last frame whose outlines were found; that goes in order."""
 
     @property
     def view(self) -> Mask:
@@ -95,12 +101,15 @@ class InstrumentSearch:
     def alone(self, index: int, image: NDArray[np.uint8]) -> LogOdds:
         """What frame `index` says by itself, (h, w); `image` is the frame at that size."""
         size = image.shape[1::-1]
-        odds = self._network.look(self._clip.image(index), ~self._clip.ignored).log_odds
+        sight = self._network.look(self._clip.image(index), ~self._clip.ignored)
+        odds = sight.log_odds
         if odds.shape != self.view.shape:
             odds = np.asarray(cv2.resize(odds, size, interpolation=cv2.INTER_LINEAR), np.float32)
         total = np.clip(odds + OFFSET, -MOST, MOST)
         by_network, by_color = odds > 0, np.zeros_like(self.view)
-        if self.colors_tell and self.colors.tissue is not None:
+        # Smoke is as grey as steel, and darkness has no colour.
+        clear = sight.states["tissue"] >= CLEAR
+        if clear and self.colors_tell and self.colors.tissue is not None:
             evidence = colors_speak(image, self.view, self.colors.tissue, self.colors.table)
             odds = np.clip(evidence.log_odds, -MOST, MOST)
             by_color = instrument_patches(evidence, odds, self.colors.tissue, self.colors.edge)
@@ -118,6 +127,7 @@ class InstrumentSearch:
 
     def masks(self) -> Iterator[FoundFrame]:
         """Instruments and halo (h, w) of every frame, in order. Outlines are refined on a second thread meanwhile."""
+        self._before = None
         return beside(self.spoken(), self._outline)
 
     def _outline(self, frame: SpokenFrame) -> FoundFrame:
@@ -127,11 +137,15 @@ class InstrumentSearch:
         if flows:
             moved = sum(motion_log_odds(odds, flow, self.view) for flow in flows) / np.float32(len(flows))
             odds = np.asarray(odds + MOTION * moved, np.float32)
-        mask = outlined(frame.image, patches_of(odds, self.colors.edge), odds, self.view, follow_edges)
+        patches = patches_of(odds, self.colors.edge)
+        # What is left of one that leaves is too small for an outline to be found around it.
+        leaving = patches_of(odds, self.colors.edge, self._before) & ~patches & self.view
+        mask = outlined(frame.image, patches, odds, self.view, follow_edges) | leaving
         # A grasper's window that the halo would fill to the last pixel says more as instrument.
         mask = without_slits(mask, 1 + rim_of(mask.shape[1])) & self.view
         glare = glare_beside(frame.image, mask, odds)
         mask &= ~glare
+        self._before = mask
         halo = self._halo(mask, odds) | glare
         by_network, by_color = (int(np.count_nonzero(seen & mask)) for seen in self._seen_by.pop(frame.number))
         return FoundFrame(mask, halo, by_network, by_color)
@@ -145,10 +159,11 @@ class InstrumentSearch:
         return (tip_halo(mask, self.colors.edge) | doubtful) & self.view & ~mask
 
 
-def patches_of(odds: LogOdds, edge: Mask) -> Mask:
+def patches_of(odds: LogOdds, edge: Mask, before: Mask | None = None) -> Mask:
     """The patches (h, w) of positive `odds` (h, w) that are instruments; `edge` from `components.edge_of_view`.
 
-    A patch must somewhere be sure. Smaller ones must reach the edge of the view, or lie near one that does.
+    A patch must somewhere be sure. Smaller ones must reach the edge of the view, or lie near one that does; the
+    smallest must reach it where the frame before had an instrument (`before` (h, w)): it is leaving.
     """
     height, width = odds.shape
     opened = cv2.morphologyEx((odds > 0).view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
@@ -163,11 +178,16 @@ def patches_of(odds: LogOdds, edge: Mask) -> Mask:
 
     area = sums(np.ones(odds.shape))
     sure = sums(odds > SURE) > SURE_SHARE * np.maximum(area, 1)
-    sure &= area > SMALLEST * height * width
     sure[0] = False
     rooted = sure & (sums(edge) > 0.01 * width)
+    leaving = np.zeros(count, bool)
+    if before is not None and before.any():
+        leaving = rooted & (area > SMALLEST_LEAVING * height * width)
+        leaving &= sums(grown(before, round(LEAVING_REACH * width))) > 0
+    sure &= area > SMALLEST * height * width
+    rooted &= sure
     near = sums(grown(rooted[labels], round(REACH * width))) > 0 if rooted.any() else np.zeros(count, bool)
-    chosen = rooted | (sure & (near | (area > SMALLEST_LOOSE * height * width)))
+    chosen = rooted | leaving | (sure & (near | (area > SMALLEST_LOOSE * height * width)))
     return chosen[labels]
 
 
