@@ -8,10 +8,13 @@ is taken for the sum of Gaussian processes (C. Rasmussen and C. Williams, "Gauss
     place(t) = parabola(t) + hand(t) + breath(t) + noise(t),
 
 where the hand is white noise that is integrated twice or three times (the kernels are in chapter 6.3 there), and the
-noise may last for a while, as the tracker's errors on moving tissue do. The breath has the kernel a (cos wd + h cos 2wd)
-/ (1 + h) exp(-d^2 / 2 l^2) of the interval d: its rhythm w may wander with a memory of l. All of them are the same in
-the three coordinates. The evidence (equation 2.45 there, with the parabola's coefficients integrated out and the best
-overall size) chooses the numbers, and says by how much a path with a breath is the more probable one.
+noise may last for a while, as the tracker's errors on moving tissue do. The breath has the kernel
+
+    a (cos wd + h cos 2wd) / (1 + h) exp(-d^2 / 2 l^2)
+
+of the interval d: its rhythm w may wander, with a memory of l. All of them are the same in the three coordinates. The
+evidence (equation 2.45 there, with the parabola's coefficients integrated out and the best overall size) chooses the
+numbers, and says by how much a path with a breath is the more probable one.
 """
 
 from collections.abc import Callable, Sequence
