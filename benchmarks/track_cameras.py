@@ -44,10 +44,11 @@ from endogs.pipeline.breathing import breathing_in, without_breathing
 from endogs.pipeline.fused_path import fused
 from endogs.pipeline.pose_prior import PosePrior
 from endogs.priors.instruments.choose import with_instrument_masks
+from endogs.tracking.begun_again import track_by_light
 from endogs.tracking.colmap_poses import colmap_clip
 from endogs.tracking.focal_length import find_focal_length, with_focal_factor
 from endogs.tracking.prior_fusion import Noise
-from endogs.tracking.tracker import DepthSource, track_clip
+from endogs.tracking.tracker import DepthSource
 from endogs.tracking.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -92,7 +93,7 @@ def endogs_rows(clip: Clip, source: DepthSource, priors: list[PosePrior]) -> lis
     """One row: `endogs track` with this depth; another where breathing is found in the path, and one for each prior."""
     held_out = frozenset(split_frames(len(clip)).unseen)
     began = time.process_time()
-    trajectory = track_clip(clip, held_out, source)
+    trajectory = track_by_light(clip, held_out, source)
     spent = 1000 * (time.process_time() - began) / len(clip)
     rows = [_endogs_row(clip, NAMES[source], trajectory, source == "none", spent)]
     began = time.process_time()

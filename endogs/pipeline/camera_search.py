@@ -23,11 +23,12 @@ from endogs.pipeline.tissue_path import path_doubt, path_extent, path_left
 from endogs.priors.depth.pair_doubt import checked_pair, pair_doubt
 from endogs.progress import Progress
 from endogs.scene.origin import FittedCameras
+from endogs.tracking.begun_again import track_by_light
 from endogs.tracking.camera_motion import CameraMotion, camera_motion
 from endogs.tracking.colmap_poses import colmap_clip
 from endogs.tracking.focal_length import find_focal_length, focal_length_seen, with_focal
 from endogs.tracking.light_side import against_light, depth_by_light
-from endogs.tracking.tracker import DepthSource, track_clip
+from endogs.tracking.tracker import DepthSource
 from endogs.tracking.trajectory import Trajectory
 from endogs.tracking.turning import turning_path
 
@@ -206,7 +207,7 @@ def tracked(clip: Clip, held_out: Sequence[int] = (), depth: DepthSource | None 
     """The camera's path, found in the clip's pictures, and its depth or right views where it has any it can trust."""
     unfit = unfit_pair(clip) if depth is None and not clip.has_depth else None
     with Progress("frame", bar="camera") as progress:
-        trajectory = track_clip(clip, frozenset(held_out), "none" if unfit else depth, progress)
+        trajectory = track_by_light(clip, frozenset(held_out), "none" if unfit else depth, progress)
     said = [f"camera: the right views are not used, as {unfit}"] if unfit is not None else []
     if trajectory.units == "mm":
         given = depth == "given" or (depth is None and clip.has_depth)

@@ -94,7 +94,7 @@ def test_distances_of_the_path_are_those_of_the_fit_and_it_says_which(moving, mo
         poses = [TrackedFrame(k, float(t), TRUE[k], State.TRACKED) for k, t in enumerate(clip.times)]
         return Trajectory(tuple(poses), tuple(poses), "mm", ())
 
-    monkeypatch.setattr(camera_search, "track_clip", found)
+    monkeypatch.setattr(camera_search, "track_by_light", found)
     monkeypatch.setattr(camera_plan, "unfit_pair", lambda clip: None)
     plan = resolve(Reconstruct(moving, depth=depth, camera="track"), clip)
     _, _, cameras = with_cameras(clip, plan)

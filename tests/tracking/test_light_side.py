@@ -7,7 +7,8 @@ import pytest
 from samples.ball_clip import HEIGHT, WIDTH, K, shown
 
 from endogs.geometry import pixel_rays
-from endogs.tracking import focal_length
+from endogs.tracking import begun_again, focal_length
+from endogs.tracking.begun_again import BEGUN_AGAIN, track_by_light
 from endogs.tracking.light_side import against_light, depth_by_light
 from endogs.tracking.trajectory import Landmarks, State, TrackedFrame, Trajectory
 
@@ -80,3 +81,30 @@ def test_the_search_takes_a_map_that_lies_as_the_light_says(seen, monkeypatch):
     assert focal_length.find_focal_length(clip).factor == pytest.approx(0.38, rel=0.01)
     light[0.6] = 0.1
     assert focal_length.find_focal_length(clip).factor == pytest.approx(0.6, rel=0.01)
+
+
+@pytest.mark.parametrize("mends", [True, False])
+def test_a_mirrored_map_is_begun_again_with_more_parallax(seen, monkeypatch, mends):
+    """And the first stays where that does not help, for the doubt to be said."""
+    clip, depth = seen
+    mirrored, right = (path_with(z) for z in (depth.min() + depth.max() - depth, depth))
+    asked = []
+
+    def tracked(_clip, _held_out, _source, _progress, config=None):
+        asked.append(None if config is None else config.start_parallax)
+        return right if config is not None and mends else mirrored
+
+    monkeypatch.setattr(begun_again, "track_clip", tracked)
+    path = track_by_light(clip)
+    assert asked[0] is None
+    assert asked[1] > begun_again.TrackingConfig().start_parallax
+    assert path.notes == ((BEGUN_AGAIN,) if mends else ())
+    assert path.landmarks is (right if mends else mirrored).landmarks
+
+
+def test_a_map_that_lies_as_the_light_says_is_tracked_once(seen, monkeypatch):
+    clip, depth = seen
+    asked = []
+    monkeypatch.setattr(begun_again, "track_clip", lambda *_: asked.append(1) or path_with(depth))
+    assert track_by_light(clip).notes == ()
+    assert asked == [1]
