@@ -199,9 +199,9 @@ class CudaSteps:
         slices = self._optimizer.deformation.slices(view.time)
         knot = slices[0][0] if slices else 0
         weights = [weight for _, _, weight in slices] or [0.0] * ACTIVE
-        hidden = view.occluded if config.hidden_weight > 0 else None
+        opaque = view.opaque if config.hidden_weight > 0 else None
         depth = None if view.depth is None else view.depth.float()
-        given = (view.image, view.weight, view.depth_weight, depth, hidden)
+        given = (view.image, view.weight, view.depth_weight, depth, opaque)
         tensors = tuple(None if t is None else t.to(self._device).contiguous() for t in given)
         self._kept += [t for t in tensors if t is not None]
         return bytes(
@@ -215,7 +215,7 @@ class CudaSteps:
                 scales.color,
                 scales.ssim,
                 scales.depth,
-                scales.occluded,
+                scales.opaque,
                 DEPTH_MODES[self._kind] if has_depth(view) else 0,
                 knot,
                 weights,
@@ -284,8 +284,8 @@ class CudaSteps:
             terms["dssim"] = dissimilarity / (3 * scales.pixels)
         if view.depth is not None:
             terms["depth"] = depth
-        if view.occluded is not None and self._config.hidden_weight > 0:
-            terms["hidden"] = through / view.occluded.numel()
+        if view.opaque is not None and self._config.hidden_weight > 0:
+            terms["hidden"] = through / view.opaque.numel()
         return loss, terms
 
 

@@ -28,6 +28,8 @@ class View:
     """(H, W) uint8, 255 = full weight in the depth loss."""
     occluded: Tensor | None = None
     """(H, W) uint8, 1 = an instrument hides the tissue; None where nothing is known to be hidden."""
+    surface: Tensor | None = None
+    """(H, W) uint8, 1 = tissue that is asked to be opaque; None where its colours alone ask for that."""
 
     def seen_from(self, camera: Camera) -> "View":
         """The same image, taken by another camera; what is known of its pixels is not counted again."""
@@ -36,9 +38,16 @@ class View:
         return moved
 
     @cached_property
-    def occluded_pixels(self) -> int:
-        """How many pixels an instrument hides."""
-        return 0 if self.occluded is None else int(self.occluded.sum(dtype=torch.int64))
+    def opaque(self) -> Tensor | None:
+        """(H, W) uint8, 1 where no light may pass: `occluded` and `surface`; None where there is neither."""
+        if self.occluded is None or self.surface is None:
+            return self.surface if self.occluded is None else self.occluded
+        return self.occluded | self.surface
+
+    @cached_property
+    def opaque_pixels(self) -> int:
+        """How many pixels may let no light pass."""
+        return 0 if self.opaque is None else int(self.opaque.sum(dtype=torch.int64))
 
     @property
     def color_weight(self) -> Tensor:

@@ -241,6 +241,7 @@ class Window:
             _bytes(trust).to(self._device),
             k,
             occluded=torch.from_numpy(hidden.view(np.uint8)).to(self._device) if hidden.any() else None,
+            surface=None if self.static_camera else torch.from_numpy(eroded.view(np.uint8)).to(self._device),
         )
         if self._with_depth is not None and frame.number not in self._with_depth:
             return view

@@ -11,9 +11,7 @@ from endogs.tracking.trajectory import Trajectory
 
 MORE_PARALLAX = 2.0
 """Times what a start asks for at first."""
-BEGUN_AGAIN = (
-    "camera: the first map lay inside out by the light; this path is of one that began with more parallax"
-)
+BEGUN_AGAIN = "camera: the first map lay inside out by the light; this path is of one that began with more parallax"
 
 
 def track_by_light(

@@ -138,6 +138,20 @@ def test_depth_counts_in_a_halo_where_the_prior_knows_it_to_be_tissues():
     assert (weight[:, :20] == 0).all()
 
 
+@pytest.mark.parametrize("still", [True, False])
+def test_tissue_is_asked_to_be_opaque_before_a_moving_camera(still):
+    """Else its dark parts grow transparent from segment to segment of a long clip, as nothing looks the same there."""
+    camera = HalfDoubtful()
+    camera.static_camera = still
+    camera.show()
+    window = Window(camera, ClipFlows(lambda i: camera.alive[i].image), FlatDepth(camera), CONFIG, torch.device("cpu"))
+    window.take_all()
+    opaque = window.real[0].opaque
+    assert (opaque[:, :10] == 1).all(), "behind the instrument"
+    assert (opaque[:, 10:30] == 0).all(), "the halo"
+    assert (opaque[:, 30 + CONFIG.mask_erosion : -CONFIG.mask_erosion] == (0 if still else 1)).all(), "tissue"
+
+
 def held_bytes() -> int:
     """Bytes of all numpy arrays and Python objects made since tracing began, and of all tensors."""
     gc.collect()

@@ -31,7 +31,9 @@ def step_problem(depth_kind: str | None, ssim_weight: float, with_unseen: bool) 
     weight = torch.where(random(31, 50, seed=1) > 0, 255, 51).to(torch.uint8)  # 51: the rim of an eroded mask
     weight[:4], weight[:, :3] = 0, 0
     image = random(31, 50, 3, seed=2, low=0, high=255).to(torch.uint8)
-    view = View(0.0, camera, image, weight, 0, occluded=(weight == 0).to(torch.uint8))
+    open_tissue = torch.zeros_like(weight)
+    open_tissue[20:, 25:] = 1
+    view = View(0.0, camera, image, weight, 0, occluded=(weight == 0).to(torch.uint8), surface=open_tissue)
     if depth_kind is not None:
         depth = torch.where(covered, rendering.depth * random(31, 50, seed=4, low=0.9, high=1.1), 0)
         depth_weight = torch.where(covered, random(31, 50, seed=5, low=40, high=255), 0).to(torch.uint8)

@@ -64,12 +64,12 @@ class FusedLoss:
             color_grad[:3] = planes_grad[:3]
             planes_grad[:3] = 0
         loss += self._through_the_image(planes, planes_grad, view, step, told)
-        if view.occluded is not None and config.hidden_weight > 0:
-            hidden = view.occluded.to(torch.float32)
-            through = view.occluded_pixels - float(torch.dot(planes[4].reshape(-1), hidden.reshape(-1)))
-            told["hidden"] = through / hidden.numel()
-            loss += scales.occluded * through
-            planes_grad[4].add_(hidden, alpha=-scales.occluded)
+        if view.opaque is not None and config.hidden_weight > 0:
+            opaque = view.opaque.to(torch.float32)
+            through = view.opaque_pixels - float(torch.dot(planes[4].reshape(-1), opaque.reshape(-1)))
+            told["hidden"] = through / opaque.numel()
+            loss += scales.opaque * through
+            planes_grad[4].add_(opaque, alpha=-scales.opaque)
 
         def backward(image_grad: Tensor) -> Tensor:
             grad = torch.empty_like(packed)

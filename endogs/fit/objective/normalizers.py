@@ -18,8 +18,8 @@ class LossNormalizers:
     """Of the dissimilarity."""
     depth: float
     """Of the weighted absolute error of inverse depth; 0 unless depth is metric."""
-    occluded: float
-    """Of the light that passes where an instrument hides the tissue; 0 where nothing is hidden."""
+    opaque: float
+    """Of the light that passes where none may (`View.opaque`); 0 where all may."""
 
     @staticmethod
     def of(view: View, config: FitConfig, depth_kind: str) -> "LossNormalizers":
@@ -31,7 +31,7 @@ class LossNormalizers:
             (1 - config.ssim_weight) / (3 * pixels),
             config.ssim_weight / (3 * pixels),
             config.depth_weight * view.median_depth / max(view.depth_weight_sum, 1e-6) if metric else 0.0,
-            0.0 if view.occluded is None else config.hidden_weight / view.occluded.numel(),
+            0.0 if view.opaque is None else config.hidden_weight / view.opaque.numel(),
         )
 
 

@@ -129,7 +129,8 @@ class Normals(Term):
 
 @dataclass(frozen=True)
 class HiddenCover(Term):
-    """The light that passes where an instrument hides the tissue, so that no slit opens there."""
+    """The light that passes where an instrument hides the tissue, so that no slit opens, and before a moving camera
+    through tissue: dark tissue looks the same where nothing is drawn."""
 
     name: ClassVar[str] = "hidden"
     in_graph: ClassVar[bool] = True
@@ -141,13 +142,13 @@ class HiddenCover(Term):
         return self.setup.config.hidden_weight > 0
 
     def weight(self, view: View, step: int) -> float:
-        """The configured weight on views with instruments."""
-        return 0.0 if view.occluded is None else self.setup.config.hidden_weight
+        """The configured weight on views with such pixels."""
+        return 0.0 if view.opaque is None else self.setup.config.hidden_weight
 
     def value(self, rendering: Rendering, view: View, told: Told) -> Tensor:
         """Its share of the image."""
-        assert view.occluded is not None
-        gap = ((1 - rendering.alpha) * view.occluded).sum() / view.occluded.numel()
+        assert view.opaque is not None
+        gap = ((1 - rendering.alpha) * view.opaque).sum() / view.opaque.numel()
         told[self.name] = float(gap.detach())
         return gap
 
