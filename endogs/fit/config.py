@@ -151,7 +151,8 @@ class FitConfig:
     depth_anchor: float = 1e-3
     """Weight that holds mean and spread of log depth where a relative prior put them."""
     hidden_weight: float = 0.005
-    """Weight that keeps the scene opaque behind instruments, so that no slit opens where nothing else is asked for.
+    """Weight that keeps the scene opaque behind instruments, so that no slit opens where nothing else is asked for, and
+    where a moving camera sees tissue, whose dark parts would fade in time.
     At .02 it drags what is there towards the slits (half again the depth error); at .001 specks stay open."""
     unseen_weight: float = 0.02
     """Weight of smooth depth and colour at pixels that no training frame ever shows as tissue."""

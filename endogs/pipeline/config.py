@@ -59,7 +59,7 @@ class Track(Options):
     """Poses from elsewhere, and how far they are off."""
     breathing: Literal["auto", "keep"] = "auto"
     """auto takes out of the path what comes and goes along one line with a steady rhythm, where that is sure; keep
-    leaves the path as it is beside the tissue. With --pose-prior the prior tells breathing, and this does nothing."""
+    leaves the path as it is beside the tissue. With --pose-prior the prior tells breathing, and keep is refused."""
     masks: MaskChoice = "auto"
     """Instrument masks, whose pixels are not followed: as --masks of reconstruct."""
     sam2: Annotated[Sam2Options, OmitArgPrefixes] = field(default_factory=Sam2Options)

@@ -34,6 +34,11 @@ def run_track(config: Track) -> Trajectory:
     clip in which hardly any frame's pose is found.
     """
     config.prior.check()
+    if config.breathing == "keep" and config.prior.pose_prior is not None:
+        raise InputError(
+            f"{config.prior.pose_prior}: poses of --pose-prior tell breathing from the camera, so --breathing keep "
+            "would change nothing; leave one of them out"
+        )
     out = config.out
     if out is not None:
         if out.suffix.lower() != ".tum":

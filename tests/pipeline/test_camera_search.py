@@ -14,7 +14,7 @@ from endogs.errors import InputError
 from endogs.evaluate.metrics.trajectory import compare_paths
 from endogs.evaluate.tum_file import read_tum
 from endogs.geometry import invert_rigid
-from endogs.pipeline import camera_plan, camera_search
+from endogs.pipeline import breathing, camera_plan, camera_search
 from endogs.pipeline.camera_plan import with_cameras
 from endogs.pipeline.camera_search import find_cameras, tracked, with_focal_length, without_gaps
 from endogs.pipeline.options import Reconstruct
@@ -23,6 +23,7 @@ from endogs.pipeline.spans import spans
 from endogs.scene.scene_file import load_scene
 from endogs.tracking import focal_length
 from endogs.tracking.camera_motion import camera_motion
+from endogs.tracking.rhythm import Rhythm
 from endogs.tracking.rigid_motion import moved_by
 from endogs.tracking.trajectory import State, TrackedFrame, Trajectory
 
@@ -168,6 +169,22 @@ def test_track_writes_a_path_that_compare_poses_reads(moving, tmp_path, capsys):
     assert main(["track", str(moving), "--out", str(tmp_path / "poses.txt")]) == 2
     assert main(["track", str(moving), "--depth", "stereo"]) == 2
     assert "no right views" in capsys.readouterr().err
+
+
+def test_track_leaves_breathing_out_unless_it_is_kept(moving, tmp_path, monkeypatch, capsys):
+    shift = np.tile([0.5, 0.0, -0.25], (FRAMES, 1)) * np.sin(np.arange(FRAMES))[:, None]
+    monkeypatch.setattr(breathing, "find_rhythm", lambda times, centres: Rhythm(shift, 4.0, 0.6, 12.0))
+    words = ["track", str(moving), "--masks", "none"]
+    assert main([*words, "--out", str(tmp_path / "out.tum")]) == 0
+    assert "left out of the path" in capsys.readouterr().out
+    assert main([*words, "--out", str(tmp_path / "kept.tum"), "--breathing", "keep"]) == 0
+    assert "left out of the path" not in capsys.readouterr().out
+    told, kept = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("out", "kept"))
+    np.testing.assert_allclose(told["breathing_left_out"]["shift"], shift)
+    assert "breathing_left_out" not in kept
+    out, whole = read_tum(tmp_path / "out.tum"), read_tum(tmp_path / "kept.tum")
+    found = [frame["world_to_camera"] is not None for frame in kept["frames"]]
+    np.testing.assert_allclose(whole.poses[:, :3, 3] - out.poses[:, :3, 3], shift[found], atol=1e-6)
 
 
 def test_track_needs_no_row_of_given_poses(tmp_path, capsys):

@@ -197,7 +197,10 @@ def test_track_writes_the_joined_path(folder, tmp_path, capsys):
     words = ["track", str(folder), "--out", str(out), "--masks", "none", "--pose-prior", str(file)]
     assert main([*words, "--pose-prior-mm", "0.05"]) == 2
     assert "--pose-prior-deg" in capsys.readouterr().err
-    assert main([*words, "--pose-prior-mm", "0.05", "--pose-prior-deg", "0.05"]) == 0
+    sure = ["--pose-prior-mm", "0.05", "--pose-prior-deg", "0.05"]
+    assert main([*words, *sure, "--breathing", "keep"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+    assert main([*words, *sure]) == 0
     assert "in the world of prior.tum" in capsys.readouterr().out
     text = out.read_text()
     assert "# prior 0.166666667 dark" in text
