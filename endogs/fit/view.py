@@ -37,7 +37,7 @@ class View:
         vars(moved).update({name: value for name, value in vars(self).items() if name not in own})
         return moved
 
-    @cached_property
+    @property
     def opaque(self) -> Tensor | None:
         """(H, W) uint8, 1 where no light may pass: `occluded` and `surface`; None where there is neither."""
         if self.occluded is None or self.surface is None:
@@ -47,7 +47,8 @@ class View:
     @cached_property
     def opaque_pixels(self) -> int:
         """How many pixels may let no light pass."""
-        return 0 if self.opaque is None else int(self.opaque.sum(dtype=torch.int64))
+        opaque = self.opaque
+        return 0 if opaque is None else int(opaque.sum(dtype=torch.int64))
 
     @property
     def color_weight(self) -> Tensor:

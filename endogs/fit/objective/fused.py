@@ -64,8 +64,9 @@ class FusedLoss:
             color_grad[:3] = planes_grad[:3]
             planes_grad[:3] = 0
         loss += self._through_the_image(planes, planes_grad, view, step, told)
-        if view.opaque is not None and config.hidden_weight > 0:
-            opaque = view.opaque.to(torch.float32)
+        closed = view.opaque if config.hidden_weight > 0 else None
+        if closed is not None:
+            opaque = closed.to(torch.float32)
             through = view.opaque_pixels - float(torch.dot(planes[4].reshape(-1), opaque.reshape(-1)))
             told["hidden"] = through / opaque.numel()
             loss += scales.opaque * through
