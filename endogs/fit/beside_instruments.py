@@ -8,10 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from endogs.clip.frame_source import Frame
+from endogs.fit.missed_rim import Rings, missed_rim, rings_around
 from endogs.fit.view import View
+from endogs.priors.tissue import PackedMask
 from endogs.seeding.continued_colors import continued_colors
 from endogs.seeding.observations import Observations
-from endogs.seeding.remembered_tissue import verdicts
+from endogs.seeding.remembered_tissue import Verdict, verdicts
 
 Mask = NDArray[np.bool_]
 
@@ -19,16 +22,29 @@ Mask = NDArray[np.bool_]
 def weighed(views: Sequence[View], observations: Observations, sure: Sequence[Mask]) -> list[View]:
     """The views of training frames with other colour weights where found masks leave open what a pixel shows.
 
-    Full weight where it agrees with what other frames show of its tissue, none where it contradicts them. `sure` (H, W)
-    of each frame is True where it surely shows tissue. Frames whose masks leave nothing open stay as they are.
+    Full weight where it agrees with what other frames show of its tissue, none where it contradicts them, or where they
+    do not know it and the masks turn out too narrow by so much. `sure` (H, W) of each frame is True where it surely
+    shows tissue. Frames whose masks leave nothing open stay as they are.
     """
+    kept = [
+        (PackedMask.of(told.tissue), PackedMask.of(told.other), _rings(view, frame))
+        for view, frame, told in zip(views, observations.frames, verdicts(observations, sure), strict=True)
+    ]
+    missed = missed_rim((rings, Verdict(tissue.unpacked(), other.unpacked())) for tissue, other, rings in kept)
     found = []
-    for view, frame, told in zip(views, observations.frames, verdicts(observations, sure), strict=True):
+    for view, frame, (tissue, other, rings) in zip(views, observations.frames, kept, strict=True):
         weight = view.weight.cpu().numpy()
         shown = frame.tissue_mask if frame.doubtful is None else frame.tissue_mask | frame.doubtful
-        weight = np.where(told.tissue & shown, np.uint8(255), np.where(told.other, np.uint8(0), weight))
+        off = other.unpacked() | ((rings > 0) & (rings <= missed))
+        weight = np.where(tissue.unpacked() & shown, np.uint8(255), np.where(off, np.uint8(0), weight))
         found.append(replace(view, weight=_on(view, weight)))
     return found
+
+
+def _rings(view: View, frame: Frame) -> Rings:
+    if view.occluded is None or frame.doubtful is None:
+        return np.zeros(frame.tissue_mask.shape, np.uint8)
+    return rings_around(view.occluded.cpu().numpy() > 0, frame.doubtful)
 
 
 def tinted(views: Sequence[View], observations: Observations, hidden: Mask, share: float) -> list[View]:

@@ -75,7 +75,6 @@ class Window:
         self._laid: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
         self._times_seen = np.zeros(source.ignored.shape, np.int64)
         self._showing = 0
-        self._ever_open = np.zeros(source.ignored.shape, bool)
 
     @property
     def frames(self) -> list[Frame]:
@@ -103,9 +102,14 @@ class Window:
         if any(frame.doubtful is not None and frame.doubtful.any() for frame in self.frames):
             sure = [mask.unpacked() for mask in self._eroded]
             self.real = weighed(self.real, self.observations, sure)
+        if not self.static_camera:
+            return
+        shown = torch.zeros(self._source.ignored.shape, dtype=torch.bool, device=self._device)
+        for view in self.real:
+            shown |= view.weight > 0
         # Closer to the rim, Gaussians of the rim would have to be two things at once.
-        hidden = erode_tissue_mask(~self._ever_open, self._config.mask_erosion) & ~self._source.ignored
-        if self.static_camera and hidden.any():
+        hidden = erode_tissue_mask(~shown.cpu().numpy(), self._config.mask_erosion) & ~self._source.ignored
+        if hidden.any():
             self.real = tinted(self.real, self.observations, hidden, self._config.hidden_color_weight)
 
     def leave(self) -> None:
@@ -138,7 +142,6 @@ class Window:
         self._eroded.append(PackedMask.of(erode_tissue_mask(frame.tissue_mask, self._config.mask_erosion)))
         self.real.append(self._real_view(len(self.real)))
         self._times_seen += frame.tissue_mask
-        self._ever_open |= frame.tissue_mask if frame.doubtful is None else frame.tissue_mask | frame.doubtful
         self._showing += bool(frame.tissue_mask.any())
         self._laid = None
 

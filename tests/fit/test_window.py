@@ -138,6 +138,27 @@ def test_depth_counts_in_a_halo_where_the_prior_knows_it_to_be_tissues():
     assert (weight[:, :20] == 0).all()
 
 
+def test_what_no_view_learns_is_asked_for_continued_colours(monkeypatch):
+    """Also where a halo turns out to be the instrument's: nothing else would say what is there."""
+    open_from = 14
+
+    def told(views, *others):
+        x = torch.arange(WIDTH)
+        return [replace(view, weight=torch.where(x < open_from, torch.zeros_like(view.weight), 51)) for view in views]
+
+    monkeypatch.setattr("endogs.fit.window.weighed", told)
+    camera = HalfDoubtful()
+    camera.show()
+    window = Window(camera, ClipFlows(lambda i: camera.alive[i].image), FlatDepth(camera), CONFIG, torch.device("cpu"))
+    window.take_all()
+    window.compare_frames()
+    weight = window.real[0].weight
+    inside = open_from - CONFIG.mask_erosion
+    assert (weight[:, :inside] == round(255 * CONFIG.hidden_color_weight)).all()
+    assert (weight[:, inside:open_from] == 0).all(), "closer to what is learned"
+    assert (weight[:, open_from:] == 51).all()
+
+
 @pytest.mark.parametrize("still", [True, False])
 def test_tissue_is_asked_to_be_opaque_before_a_moving_camera(still):
     """Else its dark parts grow transparent from segment to segment of a long clip, as nothing looks the same there."""
