@@ -1,6 +1,6 @@
 """What all frames together say of pixels beside and behind instruments, where none says it by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from endogs.clip.frame_source import Frame
-from endogs.fit.missed_rim import Rings, missed_rim, rings_around
+from endogs.fit.missed_rim import missed_rim, rings_around
 from endogs.fit.view import View
 from endogs.priors.tissue import PackedMask
+from endogs.seeding.coarse_frames import CoarseFrames
 from endogs.seeding.continued_colors import continued_colors
 from endogs.seeding.observations import Observations
 from endogs.seeding.remembered_tissue import Verdict, verdicts
@@ -26,25 +26,38 @@ def weighed(views: Sequence[View], observations: Observations, sure: Sequence[Ma
     do not know it and the masks turn out too narrow by so much. `sure` (H, W) of each frame is True where it surely
     shows tissue. Frames whose masks leave nothing open stay as they are.
     """
-    kept = [
-        (PackedMask.of(told.tissue), PackedMask.of(told.other), _rings(view, frame))
-        for view, frame, told in zip(views, observations.frames, verdicts(observations, sure), strict=True)
-    ]
-    missed = missed_rim((rings, Verdict(tissue.unpacked(), other.unpacked())) for tissue, other, rings in kept)
+    told = [(PackedMask.of(v.tissue), PackedMask.of(v.other)) for v in verdicts(observations, sure)]
+    known = (Verdict(tissue.unpacked(), other.unpacked()) for tissue, other in told)
+    missed = _missed(views, observations, sure, known)
     found = []
-    for view, frame, (tissue, other, rings) in zip(views, observations.frames, kept, strict=True):
+    for view, frame, (tissue, other) in zip(views, observations.frames, told, strict=True):
         weight = view.weight.cpu().numpy()
         shown = frame.tissue_mask if frame.doubtful is None else frame.tissue_mask | frame.doubtful
-        off = other.unpacked() | ((rings > 0) & (rings <= missed))
+        off = other.unpacked()
+        if missed and frame.doubtful is not None:
+            rings = rings_around(_instrument(view), frame.doubtful)
+            off |= (rings > 0) & (rings <= missed)
         weight = np.where(tissue.unpacked() & shown, np.uint8(255), np.where(off, np.uint8(0), weight))
         found.append(replace(view, weight=_on(view, weight)))
     return found
 
 
-def _rings(view: View, frame: Frame) -> Rings:
-    if view.occluded is None or frame.doubtful is None:
-        return np.zeros(frame.tissue_mask.shape, np.uint8)
-    return rings_around(view.occluded.cpu().numpy() > 0, frame.doubtful)
+def _missed(views: Sequence[View], observations: Observations, sure: Sequence[Mask], known: Iterable[Verdict]) -> int:
+    """By how many pixels the masks are too narrow, from what is `known` of each frame, or of smaller ones."""
+    small = CoarseFrames(observations)
+    if small.pitch > 1:
+        known = verdicts(small, [small.coarse(mask, least=1) for mask in sure])
+    rings = (
+        rings_around(small.coarse(_instrument(view)), small.coarse(frame.doubtful))
+        if frame.doubtful is not None
+        else np.zeros(small.size, np.uint8)
+        for view, frame in zip(views, observations.frames, strict=True)
+    )
+    return small.pitch * missed_rim(zip(rings, known, strict=True))
+
+
+def _instrument(view: View) -> Mask:
+    return np.zeros(view.weight.shape, bool) if view.occluded is None else view.occluded.cpu().numpy() > 0
 
 
 def tinted(views: Sequence[View], observations: Observations, hidden: Mask, share: float) -> list[View]:

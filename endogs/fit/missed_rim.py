@@ -11,12 +11,12 @@ from endogs.seeding.remembered_tissue import Verdict
 
 Mask = NDArray[np.bool_]
 Rings = NDArray[np.uint8]
-CONTRADICTED = 0.08
+CONTRADICTED = 0.1
 """Share of the decided pixels of a ring that are not tissue, from which on the others count as instrument too.
 
-Given masks made 1 to 3 pixels too narrow (a phantom, and the first half of d4d_bowel_lift) say so: rings of tissue had
-at most .065, rings of the instrument .097 to .33. It is far below one half because a pixel that is not tissue is seldom
-decided: the memory must know it from both sides. A single ring that is half and half stays tissue's.
+Given masks made 1 to 3 pixels too narrow (a phantom, and the first half of d4d_bowel_lift, 320 pixels wide) say so:
+rings of tissue had at most .065, rings of the instrument .097 to .33. It is far below one half because a pixel that is
+not tissue is seldom decided: the memory must know it from both sides. It grows with the size of the images.
 """
 FEWEST = 300
 """Decided pixels that a ring must have over all frames to say anything."""

@@ -30,6 +30,11 @@ Grid = NDArray[np.float32]
 Lookup = Callable[[NDArray, NDArray], NDArray[np.float32]]
 
 
+def sample_pitch(size: tuple[int, ...]) -> int:
+    """Pixels between the samples looked at in an image of (height, width)."""
+    return max(1, max(size) // (CELLS * SAMPLES))
+
+
 def rim_pixels(height: int, width: int) -> int:
     """Margin around what is hidden, pixels."""
     return max(1, min(RIM, round(LARGEST_RIM * max(height, width))))
@@ -49,7 +54,7 @@ def carried_motion(
     changes by more than `largest_change` is that of something else.
     """
     height, width = masks[0].shape
-    pitch = max(1, max(height, width) // (CELLS * SAMPLES))
+    pitch = sample_pitch((height, width))
     cell = pitch * SAMPLES
     rows, columns = -(-height // cell), -(-width // cell)
     kernel = np.ones((2 * rim_pixels(height, width) + 1,) * 2, np.uint8)
@@ -96,13 +101,13 @@ def grid_lookup(grid: Grid, pixels: NDArray[np.float32], size: tuple[int, int], 
 
     `lookup(image, pixels)` is `endogs.seeding.observations.lookup`.
     """
-    pitch = max(1, max(size) // (CELLS * SAMPLES))
+    pitch = sample_pitch(size)
     return lookup(grid, (pixels / np.float32(pitch * SAMPLES)).astype(np.float32))
 
 
 def dense_motion(grid: Grid, size: tuple[int, int]) -> NDArray[np.float32]:
     """The motion (H, W, 2), pixels, that a grid of `carried_motion` (h, w, 3) gives each pixel of an image of
     (height, width)."""
-    cell = max(1, max(size) // (CELLS * SAMPLES)) * SAMPLES
+    cell = sample_pitch(size) * SAMPLES
     whole = cv2.resize(grid[..., :2], (grid.shape[1] * cell, grid.shape[0] * cell), interpolation=cv2.INTER_LINEAR)
     return np.asarray(whole[: size[0], : size[1]], np.float32)

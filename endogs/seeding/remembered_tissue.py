@@ -7,13 +7,13 @@ from after it. Tissue that a halo holds by mistake agrees with them; what moves 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from endogs.seeding.carried_motion import Grid, dense_motion
-from endogs.seeding.observations import Observations
 
 Mask = NDArray[np.bool_]
 Signs = NDArray[np.int8]
@@ -21,6 +21,26 @@ AGREES, DIFFERS = 10, 28
 """Grey levels outside of what is remembered within a pixel, up to which it agrees, and from which on it does not."""
 REACH = 0.08
 """How far from a mask or its halo a part of an instrument may have been missed, in image widths."""
+
+
+class CarriedFrames(Protocol):
+    """Frames whose tissue is carried from one to the next, as of `Observations`."""
+
+    @property
+    def images(self) -> Sequence[NDArray[np.uint8]]:
+        """uint8 RGB (H, W, 3) of each."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+
+    def __len__(self) -> int: ...
+
+    def carried(self, start: int, end: int) -> Grid:
+        """Motion (h, w, 3) of the tissue between two neighbours, as of `carried_motion`."""
+
+    def carry_all(self) -> None:
+        """Make all of these motions now."""
 
 
 class Memory:
@@ -89,7 +109,7 @@ def hanging_together(with_: Mask, suspect: Mask, reach: int) -> Mask:
     return meets[labels] & ~with_
 
 
-def signs_along(observations: Observations, order: Sequence[int], sure: Sequence[Mask]) -> Iterator[Signs]:
+def signs_along(observations: CarriedFrames, order: Sequence[int], sure: Sequence[Mask]) -> Iterator[Signs]:
     """Whether each frame of `order` agrees with what those before it in `order` surely showed, as of `Memory.signs`.
 
     Neighbours follow each other in `order`; `sure` (H, W) of each training frame is True where it surely shows tissue.
@@ -117,7 +137,7 @@ class Verdict:
     """Contradicts both what lay there before and what lies there after: one alone may be carried wrongly."""
 
 
-def verdicts(observations: Observations, sure: Sequence[Mask]) -> Iterator[Verdict]:
+def verdicts(observations: CarriedFrames, sure: Sequence[Mask]) -> Iterator[Verdict]:
     """Of every training frame, in order; `sure` (H, W) of each is True where it surely shows tissue.
 
     Pixels that a frame surely shows, and that do not hang together with others, are tissue.

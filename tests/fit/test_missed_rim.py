@@ -15,7 +15,7 @@ from endogs.priors.motion.flow import ClipFlows
 from endogs.seeding.observations import Observations
 from endogs.seeding.remembered_tissue import Verdict
 
-HEIGHT, WIDTH, FRAMES, RIM = 64, 400, 5, 4
+HEIGHT, WIDTH, FRAMES, RIM = 120, 400, 5, 4
 TISSUE, METAL = (180, 80, 70), (120, 130, 140)
 STILL = 300
 """First column of the bar that rests."""
@@ -31,30 +31,34 @@ def bars(k: int) -> list[int]:
     return [60 + 30 * k, STILL]
 
 
-def fitted_views(narrow: int) -> list[View]:
-    """Weights of a clip whose masks lack `narrow` columns on each side of both bars, with halos of 4 around them."""
+def fitted_views(narrow: int, scale: int) -> list[View]:
+    """Weights of a clip whose masks lack `narrow` columns on each side of both bars, with halos of 4 around them.
+
+    All of that is enlarged by `scale`.
+    """
     frames, views = [], []
-    camera = Camera.from_numpy(np.eye(3), np.eye(4), WIDTH, HEIGHT)
+    camera = Camera.from_numpy(np.eye(3), np.eye(4), WIDTH * scale, HEIGHT * scale)
     for k in range(FRAMES):
         image, found, around = np.full((HEIGHT, WIDTH, 3), TISSUE, np.uint8), *np.zeros((2, HEIGHT, WIDTH), bool)
         for first in bars(k):
             image[columns(first, first + 20)] = METAL
             found |= columns(first + narrow, first + 20 - narrow)
             around |= columns(first + narrow - RIM, first + 20 - narrow + RIM)
+        image, found, around = (x.repeat(scale, 0).repeat(scale, 1) for x in (image, found, around))
         frame = Frame(k, k / 10, image, ~around, np.eye(3), np.eye(4), around & ~found)
         frames.append(frame)
         weight = torch.from_numpy(np.where(around & ~found, 51, np.where(found, 0, 255)).astype(np.uint8))
         view = View(frame.time, camera, torch.from_numpy(image), weight, k)
         views.append(replace(view, occluded=torch.from_numpy(found.view(np.uint8))))
     flows = ClipFlows(lambda k: frames[k].image, finest_scale=0)
-    observations = Observations(frames, flows, lambda k: np.full((HEIGHT, WIDTH), 100, np.float32), False)
+    observations = Observations(frames, flows, lambda k: np.full(image.shape[:2], 100, np.float32), False)
     return weighed(views, observations, observations.masks)
 
 
-@pytest.mark.parametrize("narrow", [0, 2, 3])
-def test_what_is_missed_of_a_moving_bar_is_not_learned_of_a_resting_one(narrow):
-    for view in fitted_views(narrow):
-        weight = view.weight.numpy()
+@pytest.mark.parametrize(("narrow", "scale"), [(0, 1), (2, 1), (3, 1), (0, 2), (3, 2)])
+def test_what_is_missed_of_a_moving_bar_is_not_learned_of_a_resting_one(narrow, scale):
+    for view in fitted_views(narrow, scale):
+        weight = view.weight.numpy()[::scale, ::scale]
         assert (weight[:, STILL : STILL + 20] == 0).all(), "metal, though no frame shows what it hides"
         assert (weight[:, STILL + narrow - RIM : STILL] == 51).all(), "tissue of the halo"
         assert (weight[:, STILL + 20 : STILL + 20 - narrow + RIM] == 51).all()
