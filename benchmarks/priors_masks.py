@@ -1,12 +1,12 @@
 """How well instruments are found, against the data sets' masks, and what of them stays in scenes.
 
-    python benchmarks/priors_masks.py --clips DIR [--work DIR] [--methods found color network] [--fits]
+    python benchmarks/priors_masks.py --clips DIR [--others FOLDER ...] [--methods found color network] [--fits]
 
 DIR holds `endonerf_pulling`, `d4d_bowel_lift`, `gallbladder`, `sinus35` and `sinus200` as frame folders; a clip that
 is missing is named and left out. Masks "drawn by hand" are the project's own outlines (`drawn_masks.json`) of a few
 frames: whole instruments with the windows of their jaws; frames without one are among them. `network` is what the
-network says by itself, above 0, at the size of the search. The weights of `found` were chosen on the first half of d4d
-and on phantoms. On clips without instruments the share that is masked is false.
+network says by itself, above 0, at the size of the search. On clips without instruments what is masked is false.
+--others names further clips with masks of their own, as endogs reads them; the folder is the name in the table.
 
 With --fits small scenes are fitted with given masks and with each method's: PSNR of held-out frames over the tissue of
 the given masks, the residue (`residue.py`), and on the phantom the depth behind instruments.
@@ -161,6 +161,7 @@ def fitted(case: Case, clip: Clip, masks: str, work: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--others", type=Path, nargs="*", default=[], help="further clips with masks of their own")
     parser.add_argument("--work", type=Path, help="keep the phantoms and scenes in this folder")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--fits", action="store_true", help="fit small scenes too")
@@ -181,7 +182,8 @@ def main() -> None:
     print(f"{date.today()}  {native.threads()} threads")
     print("| clip | masks | IoU | worst frame | precision | recall | recall with halo | halo | false | CPU ms |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for case in (d4d, d4d_rest, pulling, gallbladder, phantom, *bare):
+    others = [Case(folder.name, folder) for folder in options.others]
+    for case in (d4d, d4d_rest, pulling, gallbladder, phantom, *bare, *others):
         if not case.folder.exists():
             print(f"| {case.name} | no such clip |", flush=True)
             continue

@@ -9,14 +9,14 @@ from training.instruments.fields import Field, Generator, draw_line, fractal, sm
 from training.instruments.glare import glaring, shaded
 from training.instruments.tissue import Surface, lit, random_skin, skin_maps
 
-KINDS = ("organs", "sheet", "tube", "sinus")
-SHARES = (0.46, 0.16, 0.14, 0.24)
+KINDS = ("organs", "sac", "sheet", "tube", "sinus")
+SHARES = (0.39, 0.1, 0.14, 0.14, 0.23)
 
 
 def tissue_picture(rng: Generator, shape: tuple[int, int], kind: str | None = None) -> NDArray[np.float32]:
     """A picture (h, w, 3) of tissue alone, linear, about 0 to 1 with highlights above."""
     kind = kind or str(rng.choice(KINDS, p=SHARES))
-    surface = {"organs": organs, "sheet": sheet, "tube": tube, "sinus": sinus}[kind](rng, shape)
+    surface = {"organs": organs, "sac": sac, "sheet": sheet, "tube": tube, "sinus": sinus}[kind](rng, shape)
     decorate(rng, surface)
     return glaring(rng, shaded(rng, lit(rng, surface)))
 
@@ -52,15 +52,26 @@ def organs(rng: Generator, shape: tuple[int, int]) -> Surface:
     return surface
 
 
+def sac(rng: Generator, shape: tuple[int, int]) -> Surface:
+    """Pale bodies that hang before a dark organ, as a gallbladder does before the liver."""
+    surface = _base(rng, shape, "dark")
+    surface.distance *= np.float32(rng.uniform(1.0, 1.9))
+    for _ in range(int(rng.integers(0, 3))):
+        _add_body(rng, surface, shape)
+    for _ in range(int(rng.integers(1, 3))):
+        _add_body(rng, surface, shape, "hanging")
+    return surface
+
+
 def _cover(surface: Surface, albedo: NDArray, relief: Field, alpha: Field, wetness: float) -> None:
     surface.albedo += (albedo - surface.albedo) * alpha[..., None]
     surface.height += (relief - surface.height) * alpha
     surface.wetness += (np.float32(wetness) - surface.wetness) * alpha
 
 
-def _add_body(rng: Generator, surface: Surface, shape: tuple[int, int]) -> None:
+def _add_body(rng: Generator, surface: Surface, shape: tuple[int, int], scene: str | None = None) -> None:
     h, w = shape
-    skin = random_skin(rng, "organs" if rng.random() < 0.8 else "pale")
+    skin = random_skin(rng, scene or ("organs" if rng.random() < 0.8 else "pale"))
     albedo, relief = skin_maps(rng, skin, shape)
     if rng.random() < 0.45:  # a loop, a cord, an appendix or a fold
         width = float(np.exp(rng.uniform(np.log(5), np.log(55))))
@@ -87,7 +98,8 @@ def _add_body(rng: Generator, surface: Surface, shape: tuple[int, int]) -> None:
     shade = np.clip(1.25 - radius, 0, 1) * 2 * float(rng.uniform(0, 0.6))
     surface.distance *= 1 + np.clip(shade, 0, 1) * (1 - alpha)
     _cover(surface, albedo, relief + dome, alpha, skin.wetness)
-    nearer = np.float32(rng.uniform(0.6, 1.3))
+    # What hangs before a dark organ would be over-exposed if it were nearer too.
+    nearer = np.float32(rng.uniform(0.6, 1.3) if scene is None else rng.uniform(1.0, 2.0))
     surface.distance += (nearer * (1.1 - 0.1 * np.clip(dome / max(width, 1), 0, 1)) - surface.distance) * alpha
 
 

@@ -34,11 +34,14 @@ PALETTE = {
     "mottled": (0.27, 0.18, 0.22),
     "kidney": (0.50, 0.26, 0.22),
     "bluish": (0.58, 0.46, 0.55),
+    "translucent": (0.82, 0.73, 0.68),
 }
-RARE = ("gallbladder", "mottled", "bluish", "bone", "fascia", "brain")
+RARE = ("gallbladder", "mottled", "bluish", "bone", "fascia", "brain", "translucent")
 LIKELY = {
     "organs": tuple(name for name in PALETTE if name not in RARE) * 6 + RARE,
     "pale": ("gallbladder", "pale gallbladder", "pale gallbladder", "pale fat", "fascia", "stomach", "pale mucosa"),
+    "dark": ("liver", "liver", "dark liver", "dark liver", "spleen", "muscle"),
+    "hanging": ("pale gallbladder", "gallbladder", "translucent", "translucent", "pale fat", "stomach", "bluish"),
     "sheet": ("mucosa", "bowel", "bowel purple", "fat", "orange fat", "fascia", "muscle", "pale mucosa", "uterus"),
     "tube": ("mucosa", "pale mucosa", "stomach", "orange fat", "muscle", "bowel"),
     "sinus": ("mucosa", "pale mucosa", "bone", "fascia", "muscle", "stomach"),
@@ -68,7 +71,7 @@ def random_skin(rng: Generator, scene: str) -> Skin:
     name = str(rng.choice(LIKELY[scene]))
     shade = np.clip(np.array(PALETTE[name]) + rng.normal(0, 0.035, 3), 0.04, 0.97)
     largest, smallest = shade.max(), shade.min()
-    if largest - smallest < PALEST * largest and rng.random() < 0.95:
+    if largest - smallest < PALEST * largest and scene != "hanging" and rng.random() < 0.95:
         shade = largest - (largest - shade) * (PALEST * largest / max(largest - smallest, 0.01))
     if name.endswith("fat"):
         kind = str(rng.choice(["lobules", "lobules", "smooth", "fibres"]))

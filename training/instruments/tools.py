@@ -59,7 +59,7 @@ def curve(control: list[tuple[float, float]], count: int = 16) -> NDArray[np.flo
 def entering(rng: Generator, shape: tuple[int, int]) -> Pose:
     """A tool that comes in from a border, points roughly inwards, and shows anything from a tip to a long shaft."""
     h, w = shape
-    low, high = ((5, 20), (16, 60), (40, 130))[int(rng.choice(3, p=[0.22, 0.46, 0.32]))]
+    low, high = ((5, 20), (16, 60), (40, 130))[int(rng.choice(3, p=[0.28, 0.42, 0.3]))]
     scale = float(np.exp(rng.uniform(math.log(low), math.log(high))))
     around = rng.uniform(0, 2 * math.pi)
     direction = np.array([math.cos(around), math.sin(around)])
@@ -98,7 +98,7 @@ def draw_shaft(canvas: Canvas, pose: Pose, begin: float) -> None:
         ends.append(ends[-1] + float(rng.uniform(0.3, 3)))
     ends.append(ends[-1] + 40)
     pick = rng.random()
-    material = dull(rng) if pick < 0.32 else lacquer(rng) if pick < 0.78 else metal(rng)
+    material = dull(rng) if pick < 0.3 else lacquer(rng) if pick < 0.72 else metal(rng)
     for first, last in pairwise(ends):
         radius = 0.5 * float(rng.uniform(0.9, 1.08))
         rings = []
@@ -295,4 +295,4 @@ def plain(canvas: Canvas, pose: Pose) -> float:
 
 
 HEADS = (jaws, slender, scissors, stapler, paddle, suction, hook, plain)
-HEAD_SHARES = (0.41, 0.12, 0.09, 0.05, 0.07, 0.09, 0.09, 0.08)
+HEAD_SHARES = (0.37, 0.16, 0.09, 0.05, 0.07, 0.09, 0.09, 0.08)

@@ -1,6 +1,6 @@
 """Trains the instrument network on a bank of drawn samples and writes its weights.
 
-python -m training.instruments.train BANK OUT.safetensors [--steps 9000] [--start WEIGHTS.safetensors]
+python -m training.instruments.train BANK OUT.safetensors [--steps 9000] [--until 9000] [--start WEIGHTS.safetensors]
 
 On one thread of a CPU a step of the default batch takes about half a second. The same bank, options and number of
 threads give the same weights.
@@ -77,7 +77,8 @@ def train(options: argparse.Namespace) -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.rate, options.steps, 0.1, final_div_factor=100)
     batches = Batches(options.bank, options.batch, options.seed)
     begin, recent = time.time(), []
-    for step in range(options.steps):
+    last = min(options.until or options.steps, options.steps)
+    for step in range(last):
         batch = batches.next().to(options.device)
         odds, states = model(batch.images.contiguous(memory_format=torch.channels_last))
         loss = loss_of(odds, states, batch)
@@ -90,7 +91,7 @@ def train(options: argparse.Namespace) -> None:
         recent.append(float(loss.detach()))
         if (step + 1) % 100 == 0:
             print(f"step {step + 1}: loss {np.mean(recent[-100:]):.4f}, {time.time() - begin:.0f} s", flush=True)
-        if (step + 1) % 500 == 0 or step + 1 == options.steps:
+        if (step + 1) % 500 == 0 or step + 1 == last:
             save(options.out, {name: value.cpu() for name, value in average.items()})
 
 
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("bank", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--until", type=int, help="stop after so many of them")
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from endogs.priors.instruments.by_color import ColorSearch
 from endogs.priors.instruments.components import grown_into, instrument_patches, without_slits
+from endogs.priors.instruments.contradicted import uncontradicted
 from endogs.priors.instruments.evidence import colors_speak
 from endogs.priors.instruments.findings import Findings, gathered
 from endogs.priors.instruments.glare_beside import glare_beside
@@ -42,15 +43,15 @@ MOTION = 0.5
 """How much motion counts against the network."""
 OFFSET = 0.5
 """Log odds added to the network's, which are careful: they are within MOST then."""
-COLOR_FOR, COLOR_AGAINST = 1.2, 0.3
-"""How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is one
-(precision .98), but metal that mirrors tissue looks like tissue."""
+COLOR_FOR, COLOR_AGAINST = 0.8, 0.3
+"""How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is mostly
+one, though pale tissue and drapes are among it, but metal that mirrors tissue looks like tissue."""
 BRIGHT = (200.0, 235.0)
 """Grey levels of the brightest channel from which on colour finds less, and nothing."""
 CLEAR = 0.3
 """Probability of a frame to show tissue clearly, below which colour has no say."""
 MOST = 5.0
-SURE = 1.5
+SURE = 1.0
 """Log odds that some part of an instrument reaches."""
 SURE_SHARE = 0.15
 """That part."""
@@ -102,11 +103,11 @@ class InstrumentSearch:
         """What frame `index` says by itself, (h, w); `image` is the frame at that size."""
         size = image.shape[1::-1]
         sight = self._network.look(self._clip.image(index), ~self._clip.ignored)
-        odds = sight.log_odds
-        if odds.shape != self.view.shape:
-            odds = np.asarray(cv2.resize(odds, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        total = np.clip(odds + OFFSET, -MOST, MOST)
-        by_network, by_color = odds > 0, np.zeros_like(self.view)
+        seen = sight.log_odds
+        if seen.shape != self.view.shape:
+            seen = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        total = np.clip(seen + OFFSET, -MOST, MOST)
+        by_network, by_color = seen > 0, np.zeros_like(self.view)
         # Smoke is as grey as steel, and darkness has no colour.
         clear = sight.states["tissue"] >= CLEAR
         if clear and self.colors_tell and self.colors.tissue is not None:
@@ -116,6 +117,7 @@ class InstrumentSearch:
             # Near its highest level the sensor shows tissue too close to the light as pale as steel.
             brightest = cv2.blur(np.maximum.reduce(cv2.split(image)), (5, 5)).astype(np.float32)
             known = np.clip((BRIGHT[1] - brightest) / (BRIGHT[1] - BRIGHT[0]), 0, 1)
+            known *= uncontradicted(by_color, seen)
             told = np.where(by_color, COLOR_FOR * known * np.maximum(odds, 0), COLOR_AGAINST * np.minimum(odds, 0))
             total = total + told
         self._seen_by[index] = by_network, by_color

@@ -25,6 +25,8 @@ AREA = 320 * 256
 """Pixels, about, at which the network looks at a frame."""
 LONGEST = 512
 """Pixels of the longer side at most, for pictures that are very long."""
+COARSE = 0.75
+"""Of that size, on each side, is the second look, which sees more of a large instrument at once."""
 FARTHEST = 12.0
 """Log odds are clipped to this on both sides."""
 
@@ -76,35 +78,50 @@ class InstrumentNetwork:
         `view` (H, W) is True inside the field of view. The network then sees only the box around it, in more detail,
         and outside the view the log odds are -12. Without it the whole frame is looked at; a dark surround counts as
         no instrument by itself. The result has about `AREA` pixels, in the frame's own aspect to within a sixteenth.
-        """
-        import torch
 
+        Two looks are averaged, one at `AREA` and mirrored, one at `COARSE` of its sides, as they err differently.
+        """
         from endogs.priors.instruments.network_layers import STATES
 
         box = _box_of(view, image.shape[:2])
-        seen = image[box]
-        rows, columns = input_size(*seen.shape[:2])
-        method = cv2.INTER_AREA if seen.shape[0] * seen.shape[1] > rows * columns else cv2.INTER_LINEAR
-        small = cv2.resize(np.ascontiguousarray(seen), (columns, rows), interpolation=method)
+        seen = np.ascontiguousarray(image[box])
+        size = input_size(*seen.shape[:2])
+        mirrored, of_mirrored = self._one_look(np.ascontiguousarray(seen[:, ::-1]), size)
+        coarse, of_coarse = self._one_look(seen, input_size(*seen.shape[:2], COARSE))
+        coarse = np.asarray(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        log_odds = (mirrored[:, ::-1] + coarse) / 2
+        if view is not None:
+            log_odds = _spread(np.ascontiguousarray(log_odds), box, view)
+        shares = (of_mirrored + of_coarse) / 2
+        return Sight(np.ascontiguousarray(log_odds, np.float32), dict(zip(STATES, shares.tolist(), strict=True)))
+
+    def _one_look(
+        self, image: NDArray[np.uint8], size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Log odds (h, w) of a uint8 RGB image (H, W, 3) seen at `size` (h, w), and the probabilities of its states."""
+        import torch
+
+        rows, columns = size
+        method = cv2.INTER_AREA if image.shape[0] * image.shape[1] > rows * columns else cv2.INTER_LINEAR
+        small = cv2.resize(image, (columns, rows), interpolation=method)
         with torch.inference_mode():
             x = torch.from_numpy(usual_colors(np.asarray(small, np.uint8))).permute(2, 0, 1)[None]
             odds, states = self._layers(x.contiguous(memory_format=torch.channels_last))
-            log_odds = odds[0].clamp(-FARTHEST, FARTHEST).numpy()
-            shares = states[0].softmax(0).tolist()
-        if view is not None:
-            log_odds = _spread(log_odds, box, view)
-        return Sight(np.ascontiguousarray(log_odds, np.float32), dict(zip(STATES, shares, strict=True)))
+            return odds[0].clamp(-FARTHEST, FARTHEST).numpy(), states[0].double().softmax(0).numpy()
 
     def log_odds(self, image: NDArray[np.uint8], view: Mask | None = None) -> NDArray[np.float32]:
         """Log odds (h, w) of "instrument", see `look`."""
         return self.look(image, view).log_odds
 
 
-def input_size(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns, multiples of the network's stride, at which a picture of this size is looked at."""
+def input_size(height: int, width: int, part: float = 1.0) -> tuple[int, int]:
+    """Rows and columns, multiples of the network's stride, at which a picture of this size is looked at.
+
+    `part` is the length of their sides relative to the finer look's.
+    """
     from endogs.priors.instruments.network_layers import STRIDE
 
-    scale = min((AREA / (height * width)) ** 0.5, LONGEST / max(height, width))
+    scale = part * min((AREA / (height * width)) ** 0.5, LONGEST / max(height, width))
     return tuple(max(2, round(side * scale / STRIDE)) * STRIDE for side in (height, width))  # type: ignore[return-value]
 
 
