@@ -43,7 +43,7 @@ MOTION = 0.5
 """How much motion counts against the network."""
 OFFSET = 0.5
 """Log odds added to the network's, which are careful: they are within MOST then."""
-COLOR_FOR, COLOR_AGAINST = 0.8, 0.3
+COLOR_FOR, COLOR_AGAINST = 0.8, 0.15
 """How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is mostly
 one, though pale tissue and drapes are among it, but metal that mirrors tissue looks like tissue."""
 BRIGHT = (200.0, 235.0)
@@ -196,7 +196,7 @@ def patches_of(odds: LogOdds, edge: Mask, before: Mask | None = None) -> Mask:
 def find_by_fusion(
     clip: "Clip", progress: Callable[[int, int], None] | None = None, network: Network | None = None
 ) -> Findings:
-    """Instrument masks of every frame of `clip`; about 75 ms a frame of any size on one core.
+    """Instrument masks of every frame of `clip`; about 90 ms a frame of any size on one core.
 
     `progress(done, total)` is called after each frame; `network` is by default the one that comes with endogs. Nothing
     is found, and said so, when more than 45 % of the view would be hidden, or when the masked area jumps again and

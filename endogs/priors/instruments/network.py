@@ -85,11 +85,12 @@ class InstrumentNetwork:
 
         box = _box_of(view, image.shape[:2])
         seen = np.ascontiguousarray(image[box])
-        size = input_size(*seen.shape[:2])
-        mirrored, of_mirrored = self._one_look(np.ascontiguousarray(seen[:, ::-1]), size)
-        coarse, of_coarse = self._one_look(seen, input_size(*seen.shape[:2], COARSE))
+        height, width = seen.shape[:2]
+        size = input_size(height, width)
+        mirrored, of_mirrored = self._one_look(np.asarray(cv2.flip(seen, 1), np.uint8), size)
+        coarse, of_coarse = self._one_look(seen, input_size(height, width, COARSE))
         coarse = np.asarray(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-        log_odds = (mirrored[:, ::-1] + coarse) / 2
+        log_odds = np.asarray((mirrored[:, ::-1] + coarse) / 2, np.float32)
         if view is not None:
             log_odds = _spread(np.ascontiguousarray(log_odds), box, view)
         shares = (of_mirrored + of_coarse) / 2
