@@ -43,7 +43,7 @@ MOTION = 0.5
 """How much motion counts against the network."""
 OFFSET = 0.5
 """Log odds added to the network's, which are careful: they are within MOST then."""
-COLOR_FOR, COLOR_AGAINST = 0.8, 0.15
+COLOR_FOR, COLOR_AGAINST = 0.8, 0.3
 """How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is mostly
 one, though pale tissue and drapes are among it, but metal that mirrors tissue looks like tissue."""
 BRIGHT = (200.0, 235.0)
