@@ -79,7 +79,9 @@ class InstrumentNetwork:
         and outside the view the log odds are -12. Without it the whole frame is looked at; a dark surround counts as
         no instrument by itself. The result has about `AREA` pixels, in the frame's own aspect to within a sixteenth.
 
-        Two looks are averaged, one at `AREA` and mirrored, one at `COARSE` of its sides, as they err differently.
+        The log odds of two looks are averaged, one at `AREA` and mirrored, one at `COARSE` of its sides, as they err
+        differently. What the whole frame shows is told by the finer one: at the other a soft picture of tissue looks
+        like one out of the body.
         """
         from endogs.priors.instruments.network_layers import STATES
 
@@ -87,13 +89,12 @@ class InstrumentNetwork:
         seen = np.ascontiguousarray(image[box])
         height, width = seen.shape[:2]
         size = input_size(height, width)
-        mirrored, of_mirrored = self._one_look(np.asarray(cv2.flip(seen, 1), np.uint8), size)
-        coarse, of_coarse = self._one_look(seen, input_size(height, width, COARSE))
+        mirrored, shares = self._one_look(np.asarray(cv2.flip(seen, 1), np.uint8), size)
+        coarse, _ = self._one_look(seen, input_size(height, width, COARSE))
         coarse = np.asarray(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
         log_odds = np.asarray((mirrored[:, ::-1] + coarse) / 2, np.float32)
         if view is not None:
             log_odds = _spread(np.ascontiguousarray(log_odds), box, view)
-        shares = (of_mirrored + of_coarse) / 2
         return Sight(np.ascontiguousarray(log_odds, np.float32), dict(zip(STATES, shares.tolist(), strict=True)))
 
     def _one_look(
