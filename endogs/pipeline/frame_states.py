@@ -35,21 +35,28 @@ def states_of(
     chosen: NDArray[np.int_],
     network: InstrumentNetwork | None = None,
     progress: Callable[[int, int], None] | None = None,
+    least: float = SURE,
+    looks: dict[int, dict[str, float]] | None = None,
 ) -> dict[str, NDArray[np.bool_]]:
     """By state other than tissue, the frames (F,) that are in it, from the look of the frames `chosen`, ascending.
 
     Between two that differ the border is looked for by halving; what lies between two that agree is like them.
-    `progress` is told how many of the chosen frames of how many have been looked at.
+    `progress` is told how many of the chosen frames of how many have been looked at. A state is named where all of
+    them together have a probability above `least`. What frames look like is read from and kept in `looks`, so that a
+    second question costs no second look.
     """
     network = network or InstrumentNetwork.load()
+    looks = {} if looks is None else looks
     known: dict[int, str] = {}
 
     def state(index: int) -> str:
         if index not in known:
-            states = network.look(clip.image(index), ~clip.ignored).states
+            if index not in looks:
+                looks[index] = network.look(clip.image(index), ~clip.ignored).states
+            states = looks[index]
             name = max(states, key=lambda one: states[one])
-            sure = sum(states.get(one, 0.0) for one in WORDS) > SURE
-            known[index] = name if name in WORDS and sure else ""
+            named = name in WORDS and sum(states.get(one, 0.0) for one in WORDS) > least
+            known[index] = name if named else ""
         return known[index]
 
     for k, index in enumerate(chosen.tolist(), 1):

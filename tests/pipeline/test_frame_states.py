@@ -122,6 +122,25 @@ def test_darkness_is_left_out_however_much_there_is_and_what_may_be_mistaken_is_
         without_tissueless(clip, plan, AtFrames(clip, {"black": range(13)}))
 
 
+def test_frames_of_a_clip_that_looks_much_the_same_are_not_picked_out(dark_between, capsys):
+    """Where all frames look half like the outside, the two that do so most are no more outside than the others."""
+    clip = load_clip(dark_between)
+    plan = resolve(Reconstruct(dark_between), clip)
+    frames = {clip.image(i).tobytes(): i for i in range(14)}
+
+    class Doubtful:
+        outside = 0.75
+
+        def look(self, image, view):
+            outside = 0.85 if frames[image.tobytes()] in (2, 11) else self.outside
+            return SimpleNamespace(states={"tissue": 1 - outside, "outside": outside})
+
+    assert without_tissueless(clip, plan, Doubtful()) == (clip, plan)
+    assert "(out of the body in frames 2, 11); they are fitted" in capsys.readouterr().err
+    Doubtful.outside = 0.3
+    assert without_tissueless(clip, plan, Doubtful())[0].tissueless == (2, 11)
+
+
 class AtFrames:
     """Sees a state in some frames of a clip, by their pictures, and tissue in the others."""
 
