@@ -15,8 +15,8 @@ CERTAIN, DOUBTED = ("black",), ("smoke", "outside")
 """States whose frames are left out: whatever their number, and while they are few. A smeared lens still shows tissue,
 and looks much like tissue out of focus."""
 MOST_LEFT_OUT = 0.5
-"""Part of the training frames that may look rather like a state that is doubted than like tissue: a video with more of
-them is unlike what the network knows, and which of its frames it is sure of says nothing."""
+"""Part of the training frames that may look rather like something else than tissue, a smeared lens included: a video
+with more of them is unlike what the network knows, and which of its frames it is sure of says nothing."""
 RATHER = 0.5
 """Probability of that."""
 
@@ -25,7 +25,7 @@ def without_tissueless(clip: Clip, plan: Plan, network: InstrumentNetwork | None
     """The clip and its plan without the frames that look like no tissue, which are said on standard error.
 
     Every frame is looked at. With --every-frame all stay, and smoke and the outside of the body stay where more than
-    `MOST_LEFT_OUT` of the training frames look rather like those, or are dark. Raises InputError where darkness leaves
+    `MOST_LEFT_OUT` of the training frames look rather like anything but tissue. Raises InputError where darkness leaves
     no two frames to learn from.
     """
     if plan.options.every_frame:
@@ -35,7 +35,7 @@ def without_tissueless(clip: Clip, plan: Plan, network: InstrumentNetwork | None
         found = states_of(clip, np.arange(len(clip)), network, progress, looks=looks)
     states = {name: found[name] for name in (*CERTAIN, *DOUBTED)}
     likely = states_of(clip, np.arange(len(clip)), network, least=RATHER, looks=looks)
-    unlike = np.any([*states.values(), *(likely[name] for name in DOUBTED)], axis=0)
+    unlike = np.any([*states.values(), *likely.values()], axis=0)
     split = without(plan.split, np.flatnonzero(unlike).tolist())
     if len(split.train) < max(2, (1 - MOST_LEFT_OUT) * len(plan.split.train)):
         doubted = {name: states[name] for name in DOUBTED}

@@ -129,15 +129,19 @@ def test_frames_of_a_clip_that_looks_much_the_same_are_not_picked_out(dark_betwe
     frames = {clip.image(i).tobytes(): i for i in range(14)}
 
     class Doubtful:
-        outside = 0.75
+        outside, smeared = 0.75, 0.0
 
         def look(self, image, view):
-            outside = 0.85 if frames[image.tobytes()] in (2, 11) else self.outside
-            return SimpleNamespace(states={"tissue": 1 - outside, "outside": outside})
+            if frames[image.tobytes()] in (2, 11):
+                return SimpleNamespace(states={"tissue": 0.15, "outside": 0.85})
+            rest = 1 - self.outside - self.smeared
+            return SimpleNamespace(states={"tissue": rest, "outside": self.outside, "smeared": self.smeared})
 
     assert without_tissueless(clip, plan, Doubtful()) == (clip, plan)
     assert "(out of the body in frames 2, 11); they are fitted" in capsys.readouterr().err
-    Doubtful.outside = 0.3
+    Doubtful.outside, Doubtful.smeared = 0.1, 0.6
+    assert without_tissueless(clip, plan, Doubtful()) == (clip, plan)
+    Doubtful.outside, Doubtful.smeared = 0.1, 0.2
     assert without_tissueless(clip, plan, Doubtful())[0].tissueless == (2, 11)
 
 

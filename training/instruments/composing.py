@@ -126,8 +126,11 @@ def _shaded(rng: Generator, tissue: NDArray, values: NDArray[np.float32], corner
     light = np.float32(np.exp(rng.uniform(np.log(weakest), np.log(strongest))))
     if rng.random() < 0.6:  # nearer to the lamp on one side
         light = light * np.exp(np.float32(rng.uniform(0.2, 1.2)) * smooth(rng, (h, w), 120))[..., None]
-    ambient = float(rng.uniform(0.02, 0.25))
-    matt = color * (ambient + (1 - ambient) * facing)[..., None] * light
+    # What does not come from the lamp comes from the tissue around and has its colours.
+    ambient = np.float32(rng.uniform(0.02, 0.5))
+    around = tissue[::4, ::4].mean((0, 1))
+    bounced = ambient * (around / max(float(around.max()), 1e-3)) ** np.float32(rng.uniform(0.3, 1.5))
+    matt = color * (bounced + (1 - ambient) * facing[..., None]) * light
     result = matt
     if metal.max() > 0:
         # A mirror shows the tissue that lies along the reflected ray, and the dark behind the endoscope.

@@ -12,6 +12,8 @@ def exposed(rng: Generator, image: NDArray[np.float32], valid: Field | None = No
     """Brightness and colours (h, w, 3), display values 0 to 1, as a camera's automatic would choose them."""
     sample = image[::4, ::4].mean(2)
     level = float(np.quantile(sample, 0.6))
+    if rng.random() < 0.4:
+        image = _veiled(image, float(rng.uniform(0.02, 0.25)), float(rng.uniform(0.1, 0.6)))
     image = image * np.float32(np.exp(rng.normal(np.log(0.2), 0.45)) / max(level, 0.01))
     gains = np.exp(rng.normal(0, 0.05, 3) + rng.normal(0, 0.1) * np.array([1, 0, -1])).astype(np.float32)
     image = image * gains
@@ -27,6 +29,14 @@ def exposed(rng: Generator, image: NDArray[np.float32], valid: Field | None = No
         image = _narrow_band(rng, image)
     lift = float(rng.uniform(0, 0.06)) if rng.random() < 0.4 else 0.0
     return np.clip(lift + (1 - lift) * image, 0, 1)
+
+
+def _veiled(image: NDArray[np.float32], strength: float, width: float) -> NDArray[np.float32]:
+    """With the light that the lens and the damp air before it scatter: black tools get the colour of what is around."""
+    small = cv2.resize(np.minimum(image, 1.5), (image.shape[1] // 8, image.shape[0] // 8), interpolation=cv2.INTER_AREA)
+    wide = cv2.GaussianBlur(small, (0, 0), width * small.shape[1])
+    veil = cv2.resize(wide, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return image * np.float32(1 - strength) + np.float32(strength) * veil
 
 
 def _narrow_band(rng: Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -35,21 +35,27 @@ PALETTE = {
     "kidney": (0.50, 0.26, 0.22),
     "bluish": (0.58, 0.46, 0.55),
     "translucent": (0.82, 0.73, 0.68),
+    "cool fascia": (0.72, 0.64, 0.67),
+    "tendon": (0.86, 0.82, 0.80),
 }
-RARE = ("gallbladder", "mottled", "bluish", "bone", "fascia", "brain", "translucent")
+RARE = ("gallbladder", "mottled", "bluish", "bone", "fascia", "brain", "translucent", "cool fascia", "tendon")
+PALE = ("fascia", "cool fascia", "tendon", "translucent")
+"""What is as grey as steel in places, and told from it by its shape and grain."""
+SHEETS = ("mucosa", "bowel", "bowel purple", "fat", "orange fat", "fascia", "muscle", "pale mucosa", "uterus")
 LIKELY = {
     "organs": tuple(name for name in PALETTE if name not in RARE) * 6 + RARE,
-    "pale": ("gallbladder", "pale gallbladder", "pale gallbladder", "pale fat", "fascia", "stomach", "pale mucosa"),
+    "pale": ("gallbladder", "pale gallbladder", "pale gallbladder", "pale fat", "stomach", "pale mucosa", *PALE),
     "dark": ("liver", "liver", "dark liver", "dark liver", "spleen", "muscle"),
     "hanging": ("pale gallbladder", "gallbladder", "translucent", "translucent", "pale fat", "stomach", "bluish"),
-    "sheet": ("mucosa", "bowel", "bowel purple", "fat", "orange fat", "fascia", "muscle", "pale mucosa", "uterus"),
+    "sheet": (*SHEETS * 2, *PALE),
     "tube": ("mucosa", "pale mucosa", "stomach", "orange fat", "muscle", "bowel"),
     "sinus": ("mucosa", "pale mucosa", "bone", "fascia", "muscle", "stomach"),
 }
 
 
-PALEST = 0.24
-"""Tissue is rarely greyer than this saturation, (largest - smallest) / largest; steel and coatings are."""
+PALEST, PALEST_OF_ALL = 0.24, 0.08
+"""Tissue is rarely greyer than this saturation, (largest - smallest) / largest; steel and coatings are. `PALE` tissue
+is rarely greyer than the second."""
 
 
 @dataclass
@@ -71,8 +77,9 @@ def random_skin(rng: Generator, scene: str) -> Skin:
     name = str(rng.choice(LIKELY[scene]))
     shade = np.clip(np.array(PALETTE[name]) + rng.normal(0, 0.035, 3), 0.04, 0.97)
     largest, smallest = shade.max(), shade.min()
-    if largest - smallest < PALEST * largest and scene != "hanging" and rng.random() < 0.95:
-        shade = largest - (largest - shade) * (PALEST * largest / max(largest - smallest, 0.01))
+    palest = PALEST_OF_ALL if name in PALE else PALEST
+    if largest - smallest < palest * largest and scene != "hanging" and rng.random() < 0.95:
+        shade = largest - (largest - shade) * (palest * largest / max(largest - smallest, 0.01))
     if name.endswith("fat"):
         kind = str(rng.choice(["lobules", "lobules", "smooth", "fibres"]))
     elif scene == "organs" and name.startswith("bowel"):

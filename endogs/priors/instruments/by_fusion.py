@@ -43,9 +43,11 @@ MOTION = 0.5
 """How much motion counts against the network."""
 OFFSET = 0.5
 """Log odds added to the network's, which are careful: they are within MOST then."""
-COLOR_FOR, COLOR_AGAINST = 0.8, 0.3
+COLOR_FOR, COLOR_AGAINST = 0.8, 0.5
 """How much colour counts where its own search finds an instrument, and where it sees tissue: what it finds is mostly
-one, though pale tissue and drapes are among it, but metal that mirrors tissue looks like tissue."""
+one, though pale tissue and drapes are among it."""
+MIRRORING = (-1.0, 1.0)
+"""Log odds of the network between which colour's word for tissue fades: metal that mirrors tissue has its colours."""
 BRIGHT = (200.0, 235.0)
 """Grey levels of the brightest channel from which on colour finds less, and nothing."""
 CLEAR = 0.3
@@ -118,8 +120,8 @@ class InstrumentSearch:
             brightest = cv2.blur(np.maximum.reduce(cv2.split(image)), (5, 5)).astype(np.float32)
             known = np.clip((BRIGHT[1] - brightest) / (BRIGHT[1] - BRIGHT[0]), 0, 1)
             known *= uncontradicted(by_color, seen)
-            told = np.where(by_color, COLOR_FOR * known * np.maximum(odds, 0), COLOR_AGAINST * np.minimum(odds, 0))
-            total = total + told
+            against = COLOR_AGAINST * np.clip((MIRRORING[1] - seen) / (MIRRORING[1] - MIRRORING[0]), 0, 1)
+            total = total + np.where(by_color, COLOR_FOR * known * np.maximum(odds, 0), against * np.minimum(odds, 0))
         self._seen_by[index] = by_network, by_color
         return np.where(self.view, total, np.float32(-MOST)).astype(np.float32)
 
