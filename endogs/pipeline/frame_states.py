@@ -23,11 +23,17 @@ WORDS = {
 }
 
 
+def without_tissue(states: dict[str, float]) -> float:
+    """The probability, 0 to 1, that a frame shows no clear tissue, of the probabilities of its states."""
+    return sum(states.get(one, 0.0) for one in WORDS)
+
+
 def frame_states(clip: Clip, network: InstrumentNetwork | None = None) -> str:
     """Which frames look like something other than tissue, in words; empty where none does."""
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(len(clip), LOOKED_AT)).round().astype(int))
     said = in_words(states_of(clip, chosen, network))
-    return said and f"{said}, by the look of {len(chosen)} frames; reconstruct leaves out all but smeared ones"
+    left_out = "reconstruct leaves out black ones, and smoke and the outside where most frames look like tissue"
+    return said and f"{said}, by the look of {len(chosen)} frames; {left_out}"
 
 
 def states_of(
@@ -35,15 +41,13 @@ def states_of(
     chosen: NDArray[np.int_],
     network: InstrumentNetwork | None = None,
     progress: Callable[[int, int], None] | None = None,
-    least: float = SURE,
     looks: dict[int, dict[str, float]] | None = None,
 ) -> dict[str, NDArray[np.bool_]]:
     """By state other than tissue, the frames (F,) that are in it, from the look of the frames `chosen`, ascending.
 
     Between two that differ the border is looked for by halving; what lies between two that agree is like them.
-    `progress` is told how many of the chosen frames of how many have been looked at. A state is named where all of
-    them together have a probability above `least`. What frames look like is read from and kept in `looks`, so that a
-    second question costs no second look.
+    `progress` is told how many of the chosen frames of how many have been looked at. `looks` is given what each
+    frame that was looked at looks like: the probability of each state.
     """
     network = network or InstrumentNetwork.load()
     looks = {} if looks is None else looks
@@ -51,12 +55,9 @@ def states_of(
 
     def state(index: int) -> str:
         if index not in known:
-            if index not in looks:
-                looks[index] = network.look(clip.image(index), ~clip.ignored).states
-            states = looks[index]
+            states = looks[index] = network.look(clip.image(index), ~clip.ignored).states
             name = max(states, key=lambda one: states[one])
-            named = name in WORDS and sum(states.get(one, 0.0) for one in WORDS) > least
-            known[index] = name if named else ""
+            known[index] = name if name in WORDS and without_tissue(states) > SURE else ""
         return known[index]
 
     for k, index in enumerate(chosen.tolist(), 1):

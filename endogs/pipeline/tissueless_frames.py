@@ -5,7 +5,7 @@ import numpy as np
 from endogs.clip import Clip
 from endogs.clip.splits import without
 from endogs.errors import InputError
-from endogs.pipeline.frame_states import in_words, states_of
+from endogs.pipeline.frame_states import in_words, states_of, without_tissue
 from endogs.pipeline.plan import Plan
 from endogs.pipeline.prepared_fit import say
 from endogs.priors.instruments.network import InstrumentNetwork
@@ -34,9 +34,7 @@ def without_tissueless(clip: Clip, plan: Plan, network: InstrumentNetwork | None
     with Progress("frame", bar="frames without tissue") as progress:
         found = states_of(clip, np.arange(len(clip)), network, progress, looks=looks)
     states = {name: found[name] for name in (*CERTAIN, *DOUBTED)}
-    likely = states_of(clip, np.arange(len(clip)), network, least=RATHER, looks=looks)
-    unlike = np.any([*states.values(), *likely.values()], axis=0)
-    split = without(plan.split, np.flatnonzero(unlike).tolist())
+    split = without(plan.split, [i for i, look in looks.items() if without_tissue(look) > RATHER])
     if len(split.train) < max(2, (1 - MOST_LEFT_OUT) * len(plan.split.train)):
         doubted = {name: states[name] for name in DOUBTED}
         if words := in_words(doubted):

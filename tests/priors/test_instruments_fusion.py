@@ -53,6 +53,22 @@ def test_the_network_finds_what_has_the_colour_of_tissue(tmp_path):
         assert overlap(found.masks.instrument(i), shaft(60 + 4 * i)) > 0.8
 
 
+def test_colour_calls_nothing_tissue_where_the_network_sees_metal(tmp_path):
+    """What colour takes off the odds of tissue fades as the network becomes surer of an instrument, to nothing."""
+    clip = write(tmp_path / "clip", [tissue() for _ in range(4)])
+    against = []
+    for odds in (-1.0, 0.0, 1.0, 3.0):
+        said = np.full((10, 10), odds, np.float32)
+        with_color, smoky = (
+            InstrumentSearch(clip, StandIn(lambda image, said=said: said, lambda image, clear=clear: clear))
+            for clear in (1.0, 0.0)
+        )
+        image = with_color.colors.small(0)
+        against.append(float((smoky.alone(0, image) - with_color.alone(0, image)).mean()))
+    assert against[0] > 1.9 * against[1] > 0.5
+    np.testing.assert_allclose(against[2:], 0, atol=1e-6)
+
+
 def test_colour_finds_what_the_network_does_not_know(tmp_path):
     clip = load_clip(write_tool_clip(tmp_path / "clip"))
     found = find_by_fusion(clip, network=unsure)

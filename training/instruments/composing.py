@@ -128,8 +128,8 @@ def _shaded(rng: Generator, tissue: NDArray, values: NDArray[np.float32], corner
         light = light * np.exp(np.float32(rng.uniform(0.2, 1.2)) * smooth(rng, (h, w), 120))[..., None]
     # What does not come from the lamp comes from the tissue around and has its colours.
     ambient = np.float32(rng.uniform(0.02, 0.5))
-    around = tissue[::4, ::4].mean((0, 1))
-    bounced = ambient * (around / max(float(around.max()), 1e-3)) ** np.float32(rng.uniform(0.3, 1.5))
+    tint = tissue[::4, ::4].mean((0, 1))
+    bounced = ambient * (tint / max(float(tint.max()), 1e-3)) ** np.float32(rng.uniform(0.3, 1.5))
     matt = color * (bounced + (1 - ambient) * facing[..., None]) * light
     result = matt
     if metal.max() > 0:

@@ -8,7 +8,7 @@ from training.instruments.composing import streak
 from training.instruments.fields import Field, Generator, smooth
 
 
-def exposed(rng: Generator, image: NDArray[np.float32], valid: Field | None = None) -> NDArray[np.float32]:
+def exposed(rng: Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Brightness and colours (h, w, 3), display values 0 to 1, as a camera's automatic would choose them."""
     sample = image[::4, ::4].mean(2)
     level = float(np.quantile(sample, 0.6))
@@ -32,7 +32,10 @@ def exposed(rng: Generator, image: NDArray[np.float32], valid: Field | None = No
 
 
 def _veiled(image: NDArray[np.float32], strength: float, width: float) -> NDArray[np.float32]:
-    """With the light that the lens and the damp air before it scatter: black tools get the colour of what is around."""
+    """Linear (h, w, 3) with the light that lens and damp air scatter: black tools get the colour of what is around.
+
+    `strength` is the share that is scattered, `width` how far, as a part of the picture's width.
+    """
     small = cv2.resize(np.minimum(image, 1.5), (image.shape[1] // 8, image.shape[0] // 8), interpolation=cv2.INTER_AREA)
     wide = cv2.GaussianBlur(small, (0, 0), width * small.shape[1])
     veil = cv2.resize(wide, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
